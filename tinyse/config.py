@@ -1,0 +1,108 @@
+"""Configuration: frozen dataclasses filled from plain dictionaries, with an error for every key that is not theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from tinyse.errors import InputError
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """An instance of the frozen dataclass `cls` from `values`; `where` names the place in messages ("recipe.mixture").
+
+    Raises InputError, by name, for an unknown key, a missing key or a value of the wrong type. The class checks the
+    range of its values in `__post_init__` by raising InputError or ValueError.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where or cls.__name__}: expected keys and values, got {values!r}")
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    prefix = f"{where}." if where else ""
+    for key in values:
+        if key not in fields:
+            raise InputError(f"unknown key {prefix}{key}{did_you_mean(str(key), fields)}")
+    chosen = {key: convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()}
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in chosen:
+            raise InputError(f"missing key {prefix}{name}")
+    try:
+        return cls(**chosen)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{where or cls.__name__}: {error}") from error
+
+
+def did_you_mean(given: str, allowed: typing.Iterable[str]) -> str:
+    """The ending of an error about a wrong name: the closest allowed one, or all of them."""
+    allowed = list(allowed)
+    close = difflib.get_close_matches(given, allowed, n=1)
+    return f": did you mean {close[0]!r}?" if close else f": known are {', '.join(sorted(allowed)) or 'none'}"
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """The plain dictionary (lists for tuples) from which `build` makes an equal instance."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config) if field.init}
+
+
+def convert(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the type `hint` asks for; a whole number passes for a float, a list for a tuple, nothing else bends."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        choices = [argument for argument in arguments if argument is not type(None)]
+        for choice in choices:
+            try:
+                return convert(choice, value, where)
+            except InputError as error:
+                last = error
+        raise last
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise InputError(f"{where}: {value!r} is not one of {', '.join(map(repr, arguments))}")
+        return value
+    if dataclasses.is_dataclass(hint):
+        return value if isinstance(value, hint) else build(hint, value, where)  # type: ignore[arg-type]
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{where}: expected a list, got {value!r}")
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return tuple(convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        if len(value) != len(arguments):
+            raise InputError(f"{where}: expected {len(arguments)} values, got {len(value)}")
+        return tuple(convert(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where}: expected keys and values, got {value!r}")
+        return {convert(arguments[0], k, where): convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value != value:
+            raise InputError(f"{where}: NaN is no number to work with")
+        return float(value)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint in (str, bool) and isinstance(value, hint):
+        return value
+    name = getattr(hint, "__name__", str(hint))
+    raise InputError(f"{where}: expected {name}, got {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return as_dict(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
