@@ -1,0 +1,54 @@
+"""The network family in numbers, and the named members of it. No torch here: a device's tools read this too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths of one member of the family: all members share depth and time-frequency resolution."""
+
+    channels: tuple[int, ...]
+    """Channels behind each encoder block; each halves the bins, and a decoder block doubles them again."""
+    groups: int = 1
+    """Parallel GRUs in the bottleneck; the channels of the last block divide into them."""
+    shared_gru: tuple[int, ...] = ()
+    """Encoder blocks (from 1) that are followed by a GRU with weights shared by all bins."""
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(self.channels) < 1:
+            raise InputError("channels: at least one block of at least one channel is needed")
+        if self.groups < 1 or self.channels[-1] % self.groups:
+            raise InputError(f"groups: {self.channels[-1]} channels do not divide into {self.groups} equal groups")
+        for block in self.shared_gru:
+            if not 1 <= block <= len(self.channels):
+                raise InputError(f"shared_gru: there is no encoder block {block}, they are 1 to {len(self.channels)}")
+
+    @property
+    def depth(self) -> int:
+        """Encoder blocks, and decoder blocks."""
+        return len(self.channels)
+
+    def check_bands(self, bands: int) -> None:
+        """Raise InputError where `bands` cannot be halved `depth` times."""
+        if bands % (1 << self.depth):
+            raise InputError(f"{bands} bands cannot be halved {self.depth} times: use a multiple of {1 << self.depth}")
+
+
+ARCHITECTURES = {
+    "teacher": Architecture(channels=(48, 80, 128, 128), groups=4, shared_gru=(2, 3)),
+    "student-62k": Architecture(channels=(12, 18, 24, 28), groups=7, shared_gru=(2, 3)),
+    "student-30k": Architecture(channels=(8, 12, 16, 20), groups=5, shared_gru=(2, 3)),
+}
+"""Named members: about 1.9 M, 62 k and 30 k parameters."""
+
+
+def named(name: str) -> Architecture:
+    """The architecture of that name. Raises InputError with the closest one for an unknown name."""
+    if name not in ARCHITECTURES:
+        raise InputError(f"no model is named {name!r}{did_you_mean(name, ARCHITECTURES)}")
+    return ARCHITECTURES[name]

@@ -1,0 +1,216 @@
+"""Streaming layers: `layer(x, state) -> (y, state)` on activations (batch, channels, frames, bins).
+
+A clip is one call with many frames, a stream one call a frame; the state carries what lies in between. Every state is
+one frame of an activation, (batch, channels, 1, bins): the last input of a convolution, the last output of a GRU. All
+start from zero.
+
+Each layer also emits itself as operators of an exported step (`emit`), with its normalisation folded into weights; the
+layout there is (1, 1, bins, channels).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tinyse.integers.graph import Graph
+
+
+class CausalConvolution(nn.Module):
+    """Kernel (2, 3) over (frames, bins), halving the bins; batch normalisation; ReLU.
+
+    It sees the frame before and the present one. The last bin is padded with zero: at an even number of bins that is
+    SAME padding at stride 2, so the exported convolution needs no PAD.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, (2, 3), stride=(1, 2), bias=False)
+        self.normalisation = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """`state`: the last frame of x that was seen."""
+        stream = torch.cat([state.to(x.dtype), x], dim=2)
+        y = self.convolution(functional.pad(stream, (0, 1)))
+        return torch.relu(self.normalisation(y)), stream[:, :, -1:]
+
+    def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
+        """Past and present frame on the channel axis, then a (1, 3) convolution. Returns output and next state."""
+        weights, bias = folded(self.convolution, self.normalisation)
+        # (out, in, 2, 3) -> (out, 1, 3, 2 * in): the past frame's channels come first, as in the concatenation.
+        kernel = weights.transpose(0, 2, 3, 1).transpose(0, 2, 1, 3).reshape(len(bias), 1, 3, -1)
+        both = graph.concatenation(f"{name}/past_and_present", [state, x], axis=3)
+        y = graph.convolution(name, both, kernel, bias, stride=2, activation="RELU")
+        # A step's input cannot also be its output: it is copied.
+        return y, graph.reshape(f"{name}/present", x, graph.shape(x)) if x in graph.inputs.values() else x
+
+
+class UpsamplingConvolution(nn.Module):
+    """Kernel 3 over bins, doubling the bins: two filters for each channel, one for even bins and one for odd ones.
+
+    The sub-pixel convolution of Shi et al. 2016 in one dimension. Exported, the interleaving is a RESHAPE that moves
+    nothing, and every kernel on the device is a plain convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, last: bool = False) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, 2 * outputs, (1, 3), padding=(0, 1), bias=last)
+        self.normalisation = None if last else nn.BatchNorm2d(2 * outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, frames, bins) -> (batch, outputs, frames, 2 * bins); the last layer is linear."""
+        y = self.convolution(x)
+        if self.normalisation is not None:
+            y = torch.relu(self.normalisation(y))
+        batch, channels, frames, bins = y.shape
+        y = y.view(batch, 2, channels // 2, frames, bins)
+        return y.permute(0, 2, 3, 4, 1).reshape(batch, channels // 2, frames, 2 * bins)
+
+    def emit(self, graph: Graph, name: str, x: str) -> str:
+        """A (1, 3) convolution and a RESHAPE."""
+        weights, bias = folded(self.convolution, self.normalisation)
+        activation = "NONE" if self.normalisation is None else "RELU"
+        y = graph.convolution(f"{name}/pairs", x, weights.transpose(0, 2, 3, 1), bias, activation=activation)
+        _, _, bins, channels = graph.shape(y)
+        return graph.reshape(name, y, (1, 1, 2 * bins, channels // 2))
+
+
+class GatedRecurrence(nn.Module):
+    """Parallel gated recurrent units of equal size, each as wide as its input (Cho et al. 2014, as in torch.nn.GRU).
+
+    r, z = sigmoid(W x + U h), n = tanh(W x + r * (U h + b)), h = n + z * (h - n). Written out over frames because a
+    grouped recurrence in one call is twice as fast as separate torch.nn.GRU on a CPU.
+    """
+
+    def __init__(self, groups: int, width: int) -> None:
+        super().__init__()
+        bound = width**-0.5
+        self.groups, self.width = groups, width
+        self.input_weight = nn.Parameter(torch.empty(groups, width, 3 * width).uniform_(-bound, bound))
+        self.state_weight = nn.Parameter(torch.empty(groups, width, 3 * width).uniform_(-bound, bound))
+        self.input_bias = nn.Parameter(torch.zeros(groups, 1, 3 * width))
+        self.state_bias = nn.Parameter(torch.zeros(groups, 1, 3 * width))
+
+    def recur(self, x: Tensor, h: Tensor) -> Tensor:
+        """x (groups, frames, rows, width), h (groups, rows, width) -> all h, shaped as x. Computed in float32 state."""
+        groups, frames, rows, width = x.shape
+        from_input = torch.baddbmm(self.input_bias.to(x.dtype), x.reshape(groups, -1, width), self.input_weight.to(x.dtype))
+        from_input = from_input.view(groups, frames, rows, 3 * width).float()
+        outputs = []
+        with torch.autocast(x.device.type, enabled=False):
+            h = h.float()
+            for gates in from_input.unbind(1):
+                state = torch.baddbmm(self.state_bias, h, self.state_weight)
+                reset, update = torch.sigmoid(gates[..., : 2 * width] + state[..., : 2 * width]).chunk(2, dim=-1)
+                new = torch.tanh(gates[..., 2 * width :] + reset * state[..., 2 * width :])
+                h = new + update * (h - new)
+                outputs.append(h)
+        return torch.stack(outputs, dim=1)
+
+    def emit_unit(self, graph: Graph, name: str, x: str, h: str, group: int) -> str:
+        """One unit on rows (rows, width); returns the name of the new h."""
+        arrays = [_numpy(p)[group] for p in (self.input_weight, self.state_weight, self.input_bias, self.state_bias)]
+        input_weight, state_weight, input_bias, state_bias = arrays
+        gates = graph.fully_connected(f"{name}/from_input", x, input_weight.T, input_bias[0])
+        state = graph.fully_connected(f"{name}/from_state", h, state_weight.T, state_bias[0])
+        parts = ("reset", "update", "new")
+        gate_parts = graph.split([f"{name}/input_{part}" for part in parts], gates, axis=1)
+        state_parts = graph.split([f"{name}/state_{part}" for part in parts], state, axis=1)
+        sums = [graph.binary("ADD", f"{name}/{parts[i]}_sum", gate_parts[i], state_parts[i]) for i in range(2)]
+        reset, update = (graph.unary("LOGISTIC", f"{name}/{parts[i]}", sums[i]) for i in range(2))
+        remembered = graph.binary("MUL", f"{name}/remembered", reset, state_parts[2])
+        new = graph.unary("TANH", f"{name}/new", graph.binary("ADD", f"{name}/new_sum", gate_parts[2], remembered))
+        difference = graph.binary("SUB", f"{name}/difference", h, new)
+        kept = graph.binary("MUL", f"{name}/kept", update, difference)
+        return graph.binary("ADD", f"{name}/state", new, kept)
+
+
+class GroupedGRU(GatedRecurrence):
+    """Disconnected GRUs side by side, each over all bins of its own channels (the P parallel GRUs of CRUSE)."""
+
+    def __init__(self, groups: int, channels: int, bins: int) -> None:
+        if channels % groups:
+            raise ValueError(f"{channels} channels do not split into {groups} equal groups")
+        super().__init__(groups, channels // groups * bins)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """`state`: the last output."""
+        batch, channels, frames, bins = x.shape
+
+        def rows(value: Tensor) -> Tensor:
+            # Bins first and channels within a bin: the order of the exported (1, 1, bins, channels).
+            split = value.view(batch, self.groups, channels // self.groups, -1, bins)
+            return split.permute(1, 3, 0, 4, 2).reshape(self.groups, -1, batch, self.width)
+
+        y = self.recur(rows(x), rows(state)[:, 0])
+        y = y.view(self.groups, frames, batch, bins, channels // self.groups)
+        y = y.permute(2, 0, 4, 1, 3).reshape(batch, channels, frames, bins)
+        return y, y[:, :, -1:]
+
+    def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
+        """SPLIT on the channel axis, one unit a group, CONCATENATION. Returns output and next state (the same)."""
+        _, _, bins, channels = graph.shape(x)
+        names = [f"{name}/{group}" if self.groups > 1 else name for group in range(self.groups)]
+        shape = (1, 1, bins, channels // self.groups)
+
+        def parts(value: str, label: str) -> list[str]:
+            if self.groups == 1:
+                return [value]
+            return graph.split([f"{n}/{label}_part" for n in names], value, axis=3)
+
+        outputs = []
+        for group, (n, xs, hs) in enumerate(zip(names, parts(x, "input"), parts(state, "state"), strict=True)):
+            x_row = graph.reshape(f"{n}/input_row", xs, (1, self.width))
+            h_row = graph.reshape(f"{n}/state_row", hs, (1, self.width))
+            outputs.append(graph.reshape(f"{n}/output", self.emit_unit(graph, n, x_row, h_row, group), shape))
+        y = outputs[0] if self.groups == 1 else graph.concatenation(f"{name}/all", outputs, axis=3)
+        return y, y
+
+
+class SharedGRU(GatedRecurrence):
+    """One small GRU that every bin runs for itself with the same weights, added to its input.
+
+    Local memory at a cost of few weights: they are used once a bin (as the inter-frame path of dual-path networks).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """`state`: the last output of the recurrence, before x is added."""
+        batch, channels, frames, bins = x.shape
+
+        def rows(value: Tensor) -> Tensor:
+            return value.permute(2, 0, 3, 1).reshape(1, -1, batch * bins, channels)
+
+        y = self.recur(rows(x), rows(state)[:, 0])
+        y = y.view(frames, batch, bins, channels).permute(1, 3, 0, 2)
+        return x + y, y[:, :, -1:]
+
+    def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
+        """Bins are the rows of one unit. Returns output and next state."""
+        _, _, bins, channels = graph.shape(x)
+        x_rows = graph.reshape(f"{name}/input_rows", x, (bins, channels))
+        h_rows = graph.reshape(f"{name}/state_rows", state, (bins, channels))
+        h = graph.reshape(f"{name}/output", self.emit_unit(graph, name, x_rows, h_rows, 0), (1, 1, bins, channels))
+        return graph.binary("ADD", f"{name}/sum", x, h), h
+
+
+def folded(convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | None) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (out, in, frames, bins) and bias (out,) of a convolution with its normalisation folded in."""
+    weights = _numpy(convolution.weight).astype(np.float64)
+    bias = np.zeros(len(weights)) if convolution.bias is None else _numpy(convolution.bias).astype(np.float64)
+    if normalisation is not None:
+        mean, variance = _numpy(normalisation.running_mean), _numpy(normalisation.running_var).astype(np.float64)
+        scale = _numpy(normalisation.weight) / np.sqrt(variance + normalisation.eps)
+        weights = weights * scale[:, None, None, None]
+        bias = (bias - mean) * scale + _numpy(normalisation.bias)
+    return weights.astype(np.float32), bias.astype(np.float32)
+
+
+def _numpy(tensor: Tensor | None) -> np.ndarray:
+    if tensor is None:
+        raise ValueError("a normalisation without running statistics cannot be exported")
+    return tensor.detach().float().cpu().numpy()

@@ -1,0 +1,187 @@
+"""What stands around the network, as the firmware does it: sound -> spectra -> features, mask -> gains -> sound.
+
+Every function takes any number of hops and a state, and returns a result and the next state: a stream is one hop a
+call, a clip is one call from silence, and both compute the same numbers in the same order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.spectra.bands import Bands, divide
+from tinyse.spectra.fft import RealTransform
+from tinyse.spectra.logarithm import log2
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """The front end's measures. Sizes follow from them as properties."""
+
+    sample_rate: int = 16000
+    window_ms: float = 32.0
+    """Length of a frame. Its square-root Hann window is used twice, before and behind the mask."""
+    hop_ms: float = 16.0
+    """Time between frames; a whole number of hops, two or more, fills a window."""
+    bands: int = 128
+    linear_hz: float = 2000.0
+    """Below this, every bin is a band of its own."""
+    level_seconds: float = 1.0
+    """Memory of the running level that features are relative to."""
+    feature_range_db: float = 48.0
+    """Level against the running level that a feature of 1 stands for; beyond it features are clipped."""
+
+    def __post_init__(self) -> None:
+        if self.sample_rate != 16000:
+            raise InputError(f"sample_rate: tinyse works at 16000 Hz, not {self.sample_rate}; recordings are resampled")
+        for name in ("window_ms", "hop_ms"):
+            samples = getattr(self, name) * self.sample_rate / 1000
+            if samples < 16 or samples != int(samples):
+                raise InputError(f"{name}: {getattr(self, name)} ms is no whole number of samples, of at least 16")
+        if self.window % self.hop or self.window < 2 * self.hop:
+            raise InputError(f"hop_ms: a window of {self.window_ms} ms is not two or more hops of {self.hop_ms} ms")
+        if not (self.level_seconds > 0 and self.feature_range_db > 0):
+            raise InputError("level_seconds and feature_range_db must be positive")
+
+    @property
+    def window(self) -> int:
+        """Samples in a frame."""
+        return int(self.window_ms * self.sample_rate / 1000)
+
+    @property
+    def hop(self) -> int:
+        """Samples between frames."""
+        return int(self.hop_ms * self.sample_rate / 1000)
+
+    @property
+    def transform_size(self) -> int:
+        """Points of the Fourier transform: the next power of two from the window on; the rest is zeros."""
+        return 1 << (self.window - 1).bit_length()
+
+    @property
+    def bins(self) -> int:
+        """Bins of a spectrum."""
+        return self.transform_size // 2 + 1
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the output stream lags behind the input stream."""
+        return self.window - self.hop
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames, hops and network steps in a second."""
+        return self.sample_rate / self.hop
+
+
+class AnalysisState(NamedTuple):
+    """`past` (window - hop,) float32: the samples before the next hop."""
+
+    past: np.ndarray
+
+
+class LevelState(NamedTuple):
+    """`level`: running mean of the log power, in log2 units; `rate`: how much the next frame counts."""
+
+    level: np.float32
+    rate: np.float32
+
+
+class SynthesisState(NamedTuple):
+    """`tail` (window - hop,) float32: what earlier frames add to the next hops."""
+
+    tail: np.ndarray
+
+
+POWER_FLOOR = np.float32(2.0**-24)
+"""Added to every band's power: about that of 16-bit rounding noise in a 32 ms frame, so that silence is silence."""
+SILENCE = np.float32(-23.5)
+"""A frame whose mean log2 power lies below this is digital silence and leaves the running level alone."""
+JUMP = np.float32(8.0)
+"""The running level follows at once where a frame is louder by more than this (log2 units of power, 24 dB)."""
+
+
+class FrontEnd:
+    """Tables of one configuration, and the steps that use them."""
+
+    def __init__(self, config: FrontEndConfig = FrontEndConfig()) -> None:  # noqa: B008 (frozen)
+        self.config = config
+        self.transform = RealTransform(config.transform_size)
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
+        self.window = np.sqrt(hann).astype(np.float32)
+        # Hann windows at hops of a half, a quarter, ... sum to window / (2 hop).
+        self.synthesis_window = (np.sqrt(hann) * 2 * config.hop / config.window).astype(np.float32)
+        self.slowest_rate = np.float32(1 / (config.level_seconds * config.frames_per_second))
+        self.feature_scale = np.float32(np.log10(2) * 10 / config.feature_range_db)
+
+    @cached_property
+    def bands(self) -> Bands:
+        """The division into bands. Raises InputError where it does not fit."""
+        config = self.config
+        linear = round(config.linear_hz * config.transform_size / config.sample_rate)
+        return divide(config.bins, config.bands, linear)
+
+    def initial_state(self) -> tuple[AnalysisState, LevelState, SynthesisState]:
+        """Silence before the first sample."""
+        past = np.zeros(self.config.window - self.config.hop, np.float32)
+        return AnalysisState(past), LevelState(np.float32(np.log2(POWER_FLOOR)), np.float32(1)), SynthesisState(past)
+
+    def analyse(self, samples: np.ndarray, state: AnalysisState) -> tuple[np.ndarray, AnalysisState]:
+        """(frames * hop,) float32 -> (frames, bins) complex64: the spectra of the frames that end with each hop."""
+        window, hop = self.config.window, self.config.hop
+        if samples.ndim != 1 or samples.size % hop:
+            raise ValueError(f"samples: whole hops of {hop} in one channel are needed, got shape {samples.shape}")
+        stream = np.concatenate([state.past, np.asarray(samples, np.float32)])
+        frames = np.lib.stride_tricks.sliding_window_view(stream, window)[::hop]
+        windowed = np.zeros((len(frames), self.config.transform_size), np.float32)
+        windowed[:, :window] = frames * self.window
+        return self.transform.forward(windowed), AnalysisState(stream[len(stream) - (window - hop) :].copy())
+
+    def features(self, spectra: np.ndarray, state: LevelState) -> tuple[np.ndarray, LevelState]:
+        """(frames, bins) complex64 -> (frames, bands) float32 in [-1, 1): log power against the running level.
+
+        A talker at another distance gives the same features, after a moment. The first frames that are no digital silence
+        set the level as their plain mean, later ones as an exponential one.
+        """
+        powers = spectra.real * spectra.real + spectra.imag * spectra.imag
+        logs = log2(self.bands.powers(powers) + POWER_FLOOR)
+        means = np.add.accumulate(logs, axis=1)[:, -1] * np.float32(1 / self.config.bands)
+        level, rate = state
+        levels = np.empty_like(means)
+        one = np.float32(1)
+        for frame, mean in enumerate(means):
+            if mean > SILENCE:
+                level = np.maximum(level + rate * (mean - level), mean - JUMP)
+                rate = np.maximum(rate / (one + rate), self.slowest_rate)
+            levels[frame] = level
+        features = (logs - levels[:, None]) * self.feature_scale
+        return np.clip(features, np.float32(-1), np.float32(127 / 128)), LevelState(level, rate)
+
+    def apply(self, spectra: np.ndarray, mask: np.ndarray, limit: float = 0.0) -> np.ndarray:
+        """Spectra (frames, bins) times the gains of `mask` (frames, bands), of which `limit` (0 to 1) stays at one.
+
+        The gain is limit + (1 - limit) * mask: 0 takes away all that the mask says, 1 leaves the sound untouched.
+        """
+        limit = np.float32(limit)
+        gains = limit + (np.float32(1) - limit) * self.bands.gains(np.asarray(mask, np.float32))
+        result = np.empty_like(spectra)
+        result.real = spectra.real * gains
+        result.imag = spectra.imag * gains
+        return result
+
+    def synthesise(self, spectra: np.ndarray, state: SynthesisState) -> tuple[np.ndarray, SynthesisState]:
+        """(frames, bins) complex64 -> (frames * hop,) float32, `delay` samples behind what was analysed."""
+        window, hop = self.config.window, self.config.hop
+        frames = self.transform.inverse(spectra)[:, :window] * self.synthesis_window
+        stream = np.zeros((len(frames) - 1) * hop + window, np.float32) if len(frames) else np.zeros(0, np.float32)
+        if not len(frames):
+            return stream, state
+        stream[: window - hop] = state.tail
+        for index, frame in enumerate(frames):
+            stream[index * hop : index * hop + window] += frame
+        ready = len(frames) * hop
+        return stream[:ready], SynthesisState(stream[ready:].copy())
