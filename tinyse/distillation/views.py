@@ -1,0 +1,117 @@
+"""Views of an activation for similarity-preserving distillation: which items are compared with which.
+
+An activation is (batch, channels, frames, bins). A view turns it into items (groups, items, values): within a group,
+every item is compared with every other. Teacher and student may differ in channels, never in what a view groups by.
+
+    batch       b x b over channels, frames and bins        SP, Tung and Mori, arXiv 1907.09682
+    frame       b x b at each frame                         arXiv 2309.08144, in our reading
+    bin         b x b at each frame and bin                 arXiv 2309.08144, in our reading (the finest)
+    utterance   frames x frames inside each clip            IUSP, arXiv 2009.01759
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+
+
+def by_batch(activation: Tensor) -> Tensor:
+    """(b, c, t, f) -> (1, b, c t f)."""
+    return activation.flatten(1)[None]
+
+
+def by_frame(activation: Tensor) -> Tensor:
+    """(b, c, t, f) -> (t, b, c f)."""
+    return activation.permute(2, 0, 1, 3).flatten(2)
+
+
+def by_bin(activation: Tensor) -> Tensor:
+    """(b, c, t, f) -> (t f, b, c)."""
+    return activation.permute(2, 3, 0, 1).flatten(0, 1)
+
+
+def by_utterance(activation: Tensor) -> Tensor:
+    """(b, c, t, f) -> (b, t, c f)."""
+    return activation.permute(0, 2, 1, 3).flatten(2)
+
+
+VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "batch": by_batch,
+    "frame": by_frame,
+    "bin": by_bin,
+    "utterance": by_utterance,
+}
+SHARED = {"batch": (), "frame": (2,), "bin": (2, 3), "utterance": (2,)}
+"""Axes on which teacher and student must agree, besides the batch."""
+
+
+def named(view: str) -> Callable[[Tensor], Tensor]:
+    """The view of that name. Raises InputError with the closest one."""
+    if view not in VIEWS:
+        raise InputError(f"no view is named {view!r}{did_you_mean(view, VIEWS)}")
+    return VIEWS[view]
+
+
+def gram(items: Tensor) -> Tensor:
+    """(groups, items, values) -> (groups, items, items): inner products, then each row divided by its L2 norm."""
+    items = items.float()
+    return functional.normalize(items @ items.transpose(1, 2), dim=2)
+
+
+def similarity_loss(student: Tensor, teacher: Tensor, view: str) -> Tensor:
+    """||G_T - G_S||_F^2 over the number of entries, averaged over the view's groups. The teacher gives no gradient.
+
+    Raises InputError for a batch of one under a view that compares clips, and for resolutions that differ.
+    """
+    items = named(view)
+    if len(student) != len(teacher):
+        raise InputError(f"student and teacher saw batches of {len(student)} and {len(teacher)} clips: use the same ones")
+    if view != "utterance" and len(student) < 2:
+        raise InputError(f"view {view!r} compares the clips of a batch with one another: a batch of one says nothing, "
+                         "use a batch of at least 2, or the view 'utterance'")  # fmt: skip
+    for axis in SHARED[view]:
+        if student.shape[axis] != teacher.shape[axis]:
+            label = {2: "frames", 3: "bins"}[axis]
+            raise InputError(f"view {view!r}: the student's layer has {student.shape[axis]} {label}, the teacher's "
+                             f"{teacher.shape[axis]}; match layers of equal resolution")  # fmt: skip
+    difference = gram(items(teacher.detach())) - gram(items(student))
+    return difference.square().mean(dim=(1, 2)).mean()
+
+
+def activations(network: torch.nn.Module, layers: list[str]) -> Recorder:
+    """A context in which calls of `network` record the outputs of the named blocks."""
+    return Recorder(network, layers)
+
+
+class Recorder:
+    """Records outputs of submodules while it is entered: `with Recorder(network, names) as seen: ...; seen["gru"]`."""
+
+    def __init__(self, network: torch.nn.Module, layers: list[str]) -> None:
+        blocks = {name.removeprefix("blocks."): module for name, module in network.named_modules()}
+        for layer in layers:
+            if layer not in blocks:
+                known = [name for name in blocks if name and "." not in name and name != "blocks"]
+                raise InputError(f"no layer is named {layer!r}{did_you_mean(layer, known)}")
+        self._modules = {layer: blocks[layer] for layer in layers}
+        self._seen: dict[str, Tensor] = {}
+
+    def __enter__(self) -> dict[str, Tensor]:
+        def keep(layer: str) -> Callable[..., None]:
+            def hook(_module: torch.nn.Module, _inputs: object, output: object) -> None:
+                # A streaming layer gives (y, state); others give y.
+                self._seen[layer] = output[0] if isinstance(output, tuple) else output  # type: ignore[assignment]
+
+            return hook
+
+        self._hooks = [module.register_forward_hook(keep(layer)) for layer, module in self._modules.items()]
+        return self._seen
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()

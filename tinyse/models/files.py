@@ -1,0 +1,91 @@
+"""Model files: weights as safetensors, and in the header all that is needed to run and to judge them.
+
+Loading reads numbers and JSON; it never runs code.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from tinyse.config import as_dict, build
+from tinyse.errors import InputError
+from tinyse.files import write_bytes
+from tinyse.models.architecture import Architecture
+from tinyse.models.network import MaskNetwork
+from tinyse.spectra.front_end import FrontEndConfig
+
+FORMAT = 1
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    """Write named tensors and a JSON header, whole or not at all."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, safetensors.torch.save(plain, {"tinyse": json.dumps(header)}))
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Named tensors and the JSON header. Raises InputError for a file that is missing, broken or not ours."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no model file {path}")
+    data = path.read_bytes()
+    try:
+        tensors = safetensors.torch.load(data)
+        (length,) = struct.unpack("<Q", data[:8])
+        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["tinyse"])
+    except SafetensorError as error:
+        raise InputError(f"{path} is no whole safetensors file: {error}") from error
+    except (KeyError, TypeError, ValueError, struct.error) as error:
+        raise InputError(f"{path} is not a file of tinyse: its header has no readable entry 'tinyse'") from error
+    if not isinstance(header, dict):
+        raise InputError(f"{path} is not a file of tinyse: its entry 'tinyse' is no object")
+    return tensors, header
+
+
+def save_model(path: str | Path, network: MaskNetwork, front_end: FrontEndConfig, facts: Mapping[str, Any]) -> None:
+    """Write a denoiser with its front end; `facts` (JSON-able) say how it came to be."""
+    header = {
+        "format": FORMAT,
+        "task": "denoise",
+        "front_end": as_dict(front_end),
+        "architecture": as_dict(network.architecture),
+        **facts,
+    }
+    save_tensors(path, network.state_dict(), header)
+
+
+def load_model(path: str | Path) -> tuple[MaskNetwork, FrontEndConfig, dict[str, Any]]:
+    """A denoiser in evaluation mode, its front end and its header.
+
+    Raises InputError for a file that is broken, of another format or task, or whose weights do not fit or are not finite.
+    """
+    tensors, header = load_tensors(path)
+    if header.get("format") != FORMAT or header.get("task") != "denoise":
+        raise InputError(f"{path} holds no denoiser of format {FORMAT} (format {header.get('format')!r}, "
+                         f"task {header.get('task')!r})")  # fmt: skip
+    front_end = build(FrontEndConfig, header.get("front_end", {}), f"{path}: front_end")
+    network = MaskNetwork(build(Architecture, header.get("architecture", {}), f"{path}: architecture"), front_end.bands)
+    load_weights(network, tensors, str(path))
+    return network.eval(), front_end, header
+
+
+def load_weights(network: MaskNetwork, tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    """Put tensors into a network. Raises InputError, by name, where they do not fit or are not finite."""
+    expected = network.state_dict()
+    for name in expected.keys() | tensors.keys():
+        if name not in tensors or name not in expected:
+            raise InputError(f"{where}: weight {name!r} is {'missing' if name in expected else 'not of this architecture'}")
+        if tensors[name].shape != expected[name].shape:
+            raise InputError(f"{where}: weight {name!r} has shape {tuple(tensors[name].shape)}, "
+                             f"the architecture asks for {tuple(expected[name].shape)}")  # fmt: skip
+        if not torch.isfinite(tensors[name].float()).all():
+            raise InputError(f"{where}: weight {name!r} holds NaN or infinite values")
+    network.load_state_dict(dict(tensors))

@@ -1,0 +1,71 @@
+"""The front end in torch, for training: batches of clips, gradients through mask and synthesis.
+
+`tinyse.spectra` is the specification; this follows it to float rounding (tested), with the library's transform.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tinyse.spectra import front_end as reference
+
+
+class TorchFrontEnd(nn.Module):
+    """Clips (batch, samples) <-> spectra (batch, frames, bins) complex64, features and gains (batch, frames, bands)."""
+
+    def __init__(self, config: reference.FrontEndConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tables = reference.FrontEnd(config)
+        bands = self.tables.bands
+        share = np.zeros((config.bins, config.bands), np.float32)
+        for band in range(config.bands):
+            taps = bands.taps[band][: config.bins - bands.first[band]]
+            share[bands.first[band] : bands.first[band] + len(taps), band] = taps
+        spread = np.zeros((config.bands, config.bins), np.float32)
+        np.add.at(spread, (bands.lower, np.arange(config.bins)), bands.weight)
+        upper = np.minimum(bands.lower + 1, config.bands - 1)
+        np.add.at(spread, (upper, np.arange(config.bins)), 1 - bands.weight)
+        for name, table in (("window", self.tables.window), ("synthesis_window", self.tables.synthesis_window),
+                            ("share", share), ("spread", spread)):  # fmt: skip
+            self.register_buffer(name, torch.from_numpy(table), persistent=False)
+
+    def analyse(self, samples: Tensor) -> Tensor:
+        """(batch, samples) from silence -> (batch, frames, bins): frames end with each whole hop; the rest is dropped."""
+        frames = functional.pad(samples, (self.config.delay, 0)).unfold(1, self.config.window, self.config.hop)
+        return torch.fft.rfft(frames * self.window, n=self.config.transform_size)
+
+    @torch.no_grad()
+    def features(self, spectra: Tensor) -> Tensor:
+        """(batch, frames, bins) -> (batch, frames, bands) in [-1, 1), from the level of silence."""
+        powers = spectra.real.square() + spectra.imag.square()
+        logs = torch.log2(powers @ self.share + float(reference.POWER_FLOOR))
+        means = logs.mean(2)
+        level = torch.full_like(means[:, 0], float(np.log2(reference.POWER_FLOOR)))
+        rate = torch.ones_like(level)
+        levels = []
+        for mean in means.unbind(1):
+            heard = mean > float(reference.SILENCE)
+            followed = torch.maximum(level + rate * (mean - level), mean - float(reference.JUMP))
+            level = torch.where(heard, followed, level)
+            rate = torch.where(heard, (rate / (1 + rate)).clamp_min(float(self.tables.slowest_rate)), rate)
+            levels.append(level)
+        features = (logs - torch.stack(levels, 1)[:, :, None]) * float(self.tables.feature_scale)
+        return features.clamp(-1, 127 / 128)
+
+    def gains(self, mask: Tensor) -> Tensor:
+        """(batch, frames, bands) -> (batch, frames, bins)."""
+        return mask @ self.spread
+
+    def synthesise(self, spectra: Tensor) -> Tensor:
+        """(batch, frames, bins) -> (batch, frames * hop - delay): what is complete, aligned with the analysed clip."""
+        config = self.config
+        frames = torch.fft.irfft(spectra, n=config.transform_size)[..., : config.window] * self.synthesis_window
+        batch, count, _ = frames.shape
+        length = (count - 1) * config.hop + config.window
+        columns = frames.transpose(1, 2)
+        stream = functional.fold(columns, (1, length), (1, config.window), stride=(1, config.hop)).view(batch, length)
+        return stream[:, config.delay : count * config.hop]

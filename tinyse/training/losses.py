@@ -1,0 +1,105 @@
+"""Supervised losses between what was estimated and what was clean, each a mean over the batch.
+
+All see sound whose level was normalised by the noisy clip, so that quiet and loud clips count alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+
+EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the losses compare; spectra are complex (batch, frames, bins), samples are (batch, samples)."""
+
+    spectra: Tensor
+    clean_spectra: Tensor
+    noisy_spectra: Tensor
+    gains: Tensor
+    """(batch, frames, bins), the estimated real mask."""
+    samples: Tensor
+    clean_samples: Tensor
+    resynthesised_spectra: Tensor
+    """Spectra of `samples` and `clean_analysed`: what a listener's analysis would see (CRUSE's consistency)."""
+    resynthesised_clean: Tensor
+
+
+def phase_sensitive(estimate: Estimate) -> Tensor:
+    """Phase-sensitive spectrum approximation: (gain |Y| - |S| cos(phi_S - phi_Y))^2, with the target in [0, |Y|].
+
+    Erdogan et al. 2015; the supervised loss of arXiv 2309.08144.
+    """
+    magnitude = (power(estimate.noisy_spectra) + EPSILON).sqrt()
+    aligned = (estimate.clean_spectra * estimate.noisy_spectra.conj()).real / magnitude
+    target = torch.minimum(aligned.clamp_min(0), magnitude)
+    return (estimate.gains * magnitude - target).square().mean()
+
+
+def compressed_spectral(estimate: Estimate, exponent: float = 0.3, complex_share: float = 0.3) -> Tensor:
+    """(1 - l) | |S|^c - |S'|^c |^2 + l | |S|^c e^(j phi_S) - |S'|^c e^(j phi_S') |^2 on the re-analysed sound.
+
+    Equation 4 of CRUSE (arXiv 2101.09249) with c = l = 0.3; |S'|^c is (|S'|^2 + eps)^(c/2), whose gradient is finite.
+    """
+    estimated, clean = estimate.resynthesised_spectra, estimate.resynthesised_clean
+    estimated_power, clean_power = power(estimated) + EPSILON, power(clean) + EPSILON
+    magnitude = (estimated_power.pow(exponent / 2) - clean_power.pow(exponent / 2)).square().mean()
+    # |S|^c e^(j phi) = S |S|^(c - 1)
+    difference = estimated * estimated_power.pow((exponent - 1) / 2) - clean * clean_power.pow((exponent - 1) / 2)
+    return (1 - complex_share) * magnitude + complex_share * power(difference).mean()
+
+
+def signal_to_noise(estimate: Estimate, floor: float = 1e-3) -> Tensor:
+    """Negative signal-to-noise ratio in units of 10 dB, with its level; clips without speech do not count.
+
+    The plain ratio |s|^2 / |s - s'|^2 keeps the speech's level, which the scale-free one does not. `floor` is added to
+    the error's share, so that clips that are good already (30 dB) stop pulling.
+    """
+    speech = estimate.clean_samples.square().sum(1)
+    error = (estimate.clean_samples - estimate.samples).square().sum(1)
+    heard = (speech > 1e-3 * estimate.clean_samples.shape[1]).float()
+    ratio = torch.log10(error / (speech + EPSILON) + floor)
+    return (ratio * heard).sum() / heard.sum().clamp_min(1)
+
+
+def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
+    """Negative scale-invariant ratio in units of 10 dB (Le Roux et al. 2019). It lets the speech shrink: see the notes."""
+    clean, samples = estimate.clean_samples, estimate.samples
+    speech = clean.square().sum(1, keepdim=True)
+    scaled = (samples * clean).sum(1, keepdim=True) / (speech + EPSILON) * clean
+    heard = (speech[:, 0] > 1e-3 * clean.shape[1]).float()
+    error = (scaled - samples).square().sum(1) / (scaled.square().sum(1) + EPSILON)
+    return (torch.log10(error + floor) * heard).sum() / heard.sum().clamp_min(1)
+
+
+def power(spectra: Tensor) -> Tensor:
+    """|S|^2 without the square root, whose gradient is infinite at zero."""
+    return spectra.real.square() + spectra.imag.square()
+
+
+LOSSES: dict[str, Callable[[Estimate], Tensor]] = {
+    "phase_sensitive": phase_sensitive,
+    "compressed_spectral": compressed_spectral,
+    "signal_to_noise": signal_to_noise,
+    "si_sdr": si_sdr,
+}
+
+
+def check_names(weights: Mapping[str, float]) -> None:
+    """Raise InputError for a loss that does not exist."""
+    for name in weights:
+        if name not in LOSSES:
+            raise InputError(f"no supervised loss is named {name!r}{did_you_mean(name, LOSSES)}")
+
+
+def supervised(estimate: Estimate, weights: Mapping[str, float]) -> Tensor:
+    """The weighted sum of the named losses."""
+    return torch.stack([weight * LOSSES[name](estimate) for name, weight in weights.items()]).sum()

@@ -1,0 +1,165 @@
+"""Recipes: one YAML file says what is trained on what, in which stages, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tinyse.config import build
+from tinyse.distillation.objective import Distillation
+from tinyse.errors import InputError
+from tinyse.mixtures.config import MixtureConfig
+from tinyse.models.architecture import Architecture, named
+from tinyse.spectra.front_end import FrontEndConfig
+from tinyse.training.losses import check_names
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training run of one model. Supervised losses, distillation, or both: the two-step schedule is two stages."""
+
+    model: str | Architecture
+    """A name that `tinyse models` lists, or the widths of another member of the family."""
+    updates: int
+    """Optimiser steps."""
+    start: str | None = None
+    """An earlier stage whose weights this one goes on from; None starts from random weights."""
+    losses: dict[str, float] = field(default_factory=dict)
+    """Weight of each supervised loss; empty for a stage that only distils."""
+    distillation: Distillation | None = None
+    batch: int = 16
+    """Clips in an update, over all processes."""
+    seconds: float = 4.0
+    """Length of a clip."""
+    learning_rate: float = 1e-3
+    """Highest rate, reached after `warmup` updates; from there a half cosine leads to zero."""
+    warmup: int = 50
+    weight_decay: float = 0.01
+    clip_gradient: float = 5.0
+    average: float = 0.998
+    """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
+    valid_every: int = 100
+    """Updates between two looks at the valid split, and between two checkpoints."""
+    patience: int = 0
+    """Looks without a better valid loss after which the stage ends early; 0 never does."""
+
+    def __post_init__(self) -> None:
+        check_names(self.losses)
+        if not self.losses and self.distillation is None:
+            raise InputError("a stage needs losses, distillation, or both")
+        for name in ("updates", "batch", "seconds", "learning_rate", "valid_every"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.distillation and self.distillation.compares_clips and self.batch < 2:
+            raise InputError("batch: the views of this stage compare clips with one another, which a batch of one cannot; "
+                             "use a batch of at least 2, or the view 'utterance'")  # fmt: skip
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model's widths."""
+        return named(self.model) if isinstance(self.model, str) else self.model
+
+
+@dataclass(frozen=True)
+class Export:
+    """How the last stage's model becomes integers."""
+
+    precision: str = "int8"
+    clips: int = 24
+    """Mixtures of the valid split that calibration replays, frame by frame."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the chain of numbers is measured on."""
+
+    pairs: str | None = None
+    """A folder of pairs; by default the data's own `benchmark`."""
+    limit: int = 0
+    """Only the first pairs; 0 takes all."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a run's result."""
+
+    stages: dict[str, Stage]
+    """Training stages by name, in order. The last one's model is exported."""
+    data: str = "built-in"
+    """A folder or manifest of recordings (see `tinyse data scan`), or the corpus that tinyse ships."""
+    output: str = "runs/recipe"
+    """Folder for checkpoints, logs, models and reports."""
+    ship: bool = False
+    """Train only on recordings whose licence lets the weights be released."""
+    seed: int = 0
+    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    valid_clips: int = 64
+    """Mixtures of the valid split, fixed, on which losses are compared."""
+    export: Export = field(default_factory=Export)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    precision: str = "bf16-mixed"
+    """Arithmetic of training, as Lightning Fabric names it: bf16-mixed or 32-true."""
+    threads: int = 0
+    """Threads of a training process; 0 takes all cores."""
+    workers: int = 1
+    """Processes that mix; the result does not depend on their number."""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError("stages: a recipe trains at least one model")
+        earlier: list[str] = []
+        for name, stage in self.stages.items():
+            if not name.replace("-", "").replace("_", "").isalnum():
+                raise InputError(f"stages.{name}: use letters, digits, '-' and '_' only, it names a folder")
+            stage.architecture.check_bands(self.front_end.bands)
+            if stage.start is not None:
+                if stage.start not in earlier:
+                    raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage")
+                if self.stages[stage.start].architecture != stage.architecture:
+                    raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
+            teacher = stage.distillation.teacher if stage.distillation else None
+            if teacher and teacher not in earlier and not Path(teacher).suffix:
+                raise InputError(f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file")
+            earlier.append(name)
+        if self.precision not in ("bf16-mixed", "32-true"):
+            raise InputError(f"precision: {self.precision!r} is not one of 'bf16-mixed', '32-true'")
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a YAML recipe; each override is KEY=VALUE, with dots between keys and the value in YAML.
+
+    Raises InputError for a missing file, broken YAML, an unknown key or a value that does not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no recipe {path}")
+    values = _parse(path.read_text(encoding="utf-8"), str(path))
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a recipe is keys and values")
+    values.setdefault("output", f"runs/{path.stem}")
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise InputError(f"--set {override}: expected KEY=VALUE, such as --set stages.teacher.updates=1000")
+        _put(values, key.split("."), _parse(text, f"--set {override}"), override)
+    return build(Recipe, values)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: no readable YAML: {str(error).splitlines()[0]}") from error
+
+
+def _put(values: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {override}: {key} has no keys of its own")
+    values[keys[-1]] = value
