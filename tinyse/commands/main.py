@@ -1,0 +1,112 @@
+"""The command `tinyse`: its help, its commands, and how an error reaches the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+import tinyse
+from tinyse.errors import InputError
+
+HELP = """
+Speech enhancement that fits a microcontroller: train a causal streaming teacher, distil it into a tiny student,
+turn that into an int8 .tflite with explicit state, and emit firmware C that computes the same bits.
+
+[bold]From recordings to firmware[/bold]
+
+\b
+  tinyse doctor                            what is missing, how to get it
+  tinyse data scan recordings/             files -> splits that do not leak
+  tinyse train recipes/student.yaml        teacher, student, two distillations
+  tinyse export runs/student/model.safetensors   an int8 .tflite
+  tinyse evaluate model.safetensors pairs/       float beside int8
+  tinyse bench model.tflite                memory and work on a board
+  tinyse denoise noisy.wav clean.wav       hear it
+
+`tinyse COMMAND --help` explains each.
+"""
+
+COMMANDS = {
+    "From recordings to a model": ("data", "train", "models", "tag"),
+    "From a model to firmware": ("quantize", "export", "check", "bench"),
+    "Listen and measure": ("denoise", "live", "web", "evaluate"),
+    "This machine": ("doctor",),
+}
+"""The commands of each panel of the help, each in the module of its name: `app` for a group, else a function."""
+
+app = typer.Typer(
+    name="tinyse",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def register() -> None:
+    """Add every command to `app`. Their modules import what is heavy inside their functions, so this is quick."""
+    for panel, names in COMMANDS.items():
+        for name in names:
+            place = f"tinyse.commands.{name}"
+            if find_spec(place) is None:
+                continue
+            module = import_module(place)
+            if hasattr(module, "app"):
+                app.add_typer(module.app, name=name, rich_help_panel=panel)
+            else:
+                app.command(name, rich_help_panel=panel)(getattr(module, name))
+
+
+def print_version(asked: bool) -> None:
+    """What `tinyse --version` does, whatever else is on the line."""
+    if asked:
+        typer.echo(f"tinyse {tinyse.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    # The docstring is HELP: the options that every command shares have nothing else to do.
+    pass
+
+
+def main() -> None:
+    """Run the command line: 0 for success, 2 for what the user can mend, 130 after Ctrl-C; no traceback for either."""
+    code: int | str | None
+    try:
+        app()
+        code = 0
+    except InputError as error:
+        print(f"tinyse: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except SystemExit as leaving:
+        code = leaving.code
+    except KeyboardInterrupt:
+        code = 130
+    if code == 130:
+        print("tinyse: interrupted", file=sys.stderr)
+    sys.exit(code if _flushed() else 1)
+
+
+def _flushed() -> bool:
+    """Whether the reader of the standard output took all of it; if it left (`tinyse ... | head`), stay silent."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+register()
