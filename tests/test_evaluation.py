@@ -1,0 +1,338 @@
+"""Measures against literal versions and known values; pairs, statistics and the chain on stand-in links."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyse import audio
+from tinyse.errors import InputError
+from tinyse.evaluation import chain, metrics, report, statistics
+from tinyse.evaluation.dnsmos import WINDOW, dnsmos, windows
+from tinyse.evaluation.links import links_for
+from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
+
+DATA = Path(os.environ.get("TINYSE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def sound(seed: int, samples: int = 400) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.1, samples)
+
+
+def silence(samples: int = 400) -> np.ndarray:
+    return np.zeros(samples)
+
+
+# Measures
+
+
+def literal_si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
+    dot = sum(s * e for s, e in zip(reference, estimate, strict=True))
+    scale = dot / sum(s * s for s in reference)
+    target = sum((scale * s) ** 2 for s in reference)
+    distortion = sum((e - scale * s) ** 2 for s, e in zip(reference, estimate, strict=True))
+    return 10 * math.log10(target / distortion)
+
+
+@given(SEEDS)
+@settings(max_examples=25, deadline=None)
+def test_si_sdr_is_its_definition(seed):
+    clean, other = sound(seed), sound(seed + 1)
+    assert metrics.si_sdr(clean, clean + other) == pytest.approx(literal_si_sdr(clean, clean + other))
+
+
+@given(SEEDS, st.floats(1e-3, 1e3))
+@settings(max_examples=50, deadline=None)
+def test_si_sdr_does_not_see_the_level(seed, gain):
+    clean, estimate = sound(seed), sound(seed) + sound(seed + 1)
+    assert metrics.si_sdr(clean, gain * estimate) == pytest.approx(metrics.si_sdr(clean, estimate), abs=1e-6)
+
+
+@given(SEEDS, st.floats(-20, 40))
+@settings(max_examples=50, deadline=None)
+def test_orthogonal_noise_makes_both_ratios_the_snr(seed, snr_db):
+    clean, noise = sound(seed), sound(seed + 1)
+    noise -= (noise @ clean) / (clean @ clean) * clean
+    noise *= math.sqrt(clean @ clean / (noise @ noise)) * 10 ** (-snr_db / 20)
+    assert metrics.si_sdr(clean, clean + noise) == pytest.approx(snr_db, abs=1e-6)
+    assert metrics.sdr(clean, clean + noise) == pytest.approx(snr_db, abs=1e-6)
+    assert metrics.level_change_db(clean, clean + noise) == pytest.approx(0, abs=1e-6)
+
+
+@given(SEEDS, st.floats(-40, 20))
+@settings(max_examples=50, deadline=None)
+def test_a_change_of_level_is_seen_by_sdr_and_level(seed, change_db):
+    clean = sound(seed)
+    gain = 10 ** (change_db / 20)
+    assert metrics.level_change_db(clean, gain * clean) == pytest.approx(change_db, abs=1e-9)
+    if abs(change_db) > 0.01:
+        assert metrics.sdr(clean, gain * clean) == pytest.approx(-20 * math.log10(abs(1 - gain)), rel=1e-6, abs=1e-6)
+
+
+def test_segmental_snr_is_the_mean_of_limited_segments():
+    clean = np.ones(4 * 512)
+    clean[1536:] = 0
+    estimate = clean + np.repeat([0.1, 0.0, 100.0, 1.0], 512)
+    assert metrics.segmental_snr(clean, estimate) == pytest.approx((20 + 35 - 10) / 3)
+
+
+def test_attenuation():
+    assert metrics.attenuation_db(sound(1), 0.1 * sound(1)) == pytest.approx(20)
+    assert metrics.attenuation_db(sound(1), silence()) == math.inf
+    assert math.isnan(metrics.attenuation_db(silence(), sound(1)))
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_a_silent_or_empty_reference_has_no_score(name):
+    for samples in (0, 400, 16000):
+        assert math.isnan(metrics.measure(silence(samples), sound(1, samples), [name])[name])
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_a_silent_estimate_is_no_good_score(name):
+    value = metrics.METRICS[name](sound(1, 16000), silence(16000))
+    assert math.isnan(value) or value <= 0
+
+
+@pytest.mark.parametrize(("name", "best"), [("pesq", 4.644), ("stoi", 1.0), ("estoi", 1.0), ("sdr", math.inf)])
+def test_a_perfect_copy_has_the_best_score(name, best):
+    clean = sound(1, 16000)
+    assert metrics.METRICS[name](clean, clean) == pytest.approx(best, abs=1e-3)
+
+
+def test_wrong_inputs_are_the_users_errors():
+    with pytest.raises(InputError, match="equally long"):
+        metrics.sdr(sound(1), sound(1)[:-1])
+    with pytest.raises(InputError, match="not finite"):
+        metrics.sdr(sound(1), sound(1) * np.nan)
+    with pytest.raises(InputError, match="did you mean 'pesq'"):
+        metrics.measure(sound(1), sound(1), ["pesk"])
+
+
+# DNSMOS: a stand-in network of the same shape, as Microsoft's is not part of tinyse
+
+
+def test_dnsmos_windows_are_those_of_microsofts_script():
+    assert windows(sound(1, 16000)).shape == (7, WINDOW)  # doubled to 16 s
+    assert windows(sound(1, WINDOW)).shape == (1, WINDOW)
+    long = sound(1, 12 * 16000)
+    assert np.array_equal(windows(long), [long[s : s + WINDOW] for s in (0, 16000, 32000)])
+
+
+def test_dnsmos_calibrates_raw_outputs(monkeypatch):
+    monkeypatch.setattr("tinyse.evaluation.dnsmos._run", lambda path, batch: np.array([[3.0, 3.0, 3.0]]))
+    opinion = dnsmos(sound(1, 16000), "any.onnx")
+    assert opinion.speech == pytest.approx(np.polyval([-0.08397278, 1.22083953, 0.0052439], 3))
+    assert opinion.background == pytest.approx(np.polyval([-0.13166888, 1.60915514, -0.39604546], 3))
+    assert opinion.overall == pytest.approx(np.polyval([-0.06766283, 1.11546468, 0.04602535], 3))
+
+
+def test_dnsmos_refuses_what_is_no_network(tmp_path):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(InputError, match="no DNSMOS network"):
+        dnsmos(sound(1), tmp_path / "absent.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    with pytest.raises(InputError, match="is not an ONNX network"):
+        dnsmos(sound(1), tmp_path / "broken.onnx")
+
+
+# Statistics
+
+
+def test_the_quantile_is_students():
+    scipy_stats = pytest.importorskip("scipy.stats")
+    for degrees in (*range(1, 40), 69, 1000):
+        assert statistics.t_quantile(degrees) == pytest.approx(scipy_stats.t.ppf(0.975, degrees), rel=2e-3)
+
+
+def test_the_interval_holds_the_true_mean_in_95_of_100_samples():
+    draws = np.random.default_rng(0).normal(3, 2, (2000, 14))
+    summaries = [statistics.summarise(draw) for draw in draws]
+    inside = np.mean([abs(summary.mean - 3) <= summary.half_width for summary in summaries])
+    assert inside == pytest.approx(0.95, abs=0.015)
+
+
+def test_undefined_values_are_counted_and_left_out():
+    summary = statistics.summarise([1.0, math.nan, 3.0, math.inf])
+    assert (summary.mean, summary.count, summary.undefined) == (2.0, 2, 2)
+    assert math.isnan(statistics.summarise([]).mean)
+    assert math.isnan(statistics.summarise([1.0]).half_width)
+
+
+def test_paired_differences_are_tighter_than_means():
+    before = sound(1, 50) * 100
+    after = before + 1 + sound(2, 50)
+    difference = statistics.paired(before, after)
+    assert difference.mean == pytest.approx(1, abs=0.1)
+    assert difference.half_width < 0.05 * statistics.summarise(after).half_width
+    assert statistics.share_below([1, 2, 3, math.nan], [2, 2, 2, 2]) == pytest.approx(100 / 3)
+
+
+# Pairs
+
+
+def write_pairs(folder: Path, names: list[str], samples: int = 8000) -> None:
+    for index, name in enumerate(names):
+        clean = np.float32(sound(index, samples))
+        audio.write(folder / "clean" / f"{name}.wav", clean)
+        audio.write(folder / "noisy" / f"{name}.wav", clean + np.float32(sound(index + 100, samples)) * 0.1)
+
+
+def test_pairs_by_name_measure_their_snr(tmp_path):
+    write_pairs(tmp_path, ["b", "a"])
+    pairs = find_pairs(tmp_path)
+    assert [pair.name for pair in pairs] == ["a", "b"]
+    assert pairs[0].load().snr_db == 20
+    assert find_pairs(tmp_path, limit=1) == pairs[:1]
+
+
+def test_pairs_by_table(tmp_path):
+    write_pairs(tmp_path, ["a", "b"])
+    table = tmp_path / "pairs.csv"
+    table.write_text("id,clean,noisy,snr_db\nfirst,clean/b.wav,noisy/b.wav,-5\n,clean/a.wav,noisy/a.wav,\n")
+    assert [(pair.name, pair.snr_db) for pair in find_pairs(tmp_path)] == [("first", -5), ("a", None)]
+    table.write_text("id,clean,noisy\nfirst,clean/b.wav,noisy/c.wav\n")
+    with pytest.raises(InputError, match=r"line 2: there is no file .*c\.wav"):
+        find_pairs(tmp_path)
+    table.write_text("clean,noisy,snr_db\nclean/b.wav,noisy/b.wav,loud\n")
+    with pytest.raises(InputError, match="'loud', which is no number"):
+        find_pairs(tmp_path)
+    table.write_text("speech,noisy\n")
+    with pytest.raises(InputError, match="no column 'clean'"):
+        find_pairs(tmp_path)
+    table.write_text("clean,noisy\n")
+    with pytest.raises(InputError, match="lists no pairs"):
+        find_pairs(tmp_path)
+
+
+def test_faulty_folders_are_named(tmp_path):
+    with pytest.raises(InputError, match="no folder"):
+        find_pairs(tmp_path / "absent")
+    with pytest.raises(InputError, match=r"no folder .*clean"):
+        find_pairs(tmp_path)
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "noisy").mkdir()
+    with pytest.raises(InputError, match="no sound files"):
+        find_pairs(tmp_path)
+    write_pairs(tmp_path, ["a"])
+    audio.write(tmp_path / "noisy" / "extra.wav", sound(1))
+    with pytest.raises(InputError, match=r"extra\.wav in noisy/ has no partner of that name in clean/"):
+        find_pairs(tmp_path)
+    audio.write(tmp_path / "clean" / "extra.wav", sound(1)[:-1])
+    with pytest.raises(InputError, match=r"399 samples and .* 400"):
+        find_pairs(tmp_path)[1].load()
+    with pytest.raises(InputError, match="limit of 0"):
+        find_pairs(tmp_path, 0)
+
+
+# The chain on stand-in links
+
+FAST = ("si_sdr", "sdr", "level_change_db")
+
+
+def loaded(index: int, snr_db: float) -> LoadedPair:
+    clean, noise = np.float32(sound(index, 8000)), np.float32(sound(index + 100, 8000))
+    return LoadedPair(f"{index}", clean, clean + noise * np.float32(10 ** (-snr_db / 20)), snr_db)
+
+
+PAIRS = [loaded(index, snr_db) for index, snr_db in enumerate((0.0, 0.0, 10.0, 10.0))]
+
+
+def test_the_chain_scores_every_link_on_speech_and_noise():
+    scores = chain.score({"as it is": np.copy, "half": lambda x: x / 2}, [*PAIRS, PAIRS[0]], FAST)
+    assert list(scores.quality) == ["noisy", "as it is", "half"]
+    assert scores.quality["as it is"] == scores.quality["noisy"]
+    assert scores.quality["half"]["si_sdr"] == pytest.approx(scores.quality["noisy"]["si_sdr"], abs=1e-4)
+    assert scores.noise["half"]["attenuation_db"] == pytest.approx([6.02] * 5, abs=0.01)
+    assert scores.clean["half"]["level_change_db"] == pytest.approx([-6.02] * 4, abs=0.01)  # distinct clips
+    assert scores.steps["half"]["sdr"] == pytest.approx([6.02] * 5, abs=0.01)
+    largest = [np.abs(pair.noisy / 2).max() for pair in [*PAIRS, PAIRS[0]]]
+    assert scores.steps["half"]["largest_difference"] == pytest.approx(largest)
+
+
+def test_processes_do_not_change_the_numbers():
+    links = {"half": lambda x: x / 2}
+    calls: list[None] = []
+    several = chain.score(links, PAIRS * 3, FAST, processes=2, progress=lambda: calls.append(None))
+    assert several == chain.score(links, PAIRS * 3, FAST)
+    assert len(calls) == 12
+
+
+def test_links_that_break_the_rules_are_named():
+    with pytest.raises(InputError, match=r"0: the link 'short' made \(7999,\)"):
+        chain.score({"short": lambda x: x[1:]}, PAIRS, FAST)
+    with pytest.raises(InputError, match="not finite"):
+        chain.score({"burst": lambda x: x * np.nan}, PAIRS, FAST)
+    with pytest.raises(InputError, match="cannot be named"):
+        chain.score({"noisy": np.copy}, PAIRS, FAST)
+    with pytest.raises(InputError, match="no pairs"):
+        chain.score({"copy": np.copy}, [], FAST)
+    with pytest.raises(InputError, match="at least 1"):
+        chain.score({"copy": np.copy}, PAIRS, FAST, processes=0)
+
+
+def test_silence_passes_through_the_chain_and_is_counted():
+    silent = LoadedPair("silent", np.zeros(8000, np.float32), np.float32(sound(9, 8000)), math.nan)
+    scores = chain.score({"half": lambda x: x / 2}, [*PAIRS, silent], FAST)
+    assert math.isnan(scores.quality["half"]["si_sdr"][-1])
+    assert "values were not defined" in report.tables(scores)[0].note
+
+
+def test_the_report_says_the_same_everywhere():
+    scores = chain.score({"as it is": np.copy, "half": lambda x: x / 2}, PAIRS, FAST)
+    plain = json.loads(json.dumps(report.as_json(scores), allow_nan=False))
+    assert plain["difference_from_noisy"]["half"]["si_sdr"]["mean"] == pytest.approx(0, abs=1e-4)
+    assert plain["worse_than_noisy_percent"]["as it is"] == {"si_sdr": 0, "sdr": 0}
+    assert plain["clean_speech"]["as it is"]["si_sdr"] == {
+        "mean": None,  # infinite: an exact copy
+        "half_width": None,
+        "count": 0,
+        "undefined": 4,
+    }
+    text = report.markdown(scores)
+    assert "### By input SNR" in text
+    assert "| half |" in text
+    assert "as it is -> half" in text
+    assert len(report.rich_tables(scores)) == 5
+
+
+def test_links_of_a_model_are_chosen_by_name(tmp_path):
+    with pytest.raises(InputError, match="no model"):
+        links_for(tmp_path / "absent.tflite")
+    model = tmp_path / "model.tflite"
+    model.touch()
+    with pytest.raises(InputError, match="did you mean 'litert'"):
+        links_for(model, names=["litet"])
+    with pytest.raises(InputError, match=r"no link 'float-clip': it needs a \.safetensors"):
+        links_for(model, names=["float-clip"])
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(InputError, match="is no model to evaluate"):
+        links_for(tmp_path / "model.onnx")
+
+
+@pytest.mark.skipif(not (DATA / "benchmark").is_dir(), reason=f"no benchmark pairs in {DATA}")
+def test_the_unprocessed_benchmark_scores_what_was_measured_before():
+    """SI-SDR 5.00, SDR 5.00, PESQ 1.486, STOI .810, ESTOI .688: the peers' table, by other code."""
+    pairs = find_pairs(DATA / "benchmark")
+    assert len(pairs) == 70
+    scores = chain.score({}, pairs, ("si_sdr", "sdr", "pesq", "stoi", "estoi"), processes=2)
+    means = {name: statistics.summarise(values).mean for name, values in scores.quality["noisy"].items()}
+    rounded = {name: round(mean, 2 if "sdr" in name else 3) for name, mean in means.items()}
+    assert rounded == {"si_sdr": 5.0, "sdr": 5.0, "pesq": 1.486, "stoi": 0.81, "estoi": 0.688}
+
+
+@pytest.mark.skipif(not (DATA / "benchmark").is_dir(), reason=f"no benchmark pairs in {DATA}")
+def test_the_snr_of_the_benchmarks_table_is_what_is_measured():
+    with open(DATA / "benchmark" / "pairs.csv", newline="") as file:
+        given = [float(row["snr_db"]) for row in csv.DictReader(file)][:10]
+    pairs = find_pairs(DATA / "benchmark", limit=10)
+    assert [Pair(pair.name, pair.clean, pair.noisy).load().snr_db for pair in pairs] == given

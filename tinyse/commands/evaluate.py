@@ -1,0 +1,52 @@
+"""`tinyse evaluate`: score a model on noisy and clean pairs, link by link."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it) or a .tflite.")],
+    data: Annotated[Path, typer.Argument(help="A folder with clean/ and noisy/, optionally pairs.csv.")],
+    integer_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
+    links: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
+    metrics: Annotated[str, typer.Option(help="si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr.")] = "",
+    limit: Annotated[int | None, typer.Option(help="Score only the first N pairs.")] = None,
+    processes: Annotated[int, typer.Option(help="Processes that compute the measures.")] = 2,
+    dnsmos: Annotated[Path | None, typer.Option(help="Microsoft's sig_bak_ovr.onnx, to add DNSMOS.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.md.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Score MODEL on the pairs in DATA: every link of its chain, on noisy clips, clean speech and noise alone."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from tinyse import files
+    from tinyse.evaluation import chain, report
+    from tinyse.evaluation.links import links_for
+    from tinyse.evaluation.pairs import find_pairs
+
+    pairs = find_pairs(data, limit)
+    chosen = links_for(model, integer_model, _names(links))
+    measures = _names(metrics) or chain.DEFAULT_METRICS
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("pairs", total=len(pairs))
+        scores = chain.score(chosen, pairs, measures, processes, dnsmos, lambda: progress.advance(task))
+    if output is not None:
+        files.write_json(output / "scores.json", report.as_json(scores))
+        files.write_text(output / "scores.md", report.markdown(scores))
+    if as_json:
+        print(json.dumps(report.as_json(scores), indent=2, allow_nan=False))
+        return
+    console = Console()
+    for table in report.rich_tables(scores):
+        console.print(table)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The parts of a list with commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())

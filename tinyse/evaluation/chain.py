@@ -1,0 +1,146 @@
+"""One chain of numbers: the same clips through every link, from the float clip to the integers on the device.
+
+A link is a function (samples,) -> (samples,), aligned with its input and starting from silence. Each is scored on the
+noisy clips, on the clean ones (what needs no help must stay as it is) and on the noises alone, and compared sample by
+sample with the link before it, so a loss shows where it happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.evaluation.dnsmos import dnsmos
+from tinyse.evaluation.metrics import attenuation_db, level_change_db, measure, sdr, si_sdr
+from tinyse.evaluation.pairs import LoadedPair, Pair
+from tinyse.evaluation.pool import Pool
+
+Link = Callable[[np.ndarray], np.ndarray]
+
+NOISY = "noisy"
+"""Name of the row of the unprocessed clips, the bar that every link is measured against."""
+DEFAULT_METRICS = ("si_sdr", "sdr", "pesq", "stoi", "estoi", "level_change_db")
+DNSMOS_COLUMNS = ("dnsmos_speech", "dnsmos_background", "dnsmos_overall")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Every value of one run, by link and then by measure, one entry a file; nan or inf where not defined.
+
+    `quality` holds the links after the row `noisy`; its lists run along `files` and `snr_db`. `clean` (`si_sdr`,
+    `level_change_db`) runs along the distinct clean clips, `noise` (`attenuation_db`) along `files`. `steps` compares
+    each link with the one before it (`largest_difference` of samples, `sdr` in dB), along `files`.
+    """
+
+    files: list[str]
+    snr_db: list[float]
+    quality: dict[str, dict[str, list[float]]]
+    clean: dict[str, dict[str, list[float]]]
+    noise: dict[str, dict[str, list[float]]]
+    steps: dict[str, dict[str, list[float]]]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the measures of quality, in the order of the columns."""
+        return list(self.quality[NOISY])
+
+
+def score(
+    links: Mapping[str, Link],
+    pairs: Iterable[Pair | LoadedPair],
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    processes: int = 1,
+    dnsmos_path: str | Path | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Scores:
+    """Run every pair through every link, in this process, and measure in `processes` others (1: in this one, too).
+
+    `progress` is called once a pair. Raises InputError for an unknown measure, no pairs, or a link that changes a
+    clip's length. With more than one process the caller's main module must be importable (`if __name__ == ...`).
+    """
+    if NOISY in links:
+        raise InputError(f"a link cannot be named {NOISY!r}: that is the row of the unprocessed clips")
+    # A wrong name and a missing package must show before the first clip, not after it.
+    measure(np.zeros(1), np.zeros(1), metrics)
+    if dnsmos_path is not None:
+        dnsmos(np.zeros(1, np.float32), dnsmos_path)
+    names = list(links)
+    files, snr_db, jobs, clean_jobs = [], [], [], {}
+    with Pool(processes) as pool:
+        for pair in pairs:
+            loaded = pair.load() if isinstance(pair, Pair) else pair
+            files.append(loaded.name)
+            snr_db.append(loaded.snr_db)
+            outputs = {name: run(name, links[name], loaded.noisy, loaded.name) for name in names}
+            from_noise = {name: run(name, links[name], loaded.noise, loaded.name) for name in names}
+            jobs.append(pool.submit(_measure_pair, loaded, outputs, from_noise, tuple(metrics), dnsmos_path))
+            digest = hashlib.sha256(loaded.clean.tobytes()).hexdigest()
+            if digest not in clean_jobs:
+                from_clean = {name: run(name, links[name], loaded.clean, loaded.name) for name in names}
+                clean_jobs[digest] = pool.submit(_measure_clean, loaded.clean, from_clean)
+            progress()
+        measured = [job.result() for job in jobs]
+        clean = [job.result() for job in clean_jobs.values()]
+    if not files:
+        raise InputError("there are no pairs to score on")
+    quality, noise, steps = (_columns([row[part] for row in measured]) for part in range(3))
+    return Scores(files, snr_db, quality, _columns(clean), noise, steps)
+
+
+def run(name: str, link: Link, samples: np.ndarray, file: str) -> np.ndarray:
+    """One clip through one link. Raises InputError where the output is of another length or not finite."""
+    output = np.asarray(link(samples), np.float32)
+    if output.shape != samples.shape:
+        raise InputError(f"{file}: the link {name!r} made {output.shape} of {samples.shape} samples")
+    if not np.isfinite(output).all():
+        raise InputError(f"{file}: the link {name!r} made samples that are not finite")
+    return output
+
+
+Values = dict[str, dict[str, float]]
+"""Values by link and measure, of one file."""
+
+
+def _measure_pair(
+    pair: LoadedPair,
+    outputs: dict[str, np.ndarray],
+    from_noise: dict[str, np.ndarray],
+    metrics: tuple[str, ...],
+    dnsmos_path: str | Path | None,
+) -> tuple[Values, Values, Values]:
+    quality: Values = {}
+    for name, output in {NOISY: pair.noisy, **outputs}.items():
+        quality[name] = measure(pair.clean, output, metrics)
+        if dnsmos_path is not None:
+            quality[name] |= dict(zip(DNSMOS_COLUMNS, dnsmos(output, dnsmos_path), strict=True))
+    noise = {name: {"attenuation_db": attenuation_db(pair.noise, output)} for name, output in from_noise.items()}
+    names = list(outputs)
+    steps = {
+        after: {
+            "largest_difference": float(np.abs(outputs[after] - outputs[before]).max(initial=0)),
+            "sdr": sdr(outputs[before], outputs[after]),
+        }
+        for before, after in itertools.pairwise(names)
+    }
+    return quality, noise, steps
+
+
+def _measure_clean(clean: np.ndarray, outputs: dict[str, np.ndarray]) -> Values:
+    return {
+        name: {"si_sdr": si_sdr(clean, output), "level_change_db": level_change_db(clean, output)}
+        for name, output in outputs.items()
+    }
+
+
+def _columns(files: list[Values]) -> dict[str, dict[str, list[float]]]:
+    """Values file by file -> one list a link and measure."""
+    return {
+        link: {name: [values[link][name] for values in files] for name in measures}
+        for link, measures in (files[0] if files else {}).items()
+    }

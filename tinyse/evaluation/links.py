@@ -1,0 +1,80 @@
+"""The links of a model file: every way in which tinyse can run it, from the float clip to the device's runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+from tinyse.evaluation.chain import Link
+
+FLOAT_LINKS = ("float-clip", "float-stream")
+"""The float model over a whole clip at once, and hop by hop. They are the same numbers if streaming is right."""
+INTEGER_LINKS = {"litert": "int8 stream (LiteRT)", "tflm": "int8 stream (TFLM)", "reference": "int8 stream (reference)"}
+"""Engines that run a .tflite hop by hop. The reference is tinyse's own integer arithmetic in numpy."""
+DEFAULT_LINKS = (*FLOAT_LINKS, "litert", "tflm")
+
+
+def links_for(model: str | Path, integer_model: str | Path | None = None, names: Sequence[str] = ()) -> dict[str, Link]:
+    """The links of a model in the order of the chain, by the names that tables print.
+
+    For a .safetensors: the float links, then those of `integer_model` (default: the .tflite of the same name beside it,
+    if there is one). For a .tflite: its runtimes. `names` chooses among `DEFAULT_LINKS` and "reference"; what is named
+    must be there. Raises InputError for an unknown name, a missing file or a link that this model does not have.
+    """
+    model = Path(model)
+    if not model.is_file():
+        raise InputError(f"there is no model {model}")
+    for name in names:
+        if name not in (*FLOAT_LINKS, *INTEGER_LINKS):
+            raise InputError(f"unknown link {name!r}{did_you_mean(name, (*FLOAT_LINKS, *INTEGER_LINKS))}")
+    float_model = model if model.suffix == ".safetensors" else None
+    if float_model is None:
+        if model.suffix != ".tflite":
+            raise InputError(f"{model} is no model to evaluate: give a .safetensors or a .tflite")
+        integer_model = model
+    elif integer_model is None:
+        beside = model.with_suffix(".tflite")
+        integer_model = beside if beside.is_file() else None
+    elif not Path(integer_model).is_file():
+        raise InputError(f"there is no model {integer_model}")
+    there = (FLOAT_LINKS if float_model else ()) + (tuple(INTEGER_LINKS) if integer_model else ())
+    for name in names:
+        if name not in there:
+            needed = "a .safetensors" if name in FLOAT_LINKS else "a .tflite, beside it or given"
+            raise InputError(f"{model} has no link {name!r}: it needs {needed}")
+    chosen = [name for name in there if name in (names or DEFAULT_LINKS)]
+    links: dict[str, Link] = {}
+    for name in chosen:
+        if name in FLOAT_LINKS:
+            links[name.replace("-", " ")] = _float_link(model, whole_clip=name == "float-clip")
+        else:
+            links[INTEGER_LINKS[name]] = _stream(Path(integer_model), name)  # type: ignore[arg-type]
+    return links
+
+
+def _float_link(model: Path, whole_clip: bool) -> Link:
+    from tinyse.streaming.denoiser import Denoiser
+
+    denoiser = Denoiser(model, engine="torch")
+    return denoiser.denoise_clip if whole_clip else _fresh(denoiser.reset, denoiser.denoise)
+
+
+def _stream(model: Path, engine: str) -> Link:
+    from tinyse.streaming.denoiser import Denoiser
+
+    denoiser = Denoiser(model, engine=engine)
+    return _fresh(denoiser.reset, denoiser.denoise)
+
+
+def _fresh(reset: Callable[[], None], denoise: Link) -> Link:
+    """Every clip starts from silence, whatever was heard before it."""
+
+    def link(samples: np.ndarray) -> np.ndarray:
+        reset()
+        return denoise(samples)
+
+    return link

@@ -1,0 +1,59 @@
+"""A process pool that stays small in memory and goes quietly when the user presses Ctrl-C."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import signal
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from tinyse.errors import InputError
+
+
+class Pool:
+    """`submit` work to `processes` others, or do it at once in this one where `processes` is 1.
+
+    No more than a few jobs a process wait at a time: `submit` blocks until there is room, so that the sounds of a
+    thousand files are not held in memory. Workers are spawned, not forked: runtimes of models hold threads and locks.
+    """
+
+    def __init__(self, processes: int) -> None:
+        if processes < 1:
+            raise InputError(f"the number of processes is at least 1, not {processes}")
+        self._waiting: set[concurrent.futures.Future[Any]] = set()
+        self._room = 4 * processes
+        self._executor: concurrent.futures.ProcessPoolExecutor | None = None
+        if processes > 1:
+            self._executor = concurrent.futures.ProcessPoolExecutor(
+                processes, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+            )
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
+        """Like the executor's, after waiting for room."""
+        if self._executor is None:
+            done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+            done.set_result(work(*arguments))
+            return done
+        while len(self._waiting) >= self._room:
+            first = concurrent.futures.FIRST_COMPLETED
+            self._waiting = set(concurrent.futures.wait(self._waiting, return_when=first).not_done)
+        job = self._executor.submit(work, *arguments)
+        self._waiting.add(job)
+        return job
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._executor is not None:
+            # After an error nobody waits for the results any more; what is running takes a second at most.
+            self._executor.shutdown(wait=True, cancel_futures=kind is not None)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal: only the parent answers it, the workers end with the pool."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,205 @@
+"""Scores as dictionaries for JSON, and as tables: Markdown for a page, rich for the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinyse.evaluation.chain import NOISY, Scores
+from tinyse.evaluation.statistics import Summary, paired, share_below, summarise
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+TITLES = {
+    "si_sdr": "SI-SDR dB",
+    "sdr": "SDR dB",
+    "pesq": "PESQ-WB",
+    "stoi": "STOI",
+    "estoi": "ESTOI",
+    "segmental_snr": "segmental SNR dB",
+    "level_change_db": "level dB",
+    "attenuation_db": "attenuation dB",
+    "dnsmos_speech": "DNSMOS speech",
+    "dnsmos_background": "DNSMOS background",
+    "dnsmos_overall": "DNSMOS overall",
+    "largest_difference": "largest difference",
+}
+DECIMALS = {"pesq": 3, "stoi": 3, "estoi": 3, "largest_difference": 6}
+"""Decimals in tables, two where not named."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text, ready to be printed anywhere."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def tables(scores: Scores) -> list[Table]:
+    """Everything a reader wants to see, the most important table first."""
+    result = [_overall(scores), _by_snr(scores), _worse(scores), _untouched(scores)]
+    if scores.steps:
+        result.append(_steps(scores))
+    return [table for table in result if table.rows]
+
+
+def markdown(scores: Scores) -> str:
+    """The tables as Markdown."""
+    parts = []
+    for table in tables(scores):
+        lines = ["| " + " | ".join(row) + " |" for row in (table.header, *table.rows)]
+        lines.insert(1, "|---" + "|---:" * (len(table.header) - 1) + "|")
+        parts.append("\n".join([f"### {table.title}", "", *lines, *(["", table.note] if table.note else [])]))
+    return "\n\n".join(parts) + "\n"
+
+
+def rich_tables(scores: Scores) -> list[RichTable]:
+    """The tables for a terminal."""
+    from rich.table import Table as RichTable
+
+    result = []
+    for table in tables(scores):
+        drawn = RichTable(title=table.title, caption=table.note or None, title_justify="left", caption_justify="left")
+        for index, column in enumerate(table.header):
+            drawn.add_column(column, justify="right" if index else "left")
+        for row in table.rows:
+            drawn.add_row(*row)
+        result.append(drawn)
+    return result
+
+
+def as_json(scores: Scores) -> dict[str, Any]:
+    """Summaries and every single value; what is not finite is null. `write_json` takes it as it is."""
+    quality = scores.quality
+    summaries = {link: {name: summarise(values) for name, values in row.items()} for link, row in quality.items()}
+    gains = {
+        link: {name: paired(quality[NOISY][name], values) for name, values in row.items()}
+        for link, row in quality.items()
+        if link != NOISY
+    }
+    return _plain(
+        {
+            "interval": "95 %, Student's t over files; differences are paired file by file",
+            "summary": summaries,
+            "difference_from_noisy": gains,
+            "worse_than_noisy_percent": {link: _worse_shares(scores, link) for link in gains},
+            "clean_speech": _summaries(scores.clean),
+            "noise_only": _summaries(scores.noise),
+            "against_previous_link": _summaries(scores.steps),
+            "files": dataclasses.asdict(scores),
+        }
+    )
+
+
+def _overall(scores: Scores) -> Table:
+    undefined = 0
+    rows = []
+    for link, measures in scores.quality.items():
+        cells = []
+        for name in scores.metrics:
+            summary = summarise(measures[name])
+            undefined += summary.undefined
+            cells.append(_cell(name, summary))
+        rows.append((link, *cells))
+    note = f"{len(scores.files)} pairs; +- is the 95 % interval of the mean over files (t)."
+    if undefined:
+        note += f" {undefined} values were not defined (silence, no speech found) and are left out."
+    return Table("Noisy clips", ("link", *_titles(scores.metrics)), tuple(rows), note)
+
+
+def _by_snr(scores: Scores) -> Table:
+    """Rows by input SNR and link: the change against the unprocessed clips."""
+    snr_db = np.array(scores.snr_db)
+    rows = []
+    for level in np.unique(snr_db[np.isfinite(snr_db)]):
+        chosen = np.flatnonzero(snr_db == level)
+        for link, measures in scores.quality.items():
+            cells = []
+            for name in scores.metrics:
+                before, after = np.array(scores.quality[NOISY][name])[chosen], np.array(measures[name])[chosen]
+                change = link != NOISY
+                cells.append(_cell(name, paired(before, after) if change else summarise(after), "+" if change else ""))
+            rows.append((f"{level:g}", link, str(len(chosen)), *cells))
+    header = ("input SNR dB", "link", "pairs", *_titles(scores.metrics))
+    note = "Row noisy: the unprocessed value. Other rows: the change against it, paired file by file."
+    return Table("By input SNR", header, tuple(rows), note)
+
+
+def _worse(scores: Scores) -> Table:
+    rows = []
+    for link in scores.quality:
+        if link != NOISY:
+            shares = _worse_shares(scores, link)
+            rows.append((link, *(_number(share, 0) + " %" for share in shares.values())))
+    return Table("Pairs that came out worse than they went in", ("link", *_titles(_ordered(scores))), tuple(rows))
+
+
+def _untouched(scores: Scores) -> Table:
+    rows = []
+    for link in scores.clean:
+        clean, noise = scores.clean[link], scores.noise[link]
+        values = {**clean, **noise}
+        rows.append((link, *(_cell(name, summarise(values[name])) for name in values)))
+    header = ("link", "clean speech: SI-SDR dB", "clean speech: level dB", "noise alone: attenuation dB")
+    count = len(next(iter(next(iter(scores.clean.values())).values()))) if scores.clean else 0
+    return Table("Clean speech and noise alone", header, tuple(rows), f"{count} distinct clean clips.")
+
+
+def _steps(scores: Scores) -> Table:
+    links = [link for link in scores.quality if link != NOISY]
+    rows = []
+    for before, after in itertools.pairwise(links):
+        step = scores.steps[after]
+        largest = f"{max(step['largest_difference']):.2e}"
+        rows.append((f"{before} -> {after}", largest, _cell("sdr", summarise(step["sdr"]))))
+    note = "The first link is the reference of the second; full scale is 1. Identical clips have no finite SDR."
+    return Table("From link to link", ("links", "largest difference of a sample", "SDR dB"), tuple(rows), note)
+
+
+def _ordered(scores: Scores) -> list[str]:
+    """The measures of which more is better."""
+    return [name for name in scores.metrics if name != "level_change_db"]
+
+
+def _worse_shares(scores: Scores, link: str) -> dict[str, float]:
+    noisy = scores.quality[NOISY]
+    return {name: share_below(scores.quality[link][name], noisy[name]) for name in _ordered(scores)}
+
+
+def _summaries(columns: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Summary]]:
+    return {link: {name: summarise(values) for name, values in row.items()} for link, row in columns.items()}
+
+
+def _titles(names: list[str]) -> list[str]:
+    return [TITLES.get(name, name) for name in names]
+
+
+def _cell(name: str, summary: Summary, sign: str = "") -> str:
+    decimals = DECIMALS.get(name, 2)
+    if not summary.count:
+        return "-"
+    text = f"{summary.mean:{sign}.{decimals}f}"
+    return text if math.isnan(summary.half_width) else f"{text} +-{summary.half_width:.{decimals}f}"
+
+
+def _number(value: float, decimals: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{decimals}f}"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
