@@ -1,0 +1,223 @@
+"""The ways in which data sets lie in folders, each a function that finds the files and says what their names tell.
+
+A layout only lists; lengths, splits that it does not decide and complaints are the affair of `tinyse.recordings.data`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyse.errors import InputError
+from tinyse.recordings.manifest import KINDS, Kind, Split, rows_of
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
+VARIOUS = "various, see the collection"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sound file and what its place says about it; the fields are those of `Recording`."""
+
+    path: Path
+    kind: Kind
+    split: Split | None
+    """None where the data set does not say."""
+    speaker: str = ""
+    label: str = ""
+    source: str = ""
+    corpus: str = ""
+    licence: str = "unknown"
+    ship: bool = False
+    seconds: float | None = None
+    """None where the header has to be read for it."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A named way of laying out a data set."""
+
+    name: str
+    recognise: Callable[[Path], bool]
+    find: Callable[[Path], Iterator[Found]]
+
+
+def layout_of(folder: Path) -> Layout | None:
+    """The layout of a folder, or None where it follows none of them."""
+    return next((layout for layout in LAYOUTS if layout.recognise(folder)), None)
+
+
+def plain(folder: Path, kind: Kind | None = None) -> Iterator[Found]:
+    """speech/SPEAKER/..., noise/CLASS/... and rir/ROOM/..., or a folder that is all of one kind.
+
+    A folder train, valid or test directly under these is a split. A file without a folder of its own has no known
+    speaker and is a source recording by itself. Nobody says the licence, so nothing ships until the CSV says so.
+    """
+    for each in (kind,) if kind else KINDS:
+        top = folder if kind else folder / each
+        for path in sounds(top):
+            folders = path.relative_to(top).parts[:-1]
+            split = _split_named(folders[0]) if folders else None
+            parent = (folders[1:] if split else folders)[-1:]
+            name = parent[0] if parent else ""
+            speaker = f"{folder.name}_{name}" if name and each == "speech" else ""
+            label = "" if each == "speech" else name or each
+            source = f"{folder.name}:{path.relative_to(folder).as_posix()}"
+            yield Found(path, each, split, speaker, label, source, corpus=folder.name)
+
+
+def sounds(folder: Path) -> list[Path]:
+    """All sound files under a folder in the order of their names; hidden ones (._x.wav of a Mac) are left out."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if not path.name.startswith(".") and path.is_file())
+
+
+# Manifests of this project: manifests/{speech,noise}_{train,valid,test}.csv and rir.csv beside the folders they list.
+
+_MANIFEST = re.compile(r"(speech|noise)_(train|valid|test)|rir")
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "manifests").glob("*.csv") if _MANIFEST.fullmatch(path.stem))
+
+
+def _from_manifests(folder: Path) -> Iterator[Found]:
+    for path in _manifests(folder):
+        kind, _, split = path.stem.partition("_")
+        for where, row in rows_of(path, ("path", "seconds")):
+            if not row["path"]:
+                raise InputError(f"{where}: the path is empty")
+            try:
+                seconds = float(row["seconds"])
+            except ValueError as error:
+                raise InputError(f"{where}: {row['seconds']!r} is not a number of seconds") from error
+            room = row.get("room", "").strip("-") or row.get("kind", "")
+            yield Found(
+                folder / row["path"],
+                kind,  # type: ignore[arg-type]
+                split or "train",  # type: ignore[arg-type]
+                speaker=row.get("speaker", ""),
+                label=row.get("class", "") or room,
+                source=row.get("source", "") or (f"{row.get('corpus', '')}:{room}" if kind == "rir" else ""),
+                corpus=row.get("corpus", ""),
+                licence=row.get("licence", "") or "unknown",
+                ship=row.get("ship", "") == "yes",
+                seconds=seconds,
+            )
+
+
+# LibriSpeech (Panayotov 2015): SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac, CC BY 4.0.
+
+_SUBSET = re.compile(r"(train|dev|test)-(clean|other)(-\d+)?")
+
+
+def _librispeech_subsets(folder: Path) -> list[Path]:
+    tops = [folder, folder / "LibriSpeech"]
+    inside = [path for top in tops if top.is_dir() for path in top.iterdir() if path.is_dir()]
+    return sorted(path for path in [folder, *inside] if _SUBSET.fullmatch(path.name))
+
+
+def _librispeech(folder: Path) -> Iterator[Found]:
+    subsets = _librispeech_subsets(folder)
+    # Somebody who has dev-clean only wants to train on it: its voices are then drawn into all three splits.
+    own_splits = any(subset.name.startswith("train") for subset in subsets)
+    for subset in subsets:
+        split = _split_named(subset.name.partition("-")[0]) if own_splits else None
+        for path in sounds(subset):
+            speaker = f"librispeech_{path.relative_to(subset).parts[0]}"
+            yield Found(path, "speech", split, speaker, corpus="librispeech", licence="CC BY 4.0", ship=True)
+
+
+# VoiceBank-DEMAND (Valentini-Botinhao 2016): clean_trainset_28spk_wav/p226_001.wav, noisy_..., CC BY 4.0.
+
+
+def _voicebank_folders(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("clean_trainset*wav"), *folder.glob("clean_testset*wav")])
+
+
+def _voicebank(folder: Path) -> Iterator[Found]:
+    # The noisy twins are for evaluation by pairs; mixtures are made here, of these voices and any noise.
+    for top in _voicebank_folders(folder):
+        split: Split = "test" if "testset" in top.name else "train"
+        for path in sounds(top):
+            speaker = f"vctk_{path.stem.partition('_')[0]}"
+            yield Found(path, "speech", split, speaker, corpus="voicebank", licence="CC BY 4.0", ship=True)
+
+
+# DNS-Challenge (Reddy 2020): datasets_fullband/{clean_fullband,noise_fullband,impulse_responses}, or datasets/{clean,
+# noise,impulse_responses} of the earlier ones. Its parts have licences of their own.
+
+_VOICE = re.compile(r"(reader_\d+|p\d{3})(?=_)")
+
+
+def _dns_folders(folder: Path) -> dict[Kind, Path]:
+    for top in (folder, folder / "datasets_fullband", folder / "datasets"):
+        for ending in ("_fullband", ""):
+            if (top / f"clean{ending}").is_dir() and (top / f"noise{ending}").is_dir():
+                return {
+                    "speech": top / f"clean{ending}",
+                    "noise": top / f"noise{ending}",
+                    "rir": top / "impulse_responses",
+                }
+    return {}
+
+
+def _dns(folder: Path) -> Iterator[Found]:
+    for kind, top in _dns_folders(folder).items():
+        for path in sounds(top) if top.is_dir() else ():
+            parent = path.parent.name if path.parent != top else ""
+            voice = _VOICE.search(path.stem)
+            speaker = f"dns_{voice[0] if voice else parent}" if kind == "speech" and (voice or parent) else ""
+            label = "" if kind == "speech" else parent or kind
+            source = f"dns:{path.stem}" if kind == "noise" else ""
+            yield Found(path, kind, None, speaker, label, source, "dns", VARIOUS)
+
+
+# MS-SNSD (Reddy 2019): clean_train/clnsp1.wav, noise_train/AirConditioner_1.wav, clean_test, noise_test.
+
+
+def _ms_snsd(folder: Path) -> Iterator[Found]:
+    for kind, name in (("speech", "clean"), ("noise", "noise")):
+        for split in ("train", "test"):
+            for path in sounds(folder / f"{name}_{split}"):
+                label = path.stem.partition("_")[0] if kind == "noise" else ""
+                source = f"ms-snsd:{name}_{split}/{path.stem}"
+                yield Found(path, kind, split, "", label, source, "ms-snsd", VARIOUS)  # type: ignore[arg-type]
+
+
+# ESC-50 (Piczak 2015): meta/esc50.csv, audio/FOLD-CLIP-TAKE-TARGET.wav. Its folds keep a source recording together.
+
+
+def _esc50(folder: Path) -> Iterator[Found]:
+    columns = ("filename", "fold", "category", "esc10", "src_file")
+    for _, row in rows_of(folder / "meta" / "esc50.csv", columns):
+        free = row["esc10"].lower() == "true"
+        yield Found(
+            folder / "audio" / row["filename"],
+            "noise",
+            {"4": "valid", "5": "test"}.get(row["fold"], "train"),  # type: ignore[arg-type]
+            label=row["category"],
+            source=f"freesound:{row['src_file']}",
+            corpus="esc50",
+            licence="CC BY 3.0" if free else "CC BY-NC 3.0",
+            ship=free,
+        )
+
+
+def _split_named(name: str) -> Split | None:
+    names: dict[str, Split] = {"train": "train", "valid": "valid", "val": "valid", "dev": "valid", "test": "test"}
+    return names.get(name)
+
+
+LAYOUTS = (
+    Layout("manifests", lambda folder: bool(_manifests(folder)), _from_manifests),
+    Layout("LibriSpeech", lambda folder: bool(_librispeech_subsets(folder)), _librispeech),
+    Layout("VoiceBank-DEMAND", lambda folder: bool(_voicebank_folders(folder)), _voicebank),
+    Layout("MS-SNSD", lambda folder: (folder / "clean_train").is_dir() and (folder / "noise_train").is_dir(), _ms_snsd),
+    Layout("ESC-50", lambda folder: (folder / "meta" / "esc50.csv").is_file(), _esc50),
+    Layout("DNS-Challenge", lambda folder: bool(_dns_folders(folder)), _dns),
+    Layout("plain", lambda folder: any((folder / kind).is_dir() for kind in KINDS), plain),
+)
+"""In the order in which they are tried: the most telling signs first, the plain folder last."""

@@ -1,0 +1,180 @@
+"""A manifest: the recordings of a data set, one row a file, with kind, voice or source, licence and split."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tinyse.errors import InputError
+from tinyse.files import write_text
+
+Kind = Literal["speech", "noise", "rir"]
+Split = Literal["train", "valid", "test"]
+KINDS: tuple[Kind, ...] = ("speech", "noise", "rir")
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One file of sound and what is known about it."""
+
+    path: str
+    """Relative to the manifest's root, with forward slashes."""
+    seconds: float
+    kind: Kind
+    split: Split
+    speaker: str = ""
+    """Who speaks, unique over all corpora (`corpus_id`); empty where nobody knows. A speaker is in one split only."""
+    label: str = ""
+    """Class of a noise ("rain") or name of a room."""
+    source: str = ""
+    """The original recording this was cut from; all that comes from one source is in one split only."""
+    corpus: str = ""
+    licence: str = "unknown"
+    ship: bool = False
+    """Whether the licence lets weights trained on it be released. False where nobody said so."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"{self.path}: the kind is {self.kind!r}, known are {', '.join(KINDS)}")
+        if self.split not in SPLITS:
+            raise InputError(f"{self.path}: the split is {self.split!r}, known are {', '.join(SPLITS)}")
+        if not 0 < self.seconds < float("inf"):
+            raise InputError(f"{self.path}: a length of {self.seconds} s is not possible")
+
+    @property
+    def group(self) -> str:
+        """What must not be torn apart between splits: the speaker, else the source, else the file itself."""
+        return (self.speaker if self.kind == "speech" else "") or self.source or self.path
+
+
+COLUMNS = tuple(field.name for field in fields(Recording))
+_REQUIRED = ("path", "seconds", "kind", "split")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The recordings under a root folder, in an order that does not depend on the machine."""
+
+    root: Path
+    recordings: tuple[Recording, ...]
+    notices: tuple[str, ...] = ()
+    """What the user should know about the files: those left out, splits that came out empty."""
+
+    def select(
+        self, kind: Kind | None = None, split: Split | None = None, ship: bool | None = None
+    ) -> tuple[Recording, ...]:
+        """The recordings of this kind, split and `ship`; None takes all of them."""
+        return tuple(
+            recording
+            for recording in self.recordings
+            if kind in (None, recording.kind) and split in (None, recording.split) and ship in (None, recording.ship)
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Write a CSV, with paths relative to its folder: data and manifest may move together."""
+        start = Path(path).resolve().parent
+        text = io.StringIO()
+        rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        rows.writeheader()
+        for recording in self.recordings:
+            place = Path(os.path.relpath(self.root.resolve() / recording.path, start)).as_posix()
+            rows.writerow(
+                asdict(recording)
+                | {"path": place, "seconds": f"{recording.seconds:.3f}", "ship": "yes" if recording.ship else "no"}
+            )
+        write_text(path, text.getvalue())
+
+    @classmethod
+    def read(cls, path: str | Path) -> Manifest:
+        """The manifest in a CSV with the columns of `Recording`; other columns are ignored.
+
+        Raises InputError for a missing column or, with its line number, a row that makes no sense.
+        """
+        path = Path(path)
+        recordings = tuple(recording_from(row, where) for where, row in rows_of(path, _REQUIRED))
+        if not recordings:
+            raise InputError(f"{path}: the manifest lists no recordings")
+        return cls(path.parent, recordings)
+
+    def summary(self) -> list[dict[str, Any]]:
+        """A row per kind and split: files, hours, speakers or classes, licences and the hours that may ship."""
+        rows = []
+        for kind in KINDS:
+            for split in SPLITS:
+                chosen = self.select(kind, split)
+                if not chosen:
+                    continue
+                names = {r.speaker or r.path for r in chosen} if kind == "speech" else {r.label for r in chosen}
+                rows.append(
+                    {
+                        "kind": kind,
+                        "split": split,
+                        "files": len(chosen),
+                        "hours": round(hours(chosen), 3),
+                        "ship_hours": round(hours([r for r in chosen if r.ship]), 3),
+                        "speakers" if kind == "speech" else "classes": len(names),
+                        "licences": sorted({r.licence for r in chosen}),
+                        "corpora": sorted({r.corpus for r in chosen if r.corpus}),
+                    }
+                )
+        return rows
+
+
+def hours(recordings: Sequence[Recording]) -> float:
+    """Hours of sound in the recordings."""
+    return sum(recording.seconds for recording in recordings) / 3600
+
+
+def join(manifests: Sequence[Manifest]) -> Manifest:
+    """One manifest of several, its root the folder that holds all of theirs."""
+    if len(manifests) == 1:
+        return manifests[0]
+    roots = [manifest.root.resolve() for manifest in manifests]
+    root = Path(os.path.commonpath(roots))
+    recordings = tuple(
+        replace(recording, path=(here / recording.path).relative_to(root).as_posix())
+        for here, manifest in zip(roots, manifests, strict=True)
+        for recording in manifest.recordings
+    )
+    return Manifest(root, recordings, tuple(notice for manifest in manifests for notice in manifest.notices))
+
+
+def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a CSV, each with its place for messages. Raises InputError where it lacks a required column."""
+    if not path.is_file():
+        raise InputError(f"cannot read the manifest {path}: no such file")
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in required if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"{path}: not a manifest, it lacks the column {missing[0]!r}")
+            for row in reader:
+                yield f"{path}, line {reader.line_num}", {key: value or "" for key, value in row.items() if key}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the manifest {path}: {error}") from error
+
+
+def recording_from(row: dict[str, str], where: str) -> Recording:
+    """A recording from a CSV's row of strings. Raises InputError that names `where`."""
+    values: dict[str, Any] = {name: row[name] for name in COLUMNS if name in row}
+    try:
+        values["seconds"] = float(row["seconds"])
+    except ValueError as error:
+        raise InputError(f"{where}: {row['seconds']!r} is not a number of seconds") from error
+    ship = row.get("ship", "").strip().lower()
+    if ship not in ("", "yes", "no"):
+        raise InputError(f"{where}: ship is {ship!r}, expected yes or no")
+    values["ship"] = ship == "yes"
+    if not row["path"]:
+        raise InputError(f"{where}: the path is empty")
+    try:
+        return Recording(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
