@@ -1,0 +1,207 @@
+"""`tinyse doctor`: what is installed on this machine, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module, metadata
+from typing import Annotated, Literal
+
+import typer
+
+Status = Literal["ok", "missing", "wrong"]
+
+MODULES = {
+    "numpy": "numpy",
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "flatbuffers": "flatbuffers",
+    "soundfile": "soundfile",
+    "soxr": "soxr",
+    "typer": "typer",
+    "rich": "rich",
+}
+"""What each package of the base has to be importable as: a wheel for another machine installs and then fails."""
+
+PROGRAMS = {
+    "gcc": ("compile the firmware for this machine", "gcc"),
+    "arm-none-eabi-gcc": ("compile the firmware for Arm", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
+    "qemu-system-arm": ("run the firmware on an emulated board", "qemu-system-arm"),
+}
+"""Programs that are used when they are there: what for, and Debian's packages."""
+
+CPU_TORCH = "pip install torch==2.13.0"
+"""The build of torch without CUDA, to be installed before the extra `train`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One line of the table."""
+
+    group: str
+    """`python`, `base`, an extra's name, or `machine`."""
+    subject: str
+    status: Status
+    found: str
+    mend: str = ""
+    """The command, or the advice, that turns the status into ok."""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
+    """Show what is installed, what is missing and how to get it; exit with 1 if the base does not work."""
+    checks = [*python_checks(), *package_checks()]
+    broken = any(check.status != "ok" and check.group in ("python", "base") for check in checks)
+    checks += machine_checks()
+    if not broken:
+        checks.append(cache_check())
+    if as_json:
+        print(json.dumps({"works": not broken, "checks": [dataclasses.asdict(check) for check in checks]}, indent=2))
+    else:
+        print_table(checks)
+    if broken:
+        raise typer.Exit(1)
+
+
+def python_checks() -> Iterator[Check]:
+    """The interpreter, and packages that are known to break others."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    fits = (3, 10) <= sys.version_info[:2] < (3, 14)
+    yield Check("python", "Python", "ok" if fits else "wrong", version, "" if fits else "use Python 3.10 to 3.13")
+    old_runtime, numpy = installed("tflite-runtime"), installed("numpy")
+    if old_runtime and numpy and release(numpy) >= (2,):
+        yield Check(
+            "python",
+            "tflite-runtime",
+            "wrong",
+            f"{old_runtime} was built for numpy 1 and fails beside numpy {numpy}",
+            "pip uninstall tflite-runtime  (ai-edge-litert is its successor)",
+        )
+
+
+def package_checks() -> Iterator[Check]:
+    """Every dependency that tinyse declares: its installed version against the declared range, the base's by import."""
+    for requirement in metadata.requires("tinyse") or ():
+        name, ranges, group = parse_requirement(requirement)
+        if name == "tinyse":  # the extra `all` names the others
+            continue
+        version = installed(name)
+        mend = f"pip install '{name}{ranges}'" if group == "base" else f"pip install 'tinyse[{group}]'"
+        if name == "torch":
+            mend = CPU_TORCH
+        if version is None:
+            yield Check(group, name, "missing", "", mend)
+        elif not satisfies(version, ranges):
+            yield Check(group, name, "wrong", f"{version}, needed {ranges}", mend)
+        elif group == "base" and (error := import_error(MODULES[name])):
+            yield Check(group, name, "wrong", f"{version} does not import: {error}", f"{mend} --force-reinstall")
+        else:
+            yield Check(group, name, "ok", version)
+
+
+def machine_checks() -> Iterator[Check]:
+    """Libraries and programs outside Python, and what there is to compute with."""
+    from ctypes.util import find_library
+
+    portaudio = find_library("portaudio")
+    mend = "" if portaudio else "apt-get install libportaudio2"
+    yield Check("machine", "PortAudio", "ok" if portaudio else "missing", portaudio or "live sound", mend)
+    for program, (purpose, packages) in PROGRAMS.items():
+        place = shutil.which(program)
+        mend = "" if place else f"apt-get install {packages}"
+        yield Check("machine", program, "ok" if place else "missing", place or purpose, mend)
+    here = os.path.dirname(sys.executable)
+    place = shutil.which("vela", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
+    mend = "" if place else "pip install 'tinyse[export]'"
+    yield Check("machine", "vela", "ok" if place else "missing", place or "compile for an Ethos-U", mend)
+    yield Check("machine", "CPU cores", "ok", str(os.cpu_count()))
+    if installed("torch"):
+        import torch
+
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+        yield Check("machine", "torch threads", "ok", f"{torch.get_num_threads()} (OMP_NUM_THREADS sets it)")
+        yield Check("machine", "GPU for torch", "ok", gpu)
+
+
+def cache_check(least_gigabytes: float = 2.0) -> Check:
+    """Room for the cache of decoded recordings."""
+    from tinyse.recordings.store import default_cache
+
+    folder = default_cache()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    enough = free >= least_gigabytes
+    mend = "" if enough else f"free {least_gigabytes:g} GB, or set TINYSE_CACHE to a folder with room"
+    return Check("machine", "free disk for the cache", "ok" if enough else "wrong", f"{free:.1f} GB in {folder}", mend)
+
+
+def parse_requirement(text: str) -> tuple[str, str, str]:
+    """Name, version ranges and extra (`base` for none) of a line such as `torch<3,>=2.8; extra == "train"`."""
+    body, _, marker = text.partition(";")
+    name, ranges = re.fullmatch(r"([\w.-]+)(?:\[[^]]*])?\s*(.*)", body.strip()).groups()  # type: ignore[union-attr]
+    extra = re.search(r"""extra\s*==\s*["']([\w-]+)""", marker)
+    return name, ranges.strip("() "), extra.group(1) if extra else "base"
+
+
+def satisfies(version: str, ranges: str) -> bool:
+    """Whether a version lies in ranges such as `>=2.8,<3`, by the numbers of its release."""
+    compare = {">=": "__ge__", "<=": "__le__", ">": "__gt__", "<": "__lt__", "==": "__eq__", "!=": "__ne__"}
+    for clause in filter(None, map(str.strip, ranges.split(","))):
+        sign, bound = re.fullmatch(r"([<>=!]=?)\s*(.+)", clause).groups()  # type: ignore[union-attr]
+        if not getattr(release(version), compare[sign])(release(bound)):
+            return False
+    return True
+
+
+def release(version: str) -> tuple[int, ...]:
+    """The numbers of a version without trailing zeros: 2.13.0+cpu is (2, 13); a nightly's date counts too."""
+    numbers = re.match(r"\d+(?:\.(?:dev)?\d+)*", version)
+    parts = [int(part) for part in re.findall(r"\d+", numbers.group())] if numbers else []
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+def installed(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def import_error(module: str) -> str | None:
+    """Why a module cannot be imported, as one line, or None. A broken wheel may raise anything."""
+    try:
+        import_module(module)
+    except Exception as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
+
+
+def print_table(checks: list[Check]) -> None:
+    """The checks as a table, and a line for each that has to be mended."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    colours = {"ok": "green", "missing": "yellow", "wrong": "red"}
+    console = Console()
+    table = Table("for", "what", "", "found", box=None, header_style="bold")
+    table.columns[-1].overflow = "fold"
+    group = ""
+    for check in checks:
+        status = f"[{colours[check.status]}]{check.status}"
+        table.add_row(check.group if check.group != group else "", check.subject, status, escape(check.found))
+        group = check.group
+    console.print(table)
+    commands = {check.mend: check.subject for check in reversed(checks) if check.mend}
+    if commands:
+        console.print("\n[bold]To get what is missing[/bold]")
+    for command, subject in reversed(commands.items()):
+        console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True, end="")
+        console.print(f"  # {subject}", markup=False, highlight=False, soft_wrap=True, style="dim")
