@@ -1,0 +1,119 @@
+"""What happens to sound on its way to a microphone: speed, equalisation, rooms, narrow bands, clipping.
+
+Sound is float32, shape (samples,); filters are cascades of second-order sections, shape (sections, 6).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+import soxr
+
+from tinyse.audio import SAMPLE_RATE
+from tinyse.mixtures.config import MixtureConfig, Range
+
+LONGEST_RESPONSE = SAMPLE_RATE
+"""Samples of a room's response that are used: beyond a second a tail is far below what masks it."""
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """One way of changing a recording: how fast it is played and through which filter."""
+
+    factor: float
+    sections: np.ndarray | None
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, config: MixtureConfig, channel: np.ndarray | None) -> Colouring:
+        """A random one; `channel`, a filter that all sound of a mixture shares, comes on top."""
+        speeds, equalises = rng.random(2) < (config.speed_probability, config.equalise_probability)
+        factor = rng.uniform(*config.speed) if speeds else 1.0
+        filters = [equaliser(rng, config.equalise_db)] if equalises else []
+        filters += [] if channel is None else [channel]
+        return cls(factor, np.concatenate(filters) if filters else None)
+
+    def needed(self, samples: int) -> int:
+        """How many samples `apply` takes to give `samples`."""
+        return samples if self.factor == 1 else math.ceil(samples * self.factor) + 2
+
+    def apply(self, sound: np.ndarray, samples: int) -> np.ndarray:
+        """`sound`, shape (needed(samples),), changed, float32, shape (samples,)."""
+        if self.factor != 1:
+            sound = change_speed(sound, self.factor)[:samples]
+        return sound if self.sections is None else filtered(sound, self.sections)
+
+
+def change_speed(sound: np.ndarray, factor: float) -> np.ndarray:
+    """`sound` played `factor` times as fast, with the pitch going along."""
+    return soxr.resample(sound, SAMPLE_RATE * factor, SAMPLE_RATE)
+
+
+def equaliser(rng: np.random.Generator, gain_db: Range) -> np.ndarray:
+    """A low shelf, a high shelf and a bell at random places, as a loudspeaker, a phone or a hand before it makes."""
+    return np.array(
+        [
+            _section("low", _even_octaves(rng, 80, 500), rng.uniform(*gain_db)),
+            _section("high", _even_octaves(rng, 2000, 6000), rng.uniform(*gain_db)),
+            _section("bell", _even_octaves(rng, 200, 6000), rng.uniform(*gain_db), q=rng.uniform(0.5, 1.5)),
+        ]
+    )
+
+
+def band_limit(rng: np.random.Generator, low_pass_hz: Range, high_pass_hz: Range) -> np.ndarray:
+    """A narrow channel: a low-pass of 6th order and a high-pass of 2nd order, Butterworth, at random edges."""
+    high = scipy.signal.butter(2, rng.uniform(*high_pass_hz), "highpass", fs=SAMPLE_RATE, output="sos")
+    low = scipy.signal.butter(6, rng.uniform(*low_pass_hz), "lowpass", fs=SAMPLE_RATE, output="sos")
+    return np.concatenate([high, low])
+
+
+def filtered(sound: np.ndarray, sections: np.ndarray) -> np.ndarray:
+    """`sound` through a cascade of second-order sections, from silence."""
+    return scipy.signal.sosfilt(sections, sound).astype(np.float32)
+
+
+def split_response(response: np.ndarray, early_ms: float) -> tuple[np.ndarray, np.ndarray]:
+    """A room's response as its early and its late part, which sum to it; it starts at the direct sound.
+
+    The way from mouth to microphone is cut off, so that the target is where the speech was. The parts cross over in
+    5 ms: an abrupt end would be heard in the target. The direct sound is taken to be the highest peak.
+    """
+    direct = int(np.abs(response).argmax())
+    # The rise of a band-limited peak belongs to it.
+    response = response[max(direct - 8, 0) :][:LONGEST_RESPONSE].astype(np.float32)
+    fade = SAMPLE_RATE // 200
+    end = round(early_ms * SAMPLE_RATE / 1000)
+    weight = np.clip((end + fade - np.arange(len(response), dtype=np.float32)) / fade, 0, 1)
+    early = response * weight
+    return early, response - early
+
+
+def convolved(sound: np.ndarray, responses: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """`sound` through each of several responses, cut to its length: one transform of it serves them all."""
+    size = scipy.fft.next_fast_len(len(sound) + max(map(len, responses)) - 1, real=True)
+    spectrum = scipy.fft.rfft(sound, size)
+    return [scipy.fft.irfft(spectrum * scipy.fft.rfft(each, size), size)[: len(sound)] for each in responses]
+
+
+def _section(shape: str, hz: float, gain_db: float, q: float = math.sqrt(0.5)) -> list[float]:
+    """One biquad of R. Bristow-Johnson's "Audio EQ Cookbook": a low shelf, a high shelf or a bell."""
+    a, w = 10 ** (gain_db / 40), 2 * math.pi * hz / SAMPLE_RATE
+    cosine, alpha = math.cos(w), math.sin(w) / (2 * q)
+    if shape == "bell":
+        b0, b1, b2 = 1 + alpha * a, -2 * cosine, 1 - alpha * a
+        a0, a1, a2 = 1 + alpha / a, -2 * cosine, 1 - alpha / a
+    else:
+        s = 1 if shape == "low" else -1
+        root = 2 * math.sqrt(a) * alpha
+        b0, b2 = (a * ((a + 1) - s * (a - 1) * cosine + e) for e in (root, -root))
+        b1 = s * 2 * a * ((a - 1) - s * (a + 1) * cosine)
+        a0, a2 = ((a + 1) + s * (a - 1) * cosine + e for e in (root, -root))
+        a1 = -s * 2 * ((a - 1) + s * (a + 1) * cosine)
+    return [b0 / a0, b1 / a0, b2 / a0, 1.0, a1 / a0, a2 / a0]
+
+
+def _even_octaves(rng: np.random.Generator, low: float, high: float) -> float:
+    return low * (high / low) ** rng.random()

@@ -1,0 +1,78 @@
+"""Mixtures by number, for a data loader or for anybody who iterates; nothing here needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.mixtures.config import MixtureConfig
+from tinyse.mixtures.mixer import Mixer, Mixture
+from tinyse.recordings import AudioStore, Manifest, Split
+
+
+class MixtureDataset:
+    """One epoch as a sequence of (noisy, clean), each float32, shape (samples,).
+
+    It has what torch's `DataLoader` asks of a map-style dataset, whose default collation makes tensors of the arrays;
+    its workers share the recordings' pages. An epoch that was interrupted goes on with `first`.
+    """
+
+    def __init__(self, mixer: Mixer, epoch: int, length: int, first: int = 0) -> None:
+        self.mixer, self.epoch, self.length, self.first = mixer, epoch, length, first
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        mixture = self.mixer(self.epoch, self.first + index)
+        return mixture.noisy, mixture.clean
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return (self[index] for index in range(self.length))
+
+
+def open_mixer(
+    manifest: Manifest,
+    config: MixtureConfig,
+    seconds: float,
+    seed: int,
+    split: Split = "train",
+    ship: bool | None = None,
+    cache_directory: str | Path | None = None,
+) -> Mixer:
+    """A mixer of one split of a manifest; `ship` True takes only what released weights may be trained on.
+
+    Raises InputError where the split has no speech or no noise.
+    """
+
+    def store(kind: str) -> AudioStore:
+        recordings = manifest.select(kind, split, ship)  # type: ignore[arg-type]
+        if not recordings:
+            terms = " whose licence lets weights be released (ship is yes)" if ship else ""
+            raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}")
+        return AudioStore.build(manifest.root, recordings, cache_directory)
+
+    rooms = store("rir") if config.room_probability and manifest.select("rir", split, ship) else None
+    return Mixer(store("speech"), store("noise"), rooms, config, seconds, seed)
+
+
+def valid_mixtures(
+    manifest: Manifest,
+    count: int,
+    seconds: float = 4.0,
+    seed: int = 0,
+    ship: bool | None = None,
+    cache_directory: str | Path | None = None,
+) -> list[Mixture]:
+    """The fixed list for early stopping: valid voices in one recorded noise at -5 to 15 dB, nothing else done to them.
+
+    The same numbers in every run, so that scores of different trainings compare.
+    """
+    config = MixtureConfig().plain(snr_db=(-5.0, 15.0), level_db=(-35.0, -15.0))
+    mixer = open_mixer(manifest, config, seconds, seed, "valid", ship, cache_directory)
+    return [mixer(0, index) for index in range(count)]

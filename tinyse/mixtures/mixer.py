@@ -1,0 +1,143 @@
+"""Noisy and clean pairs, each a pure function of (seed, epoch, index)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinyse.audio import SAMPLE_RATE, from_pcm16
+from tinyse.errors import InputError
+from tinyse.mixtures import augment, synthetic
+from tinyse.mixtures.augment import Colouring
+from tinyse.mixtures.config import MixtureConfig
+from tinyse.mixtures.levels import amplitude, balance, decibels
+from tinyse.mixtures.noises import NoiseKind, Noises
+from tinyse.mixtures.sources import Population, speech_of
+from tinyse.recordings import AudioStore
+
+PEAK = 0.99
+"""No sample of a mixture is larger, on either side."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A noisy signal and the speech in it."""
+
+    noisy: np.ndarray
+    """float32, shape (samples,): clean + late reverberation + noise, clipped if that was drawn."""
+    clean: np.ndarray
+    """float32, shape (samples,): the target, speech with its early reflections; zeros where there is no speech."""
+    snr_db: float
+    """Active speech against noise over the same frames, without late reverberation and before clipping, as it came out.
+
+    Infinite without noise, minus infinity without speech.
+    """
+    level_db: float
+    """Of the active speech, or of the active noise where there is no speech, dB re full scale."""
+    description: dict[str, Any]
+    """What it was made of: speaker, paths, kind of noise, room, what was done to it."""
+
+
+class Mixer:
+    """Makes mixtures of `seconds` from stores; `mixer(epoch, index)` is the same in any process and any order.
+
+    Every choice has random numbers of its own: switching an augmentation off leaves which voice, which noise and which
+    SNR as they were, so that two trainings differ in that alone.
+    """
+
+    def __init__(
+        self,
+        speech: AudioStore,
+        noise: AudioStore,
+        rirs: AudioStore | None,
+        config: MixtureConfig,
+        seconds: float,
+        seed: int,
+    ) -> None:
+        self.samples = round(seconds * SAMPLE_RATE)
+        if self.samples < SAMPLE_RATE // 10:
+            raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
+        if seed < 0:
+            raise InputError(f"the seed is {seed}: give 0 or more")
+        self.config, self.seconds, self.seed = config, seconds, seed
+        self._voices = Population.voices(speech, config.speaker_power)
+        self._rooms = None if rirs is None else Population.labelled(rirs, config.noise_power)
+        self._noises = Noises(config, Population.labelled(noise, config.noise_power), self._voices)
+        if len(self._voices.names) < 2 and config.babble_probability + config.talker_probability:
+            raise InputError("babble needs two speakers or more: set babble_probability and talker_probability to 0")
+
+    def __call__(self, epoch: int, index: int) -> Mixture:
+        """The mixture number `index` of an epoch."""
+        config = self.config
+        streams = np.random.default_rng((self.seed, epoch, index)).spawn(9)
+        for_case, for_voice, for_colour, for_room, for_channel, for_level, *for_noise = streams
+        case = for_case.random()
+        silent = 0 <= case - config.clean_probability < config.noise_only_probability
+        channel = None
+        if for_channel.random() < config.band_limit_probability:
+            channel = augment.band_limit(for_channel, config.low_pass_hz, config.high_pass_hz)
+
+        voice = self._voices.draw_group(for_voice)
+        colouring = Colouring.draw(for_colour, config, channel)
+        speech, paths = speech_of(for_voice, self._voices, voice, colouring.needed(self.samples), config.pause_s)
+        clean, late, room = self._in_room(for_room, colouring.apply(speech, self.samples))
+        noise = self._noises.draw(tuple(for_noise), voice, self.samples, channel)
+        if silent:
+            clean, late = np.zeros_like(clean), None
+        balanced = balance(clean, noise.sound, self._snr(for_case, case < config.clean_probability, noise.kind))
+        if balanced.snr_db == -math.inf:
+            # Speech so faint that no frame of it counts is no target either.
+            clean, late = np.zeros_like(clean), None
+
+        noisy = clean + np.float32(balanced.noise_gain) * noise.sound
+        if late is not None:
+            noisy += late
+        clip_at = None
+        if for_channel.random() < config.clip_probability:
+            clip_at = for_channel.uniform(*config.clip_at)
+            limit = np.abs(noisy).max() * np.float32(clip_at)
+            noisy = noisy.clip(-limit, limit)
+
+        gain = self._gain(for_level, balanced.power, max(np.abs(noisy).max(), np.abs(clean).max()))
+        description = {
+            "speaker": self._voices.names[voice],
+            "speech": paths,
+            "noise_kind": noise.kind,
+            "noise": list(noise.names),
+            "room": room,
+            "speed": colouring.factor,
+            "band_limited": channel is not None,
+            "clipped_at": clip_at,
+        }
+        level_db = decibels(balanced.power * gain**2)
+        return Mixture(noisy * np.float32(gain), clean * np.float32(gain), balanced.snr_db, level_db, description)
+
+    def _in_room(
+        self, rng: np.random.Generator, speech: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None, str | None]:
+        """The target, the late reverberation that only the noisy side has, and the room's name."""
+        config = self.config
+        if rng.random() >= config.room_probability:
+            return speech, None, None
+        if self._rooms is None or rng.random() < config.synthetic_room_probability:
+            response, name = synthetic.room(rng, rng.uniform(*config.decay_s)), "synthetic"
+        else:
+            i = self._rooms.draw_member(rng, self._rooms.draw_group(rng))
+            response, name = from_pcm16(self._rooms.store.read(i)), self._rooms.store.recordings[i].path
+        early, late = augment.convolved(speech, augment.split_response(response, config.early_ms))
+        return early, late, name
+
+    def _snr(self, rng: np.random.Generator, is_clean: bool, kind: NoiseKind) -> float:
+        config = self.config
+        if is_clean:
+            return math.inf if rng.random() < 0.5 else rng.uniform(*config.clean_snr_db)
+        return rng.uniform(*(config.talker_snr_db if kind == "talker" else config.snr_db))
+
+    def _gain(self, rng: np.random.Generator, power: float, peak: float) -> float:
+        """The factor that brings sound of this power to a level, or as near to it as its peak allows."""
+        if not power:
+            return 1.0
+        return min(amplitude(rng.uniform(*self.config.level_db)) / math.sqrt(power), PEAK / float(peak))

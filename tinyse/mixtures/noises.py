@@ -1,0 +1,85 @@
+"""The noise of a mixture: a recording, made-up noise, babble or one other voice, and perhaps a second recording."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tinyse.mixtures import synthetic
+from tinyse.mixtures.augment import Colouring
+from tinyse.mixtures.config import MixtureConfig
+from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
+from tinyse.mixtures.sources import Population, babble_of, noise_of
+
+NoiseKind = Literal["synthetic", "babble", "talker", "recorded"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of no particular level."""
+
+    sound: np.ndarray
+    """float32, shape (samples,)."""
+    kind: NoiseKind
+    names: tuple[str, ...]
+    """Paths of recordings, or what the made-up noise is called."""
+
+
+@dataclass(frozen=True)
+class Noises:
+    """All noise there is to draw from."""
+
+    config: MixtureConfig
+    recorded: Population
+    voices: Population
+
+    def draw(
+        self, streams: tuple[np.random.Generator, ...], but: int, samples: int, channel: np.ndarray | None
+    ) -> Noise:
+        """Noise without the voice `but`. `streams` are random numbers for its choice, its colour and a second noise."""
+        config = self.config
+        rng, for_colour, for_second = streams
+        kind = self._kind(rng)
+        colouring = Colouring.draw(for_colour, config, channel)
+        sound, names = self._make(rng, kind, but, colouring.needed(samples))
+        sound = colouring.apply(sound, samples)
+        if for_second.random() < config.second_noise_probability:
+            colouring = Colouring.draw(for_colour, config, channel)
+            second, more = self._make(for_second, "recorded", but, colouring.needed(samples))
+            sound = _added(sound, colouring.apply(second, samples), for_second.uniform(*config.second_noise_db))
+            names = [*names, *more]
+        return Noise(sound, kind, tuple(names))
+
+    def _kind(self, rng: np.random.Generator) -> NoiseKind:
+        draw = rng.random()
+        shares: tuple[tuple[NoiseKind, float], ...] = (
+            ("synthetic", self.config.synthetic_probability),
+            ("babble", self.config.babble_probability),
+            ("talker", self.config.talker_probability),
+        )
+        for kind, share in shares:
+            if draw < share:
+                return kind
+            draw -= share
+        return "recorded"
+
+    def _make(self, rng: np.random.Generator, kind: NoiseKind, but: int, samples: int) -> tuple[np.ndarray, list[str]]:
+        if kind == "recorded":
+            return noise_of(rng, self.recorded, self.recorded.draw_group(rng), samples)
+        if kind == "synthetic":
+            sound, name = synthetic.noise(rng, samples)
+            return sound, [name]
+        fewest, most = self.config.babble_talkers
+        talkers = 1 if kind == "talker" else int(rng.integers(fewest, most + 1))
+        return babble_of(rng, self.voices, talkers, but, samples, self.config.pause_s)
+
+
+def _added(first: np.ndarray, second: np.ndarray, db: float) -> np.ndarray:
+    """Both, the second at `db` against the first where each is active; the one of them that is not silent."""
+    powers = [mean_power(each, active(each)) for each in map(frame_powers, (first, second))]
+    if min(powers) <= 0:
+        return first if powers[0] else second
+    return first + second * np.float32(math.sqrt(powers[0] / powers[1]) * amplitude(db))

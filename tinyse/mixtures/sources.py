@@ -1,0 +1,161 @@
+"""Where the sound of a mixture comes from: voices, noises and rooms drawn from stores of recordings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinyse.audio import SAMPLE_RATE, from_pcm16
+from tinyse.mixtures.config import Range
+from tinyse.mixtures.levels import FRAME, active, frame_powers
+from tinyse.recordings import AudioStore
+
+FADE = SAMPLE_RATE // 200
+"""Samples (5 ms) over which a piece of sound is faded where it was cut: a splice must not click."""
+LONGEST_LOOK = 30 * SAMPLE_RATE
+"""Samples of one recording that are looked at to find where it is active."""
+
+
+class Population:
+    """The recordings of a store in groups (a voice, a class of noise, a room), each in source recordings.
+
+    A group is drawn in proportion to its seconds to a power, then a source evenly, then a piece of it evenly: four
+    voices with hours and a hundred with a minute are heard in proportion, and ten cuts of one rain are one rain.
+    """
+
+    def __init__(self, store: AudioStore, keys: Sequence[tuple[str, str]], power: float) -> None:
+        """`keys` gives the group and the source of each of the store's recordings."""
+        self.store = store
+        found: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        seconds: dict[str, float] = defaultdict(float)
+        for i, (group, source) in enumerate(keys):
+            found[group][source].append(i)
+            seconds[group] += store.length(i) / SAMPLE_RATE
+        # Sorted, so that a manifest in another order gives the same mixtures.
+        self.names = sorted(found)
+        self._members = [[members for _, members in sorted(found[name].items())] for name in self.names]
+        weights = np.cumsum([seconds[name] ** power for name in self.names])
+        self._reached = weights / weights[-1]
+
+    @classmethod
+    def voices(cls, store: AudioStore, power: float) -> Population:
+        """By speaker; a recording of nobody known is a voice of its own."""
+        return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power)
+
+    @classmethod
+    def labelled(cls, store: AudioStore, power: float) -> Population:
+        """By class of noise or name of room."""
+        return cls(store, [(item.label, item.source or item.path) for item in store.recordings], power)
+
+    def draw_group(self, rng: np.random.Generator) -> int:
+        """The number of a group."""
+        return min(int(np.searchsorted(self._reached, rng.random(), side="right")), len(self.names) - 1)
+
+    def draw_member(self, rng: np.random.Generator, group: int) -> int:
+        """The number in the store of a recording of the group."""
+        sources = self._members[group]
+        source = sources[rng.integers(len(sources))]
+        return source[rng.integers(len(source))]
+
+
+def speech_of(
+    rng: np.random.Generator, voices: Population, group: int, samples: int, pause_s: Range
+) -> tuple[np.ndarray, list[str]]:
+    """`samples` samples of one voice, float32, and the paths: a part of a long recording, or several with pauses."""
+    sound = np.zeros(samples, dtype=np.float32)
+    paths: list[str] = []
+    place = 0
+    while place < samples:
+        i = voices.draw_member(rng, group)
+        length = voices.store.length(i)
+        start = 0
+        if length < samples:
+            place += int(rng.uniform(*pause_s) * SAMPLE_RATE)
+        elif not paths:
+            start = int(rng.integers(length - samples + 1))
+        piece = voices.store.read(i, start, max(samples - place, 0))
+        sound[place : place + len(piece)] = _faded(piece, cut_before=start > 0, cut_after=start + len(piece) < length)
+        paths.append(voices.store.recordings[i].path)
+        # At least a frame further, however short the recording and the pause.
+        place += max(len(piece), FRAME)
+    return sound, paths
+
+
+def noise_of(rng: np.random.Generator, noises: Population, group: int, samples: int) -> tuple[np.ndarray, list[str]]:
+    """`samples` samples of one class of noise, float32, and the paths: active parts of recordings, end to end.
+
+    Clips that are a short event padded with silence would make most of a mixture clean, so the silence is cut away.
+    """
+    sound = np.zeros(samples, dtype=np.float32)
+    paths: list[str] = []
+    place = 0
+    while place < samples:
+        i = noises.draw_member(rng, group)
+        length = noises.store.length(i)
+        look = int(rng.integers(max(length - LONGEST_LOOK, 0) + 1))
+        piece = _active_span(from_pcm16(noises.store.read(i, look, LONGEST_LOOK)))
+        spare = len(piece) - (samples - place)
+        if spare > 0:
+            start = int(rng.integers(spare + 1))
+            piece = piece[start : start + samples - place]
+        sound[place : place + len(piece)] = _faded(piece, cut_before=place > 0, cut_after=spare < 0)
+        paths.append(noises.store.recordings[i].path)
+        place += max(len(piece), FRAME)
+    return sound, paths
+
+
+def babble_of(
+    rng: np.random.Generator, voices: Population, talkers: int, but: int, samples: int, pause_s: Range
+) -> tuple[np.ndarray, list[str]]:
+    """`samples` samples of several voices at once, within 3 dB of each other, none of them the group `but`."""
+    sound = np.zeros(samples, dtype=np.float32)
+    paths: list[str] = []
+    others = [group for group in range(len(voices.names)) if group != but]
+    for group in _distinct(rng, voices, others, talkers):
+        voice, spoken = speech_of(rng, voices, group, samples, pause_s)
+        powers = frame_powers(voice)
+        frames = active(powers)
+        if frames.any():
+            sound += voice * np.float32(10 ** (rng.uniform(-3, 3) / 20) / np.sqrt(powers[frames].mean()))
+        paths += spoken
+    return sound, paths
+
+
+def _distinct(rng: np.random.Generator, voices: Population, others: Sequence[int], count: int) -> list[int]:
+    """Up to `count` of the groups `others`, weighted as the population is."""
+    allowed = set(others)
+    drawn: list[int] = []
+    while allowed and len(drawn) < count:
+        group = voices.draw_group(rng)
+        if group not in allowed:
+            # A voice with most of the weight may come again and again; then any other does.
+            group = sorted(allowed)[rng.integers(len(allowed))]
+        allowed.remove(group)
+        drawn.append(group)
+    return drawn
+
+
+def _active_span(sound: np.ndarray) -> np.ndarray:
+    """From the first to the last active frame; all of it where none is."""
+    frames = np.flatnonzero(active(frame_powers(sound)))
+    if not len(frames):
+        return sound
+    # A tail shorter than a frame is not measured: it stays if what is before it is active.
+    end = len(sound) if frames[-1] == len(sound) // FRAME - 1 else (frames[-1] + 1) * FRAME
+    return sound[frames[0] * FRAME : end]
+
+
+def _faded(piece: np.ndarray, cut_before: bool, cut_after: bool) -> np.ndarray:
+    """The piece as float32, faded at those ends where it was cut out of more sound."""
+    piece = from_pcm16(piece) if piece.dtype == np.int16 else piece.copy()
+    fade = min(FADE, len(piece) // 2)
+    if fade and cut_before:
+        piece[:fade] *= _RAMP[:fade]
+    if fade and cut_after:
+        piece[-fade:] *= _RAMP[:fade][::-1]
+    return piece
+
+
+_RAMP = np.linspace(0, 1, FADE, dtype=np.float32)
