@@ -1,0 +1,275 @@
+"""One training stage: from data and a recipe's stage to a model file, in steps that can stop and go on anywhere.
+
+Every update is a function of the recipe and the update's number: mixtures of (seed, epoch, index), a rate of the step,
+no other randomness. So a run that was killed and goes on gives the same weights as one that was not (bit for bit on a
+CPU with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from tinyse.config import as_dict
+from tinyse.distillation.objective import distillation_loss
+from tinyse.distillation.views import Recorder
+from tinyse.errors import InputError
+from tinyse.models.files import load_model, save_model
+from tinyse.models.front_end import TorchFrontEnd
+from tinyse.models.network import MaskNetwork
+from tinyse.training import checkpoint
+from tinyse.training.enhancement import estimate, improvement_db, masks
+from tinyse.training.losses import supervised
+from tinyse.training.recipe import Recipe, Stage
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+@dataclass
+class Progress:
+    """Where a stage stands after an update; given to whoever shows it."""
+
+    stage: str
+    update: int
+    updates: int
+    loss: float
+    audio_per_second: float
+    valid: dict[str, float]
+
+
+class StageRun:
+    """A stage in the making: networks, optimiser, and how far it has come."""
+
+    def __init__(self, fabric: Fabric, recipe: Recipe, name: str, folder: Path) -> None:
+        self.fabric, self.recipe, self.name, self.folder = fabric, recipe, name, folder
+        self.stage: Stage = recipe.stages[name]
+        torch.manual_seed(recipe.seed)
+        network = MaskNetwork(self.stage.architecture, recipe.front_end.bands)
+        if self.stage.start:
+            trained, _, _ = load_model(model_path(folder, self.stage.start))
+            network.load_state_dict(trained.state_dict())
+        network = network.to(fabric.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.average = copy.deepcopy(network).eval().requires_grad_(False)
+        self.best = copy.deepcopy(self.average)
+        decayed = [p for p in network.parameters() if p.ndim > 1 and p.shape[1] > 1]
+        others = [p for p in network.parameters() if not (p.ndim > 1 and p.shape[1] > 1)]
+        groups = [{"params": decayed, "weight_decay": self.stage.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=self.stage.learning_rate, betas=(0.9, 0.99))
+        self.bare = network
+        self.network, self.optimiser = fabric.setup(network, optimiser)
+        self.front_end = TorchFrontEnd(recipe.front_end).to(fabric.device)
+        self.teacher = self._load_teacher()
+        self.update, self.best_loss, self.looks_without_gain = 0, math.inf, 0
+        self.valid: dict[str, float] = {}
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The file that a stopped stage goes on from."""
+        return self.folder / self.name / "checkpoint.safetensors"
+
+    def restore(self) -> None:
+        """Go on from the checkpoint, if there is one. Raises InputError if it is another recipe's."""
+        if not self.checkpoint_path.exists():
+            return
+        facts = checkpoint.load(self.checkpoint_path, self.bare, self.average, self.best, self.optimiser)
+        refuse_other_recipe(facts.get("recipe"), self.recipe, self.name, self.checkpoint_path)
+        self.update, self.valid = facts["update"], facts["valid"]
+        self.best_loss = math.inf if facts["best_loss"] is None else facts["best_loss"]
+        self.looks_without_gain = facts["looks_without_gain"]
+        self._forget_log_after(self.update)
+
+    def run(self, batches: Batches, valid_batches: list[tuple[Tensor, Tensor]], show: Any) -> Path:
+        """Train to the end, from wherever it stands, and write the model. Returns the model's path.
+
+        `batches` begins at the present update. `show(Progress)` is called after every update. KeyboardInterrupt leaves a
+        checkpoint behind.
+        """
+        stage = self.stage
+        started, heard = time.perf_counter(), 0.0
+        writer = SummaryWriter(str(self.folder / self.name / "tensorboard")) if self.fabric.is_global_zero else None
+        try:
+            while self.update < stage.updates and not (stage.patience and self.looks_without_gain >= stage.patience):
+                noisy, clean = (part.to(self.fabric.device) for part in next(batches))
+                loss = self._learn(noisy, clean)
+                self.update += 1
+                heard += noisy.numel() * self.fabric.world_size / self.recipe.front_end.sample_rate
+                rate = heard / (time.perf_counter() - started)
+                if self.update % stage.valid_every == 0 or self.update == stage.updates:
+                    self._look(valid_batches)
+                    self._log(writer, loss, rate)
+                    self._save_checkpoint()
+                show(Progress(self.name, self.update, stage.updates, loss, rate, self.valid))
+        except KeyboardInterrupt:
+            self._save_checkpoint()
+            raise
+        finally:
+            if writer:
+                writer.close()
+        return self._finish()
+
+    def _load_teacher(self) -> nn.Module | None:
+        distillation = self.stage.distillation
+        if distillation is None:
+            return None
+        named = distillation.teacher in self.recipe.stages
+        path = model_path(self.folder, distillation.teacher) if named else Path(distillation.teacher)
+        teacher, front_end, _ = load_model(path)
+        if front_end != self.recipe.front_end:
+            raise InputError(f"{path}: the teacher's front end is another one than the recipe's")
+        return teacher.to(self.fabric.device, memory_format=torch.channels_last).requires_grad_(False)
+
+    def _losses(self, network: nn.Module, noisy: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The stage's loss of a batch, and the spectra and masks that it came from."""
+        distillation = self.stage.distillation
+        total = torch.zeros((), device=noisy.device)
+        if distillation is None or self.teacher is None:
+            spectra, mask = masks(network, self.front_end, noisy)
+        else:
+            layers = list(distillation.layers) if distillation.views else []
+            bare = getattr(network, "module", network)
+            with Recorder(bare, layers) as student_layers:
+                spectra, mask = masks(network, self.front_end, noisy)
+            with torch.no_grad(), self.fabric.autocast(), Recorder(self.teacher, layers) as teacher_layers:
+                _, teacher_mask = masks(self.teacher, self.front_end, noisy)
+            total = total + distillation_loss(distillation, student_layers, teacher_layers, mask, teacher_mask)
+        if self.stage.losses:
+            total = total + supervised(estimate(self.front_end, spectra, mask, noisy, clean), self.stage.losses)
+        return total, spectra, mask
+
+    def _learn(self, noisy: Tensor, clean: Tensor) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.stage, self.update)
+        self.optimiser.zero_grad()
+        loss, _, _ = self._losses(self.network, noisy, clean)
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.network, self.optimiser, max_norm=self.stage.clip_gradient)
+        value = float(loss)
+        if not math.isfinite(value):
+            raise InputError(f"stage {self.name}: the loss became {value} at update {self.update}; "
+                             "use a smaller learning_rate, or look for broken recordings")  # fmt: skip
+        self.optimiser.step()
+        # The average starts as a plain mean and becomes an exponential one.
+        decay = min(self.stage.average, (1 + self.update) / (10 + self.update)) if self.stage.average else 0.0
+        with torch.no_grad():
+            for mean, present in zip(self.average.state_dict().values(), self.bare.state_dict().values(), strict=True):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(present, 1 - decay)
+                else:
+                    mean.copy_(present)
+        return value
+
+    @torch.no_grad()
+    def _look(self, batches: list[tuple[Tensor, Tensor]]) -> None:
+        """Losses of the averaged weights on the valid mixtures; the best ones are kept."""
+        losses, gains, ratios = [], [], []
+        for noisy, clean in batches:
+            noisy, clean = noisy.to(self.fabric.device), clean.to(self.fabric.device)
+            with self.fabric.autocast():
+                loss, spectra, mask = self._losses(self.average, noisy, clean)
+            losses.append(float(loss))
+            gain, ratio = improvement_db(estimate(self.front_end, spectra, mask, noisy, clean), noisy)
+            gains.append(gain)
+            ratios.append(ratio)
+        mean_loss = sum(losses) / len(losses)
+        self.valid = {"loss": mean_loss, "si_sdr_gain_db": float(torch.cat(gains).mean()), "sdr_db": float(torch.cat(ratios).mean())}
+        if mean_loss < self.best_loss:
+            self.best_loss, self.looks_without_gain = mean_loss, 0
+            self.best.load_state_dict(self.average.state_dict())
+        else:
+            self.looks_without_gain += 1
+
+    def _log(self, writer: SummaryWriter | None, loss: float, rate: float) -> None:
+        if writer is None:
+            return
+        entry = {"update": self.update, "loss": loss, "learning_rate": learning_rate(self.stage, self.update),
+                 "audio_seconds_per_second": round(rate, 1), **{f"valid_{k}": v for k, v in self.valid.items()}}  # fmt: skip
+        with open(self._log_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        for key, value in entry.items():
+            writer.add_scalar(key, value, self.update)
+
+    @property
+    def _log_path(self) -> Path:
+        path = self.folder / self.name / "log.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _forget_log_after(self, update: int) -> None:
+        """Lines of updates that a killed run wrote and the present one will write again."""
+        if self._log_path.exists() and self.fabric.is_global_zero:
+            lines = self._log_path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["update"] <= update]
+            self._log_path.write_text("".join(kept), encoding="utf-8")
+
+    def _facts(self) -> dict[str, Any]:
+        best = None if math.isinf(self.best_loss) else self.best_loss
+        return {"stage": self.name, "recipe": stage_record(self.recipe, self.name), "update": self.update,
+                "valid": self.valid, "best_loss": best, "looks_without_gain": self.looks_without_gain}  # fmt: skip
+
+    def _save_checkpoint(self) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint.save(self.checkpoint_path, self.bare, self.average, self.best, self.optimiser, self._facts())
+
+    def _finish(self) -> Path:
+        path = model_path(self.folder, self.name)
+        if self.fabric.is_global_zero:
+            self.best.load_state_dict(self.best.state_dict() if self.update else self.average.state_dict())
+            facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
+                     "whole_recipe": as_dict(self.recipe)}  # fmt: skip
+            save_model(path, self.best, self.recipe.front_end, facts)
+            self.checkpoint_path.unlink(missing_ok=True)
+        self.fabric.barrier()
+        return path
+
+
+def learning_rate(stage: Stage, update: int) -> float:
+    """Linear warm-up, then half a cosine to zero at the stage's last update."""
+    if update < stage.warmup:
+        return stage.learning_rate * (update + 1) / stage.warmup
+    share = (update - stage.warmup) / max(1, stage.updates - stage.warmup)
+    return stage.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def model_path(folder: Path, stage: str) -> Path:
+    """Where a finished stage's model lies."""
+    return folder / stage / "model.safetensors"
+
+
+def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
+    """What of a recipe decides a stage's result: its own keys, those of the stages it builds on, and the common ones."""
+    stage = recipe.stages[name]
+    teacher = stage.distillation.teacher if stage.distillation else None
+    record = {key: value for key, value in as_dict(recipe).items()
+              if key in ("data", "ship", "seed", "front_end", "mixture", "valid_clips", "precision")}  # fmt: skip
+    record["stage"] = as_dict(stage)
+    record["builds_on"] = {other: stage_record(recipe, other) for other in (stage.start, teacher) if other in recipe.stages}
+    return record
+
+
+def refuse_other_recipe(found: Any, recipe: Recipe, name: str, path: Path) -> None:
+    """Raise InputError, naming the first key that differs, if `path` was made by another recipe."""
+    wanted = stage_record(recipe, name)
+    difference = _first_difference(found, wanted)
+    if difference:
+        raise InputError(f"{path} was made by another recipe ({difference}); use another output folder, or remove {path.parent}")
+
+
+def _first_difference(found: Any, wanted: Any, where: str = "") -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*wanted, *(k for k in found if k not in wanted)]:
+            difference = _first_difference(found.get(key), wanted.get(key), f"{where}.{key}" if where else key)
+            if difference:
+                return difference
+        return ""
+    return "" if found == wanted else f"{where or 'recipe'}: {found!r} then, {wanted!r} now"
