@@ -63,6 +63,8 @@ class Mixer:
         if seed < 0:
             raise InputError(f"the seed is {seed}: give 0 or more")
         self.config, self.seconds, self.seed = config, seconds, seed
+        self.data_hash = "-".join(store.data_hash for store in (speech, noise, rirs) if store is not None)
+        """Names exactly the sound that this mixes: speech, noise and rooms."""
         self._voices = Population.voices(speech, config.speaker_power)
         self._rooms = None if rirs is None else Population.labelled(rirs, config.noise_power)
         self._noises = Noises(config, Population.labelled(noise, config.noise_power), self._voices)

@@ -100,7 +100,9 @@ class Manifest:
         recordings = tuple(recording_from(row, where) for where, row in rows_of(path, _REQUIRED))
         if not recordings:
             raise InputError(f"{path}: the manifest lists no recordings")
-        return cls(path.parent, recordings)
+        if all(not Path(each.path).is_absolute() and ".." not in Path(each.path).parts for each in recordings):
+            return cls(path.parent, recordings)
+        return cls(*_under_one_root([(path.parent / each.path, each) for each in recordings]))
 
     def summary(self) -> list[dict[str, Any]]:
         """A row per kind and split: files, hours, speakers or classes, licences and the hours that may ship."""
@@ -135,14 +137,19 @@ def join(manifests: Sequence[Manifest]) -> Manifest:
     """One manifest of several, its root the folder that holds all of theirs."""
     if len(manifests) == 1:
         return manifests[0]
-    roots = [manifest.root.resolve() for manifest in manifests]
-    root = Path(os.path.commonpath(roots))
-    recordings = tuple(
-        replace(recording, path=(here / recording.path).relative_to(root).as_posix())
-        for here, manifest in zip(roots, manifests, strict=True)
-        for recording in manifest.recordings
-    )
-    return Manifest(root, recordings, tuple(notice for manifest in manifests for notice in manifest.notices))
+    placed = [
+        (manifest.root / recording.path, recording) for manifest in manifests for recording in manifest.recordings
+    ]
+    notices = tuple(notice for manifest in manifests for notice in manifest.notices)
+    return Manifest(*_under_one_root(placed), notices)
+
+
+def _under_one_root(placed: Sequence[tuple[Path, Recording]]) -> tuple[Path, tuple[Recording, ...]]:
+    """The folder that all the places are in, and the recordings with paths from there: what is cached is keyed so."""
+    places = [os.path.abspath(place) for place, _ in placed]
+    root = Path(os.path.commonpath([os.path.dirname(place) for place in places]))
+    renamed = zip(places, placed, strict=True)
+    return root, tuple(replace(each, path=Path(place).relative_to(root).as_posix()) for place, (_, each) in renamed)
 
 
 def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
