@@ -1,0 +1,176 @@
+"""Boards: what a data sheet says of a microcontroller, and what a network costs on its kind of core.
+
+Figures of cores are instructions that were counted under QEMU for the generated C of one network of 615 k MAC a frame
+(convolutions, a GRU and requantisation included); QEMU counts instructions, so cycles an instruction are estimates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True)
+class Core:
+    """What a kind of core needs for the work, whatever chip it sits in."""
+
+    name: str
+    instructions_per_mac: float
+    """Of a whole int8 step, everything around the multiplications included."""
+    instructions_label: str
+    """Where the figure comes from: "emulated" where it was counted on this kind of core, else "estimated"."""
+    cycles_per_instruction: float
+    """Always an estimate: it stands for loads, branches, wait states and instructions issued in pairs."""
+    basis: str
+    """The assumption behind both figures, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Npu:
+    """A neural coprocessor, as Vela compiles for it."""
+
+    name: str
+    accelerator: str
+    """Vela's --accelerator-config."""
+    clock_hz: float
+
+
+@dataclass(frozen=True)
+class Board:
+    """A microcontroller. `flash_bytes` and `ram_bytes` are all that the chip has, not what an application leaves."""
+
+    name: str
+    title: str
+    core: Core
+    clock_hz: float
+    flash_bytes: int
+    ram_bytes: int
+    fpu: bool
+    dsp: bool
+    source: str
+    npu: Npu | None = None
+    notes: str = ""
+
+
+M4 = Core(
+    "Cortex-M4",
+    3.6,
+    "emulated",
+    1.25,
+    "2.22 M instructions for 615 k MAC with SXTB16/SMLAD, counted; cycles: loads of two, taken branches of three",
+)
+M33 = Core("Cortex-M33", 3.6, "estimated", 1.15, "the instructions of the Cortex-M4, whose DSP extension it shares")
+M7 = Core(
+    "Cortex-M7", 3.6, "estimated", 0.75, "the instructions of the Cortex-M4; up to two a cycle, half of that supposed"
+)
+M55 = Core(
+    "Cortex-M55",
+    1.9,
+    "emulated",
+    1.3,
+    "1.19 M instructions for 615 k MAC with MVE, counted; cycles: a vector instruction takes two, some overlap",
+)
+
+_ALIF_E7 = Board(
+    "alif-e7",
+    "Alif Ensemble E7, Cortex-M55 HP alone",
+    M55,
+    400e6,
+    int(5.5 * MIB),
+    int(13.5 * MIB),
+    fpu=True,
+    dsp=True,
+    source="Alif Ensemble E7 data sheet; RAM regions: Alif AWPR0003",
+    notes="Flash is MRAM. DTCM is 1 MiB of the RAM, the rest is shared with the other cores.",
+)
+
+BOARDS: Mapping[str, Board] = MappingProxyType(
+    {
+        board.name: board
+        for board in (
+            Board(
+                "stm32f446",
+                "STM32F446RE",
+                M4,
+                180e6,
+                512 * KIB,
+                128 * KIB,
+                fpu=True,
+                dsp=True,
+                source="ST DS10693",
+                notes="Flash at 180 MHz has five wait states, which its cache (ART) hides for loops.",
+            ),
+            Board(
+                "stm32h743",
+                "STM32H743",
+                M7,
+                480e6,
+                2 * MIB,
+                1 * MIB,
+                fpu=True,
+                dsp=True,
+                source="ST DS12110",
+                notes="RAM in pieces: 512 KiB AXI, 128 KiB DTCM, 288 KiB D2 and others. 480 MHz from revision V on.",
+            ),
+            Board(
+                "nrf5340",
+                "nRF5340 application core",
+                M33,
+                128e6,
+                1 * MIB,
+                512 * KIB,
+                fpu=True,
+                dsp=True,
+                source="Nordic nRF5340 product specification",
+                notes="The network core (64 MHz, no FPU) is left to the radio.",
+            ),
+            Board(
+                "stm32u585",
+                "STM32U585",
+                M33,
+                160e6,
+                2 * MIB,
+                786 * KIB,
+                fpu=True,
+                dsp=True,
+                source="ST DS13086",
+                notes="RAM in pieces: SRAM1 192, SRAM2 64, SRAM3 512, SRAM4 16, backup 2 KiB.",
+            ),
+            Board(
+                "corstone-300",
+                "Corstone-300 on MPS3 (AN547), Cortex-M55",
+                M55,
+                32e6,
+                512 * KIB,
+                512 * KIB,
+                fpu=True,
+                dsp=True,
+                source="Arm AN547; QEMU's machine mps3-an547",
+                notes="An FPGA prototype: 32 MHz is the board's clock, silicon runs ten times faster. "
+                "Flash stands for ITCM, RAM for DTCM.",
+            ),
+            _ALIF_E7,
+            replace(
+                _ALIF_E7,
+                name="alif-e7-u55",
+                title="Alif Ensemble E7, Cortex-M55 HP and Ethos-U55",
+                npu=Npu("Ethos-U55-256", "ethos-u55-256", 400e6),
+                notes="The network runs on the NPU, the front end on the Cortex-M55.",
+            ),
+        )
+    }
+)
+
+
+def find_board(name: str) -> Board:
+    """The board of that name, upper or lower case. Raises InputError with the nearest name for an unknown one."""
+    if name.lower() not in BOARDS:
+        raise InputError(f"unknown board {name!r}{did_you_mean(name.lower(), BOARDS)}")
+    return BOARDS[name.lower()]

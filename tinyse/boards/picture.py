@@ -1,0 +1,34 @@
+"""A picture of how long hops take, against their deadline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinyse.errors import missing_extra
+from tinyse.files import replacing
+
+
+def draw_latencies(
+    path: str | Path, title: str, board_seconds: np.ndarray, host_seconds: np.ndarray, hop_seconds: float
+) -> None:
+    """Two histograms, (hops,) seconds each: the board's emulated time a hop and this machine's measured time."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise missing_extra("matplotlib", "train") from error
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)  # no window, no global state
+    figure.suptitle(title)
+    rows = (("the board's, on its virtual clock", board_seconds), ("this machine's, measured", host_seconds))
+    for axes, (name, seconds) in zip(figure.subplots(2), rows, strict=True):
+        milliseconds = seconds[np.isfinite(seconds)] * 1000
+        axes.hist(milliseconds, bins=60)
+        axes.axvline(hop_seconds * 1000, color="tab:red", label=f"deadline {hop_seconds * 1000:g} ms")
+        axes.set(xlabel=f"ms a hop, {name}", ylabel="hops", yscale="log")
+        axes.set_xlim(left=0)
+        axes.legend()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
