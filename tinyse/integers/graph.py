@@ -118,9 +118,7 @@ class Graph:
         self._declare(Tensor(name, data.shape, data.dtype, data))
         return name
 
-    def add_operator(
-        self, kind: str, inputs: Sequence[str], output: str, shape: Sequence[int], **options: Any
-    ) -> str:
+    def add_operator(self, kind: str, inputs: Sequence[str], output: str, shape: Sequence[int], **options: Any) -> str:
         """Append an operator with one float32 output."""
         self._declare(Tensor(output, tuple(shape), np.dtype(np.float32)))
         self.operators.append(Operator(kind, tuple(inputs), (output,), options))

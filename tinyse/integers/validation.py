@@ -25,6 +25,9 @@ FIXED_GRIDS = {
 }
 """The grid that TensorFlow Lite's kernels demand of an output."""
 
+SCALES = (2.0**-24, 2.0**16)
+"""The least and the greatest scale of an activation: beyond them kernels shift by more bits than there are."""
+
 MAX_RANK = 5
 
 
@@ -71,6 +74,8 @@ def _check_tensor(tensor: Tensor) -> None:
         raise InputError(f"tensor {tensor.name!r}: zero point {grid.zero_point} is not an {tensor.dtype}")
     if tensor.dtype == np.int16 and grid.zero_point:
         raise InputError(f"tensor {tensor.name!r}: an int16 tensor's zero point must be 0, not {grid.zero_point}")
+    if tensor.data is None and not SCALES[0] <= grid.scale[0] <= SCALES[1]:
+        raise InputError(f"tensor {tensor.name!r}: the scale {grid.scale[0]:g} is out of range")
     if len(grid.scale) > 1:
         if tensor.data is None:
             raise InputError(f"tensor {tensor.name!r}: only a constant may have a scale for each channel")
@@ -228,6 +233,11 @@ def _weighted(where: str, operator: Operator, tensors: list[Tensor], outputs: li
 def _elementwise(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
     for tensor in [*tensors[1:], *outputs]:
         _same_type(where, tensors[0], tensor)
+    if operator.kind in ("ADD", "SUB") and outputs[0].quantization is not None:
+        # Kernels scale the sum of inputs on a finer grid down to the output, and stop the program where it is not down.
+        finer = 2 ** (14 if outputs[0].dtype == np.int16 else 19)
+        if max(tensor.quantization.scale[0] for tensor in tensors) >= finer * outputs[0].quantization.scale[0]:
+            raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its inputs")
     fixed = FIXED_GRIDS.get((operator.kind, outputs[0].dtype))
     if fixed is not None and outputs[0].quantization != fixed:
         grid = f"scale 1/{round(1 / fixed.scale[0])}, zero point {fixed.zero_point}"

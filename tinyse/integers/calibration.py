@@ -1,0 +1,138 @@
+"""What values the activations of a float step take: clips replayed frame by frame from silence, the state carried."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.integers import float_execution
+from tinyse.integers.graph import Graph
+
+BINS = 4096
+
+MOVES = ("CONCATENATION", "RESHAPE", "SPLIT")
+"""Operators that change no value, only its place."""
+
+
+class Histogram:
+    """Counts of values in equal bins over [-limit, limit); exact zeros, which every grid has, are left out.
+
+    `limit` is a power of two that doubles as values come, two bins becoming one.
+    """
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(BINS, np.int64)
+        self.limit = 2.0**-20
+        self.low = self.high = 0.0
+
+    @property
+    def width(self) -> float:
+        """Of a bin."""
+        return 2 * self.limit / BINS
+
+    @property
+    def centres(self) -> np.ndarray:
+        """(bins,) the middle of each bin."""
+        return (np.arange(BINS) + 0.5) * self.width - self.limit
+
+    def add(self, values: np.ndarray) -> None:
+        """Count finite values."""
+        low, high = float(values.min()), float(values.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self._widen(max(-low, high))
+        values = values[values != 0]
+        self.counts += np.bincount(((values + self.limit) / self.width).astype(np.int64).ravel(), minlength=BINS)
+
+    def merge(self, other: Histogram) -> None:
+        """Count what `other` has counted."""
+        self._widen(other.limit / 2)
+        counts = other.counts
+        for _ in range(round(np.log2(self.limit / other.limit))):
+            counts = _halved(counts)
+        self.counts = self.counts + counts
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def _widen(self, reach: float) -> None:
+        while reach >= self.limit:
+            self.counts, self.limit = _halved(self.counts), 2 * self.limit
+
+
+def _halved(counts: np.ndarray) -> np.ndarray:
+    """The same counts over twice the range: pairs become one, in the middle."""
+    result = np.zeros_like(counts)
+    result[BINS // 4 : 3 * BINS // 4] = counts.reshape(-1, 2).sum(axis=1)
+    return result
+
+
+@dataclass
+class Calibration:
+    """A histogram of every activation that is made and not only moved, and the clips that it was taken from.
+
+    `clips` has a {"name", "frames", "sha256"} of each.
+    """
+
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+    clips: list[dict[str, Any]] = field(default_factory=list)
+
+    def of(self, tensors: Sequence[str]) -> Histogram:
+        """One histogram of several tensors' values."""
+        total = Histogram()
+        for name in tensors:
+            if name not in self.histograms:
+                raise InputError(f"the calibration has not seen {name!r}: calibrate the same graph that is quantised")
+            total.merge(self.histograms[name])
+        return total
+
+
+def calibrate(graph: Graph, clips: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> Calibration:
+    """Replay `clips`, pairs of a name and {input: float32 (frames, ...)}, and count what every activation takes.
+
+    A clip has all inputs of the signature that are not states; each frame is reshaped to the input's shape. Raises
+    InputError for a clip that does not fit and for an activation that is not finite, by name.
+    """
+    program = float_execution.compile(graph)
+    calibration = Calibration({name: Histogram() for name in sources(graph)})
+    for name, inputs in clips:
+        frames = _frames(graph, name, inputs)
+        for index, values in enumerate(float_execution.replay(program, frames)):
+            for tensor, histogram in calibration.histograms.items():
+                if not np.isfinite(values[tensor]).all():
+                    raise InputError(f"{tensor!r} is not finite in frame {index} of clip {name}")
+                histogram.add(values[tensor])
+        calibration.clips.append({"name": name, "frames": len(frames), "sha256": _digest(inputs)})
+    if not calibration.clips:
+        raise InputError("calibration needs at least one clip")
+    return calibration
+
+
+def sources(graph: Graph) -> list[str]:
+    """The activations whose values are made: not those of a move, nor of a state that the last frame has made."""
+    moved = {name for operator in graph.operators if operator.kind in MOVES for name in operator.outputs}
+    moved |= {graph.inputs[state] for state in graph.states}
+    return [name for name, tensor in graph.tensors.items() if tensor.data is None and name not in moved]
+
+
+def _frames(graph: Graph, name: str, inputs: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    wanted = {key: graph.shape(tensor) for key, tensor in graph.inputs.items() if key not in graph.states}
+    if set(inputs) != set(wanted):
+        raise InputError(f"clip {name}: it has {sorted(inputs)}, the step takes {sorted(wanted)}")
+    lengths = {len(values) for values in inputs.values()}
+    sizes = {key: np.asarray(values[0]).size if len(values) else 0 for key, values in inputs.items()}
+    if len(lengths) != 1 or 0 in lengths or any(sizes[key] != np.prod(shape) for key, shape in wanted.items()):
+        raise InputError(f"clip {name}: frames of {sizes} values given, {wanted} expected")
+    return [
+        {key: np.asarray(values[i], np.float32).reshape(wanted[key]) for key, values in inputs.items()}
+        for i in range(lengths.pop())
+    ]
+
+
+def _digest(inputs: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(inputs):
+        digest.update(key.encode() + np.ascontiguousarray(inputs[key], "<f4").tobytes())
+    return digest.hexdigest()

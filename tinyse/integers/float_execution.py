@@ -1,0 +1,92 @@
+"""A float graph's step in numpy float32: for calibration, and to say what the integers should have been."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from tinyse.integers.execution import MOVES, Function, Kernel, Program, initial_state, patches
+from tinyse.integers.graph import Graph, Operator
+
+
+def compile(graph: Graph) -> Program:
+    """The step of a float graph as a function of {name: float32 array}."""
+    return Program(graph, KERNELS)
+
+
+def run(
+    graph: Graph, inputs: Mapping[str, np.ndarray], intermediates: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """One frame: the outputs, and every activation by the name of its tensor where `intermediates` are asked for."""
+    program = compile(graph)
+    if not intermediates:
+        return program(inputs), {}
+    values = program.trace(inputs)
+    return {name: values[tensor] for name, tensor in graph.outputs.items()}, values
+
+
+def replay(program: Program, frames: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """Every activation of each frame in turn, from silence on, the state carried; `frames` give the step's data."""
+    graph = program.graph
+    state = initial_state(graph)
+    for frame in frames:
+        values = program.trace({**frame, **state})
+        state = {name: values[graph.outputs[name]] for name in state}
+        yield values
+
+
+def _activated(operator: Operator, function: Function) -> Function:
+    if operator.options.get("activation", "NONE") == "NONE":
+        return function
+    return lambda *inputs: np.maximum(function(*inputs), np.float32(0))
+
+
+def _convolution(graph: Graph, operator: Operator) -> Function:
+    indices, weights = patches(graph, operator)
+    weights, bias = np.ascontiguousarray(weights), graph.tensors[operator.inputs[2]].data
+    shape, zero = graph.shape(operator.outputs[0]), np.zeros(1, np.float32)
+
+    def function(x: np.ndarray) -> np.ndarray:
+        return (np.concatenate([x.ravel(), zero]).take(indices) @ weights + bias).reshape(shape)
+
+    return _activated(operator, function)
+
+
+def _fully_connected(graph: Graph, operator: Operator) -> Function:
+    weights, bias = (graph.tensors[name].data for name in operator.inputs[1:])
+    transposed = np.ascontiguousarray(weights.T)
+    return _activated(operator, lambda x: x @ transposed + bias)
+
+
+def _binary(function: Function) -> Kernel:
+    def kernel(graph: Graph, operator: Operator) -> Function:
+        constants = [graph.tensors[name].data for name in operator.inputs]
+        if constants[1] is not None:
+            return _activated(operator, lambda a: function(a, constants[1]))
+        if constants[0] is not None:
+            return _activated(operator, lambda b: function(constants[0], b))
+        return _activated(operator, function)
+
+    return kernel
+
+
+def _logistic(graph: Graph, operator: Operator) -> Function:
+    half = np.float32(0.5)
+    return lambda x: np.tanh(x * half) * half + half  # does not overflow, whatever x is
+
+
+def _tanh(graph: Graph, operator: Operator) -> Function:
+    return np.tanh
+
+
+KERNELS: dict[str, Kernel] = {
+    **MOVES,
+    "CONV_2D": _convolution,
+    "FULLY_CONNECTED": _fully_connected,
+    "ADD": _binary(np.add),
+    "SUB": _binary(np.subtract),
+    "MUL": _binary(np.multiply),
+    "LOGISTIC": _logistic,
+    "TANH": _tanh,
+}

@@ -1,0 +1,215 @@
+"""The integer step in numpy: the specification that firmware and files are held to, bit for bit.
+
+It equals the pinned TFLM interpreter in every output and state. Multiplications of matrices are done in float64 by
+BLAS, exact for these integers and faster than int64. An operator with one or two 8-bit inputs has at most 65,536
+different results, so it is a table. What is precomputed here is what TFLM's kernels do in Prepare.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.integers import arithmetic
+from tinyse.integers.execution import MOVES, Function, Kernel, Program, patches
+from tinyse.integers.graph import Graph, Operator, Tensor
+from tinyse.integers.tables import int8_table, int16_table
+
+
+def compile(graph: Graph) -> Program:
+    """The step of an integer graph as a function of {name: int8 or int16 array}.
+
+    Raises InputError for a graph that is not valid, is float, or whose accumulators could overflow on a device.
+    """
+    for tensor in graph.tensors.values():
+        if tensor.dtype == np.float32:
+            raise InputError(f"tensor {tensor.name!r} is float32: the integer reference runs quantised graphs")
+    return Program(graph, KERNELS)
+
+
+def limits(operator: Operator, output: Tensor) -> tuple[int, int]:
+    """The least and the greatest integer that an operator may give: RELU's zero is the zero point."""
+    info = np.iinfo(output.dtype)
+    rectified = operator.options.get("activation", "NONE") == "RELU"
+    return (max(info.min, output.quantization.zero_point) if rectified else info.min), info.max
+
+
+def _weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
+    """From (rows, in) raw integers to (rows, out): weights (in, out) with bias, multipliers, zero point and clipping.
+
+    The input's zero point is folded into the bias. TFLM's ConvPerChannel and FullyConnected, int8 and 16x8.
+    """
+    x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
+    y = graph.tensors[operator.outputs[0]]
+    multipliers, shifts = arithmetic.quantise_multipliers(_output_scales(operator, x, kernel, y))
+    wide = x.dtype == np.int16
+    weights = np.ascontiguousarray(weights, np.float64)
+    folded = bias.data.astype(np.float64) - x.quantization.zero_point * weights.sum(axis=0)
+    info = np.iinfo(x.dtype)
+    reach = max(info.max - x.quantization.zero_point, x.quantization.zero_point - info.min)
+    largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.data.astype(np.float64))
+    arithmetic.check_accumulator(f"{operator.kind} {y.name!r}", largest, shifts, wide)
+    low, high = limits(operator, y)
+    low, high = low - y.quantization.zero_point, high - y.quantization.zero_point
+    requantise = _requantiser(multipliers, shifts, wide)
+    zero_point, dtype = np.int64(y.quantization.zero_point), y.dtype
+
+    def function(rows: np.ndarray) -> np.ndarray:
+        accumulator = rows @ weights
+        accumulator += folded
+        result = requantise(accumulator.astype(np.int64))
+        np.clip(result, low, high, out=result)
+        result += zero_point
+        return result.astype(dtype)
+
+    return function
+
+
+def _output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
+    """Input scale x weight scale / output scale in double, in TFLM's order of operations."""
+    sx, sw, sy = x.quantization.scale, weights.quantization.scale, y.quantization.scale
+    if operator.kind == "FULLY_CONNECTED" and len(sw) == 1:
+        return (sx * sw).astype(np.float64) / np.float64(sy[0])  # GetQuantizedConvolutionMultipler: a float product
+    scales = np.float64(sx[0]) * sw.astype(np.float64) / np.float64(sy[0])
+    return np.broadcast_to(scales, (len(weights.data),))
+
+
+def _requantiser(multipliers: np.ndarray, shifts: np.ndarray, wide: bool) -> Function:
+    """`arithmetic.multiply` or `multiply_wide` by fixed multipliers, in place on an int64 accumulator."""
+    if wide:
+        reduced, total = arithmetic.reduce_multiplier(multipliers), 15 - shifts
+        half = np.int64(1) << (total - 1)
+
+        def requantise_wide(x: np.ndarray) -> np.ndarray:
+            x *= reduced
+            x += half
+            x >>= total
+            return x
+
+        return requantise_wide
+    if (shifts >= 0).any():
+        return lambda x: arithmetic.multiply(x, multipliers, shifts)
+    right = -shifts
+    half_right = (np.int64(1) << right) >> 1
+
+    def requantise(x: np.ndarray) -> np.ndarray:
+        x *= multipliers
+        x += arithmetic.HALF_Q31
+        x >>= 31
+        sign = x >> 63
+        x += half_right
+        x += sign
+        x >>= right
+        return x
+
+    return requantise
+
+
+def _convolution(graph: Graph, operator: Operator) -> Function:
+    indices, weights = patches(graph, operator)
+    rows = _weighted(graph, operator, weights)
+    shape = graph.shape(operator.outputs[0])
+    x = graph.tensors[operator.inputs[0]]
+    padding = np.full(1, x.quantization.zero_point, x.dtype)
+
+    def function(value: np.ndarray) -> np.ndarray:
+        padded = np.concatenate([value.ravel(), padding])
+        return rows(padded.take(indices).astype(np.float64)).reshape(shape)
+
+    return function
+
+
+def _fully_connected(graph: Graph, operator: Operator) -> Function:
+    rows = _weighted(graph, operator, graph.tensors[operator.inputs[1]].data.T)
+    return lambda x: rows(x.astype(np.float64))
+
+
+def _binary(graph: Graph, operator: Operator) -> Function:
+    a, b = (graph.tensors[name] for name in operator.inputs)
+    exact = (_product if operator.kind == "MUL" else _sum)(graph, operator)
+    function = exact
+    if a.dtype == np.int8:
+        every = np.arange(256).astype(np.uint8).view(np.int8)
+        table = exact(every[:, None], every[None, :])
+        function = lambda a, b: table[a.view(np.uint8), b.view(np.uint8)]  # noqa: E731
+    if a.data is not None:
+        return lambda b: function(a.data, b)
+    if b.data is not None:
+        return lambda a: function(a, b.data)
+    return function
+
+
+def _sum(graph: Graph, operator: Operator) -> Function:
+    """ADD and SUB: both inputs on a common, finer grid, then back. TFLM's AddFunc and SubElementwise."""
+    a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
+    left = 15 if y.dtype == np.int16 else 20
+    # TFLM's Prepare works in double for ADD and in float for SUB.
+    real = np.float64 if operator.kind == "ADD" else np.float32
+    sa, sb, sy = (real(tensor.quantization.scale[0]) for tensor in (a, b, y))
+    common = real(2) * max(sa, sb)
+    to_common = [arithmetic.quantise_multiplier(float(scale / common)) for scale in (sa, sb)]
+    back = arithmetic.quantise_multiplier(float(common / (real(1 << left) * sy)))
+    za, zb, zy = (tensor.quantization.zero_point for tensor in (a, b, y))
+    low, high = limits(operator, y)
+    sign = 1 if operator.kind == "ADD" else -1
+
+    def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        first = arithmetic.multiply((a.astype(np.int64) - za) << left, *to_common[0])
+        second = arithmetic.multiply((b.astype(np.int64) - zb) << left, *to_common[1])
+        result = arithmetic.multiply(first + sign * second, *back) + zy
+        return np.clip(result, low, high).astype(y.dtype)
+
+    return function
+
+
+def _product(graph: Graph, operator: Operator) -> Function:
+    """MUL: TFLM's MulElementwise, for 16-bit values too with a 32-bit product."""
+    a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
+    sa, sb, sy = (np.float64(tensor.quantization.scale[0]) for tensor in (a, b, y))
+    multiplier, shift = arithmetic.quantise_multiplier(float(sa * sb / sy))
+    za, zb, zy = (tensor.quantization.zero_point for tensor in (a, b, y))
+    largest = (np.iinfo(a.dtype).max + abs(za) + 1) * (np.iinfo(b.dtype).max + abs(zb) + 1)
+    arithmetic.check_accumulator(f"MUL {y.name!r}", largest, shift)
+    low, high = limits(operator, y)
+
+    def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        product = (a.astype(np.int64) - za) * (b.astype(np.int64) - zb)
+        return np.clip(arithmetic.multiply(product, multiplier, shift) + zy, low, high).astype(y.dtype)
+
+    return function
+
+
+def _unary(graph: Graph, operator: Operator) -> Function:
+    x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+    if operator.kind == "QUANTIZE":
+        table = _requantise_table(x, y)
+    else:
+        table = (int8_table if x.dtype == np.int8 else int16_table)(operator.kind, x.quantization)
+    # In the order of the unsigned view: 0, 1, ..., -2, -1.
+    table = np.roll(table, len(table) // 2)
+    unsigned = np.uint8 if x.dtype == np.int8 else np.uint16
+    return lambda x: table[x.view(unsigned)]
+
+
+def _requantise_table(x: Tensor, y: Tensor) -> np.ndarray:
+    """QUANTIZE between integers: TFLM's Requantize."""
+    info, limit = np.iinfo(x.dtype), np.iinfo(y.dtype)
+    scale = np.float64(x.quantization.scale[0]) / np.float64(y.quantization.scale[0])
+    multiplier, shift = arithmetic.quantise_multiplier(float(scale))
+    centred = np.arange(info.min, info.max + 1, dtype=np.int64) - x.quantization.zero_point
+    arithmetic.check_accumulator(f"QUANTIZE {y.name!r}", int(np.abs(centred).max()), shift)
+    result = arithmetic.multiply(centred, multiplier, shift) + y.quantization.zero_point
+    return np.clip(result, limit.min, limit.max).astype(y.dtype)
+
+
+KERNELS: dict[str, Kernel] = {
+    **MOVES,
+    "CONV_2D": _convolution,
+    "FULLY_CONNECTED": _fully_connected,
+    "ADD": _binary,
+    "SUB": _binary,
+    "MUL": _binary,
+    "LOGISTIC": _unary,
+    "TANH": _unary,
+    "QUANTIZE": _unary,
+}
