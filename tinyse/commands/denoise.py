@@ -18,6 +18,10 @@ SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 """What counts as sound in a folder; a file that is named on the command line may be called anything."""
 
 
+PIECE = 16000
+"""Samples that go through the denoiser between two moves of the bar: a second."""
+
+
 class Engine(str, Enum):
     """What runs the network."""
 
@@ -38,22 +42,28 @@ def denoise(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Write IN without its noise to OUT, as 16-bit wav at 16 kHz of the same length, its latency taken out."""
+    import numpy as np
     from rich.console import Console
     from rich.progress import Progress
 
     from tinyse import audio
     from tinyse.streaming.denoiser import Denoiser
 
-    jobs = _jobs(source, target)
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
     files: list[dict[str, Any]] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        for noisy_path, clean_path in progress.track(jobs, description="denoising"):
+        for noisy_path, clean_path in _jobs(source, target):
             noisy, notices = audio.read(noisy_path)
+            bar = progress.add_task(noisy_path.name, total=len(noisy))
             start = time.perf_counter()
-            clean = denoiser.denoise(noisy)
+            pieces = []
+            for piece in np.split(noisy, range(PIECE, len(noisy), PIECE)):
+                pieces.append(denoiser.process(piece))
+                progress.advance(bar, len(piece))
+            pieces.append(denoiser.flush())
             elapsed = time.perf_counter() - start
-            audio.write(clean_path, clean)
+            audio.write(clean_path, np.concatenate(pieces)[denoiser.delay :])
+            progress.remove_task(bar)
             files.append(
                 {
                     "in": str(noisy_path),
@@ -99,7 +109,7 @@ def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
 
 
 def _summary(files: list[dict[str, Any]], latency_ms: float) -> dict[str, float]:
-    """Totals over all files. The real-time factor is seconds of computing for each second of sound, reading left out."""
+    """Totals over all files. The real-time factor is seconds of computing for each second of sound, without reading."""
     seconds, compute_seconds = (sum(file[key] for file in files) for key in ("seconds", "compute_seconds"))
     return {
         "seconds": seconds,

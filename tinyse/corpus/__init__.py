@@ -1,0 +1,15 @@
+"""The built-in corpus: a little speech and noise, made by this project, with which everything can be tried at once.
+
+Its layout is that of any folder `tinyse data` makes: `manifests/*.csv`, whose paths are relative to the folder, and
+`benchmark/` with pairs. README.md there says how it was made.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+
+def path() -> Path:
+    """The corpus's folder; tinyse is installed as plain files, never zipped."""
+    return Path(str(files(__name__)))
