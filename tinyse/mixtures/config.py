@@ -21,7 +21,7 @@ class MixtureConfig:
     speaker_power: float = 0.5
     """A speaker is drawn in proportion to their seconds to this power: 1 hears every second alike, 0 every voice."""
     noise_power: float = 0.5
-    """The same for classes of noise, and for rooms by their number of responses' seconds."""
+    """The same for classes of noise and for rooms."""
     pause_s: Range = (0.0, 0.8)
     """Silence before an utterance that has to be joined to others to fill the time."""
 

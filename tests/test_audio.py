@@ -1,0 +1,107 @@
+"""Reading what people have, refusing what cannot be used, and writing whole files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from tinyse import audio
+from tinyse.errors import InputError
+
+
+def sine(seconds: float, rate: int = 16000, hz: float = 440.0, peak: float = 0.5) -> np.ndarray:
+    return (peak * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+@given(arrays.arrays(np.int16, st.integers(1, 200)))
+def test_pcm16_survives_the_way_to_float_and_back(pcm):
+    assert (audio.to_pcm16(audio.from_pcm16(pcm)) == pcm).all()
+
+
+@given(st.floats(-4, 4, width=32))
+def test_to_pcm16_rounds_and_clips(x):
+    expected = min(max(round(float(np.float32(x) * np.float32(32768))), -32768), 32767)
+    assert audio.to_pcm16(np.array([x], np.float32))[0] == expected
+
+
+def test_write_then_read_gives_the_same_samples(tmp_path):
+    pcm = np.random.default_rng(0).integers(-32768, 32768, 5000).astype(np.int16)
+    for name, sound in (("float.wav", audio.from_pcm16(pcm)), ("int.wav", pcm)):
+        audio.write(tmp_path / "new" / name, sound)
+        samples, _ = audio.read(tmp_path / "new" / name)
+        assert samples.dtype == np.float32
+        assert (audio.to_pcm16(samples) == pcm).all()
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_other_rates_are_resampled_with_a_notice(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", sine(1.0, rate), rate)
+    samples, notices = audio.read(tmp_path / "a.wav")
+    assert abs(len(samples) - 16000) <= 1
+    assert notices == [f"resampled from {rate} Hz to 16000 Hz"]
+    middle = slice(2000, 14000)
+    np.testing.assert_allclose(samples[middle], sine(1.0)[: len(samples)][middle], atol=2e-3)
+
+
+def test_channels_are_mixed_down_with_a_notice(tmp_path):
+    left, right = sine(0.5), sine(0.5, hz=1000)
+    soundfile.write(tmp_path / "a.flac", np.stack([left, right], axis=1), 16000)
+    samples, notices = audio.read(tmp_path / "a.flac")
+    assert notices == ["2 channels mixed down to one"]
+    np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-4)
+
+
+def test_clipping_is_noticed_and_a_single_peak_is_not(tmp_path):
+    audio.write(tmp_path / "loud.wav", sine(0.5, peak=2.0))
+    assert "clipped" in audio.read(tmp_path / "loud.wav")[1][0]
+    peak = np.zeros(1000, np.float32)
+    peak[500] = 1.0
+    audio.write(tmp_path / "peak.wav", peak)
+    assert audio.read(tmp_path / "peak.wav")[1] == []
+
+
+def test_a_truncated_wav_is_read_up_to_there_with_a_notice(tmp_path):
+    path = tmp_path / "a.wav"
+    audio.write(path, sine(1.0))
+    path.write_bytes(path.read_bytes()[:16044])
+    samples, notices = audio.read(path)
+    assert len(samples) == 8000
+    assert notices == ["ends before its header says: used up to there"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_float_files_with_nan_or_infinity_are_refused(tmp_path, bad):
+    sound = sine(0.1)
+    sound[7] = bad
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"a\.wav.*NaN or infinite"):
+        audio.read(tmp_path / "a.wav")
+    with pytest.raises(InputError, match="NaN or infinite"):
+        audio.write(tmp_path / "b.wav", sound)
+    assert not (tmp_path / "b.wav").exists()
+
+
+@pytest.mark.parametrize("read", [audio.read, audio.duration])
+def test_missing_empty_and_broken_files_are_named_in_one_line(tmp_path, read):
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "text.wav").write_text("this is no sound")
+    soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), 16000)
+    (tmp_path / "folder.wav").mkdir()
+    for name in ("missing", "empty", "text", "none", "folder"):
+        with pytest.raises(InputError, match=rf"{name}\.wav") as error:
+            read(tmp_path / f"{name}.wav")
+        assert "\n" not in str(error.value)
+
+
+def test_duration_is_read_from_the_header(tmp_path):
+    soundfile.write(tmp_path / "a.flac", sine(1.5, 44100), 44100)
+    assert audio.duration(tmp_path / "a.flac") == pytest.approx(1.5)
+
+
+def test_writing_refuses_what_is_not_one_channel(tmp_path):
+    with pytest.raises(InputError, match=r"\(samples,\)"):
+        audio.write(tmp_path / "a.wav", np.zeros((2, 10), np.float32))

@@ -1,0 +1,423 @@
+"""From folders to manifests without leaks, and from manifests to one mapped store."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from tinyse import audio
+from tinyse.commands.data import app
+from tinyse.errors import InputError
+from tinyse.recordings import (
+    AudioStore,
+    Manifest,
+    Recording,
+    check_leaks,
+    draw_splits,
+    find_leaks,
+    join,
+    open_data,
+    scan,
+    write_shards,
+)
+
+
+def put(path: Path, samples: int = 1600, seed: int = 0) -> Path:
+    """A short sound of noise; flac or wav by its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(seed).uniform(-0.5, 0.5, samples), 16000, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture
+def plain(tmp_path) -> Path:
+    """Five speakers with two files each, four noises of two classes, one room."""
+    for speaker in range(5):
+        for take in range(2):
+            put(tmp_path / f"set/speech/s{speaker}/{take}.wav", 1600 + 160 * speaker, seed=10 * speaker + take)
+    for number in range(4):
+        put(tmp_path / f"set/noise/{'rain' if number < 2 else 'fan'}/{number}.wav", seed=100 + number)
+    put(tmp_path / "set/rir/hall/a.wav", seed=200)
+    return tmp_path / "set"
+
+
+# Layouts
+
+
+def test_a_plain_folder_gives_speakers_classes_and_rooms(plain):
+    manifest = open_data(plain)
+    assert {r.speaker for r in manifest.select("speech")} == {f"set_s{i}" for i in range(5)}
+    assert {r.label for r in manifest.select("noise")} == {"rain", "fan"}
+    assert [(r.label, r.split) for r in manifest.select("rir")] == [("hall", "train")]
+    assert {r.split for r in manifest.select("speech")} == {"train", "valid", "test"}
+    assert manifest.select(ship=True) == ()
+    assert manifest.select("speech")[0].seconds == pytest.approx(0.1)
+
+
+def test_splits_that_a_plain_folder_names_are_kept(tmp_path):
+    for split in ("train", "valid", "test"):
+        put(tmp_path / f"speech/{split}/{split}er/a.wav")
+    manifest = open_data(tmp_path)
+    assert {(r.split, r.speaker.split("_")[-1]) for r in manifest.recordings} == {
+        (split, f"{split}er") for split in ("train", "valid", "test")
+    }
+
+
+def test_kind_makes_any_folder_a_data_set(tmp_path):
+    put(tmp_path / "a/b/c.flac")
+    put(tmp_path / "d.wav")
+    manifest = scan(tmp_path, kind="noise")
+    assert {r.label for r in manifest.recordings} == {"b", "noise"}
+    assert all(r.kind == "noise" for r in manifest.recordings)
+
+
+def test_speech_without_folders_of_speakers_is_said_to_be_so(tmp_path):
+    put(tmp_path / "speech/a.wav")
+    assert any("no known speaker" in notice for notice in open_data(tmp_path).notices)
+
+
+def test_librispeech(tmp_path):
+    for subset, speaker in (("train-clean-100", 19), ("dev-clean", 84), ("test-clean", 61)):
+        put(tmp_path / f"LibriSpeech/{subset}/{speaker}/121/{speaker}-121-0000.flac")
+    manifest = open_data(tmp_path)
+    assert {(r.speaker, r.split) for r in manifest.recordings} == {
+        ("librispeech_19", "train"),
+        ("librispeech_84", "valid"),
+        ("librispeech_61", "test"),
+    }
+    assert all(r.ship and r.licence == "CC BY 4.0" for r in manifest.recordings)
+
+
+@pytest.mark.parametrize("inside", ["", "dev-clean"])
+def test_librispeech_dev_clean_alone_is_split_by_speaker(tmp_path, inside):
+    for speaker in range(20):
+        for chapter in range(2):
+            put(tmp_path / f"dev-clean/{speaker}/{chapter}/{speaker}-{chapter}-0000.flac")
+    manifest = open_data(tmp_path / inside)
+    assert {r.split for r in manifest.recordings} == {"train", "valid", "test"}
+    assert not find_leaks(manifest.recordings)
+    assert len({r.speaker for r in manifest.recordings}) == 20
+
+
+def test_voicebank_takes_valid_speakers_out_of_train(tmp_path):
+    for speaker in range(226, 246):
+        put(tmp_path / f"clean_trainset_28spk_wav/p{speaker}_001.wav")
+        put(tmp_path / f"noisy_trainset_28spk_wav/p{speaker}_001.wav")
+    put(tmp_path / "clean_testset_wav/p257_001.wav")
+    manifest = open_data(tmp_path)
+    assert len(manifest.recordings) == 21
+    assert [r.speaker for r in manifest.select(split="test")] == ["vctk_p257"]
+    assert 0 < len(manifest.select(split="valid")) < 10
+
+
+@pytest.mark.parametrize("top", ["datasets_fullband", ""])
+def test_dns_challenge(tmp_path, top):
+    put(tmp_path / top / "clean_fullband/read_speech/book_00000_chp_0009_reader_06709_0_seg_1.wav")
+    put(tmp_path / top / "clean_fullband/vctk_wav48_silence_trimmed/p225/p225_001.flac")
+    put(tmp_path / top / "noise_fullband/abc.wav")
+    put(tmp_path / top / "impulse_responses/SLR26/room/x.wav")
+    manifest = open_data(tmp_path)
+    assert {r.speaker for r in manifest.select("speech")} == {"dns_reader_06709", "dns_p225"}
+    assert len(manifest.select("noise")) == len(manifest.select("rir")) == 1
+
+
+def test_ms_snsd(tmp_path):
+    for split in ("train", "test"):
+        put(tmp_path / f"clean_{split}/clnsp1.wav")
+        put(tmp_path / f"noise_{split}/AirConditioner_1.wav")
+    manifest = open_data(tmp_path)
+    assert {r.label for r in manifest.select("noise")} == {"AirConditioner"}
+    assert len(manifest.select(split="test")) == 2
+
+
+def test_esc50_keeps_its_folds_and_licences(tmp_path):
+    rows = [
+        ("1-1-A-0.wav", 1, "dog", "True", 1),
+        ("4-2-A-1.wav", 4, "hen", "False", 2),
+        ("5-3-A-0.wav", 5, "dog", "True", 3),
+    ]
+    (tmp_path / "meta").mkdir()
+    with open(tmp_path / "meta/esc50.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["filename", "fold", "category", "esc10", "src_file"])
+        table.writerows(rows)
+    for name, *_ in rows:
+        put(tmp_path / "audio" / name)
+    manifest = open_data(tmp_path)
+    assert [(r.split, r.label, r.source, r.ship) for r in manifest.recordings] == [
+        ("train", "dog", "freesound:1", True),
+        ("valid", "hen", "freesound:2", False),
+        ("test", "dog", "freesound:3", True),
+    ]
+
+
+def test_manifests_of_this_project(tmp_path):
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/speech_train.csv").write_text(
+        "path,seconds,speaker,corpus,snr_est_db,licence,ship\na.wav,0.1,x_1,x,30,CC0,yes\n"
+    )
+    (tmp_path / "manifests/noise_valid.csv").write_text(
+        "path,seconds,class,corpus,source,active_frac,licence,ship\nb.wav,0.1,rain,x,s1,1.0,CC BY-NC,no\n"
+    )
+    (tmp_path / "manifests/rir.csv").write_text(
+        "path,seconds,room,kind,corpus,licence,ship\nc.wav,0.1,hall,room,x,CC0,yes\n"
+    )
+    manifest = open_data(tmp_path)
+    assert [(r.path, r.kind, r.split, r.label, r.ship) for r in manifest.recordings] == [
+        ("a.wav", "speech", "train", "", True),
+        ("b.wav", "noise", "valid", "rain", False),
+        ("c.wav", "rir", "train", "hall", True),
+    ]
+
+
+def test_the_shared_data_has_the_hours_its_readme_says():
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the shared recordings are not on this machine")
+    manifest = open_data(folder)
+    assert sum(r.seconds for r in manifest.select("speech", "train")) / 3600 == pytest.approx(6.26, abs=0.01)
+    assert len(manifest.select("noise", "valid")) == 135
+    assert sum(r.seconds for r in manifest.select("speech", "train", ship=True)) / 60 == pytest.approx(267.6, abs=0.1)
+
+
+# What cannot be used
+
+
+def test_folders_that_cannot_be_used_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no such file or folder"):
+        open_data(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="--kind"):
+        open_data(tmp_path)
+    (tmp_path / "speech").mkdir()
+    with pytest.raises(InputError, match="no sound files"):
+        open_data(tmp_path)
+    (tmp_path / "speech/x.wav").write_text("nonsense")
+    with pytest.raises(InputError, match=r"none of its 1 sound files.*x\.wav"):
+        open_data(tmp_path)
+    with pytest.raises(InputError, match="known are"):
+        scan(tmp_path, kind="music")
+
+
+def test_broken_files_among_good_ones_are_left_out_and_named(plain):
+    for number in range(8):
+        (plain / f"speech/s0/broken{number}.wav").write_text("nonsense")
+    manifest = open_data(plain)
+    assert len(manifest.select("speech")) == 10
+    assert sum("broken" in notice for notice in manifest.notices) == 5
+    assert any("3 more files" in notice for notice in manifest.notices)
+
+
+# Splits
+
+
+@given(st.sets(st.text(min_size=1), min_size=3, max_size=60))
+def test_every_split_gets_somebody_and_the_order_does_not_matter(names):
+    drawn = draw_splits(names)
+    assert set(drawn.values()) == {"train", "valid", "test"}
+    assert drawn == draw_splits(sorted(names, reverse=True))
+
+
+def test_who_is_drawn_once_stays_when_others_come():
+    few = draw_splits(f"speaker{i}" for i in range(100))
+    many = draw_splits(f"speaker{i}" for i in range(200))
+    assert all(many[name] == split for name, split in few.items())
+    assert sum(split == "train" for split in many.values()) / 200 == pytest.approx(0.8, abs=0.08)
+
+
+def test_a_speaker_in_two_splits_is_refused_by_name():
+    one = Recording("a.wav", 1.0, "speech", "train", speaker="anna")
+    leak = replace(one, path="b.wav", split="test")
+    with pytest.raises(InputError, match=r"speaker 'anna' is in test \(b\.wav\) and in train \(a\.wav\)"):
+        check_leaks([one, leak])
+    check_leaks([one, replace(leak, speaker="berta")])
+
+
+def test_a_source_recording_in_two_splits_is_refused_by_name(tmp_path):
+    one = Recording("a.wav", 1.0, "noise", "train", source="freesound:7")
+    manifest = Manifest(tmp_path, (one, replace(one, path="b.wav", split="valid")))
+    manifest.write(tmp_path / "m.csv")
+    with pytest.raises(InputError, match="source recording 'freesound:7'"):
+        open_data(tmp_path / "m.csv")
+
+
+# Manifests
+
+
+def test_a_manifest_survives_its_file(plain, tmp_path):
+    manifest = open_data(plain)
+    for place in (plain / "m.csv", tmp_path / "elsewhere/m.csv"):
+        manifest.write(place)
+        again = open_data(place)
+        assert [replace(r, seconds=round(r.seconds, 3)) for r in manifest.recordings] == list(again.recordings)
+        assert all((again.root / r.path).is_file() for r in again.recordings)
+
+
+def test_joined_manifests_find_their_files(plain, tmp_path):
+    put(tmp_path / "other/a.wav")
+    joined = join([open_data(plain), scan(tmp_path / "other", kind="noise")])
+    assert len(joined.recordings) == 16
+    assert all((joined.root / r.path).is_file() for r in joined.recordings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,seconds\na.wav,1\n", "lacks the column 'kind'"),
+        ("path,seconds,kind,split\n", "lists no recordings"),
+        ("path,seconds,kind,split\na.wav,x,speech,train\n", "line 2: 'x' is not a number"),
+        ("path,seconds,kind,split\na.wav,nan,speech,train\n", "line 2: .*not possible"),
+        ("path,seconds,kind,split\na.wav,1,music,train\n", "line 2: .*'music'"),
+        ("path,seconds,kind,split\na.wav,1,speech,dev\n", "line 2: .*'dev'"),
+        ("path,seconds,kind,split,ship\na.wav,1,speech,test,maybe\n", "line 2: ship is 'maybe'"),
+    ],
+)
+def test_manifests_that_make_no_sense_are_refused_with_the_line(tmp_path, text, message):
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        open_data(tmp_path / "m.csv")
+
+
+# The store
+
+
+def test_the_store_holds_what_the_files_hold(plain, tmp_path):
+    manifest = open_data(plain)
+    store = AudioStore.build(plain, manifest.recordings, tmp_path / "cache", workers=3)
+    assert store.recordings == manifest.recordings
+    for i, recording in enumerate(store.recordings):
+        expected = audio.to_pcm16(audio.read(plain / recording.path)[0])
+        assert store.length(i) == len(expected)
+        assert (store.read(i) == expected).all()
+        assert (store.read(i, 100, 50) == expected[100:150]).all()
+        assert len(store.read(i, len(expected) - 5, 50)) == 5
+
+
+def test_the_store_is_decoded_once_and_again_when_a_file_changes(plain, tmp_path):
+    manifest, cache = open_data(plain), tmp_path / "cache"
+    first = AudioStore.build(plain, manifest.recordings, cache)
+    written = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert AudioStore.build(plain, manifest.recordings, cache).data_hash == first.data_hash
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == written
+    put(plain / manifest.recordings[0].path, seed=999)
+    assert AudioStore.build(plain, manifest.recordings, cache).data_hash != first.data_hash
+
+
+def test_labels_come_from_the_manifest_and_not_from_the_cache(plain, tmp_path):
+    noises = open_data(plain).select("noise")
+    AudioStore.build(plain, noises, tmp_path / "cache")
+    renamed = [replace(recording, label="other") for recording in noises]
+    store = AudioStore.build(plain, renamed, tmp_path / "cache")
+    assert {recording.label for recording in store.recordings} == {"other"}
+
+
+def test_a_store_pickles_as_its_paths(plain, tmp_path):
+    store = AudioStore.build(plain, open_data(plain).recordings, tmp_path / "cache")
+    data = pickle.dumps(store)
+    assert len(data) < 10000
+    again = pickle.loads(data)
+    assert again.data_hash == store.data_hash
+    assert (again.read(3) == store.read(3)).all()
+
+
+def test_files_that_do_not_decode_are_left_out_with_a_notice(plain, tmp_path):
+    manifest = open_data(plain)
+    (plain / manifest.recordings[0].path).write_text("broken after the scan")
+    store = AudioStore.build(plain, manifest.recordings, tmp_path / "cache")
+    assert len(store) == len(manifest.recordings) - 1
+    assert manifest.recordings[0].path in store.notices[0]
+
+
+def test_stores_that_cannot_be_built_say_why_and_leave_nothing(plain, tmp_path):
+    recordings = open_data(plain).recordings
+    with pytest.raises(InputError, match="no recordings"):
+        AudioStore.build(plain, [], tmp_path / "cache")
+    with pytest.raises(InputError, match="No such file"):
+        AudioStore.build(tmp_path / "nowhere", recordings, tmp_path / "cache")
+    (plain / recordings[0].path).write_text("broken")
+    with pytest.raises(InputError, match="none of 1 recordings"):
+        AudioStore.build(plain, recordings[:1], tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_damaged_cache_is_named(plain, tmp_path):
+    cache, recordings = tmp_path / "cache", open_data(plain).recordings
+    AudioStore.build(plain, recordings, cache)
+    (part,) = cache.glob("*.pcm")
+    part.write_bytes(part.read_bytes()[:-2])
+    with pytest.raises(InputError, match=r"\.pcm holds .* samples, its index says"):
+        AudioStore.build(plain, recordings, cache)
+
+
+# The command
+
+runner = CliRunner()
+
+
+def test_scan_prints_a_summary_and_writes_a_manifest_that_opens(plain, tmp_path):
+    put(tmp_path / "more/rain/a.wav")
+    result = runner.invoke(app, ["scan", str(plain), "--output", str(tmp_path / "m.csv")])
+    assert result.exit_code == 0
+    assert "unknown" in result.stdout
+    assert open_data(tmp_path / "m.csv").select("rir")
+    result = runner.invoke(app, ["scan", str(tmp_path / "more"), "--kind", "noise", "--json"])
+    assert json.loads(result.stdout)["summary"][0]["classes"] == 1
+
+
+def test_scan_refuses_two_data_sets_that_leak_into_each_other(tmp_path):
+    for name, split in (("a", "train"), ("b", "test")):
+        anna = Recording(f"{name}.wav", 1.0, "speech", split, speaker="anna")
+        Manifest(tmp_path, (anna,)).write(tmp_path / f"{name}.csv")
+    result = runner.invoke(app, ["scan", str(tmp_path / "a.csv"), str(tmp_path / "b.csv")])
+    assert isinstance(result.exception, InputError)
+    assert "anna" in str(result.exception)
+
+
+def test_shard_writes_a_folder_that_opens(plain, tmp_path):
+    result = runner.invoke(app, ["shard", str(plain), str(tmp_path / "shards")])
+    assert result.exit_code == 0
+    assert len(open_data(tmp_path / "shards").recordings) == 15
+
+
+# Shards
+
+
+def test_shards_are_read_back_as_the_same_data(plain, tmp_path):
+    for speaker in range(3):
+        put(plain / f"speech/long{speaker}/a.wav", 16000 * 20, seed=speaker)
+    manifest = open_data(plain)
+    parts = write_shards(manifest, tmp_path / "shards", megabytes=1)
+    assert len(parts) > 1
+    again = open_data(tmp_path / "shards")
+    key = [(r.path, r.split, r.speaker, r.label) for r in manifest.recordings]
+    assert sorted((r.path, r.split, r.speaker, r.label) for r in again.recordings) == sorted(key)
+    store = AudioStore.build(again.root, manifest.recordings)
+    assert store.data_hash == AudioStore.build(plain, manifest.recordings, tmp_path / "cache").data_hash
+
+
+def test_a_few_of_the_shards_will_do(plain, tmp_path):
+    for speaker in range(3):
+        put(plain / f"speech/long{speaker}/a.wav", 16000 * 20, seed=speaker)
+    manifest = open_data(plain)
+    parts = write_shards(manifest, tmp_path / "shards", megabytes=1)
+    parts[0].unlink()
+    fewer = open_data(tmp_path / "shards")
+    assert 0 < len(fewer.recordings) < len(manifest.recordings)
+    assert len(AudioStore.build(fewer.root, fewer.recordings)) == len(fewer.recordings)
+
+
+def test_shards_do_not_mix_with_older_ones(plain, tmp_path):
+    write_shards(open_data(plain), tmp_path / "shards", megabytes=1)
+    with pytest.raises(InputError, match="has shards already"):
+        write_shards(open_data(plain), tmp_path / "shards", megabytes=1)
+    index = json.loads((tmp_path / "shards/shard-00000.json").read_text())
+    assert index["format"] == "tinyse-audio-1"
