@@ -1,0 +1,118 @@
+/* The network's operators on int8, and their contract: every variant of a kernel gives the same bits.
+ *
+ * A kernel exists as portable C (`_portable`), and some also for the DSP extension of Armv7E-M and Armv8-M (`_dsp`) and
+ * for the vectors of Armv8.1-M (`_mve`). The name without an ending is the fastest that the compiler's target has;
+ * define TINYSE_PORTABLE to get portable C everywhere. Rounding is that of TensorFlow Lite for Microcontrollers (see
+ * requantise.h). Signed numbers are two's complement and their right shift keeps the sign, as all compilers have it.
+ *
+ * No kernel checks its arguments: the exporter has.
+ */
+#ifndef TINYSE_KERNELS_H
+#define TINYSE_KERNELS_H
+
+#include <stdint.h>
+
+#if !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define TINYSE_MVE 1
+#elif !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define TINYSE_DSP 1
+#endif
+
+/* real = multiplier / 2^31 / 2^shift, multiplier in [2^30, 2^31). The `_dsp` variants need shifts of 1 or more. */
+typedef struct {
+    int32_t multiplier;
+    int32_t shift;
+} tinyse_scale;
+
+/* How the operands of an elementwise operator lie: rows of `columns` bytes, `*_stride` bytes apart. The result is dense
+ * and may be in the place of an operand that is dense too. */
+typedef struct {
+    int32_t rows, columns;
+    int32_t a_stride, b_stride;
+} tinyse_rows;
+
+/* A convolution of a (height, width, channels) input; a fully connected layer is one of 1 x 1 over its rows.
+ *
+ * Weights come in pairs of outputs, word by word: four of the even output, four of the odd one, then the next four of
+ * each, every output filled up with zeros to whole words of `depth` (= kernel height * kernel width * channels). There
+ * are outputs for a whole number of four, and 32 more bytes that a vector load may touch. `bias`, `multiplier` and
+ * `shift` have an entry for each of these outputs; the input's zero point is folded into the bias. */
+typedef struct {
+    const int8_t *weights;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift;
+    int16_t outputs, depth;
+    int16_t height, width, channels;
+    int16_t kernel_height, kernel_width;
+    int16_t stride_height, stride_width;
+    int16_t pad_top, pad_left;
+    int16_t out_height, out_width;
+    int16_t input_zero, output_zero;
+    int16_t low; /* results are clipped to [low, 127] */
+} tinyse_convolution;
+
+/* `scratch` has room for two columns of `depth` int16, filled up to whole words of weights. */
+void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
+void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
+void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
+
+/* ADD and SUB: both operands on a grid 2^20 finer than twice the coarser one's, then back.
+ *
+ * On that grid the operand with the coarser scale, `a`, is exactly its distance from the zero point times 2^19; `b` is
+ * rescaled. The factors carry the signs: result = a * a_factor + constant + b_sign * rescaled(b). */
+typedef struct {
+    tinyse_rows layout;
+    int32_t a_factor, constant;
+    int32_t b_sign, b_zero;
+    tinyse_scale b_scale;
+    tinyse_scale scale;
+    int32_t output_zero, low;
+} tinyse_addition;
+
+void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_add_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_add_mve(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
+
+/* MUL. */
+typedef struct {
+    tinyse_rows layout;
+    int32_t a_zero, b_zero;
+    tinyse_scale scale;
+    int32_t output_zero, low;
+} tinyse_product;
+
+void tinyse_multiply_portable(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_multiply_dsp(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_multiply_mve(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
+
+/* LOGISTIC, TANH, QUANTIZE: `table` has the results for 0, 1, ..., 127, -128, ..., -1. */
+typedef struct {
+    tinyse_rows layout;
+    const int8_t *table;
+} tinyse_table;
+
+void tinyse_look_up_portable(const tinyse_table *function, const int8_t *input, int8_t *output);
+void tinyse_look_up_mve(const tinyse_table *function, const int8_t *input, int8_t *output);
+
+/* CONCATENATION, and any view that has to be made dense: `layout.b_stride` is the target's. */
+void tinyse_copy_rows(const tinyse_rows *layout, const int8_t *source, int8_t *target);
+
+#if defined(TINYSE_MVE)
+#define tinyse_convolve tinyse_convolve_mve
+#define tinyse_add tinyse_add_mve
+#define tinyse_multiply tinyse_multiply_mve
+#define tinyse_look_up tinyse_look_up_mve
+#elif defined(TINYSE_DSP)
+#define tinyse_convolve tinyse_convolve_dsp
+#define tinyse_add tinyse_add_dsp
+#define tinyse_multiply tinyse_multiply_dsp
+#define tinyse_look_up tinyse_look_up_portable
+#else
+#define tinyse_convolve tinyse_convolve_portable
+#define tinyse_add tinyse_add_portable
+#define tinyse_multiply tinyse_multiply_portable
+#define tinyse_look_up tinyse_look_up_portable
+#endif
+
+#endif

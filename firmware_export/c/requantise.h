@@ -1,0 +1,40 @@
+/* The one place of rounding, the twin of tinyse/integers/arithmetic.py: gemmlowp's, as TFLM has it.
+ *
+ * The high half of a product is rounded halves up, then the shift halves away from zero. gemmlowp's nudge and truncating
+ * division, which its sources write for the first step, come to the same as an addition and an arithmetic shift.
+ */
+#ifndef TINYSE_REQUANTISE_H
+#define TINYSE_REQUANTISE_H
+
+#include <stdint.h>
+
+/* round(x * multiplier / 2^31), halves up: SaturatingRoundingDoublingHighMul for a positive multiplier. */
+static inline int32_t tinyse_high_product(int32_t x, int32_t multiplier)
+{
+    return (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << 30)) >> 31);
+}
+
+/* round(x / 2^shift), halves away from zero, 0 <= shift <= 31: RoundingDivideByPOT. */
+static inline int32_t tinyse_divide(int32_t x, int32_t shift)
+{
+    if (shift == 0) {
+        return x;
+    }
+    return (x + (x >> 31) + (int32_t)(1u << (shift - 1))) >> shift;
+}
+
+/* x * multiplier / 2^31 / 2^shift, rounded twice; a negative shift goes left. MultiplyByQuantizedMultiplier. */
+static inline int32_t tinyse_rescale(int32_t x, int32_t multiplier, int32_t shift)
+{
+    if (shift < 0) {
+        return tinyse_high_product(x * (int32_t)(1u << -shift), multiplier);
+    }
+    return tinyse_divide(tinyse_high_product(x, multiplier), shift);
+}
+
+static inline int8_t tinyse_clip(int32_t x, int32_t low)
+{
+    return (int8_t)(x < low ? low : x > 127 ? 127 : x);
+}
+
+#endif

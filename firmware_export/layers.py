@@ -1,0 +1,190 @@
+"""An operator's numbers as the C kernels take them: weights in the kernel's order, multipliers, tables.
+
+Every function returns a Layer, the initialiser of one of the structs in c/kernels.h. `fast` says whether the kernels
+for special cores may run it; their arithmetic saves an instruction where no shift goes left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.integers import arithmetic, reference
+from tinyse.integers.graph import Graph, Operator, Tensor
+
+OUTPUT_BLOCK = 4
+"""Outputs are filled up to a multiple: the vectors of Armv8.1-M have four lanes of 32 bits."""
+DEPTH_BLOCK = 4
+"""Weights of one output that lie together: a word."""
+OVERREAD = 32
+"""Bytes behind the weights that a vector load may touch."""
+LARGEST_SIZE = 32767
+"""Sizes are int16 in C."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How the operands of an elementwise operator lie; `tinyse_rows` in C."""
+
+    rows: int
+    columns: int
+    a_stride: int
+    b_stride: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A constant of C type `struct`; `arrays` are fields that point to constants of their own, the others numbers."""
+
+    kernel: str
+    struct: str
+    fields: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fast: bool = True
+
+
+def convolution(graph: Graph, operator: Operator, where: str) -> Layer:
+    """CONV_2D, or FULLY_CONNECTED as a 1 x 1 convolution over its rows."""
+    x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
+    y = graph.tensors[operator.outputs[0]]
+    sizes = _sizes(operator, x, kernel, y, where)
+    weights = kernel.data.reshape(len(kernel.data), -1).astype(np.int64)
+    folded = bias.data.astype(np.int64) - x.quantization.zero_point * weights.sum(1)
+    multipliers, shifts = arithmetic.quantise_multipliers(reference._output_scales(operator, x, kernel, y))
+    largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
+    arithmetic.check_accumulator(where, largest, shifts)
+    count = -(-len(weights) // OUTPUT_BLOCK) * OUTPUT_BLOCK
+    return Layer(
+        "tinyse_convolve",
+        "tinyse_convolution",
+        {
+            **sizes,
+            "input_zero": x.quantization.zero_point,
+            "output_zero": y.quantization.zero_point,
+            "low": reference.limits(operator, y)[0],
+        },
+        {
+            "weights": packed(weights),
+            "bias": _filled(folded, count, np.int32),
+            "multiplier": _filled(multipliers, count, np.int32, multipliers[-1]),
+            "shift": _filled(-shifts, count, np.int8, -shifts[-1]),
+        },
+        bool((shifts <= -1).all() and (largest < 1 << 30).all()),
+    )
+
+
+def packed(weights: np.ndarray) -> np.ndarray:
+    """(outputs, depth) in the order of `tinyse_convolution`: pairs of outputs, word by word; flat int8."""
+    outputs, depth = weights.shape
+    rows = -(-outputs // OUTPUT_BLOCK) * OUTPUT_BLOCK
+    words = -(-depth // DEPTH_BLOCK)
+    padded = np.zeros((rows, words * DEPTH_BLOCK), np.int8)
+    padded[:outputs, :depth] = weights
+    pairs = padded.reshape(rows // 2, 2, words, DEPTH_BLOCK).transpose(0, 2, 1, 3)
+    return np.concatenate([pairs.ravel(), np.zeros(OVERREAD, np.int8)])
+
+
+def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, where: str) -> dict[str, int]:
+    if operator.kind == "FULLY_CONNECTED":
+        (height, width, channels), (kernel_height, kernel_width) = (1, *x.shape), (1, 1)
+        (stride_height, stride_width), (out_height, out_width) = (1, 1), (1, y.shape[0])
+    else:
+        if x.shape[0] != 1:
+            raise InputError(f"{where}: a batch of {x.shape[0]} is not supported, a step has one")
+        (height, width, channels), (kernel_height, kernel_width) = x.shape[1:], kernel.shape[1:3]
+        (stride_height, stride_width), (out_height, out_width) = operator.options["stride"], y.shape[1:3]
+    pad_top, pad_left = (
+        max((out - 1) * stride + size - given, 0) // 2 if operator.options.get("padding") == "SAME" else 0
+        for out, stride, size, given in (
+            (out_height, stride_height, kernel_height, height),
+            (out_width, stride_width, kernel_width, width),
+        )
+    )
+    sizes = {
+        "outputs": y.shape[-1],
+        "depth": kernel_height * kernel_width * channels,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "kernel_height": kernel_height,
+        "kernel_width": kernel_width,
+        "stride_height": stride_height,
+        "stride_width": stride_width,
+        "pad_top": pad_top,
+        "pad_left": pad_left,
+        "out_height": out_height,
+        "out_width": out_width,
+    }
+    for name, size in sizes.items():
+        if size > LARGEST_SIZE:
+            raise InputError(f"{where}: {name} is {size}, the kernels go up to {LARGEST_SIZE}")
+    return sizes
+
+
+def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]:
+    """ADD or SUB, without its layout, and whether its operands are to be exchanged: the coarser grid comes first."""
+    a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
+    # TFLM's Prepare works in double for ADD and in float for SUB.
+    real = np.float64 if operator.kind == "ADD" else np.float32
+    sa, sb, sy = (real(tensor.quantization.scale[0]) for tensor in (a, b, y))
+    signs = (1, 1 if operator.kind == "ADD" else -1)
+    exchanged = bool(sb > sa)
+    if exchanged:
+        (a, b), (sa, sb), signs = (b, a), (sb, sa), signs[::-1]
+    common = real(2) * sa
+    b_multiplier, b_shift = arithmetic.quantise_multiplier(float(sb / common))
+    multiplier, shift = arithmetic.quantise_multiplier(float(common / (real(1 << 20) * sy)))
+    arithmetic.check_accumulator(where, 1 << 28, shift)
+    factor = signs[0] * (1 << 19)
+    layer = Layer(
+        "tinyse_add",
+        "tinyse_addition",
+        {
+            "a_factor": factor,
+            "constant": -a.quantization.zero_point * factor,
+            "b_sign": signs[1],
+            "b_zero": b.quantization.zero_point,
+            "b_scale": (b_multiplier, -b_shift),
+            "scale": (multiplier, -shift),
+            "output_zero": y.quantization.zero_point,
+            "low": reference.limits(operator, y)[0],
+        },
+        fast=b_shift <= -1 and shift <= -1,
+    )
+    return layer, exchanged
+
+
+def product(graph: Graph, operator: Operator, where: str) -> Layer:
+    """MUL, without its layout."""
+    a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
+    sa, sb, sy = (np.float64(tensor.quantization.scale[0]) for tensor in (a, b, y))
+    multiplier, shift = arithmetic.quantise_multiplier(float(sa * sb / sy))
+    arithmetic.check_accumulator(where, 255 * 255, shift)
+    return Layer(
+        "tinyse_multiply",
+        "tinyse_product",
+        {
+            "a_zero": a.quantization.zero_point,
+            "b_zero": b.quantization.zero_point,
+            "scale": (multiplier, -shift),
+            "output_zero": y.quantization.zero_point,
+            "low": reference.limits(operator, y)[0],
+        },
+        fast=shift <= -1,
+    )
+
+
+def table(graph: Graph, operator: Operator, where: str) -> Layer:
+    """LOGISTIC, TANH or QUANTIZE, without its layout: the reference's results for every input."""
+    every = np.arange(256).astype(np.uint8).view(np.int8)
+    results = reference.KERNELS[operator.kind](graph, operator)(every)
+    return Layer("tinyse_look_up", "tinyse_table", {}, {"table": results})
+
+
+def _filled(values: np.ndarray, count: int, dtype: Any, last: int = 0) -> np.ndarray:
+    """`values` and then `last`, to `count` entries of `dtype`."""
+    return np.concatenate([values, np.full(count - len(values), last)]).astype(dtype)

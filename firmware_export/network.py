@@ -1,0 +1,121 @@
+"""The network as C: network_data.h (constants in flash), network.c (the step), network.h (its memory)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from firmware_export import text
+from firmware_export.program import CONSTANT, STATES, Call, Program, Storage
+
+
+def sources(program: Program) -> dict[str, str]:
+    """{file name: text} of the generated part of the network."""
+    return {"network.h": header(program), "network.c": step(program), "network_data.h": data(program)}
+
+
+def header(program: Program) -> str:
+    """Sizes, and where inputs, outputs and states lie."""
+    graph = program.graph
+    lines = []
+    for group, places in (("INPUT", program.inputs), ("OUTPUT", program.outputs)):
+        for name, place in places.items():
+            if name not in graph.states:
+                size = int(np.prod(graph.shape((graph.inputs if group == "INPUT" else graph.outputs)[name])))
+                macro = f"TINYSE_{group}_{text.identifier(name)}"
+                lines += [f"#define {macro}_BYTES {size}", f"#define {macro}(network) ({_address(program, place)})"]
+    for name in graph.states:
+        size = int(np.prod(graph.shape(graph.inputs[name])))
+        place = f"(network)->states + {program.state_offsets[name]}"
+        lines += [f"#define TINYSE_STATE_{text.identifier(name)}_BYTES {size}"]
+        lines += [f"#define TINYSE_STATE_{text.identifier(name)}(network) ({place})"]
+    values = {
+        "STATE_BYTES": max(program.state_bytes, 1),
+        "ARENA_BYTES": max(program.plan.bytes, 1),
+        "SCRATCH_WORDS": max(program.scratch_words, 1),
+        "PLACES": "\n".join(lines),
+        "OPERATORS": len(graph.operators),
+    }
+    return text.fill("network.h.in", values)
+
+
+def step(program: Program) -> str:
+    """The calls, one after the other."""
+    resets = []
+    for name in program.graph.states:
+        tensor = program.graph.tensors[program.graph.inputs[name]]
+        zero = tensor.quantization.zero_point if tensor.quantization else 0
+        identifier = f"TINYSE_STATE_{text.identifier(name)}"
+        resets.append(f"    memset({identifier}(network), {zero}, {identifier}_BYTES);")
+    lines = []
+    for number, call in enumerate(program.calls):
+        lines.append(f"    {text.comment(f'{call.operator}: {call.title}')}")
+        lines.append(f"    {_kernel(call)}({', '.join(_arguments(program, number, call))});")
+        if number + 1 == len(program.calls) or program.calls[number + 1].operator != call.operator:
+            lines.append(f"    TINYSE_DONE({call.operator});")
+    return text.fill("network.c.in", {"RESETS": "\n".join(resets), "CALLS": "\n".join(lines)})
+
+
+def data(program: Program) -> str:
+    """Weights, tables and the layers' numbers."""
+    parts = []
+    known: dict[bytes, str] = {}
+    for number, constant in enumerate(program.constants):
+        parts.append(text.array(f"constant_{number}", constant.data))
+    for number, call in enumerate(program.calls):
+        fields = dict(call.layer.fields)
+        names = {}
+        for name, values in call.layer.arrays.items():
+            # Equal tables are stored once.
+            key = f"{values.dtype}".encode() + values.tobytes()
+            if key not in known:
+                known[key] = f"layer_{number}_{name}"
+                parts.append(text.array(known[key], values))
+            names[name] = known[key]
+        parts.append(
+            f"{text.comment(f'{call.operator}: {call.title}')}\n"
+            f"static const {call.layer.struct} layer_{number} = {text.initialiser({**fields, **names})};\n"
+        )
+    return text.fill("network_data.h.in", {"DATA": "\n".join(parts)})
+
+
+def constant_bytes(program: Program) -> dict[str, int]:
+    """Bytes of flash by kind of constant, equal tables counted once."""
+    seen: set[bytes] = set()
+    total: dict[str, int] = {"constants": sum(constant.bytes for constant in program.constants)}
+    for call in program.calls:
+        for name, values in call.layer.arrays.items():
+            key = f"{values.dtype}".encode() + values.tobytes()
+            if key not in seen:
+                seen.add(key)
+                total[name] = total.get(name, 0) + values.nbytes
+    return total
+
+
+def _kernel(call: Call) -> str:
+    if call.layer.kernel == "tinyse_copy_rows" or call.layer.fast:
+        return call.layer.kernel
+    return f"{call.layer.kernel}_portable"
+
+
+def _arguments(program: Program, number: int, call: Call) -> list[str]:
+    operands = [_address(program, operand) for operand in call.operands]
+    return [f"&layer_{number}", *operands, *(["network->scratch"] if call.layer.kernel == "tinyse_convolve" else [])]
+
+
+def _address(program: Program, place: tuple[Storage, int]) -> str:
+    storage, offset = place
+    if storage.home == CONSTANT:
+        return f"constant_{_index(program, storage)} + {offset}"
+    home = "states" if storage.home == STATES else "arena"
+    return f"network->{home} + {program.offset(storage) + offset}"
+
+
+def _index(program: Program, storage: Storage) -> int:
+    return next(number for number, constant in enumerate(program.constants) if constant is storage)
+
+
+def flash_table(values: Mapping[str, int]) -> str:
+    """One line a kind of constant."""
+    return "\n".join(f"{size:8d}  {name}" for name, size in values.items())

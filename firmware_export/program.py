@@ -1,0 +1,388 @@
+"""A graph as a list of kernel calls on numbered bytes: what is copied, what is only seen differently, what lives when.
+
+RESHAPE and SPLIT move nothing where the kernel that follows can read rows with a stride. A state that is made after the
+old one was last read is made in its place; any other is copied there as soon as the old one is no longer needed, and
+read from there afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from firmware_export import layers, memory
+from firmware_export.layers import Layer, Rows
+from tinyse.errors import InputError
+from tinyse.integers.graph import Graph, Operator, Tensor
+from tinyse.integers.validation import validate
+
+ARENA, STATES, CONSTANT = "arena", "states", "constant"
+
+
+@dataclass
+class Storage:
+    """Bytes of one value. `home` is ARENA, STATES or CONSTANT; `first` and `last` are the operators of its life."""
+
+    name: str
+    bytes: int
+    home: str
+    first: int = 0
+    last: int = 0
+    data: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value's bytes in order: `rows` of `columns`, `stride` bytes apart, from `offset` of a root tensor's storage on."""
+
+    root: str
+    offset: int
+    rows: int
+    columns: int
+    stride: int
+
+    @property
+    def dense(self) -> bool:
+        """Whether the bytes lie in one piece."""
+        return self.rows == 1 or self.stride == self.columns
+
+    def as_rows(self, columns: int) -> Place | None:
+        """The same bytes as rows of `columns`, or None where they do not lie so."""
+        if self.columns == columns:
+            return self
+        size = self.rows * self.columns
+        if not self.dense or size % columns:
+            return None
+        return replace(self, rows=size // columns, columns=columns, stride=columns)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call: a constant of the layer's struct, then the addresses (storage, offset) of its operands."""
+
+    operator: int
+    title: str
+    layer: Layer
+    operands: tuple[tuple[Storage, int], ...]
+
+
+@dataclass
+class Program:
+    """A network's step. Offsets of states are in the order of the graph's inputs; the arena is planned."""
+
+    graph: Graph
+    calls: list[Call]
+    state_offsets: dict[str, int]
+    state_bytes: int
+    plan: memory.MemoryPlan
+    inputs: dict[str, tuple[Storage, int]]
+    outputs: dict[str, tuple[Storage, int]]
+    constants: list[Storage] = field(default_factory=list)
+
+    def offset(self, storage: Storage) -> int:
+        """Where a storage starts in its home."""
+        if storage.home == STATES:
+            return self.state_offsets[storage.name]
+        return 0 if storage.home == CONSTANT else self.plan.offsets[storage.name]
+
+    @property
+    def scratch_words(self) -> int:
+        """Words of scratch for the deepest layer: two columns of int16."""
+        depths = [call.layer.fields["depth"] for call in self.calls if call.layer.kernel == "tinyse_convolve"]
+        return -(-max(depths, default=0) // 4) * 4
+
+
+def lower(graph: Graph) -> Program:
+    """The program of a quantised int8 graph.
+
+    Raises InputError, naming operator and position, for what the kernels do not have: 16-bit and float values, batches,
+    broadcasting along the last axes.
+    """
+    validate(graph)
+    return _Lowering(graph).program()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.calls: list[Call] = []
+        self.places: dict[str, Place] = {}
+        self.storages: dict[str, Storage] = {}
+        """By root tensor: where it lies at present."""
+        self.arena: list[Storage] = []
+        self.constants: list[Storage] = []
+        self.states = {
+            graph.inputs[name]: Storage(name, _bytes(graph.tensors[graph.inputs[name]]), STATES) for name in graph.states
+        }
+        self.index = 0
+        self.where = ""
+        self.roots = self._find_roots()
+        self.last_use = self._find_last_uses()
+        self.state_roots = {name: self.roots[graph.outputs[name]] for name in graph.states}
+
+    def program(self) -> Program:
+        graph = self.graph
+        for name in graph.inputs.values():
+            self._check_type(graph.tensors[name], "input", name)
+            self.places[name] = self._whole(name)
+            self.storages[name] = self.states[name] if name in self.states else self._allocate(name, 0)
+        inputs = {name: (self.storages[tensor], 0) for name, tensor in graph.inputs.items()}
+        pending = list(graph.states)
+        for self.index, operator in enumerate(graph.operators):
+            self.where = f"operator {self.index} ({operator.kind} {operator.outputs[0]!r})"
+            for name in (*operator.inputs, *operator.outputs):
+                if graph.tensors[name].data is None:
+                    self._check_type(graph.tensors[name], self.where, name)
+            _LOWERINGS[operator.kind](self, operator)
+            for name in [name for name in pending if self._state_is_due(name)]:
+                self._move_state(name)
+                pending.remove(name)
+        outputs = {name: self._address(self.places[tensor]) for name, tensor in graph.outputs.items()}
+        offsets, total = {}, 0
+        for storage in self.states.values():
+            offsets[storage.name] = total
+            total += -(-storage.bytes // memory.ALIGNMENT) * memory.ALIGNMENT
+        buffers = [memory.Buffer(s.name, s.bytes, s.first, s.last) for s in self.arena]
+        return Program(graph, self.calls, offsets, total, memory.plan(buffers), inputs, outputs, self.constants)
+
+    # What is known before the first call.
+
+    def _find_roots(self) -> dict[str, str]:
+        """For each activation the tensor whose bytes it is a view of."""
+        roots = {name: name for name in self.graph.inputs.values()}
+        for operator in self.graph.operators:
+            for name in operator.outputs:
+                source = {"RESHAPE": 0, "SPLIT": 1}.get(operator.kind)
+                copied = source is None or self._is_copied(operator, roots.get(operator.inputs[source]))
+                roots[name] = name if copied else roots[operator.inputs[source]]
+        return roots
+
+    def _is_copied(self, operator: Operator, root: str | None) -> bool:
+        """Whether views of `root` (None: a constant) are copies: where they are outputs, unless of a whole new value."""
+        wanted = set(operator.outputs) & set(self.graph.outputs.values())
+        return root is None or (bool(wanted) and (operator.kind == "SPLIT" or root in self.states))
+
+    def _find_last_uses(self) -> dict[str, int]:
+        """For each root the last operator that reads it; for results, one behind the last."""
+        last: dict[str, int] = {}
+        for index, operator in enumerate(self.graph.operators):
+            for name in (*operator.inputs, *operator.outputs):
+                if name in self.roots:
+                    last[self.roots[name]] = index
+        for name, tensor in self.graph.outputs.items():
+            if name not in self.graph.states:
+                last[self.roots[tensor]] = len(self.graph.operators)
+        return last
+
+    # States.
+
+    def _state_is_due(self, name: str) -> bool:
+        """Whether the new value exists and the old one is no longer read."""
+        return self.graph.outputs[name] in self.places and self.last_use.get(self.graph.inputs[name], -1) <= self.index
+
+    def _move_state(self, name: str) -> None:
+        target = self.states[self.graph.inputs[name]]
+        place = self.places[self.graph.outputs[name]]
+        storage = self.storages[place.root]
+        if storage is target:
+            return
+        self._copy(place, (target, 0), place.columns, f"state {name}")
+        if storage.home == ARENA and place == self._whole(place.root):
+            self.storages[place.root] = target
+
+    def _made_in_place(self, root: str) -> Storage | None:
+        """The state that `root` becomes, if its old value is not read any more from this operator on."""
+        for name, candidate in self.state_roots.items():
+            whole = _bytes(self.graph.tensors[root]) == self.states[self.graph.inputs[name]].bytes
+            if candidate == root and whole and self.last_use.get(self.graph.inputs[name], -1) < self.index:
+                return self.states[self.graph.inputs[name]]
+        return None
+
+    # Storage and places.
+
+    def _allocate(self, name: str, first: int) -> Storage:
+        storage = Storage(name, _bytes(self.graph.tensors[name]), ARENA, first, first)
+        self.arena.append(storage)
+        return storage
+
+    def _whole(self, name: str) -> Place:
+        size = _bytes(self.graph.tensors[name])
+        return Place(name, 0, 1, size, size)
+
+    def _result(self, name: str, source: Place | None = None) -> tuple[Storage, int]:
+        """The address for an operator's result; that of operand `source` if it is dense, as large and not read again."""
+        self.places[name] = self._whole(name)
+        storage = self._made_in_place(name)
+        if storage is None and source is not None and source == self._whole(source.root):
+            old = self.storages[source.root]
+            fits = old.home == ARENA and source.columns == self.places[name].columns
+            if fits and self.last_use[source.root] == self.index and not self._awaited(source.root):
+                storage = old
+        self.storages[name] = storage or self._allocate(name, self.index)
+        return self._address(self.places[name])
+
+    def _awaited(self, root: str) -> bool:
+        """Whether a state still has to be copied from `root`."""
+        return any(
+            candidate == root and self.storages[root] is not self.states[self.graph.inputs[name]]
+            for name, candidate in self.state_roots.items()
+        )
+
+    def _place(self, name: str) -> Place:
+        """Where operand `name` lies; a constant gets a storage in flash."""
+        tensor = self.graph.tensors[name]
+        if tensor.data is not None and name not in self.places:
+            self._check_type(tensor, self.where, name)
+            storage = Storage(name, tensor.bytes, CONSTANT, data=tensor.data)
+            self.constants.append(storage)
+            self.places[name], self.storages[name] = self._whole(name), storage
+        return self.places[name]
+
+    def _address(self, place: Place) -> tuple[Storage, int]:
+        storage = self.storages[place.root]
+        storage.last = max(storage.last, self.index, *self._needed_until(place.root))
+        return storage, place.offset
+
+    def _needed_until(self, root: str) -> tuple[int, ...]:
+        return (len(self.graph.operators),) if self.last_use.get(root, 0) == len(self.graph.operators) else ()
+
+    def _dense(self, place: Place) -> Place:
+        """`place`, or a dense copy of it that lives for this operator only."""
+        if place.dense:
+            return place
+        name = f"copy {len(self.arena)} of {place.root}"
+        size = place.rows * place.columns
+        storage = Storage(name, size, ARENA, self.index, self.index)
+        self.arena.append(storage)
+        self._copy(place, (storage, 0), place.columns, "dense copy")
+        self.storages[name] = storage
+        return Place(name, 0, 1, size, size)
+
+    # Calls.
+
+    def _copy(self, source: Place, target: tuple[Storage, int], stride: int, title: str) -> None:
+        rows = source
+        if source.dense and stride == source.columns:
+            rows = replace(source, rows=1, columns=source.rows * source.columns)
+        layout = Rows(rows.rows, rows.columns, rows.stride, stride)
+        target[0].last = max(target[0].last, self.index)
+        self._call(Layer("tinyse_copy_rows", "tinyse_rows", vars(layout)), (self._address(source), target), title)
+
+    def _call(self, layer: Layer, operands: tuple[tuple[Storage, int], ...], title: str = "") -> None:
+        operator = self.graph.operators[self.index]
+        shapes = ", ".join(str(list(self.graph.shape(n))) for n in operator.inputs if n in self.roots)
+        title = title or f"{operator.kind} {operator.outputs[0]}: {shapes} -> {list(self.graph.shape(operator.outputs[0]))}"
+        self.calls.append(Call(self.index, title, layer, operands))
+
+    def _check_type(self, tensor: Tensor, where: str, name: str) -> None:
+        if tensor.dtype != np.int8:
+            raise InputError(f"{where}: {name!r} is {tensor.dtype}, the kernels work on int8: quantise the network to int8")
+
+    # One method a kind of operator.
+
+    def reshape(self, operator: Operator) -> None:
+        name = operator.outputs[0]
+        place = self._place(operator.inputs[0])
+        if self.roots[name] == name:
+            self._copy(place, self._result(name), place.columns, "")
+        else:
+            self.places[name] = place
+
+    def split(self, operator: Operator) -> None:
+        axis = int(np.ravel(self.graph.tensors[operator.inputs[0]].data)[0])
+        shape = self.graph.shape(operator.inputs[1])
+        source = self._place(operator.inputs[1]).as_rows(math.prod(shape[axis:]))
+        if source is None:
+            raise InputError(f"{self.where}: its input is a part of another SPLIT along a later axis, not supported")
+        columns = source.columns // len(operator.outputs)
+        for part, name in enumerate(operator.outputs):
+            place = replace(source, offset=source.offset + part * columns, columns=columns)
+            if self.roots[name] == name:
+                self._copy(place, self._result(name), columns, "")
+            else:
+                self.places[name] = place
+
+    def concatenation(self, operator: Operator) -> None:
+        name, axis = operator.outputs[0], operator.options["axis"]
+        shape = self.graph.shape(name)
+        stride = math.prod(shape[axis:])
+        parts = [self._place(part) for part in operator.inputs]
+        storage, offset = self._result(name)
+        for part, source in zip(operator.inputs, parts, strict=True):
+            columns = math.prod(self.graph.shape(part)[axis:])
+            rows = source.as_rows(columns) or self._dense(source).as_rows(columns)
+            self._copy(rows, (storage, offset), stride, "" if offset == 0 else f"CONCATENATION {name}, from byte {offset}")
+            offset += columns
+
+    def weighted(self, operator: Operator) -> None:
+        layer = layers.convolution(self.graph, operator, self.where)
+        source = self._dense(self._place(operator.inputs[0]))
+        self._call(layer, (self._address(source), self._result(operator.outputs[0])))
+
+    def sum(self, operator: Operator) -> None:
+        layer, exchanged = layers.addition(self.graph, operator, self.where)
+        self._binary(operator, layer, operator.inputs[::-1] if exchanged else operator.inputs)
+
+    def product(self, operator: Operator) -> None:
+        self._binary(operator, layers.product(self.graph, operator, self.where), operator.inputs)
+
+    def _binary(self, operator: Operator, layer: Layer, operands: tuple[str, ...]) -> None:
+        name = operator.outputs[0]
+        size = _bytes(self.graph.tensors[name])
+        a, b = (self._spread(self._place(operand), operand, name) for operand in operands)
+        columns = min((place.columns for place in (a, b) if not place.dense), default=size)
+        if a.as_rows(columns) is None or b.as_rows(columns) is None:
+            a, b, columns = self._dense(a), self._dense(b), size
+        a, b = a.as_rows(columns), b.as_rows(columns)
+        layout = Rows(size // columns, columns, a.stride, b.stride)
+        addresses = self._address(a), self._address(b)
+        # In the place of an operand, unless the other one is another view of it.
+        given = [self.places[operand] for operand in operands]
+        safe = given[0].root != given[1].root or given[0] == given[1]
+        target = self._result(name, next((place for place in given if safe and place.dense), None))
+        self._call(replace(layer, fields={"layout": layout, **layer.fields}), (*addresses, target))
+
+    def _spread(self, place: Place, operand: str, name: str) -> Place:
+        """An operand that is repeated along leading axes, as rows of stride zero."""
+        shape, full = self.graph.shape(operand), self.graph.shape(name)
+        if math.prod(shape) == math.prod(full):
+            return place
+        own = tuple(shape)
+        while own and own[0] == 1:
+            own = own[1:]
+        if own != full[len(full) - len(own) :]:
+            raise InputError(f"{self.where}: {list(shape)} is repeated along inner axes of {list(full)}, not supported")
+        size = math.prod(own)
+        return replace(self._dense(place), rows=math.prod(full) // size, columns=size, stride=0)
+
+    def unary(self, operator: Operator) -> None:
+        layer = layers.table(self.graph, operator, self.where)
+        source = self._place(operator.inputs[0])
+        layout = Rows(source.rows, source.columns, source.stride, 0)
+        if source.dense:
+            layout = Rows(1, source.rows * source.columns, 0, 0)
+        address = self._address(source)
+        fields = {"layout": layout, **layer.fields}
+        self._call(replace(layer, fields=fields), (address, self._result(operator.outputs[0], source)))
+
+
+def _bytes(tensor: Tensor) -> int:
+    return math.prod(tensor.shape)
+
+
+_LOWERINGS: dict[str, Callable[[_Lowering, Operator], None]] = {
+    "RESHAPE": _Lowering.reshape,
+    "SPLIT": _Lowering.split,
+    "CONCATENATION": _Lowering.concatenation,
+    "CONV_2D": _Lowering.weighted,
+    "FULLY_CONNECTED": _Lowering.weighted,
+    "ADD": _Lowering.sum,
+    "SUB": _Lowering.sum,
+    "MUL": _Lowering.product,
+    "LOGISTIC": _Lowering.unary,
+    "TANH": _Lowering.unary,
+    "QUANTIZE": _Lowering.unary,
+}
