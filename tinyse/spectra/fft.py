@@ -79,7 +79,7 @@ class RealTransform:
         shape = re.shape
         span = 1
         while span < half:
-            re, im = re.reshape(*shape[:-1], -1, 2, span), im.reshape(*shape[:-1], -1, 2, span)
+            re, im = (part.reshape(*shape[:-1], half // (2 * span), 2, span) for part in (re, im))
             step = half // (2 * span)
             cosine, sine = self.cosine[::step], self.sine[::step]
             top_re, top_im = re[..., 0, :], im[..., 0, :]

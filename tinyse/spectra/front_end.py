@@ -136,9 +136,10 @@ class FrontEnd:
         if samples.ndim != 1 or samples.size % hop:
             raise ValueError(f"samples: whole hops of {hop} in one channel are needed, got shape {samples.shape}")
         stream = np.concatenate([state.past, np.asarray(samples, np.float32)])
-        frames = np.lib.stride_tricks.sliding_window_view(stream, window)[::hop]
-        windowed = np.zeros((len(frames), self.config.transform_size), np.float32)
-        windowed[:, :window] = frames * self.window
+        count = len(samples) // hop
+        windowed = np.zeros((count, self.config.transform_size), np.float32)
+        if count:
+            windowed[:, :window] = np.lib.stride_tricks.sliding_window_view(stream, window)[::hop] * self.window
         return self.transform.forward(windowed), AnalysisState(stream[len(stream) - (window - hop) :].copy())
 
     def features(self, spectra: np.ndarray, state: LevelState) -> tuple[np.ndarray, LevelState]:

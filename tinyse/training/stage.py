@@ -51,8 +51,9 @@ class Progress:
 class StageRun:
     """A stage in the making: networks, optimiser, and how far it has come."""
 
-    def __init__(self, fabric: Fabric, recipe: Recipe, name: str, folder: Path) -> None:
+    def __init__(self, fabric: Fabric, recipe: Recipe, name: str, folder: Path, data_hash: str) -> None:
         self.fabric, self.recipe, self.name, self.folder = fabric, recipe, name, folder
+        self.data_hash = data_hash
         self.stage: Stage = recipe.stages[name]
         torch.manual_seed(recipe.seed)
         network = MaskNetwork(self.stage.architecture, recipe.front_end.bands)
@@ -84,6 +85,9 @@ class StageRun:
             return
         facts = checkpoint.load(self.checkpoint_path, self.bare, self.average, self.best, self.optimiser)
         refuse_other_recipe(facts.get("recipe"), self.recipe, self.name, self.checkpoint_path)
+        if facts["data_hash"] != self.data_hash:
+            raise InputError(f"{self.checkpoint_path} was made with other recordings; use another output folder, "
+                             f"or remove {self.checkpoint_path.parent}")  # fmt: skip
         self.update, self.valid = facts["update"], facts["valid"]
         self.best_loss = math.inf if facts["best_loss"] is None else facts["best_loss"]
         self.looks_without_gain = facts["looks_without_gain"]
@@ -154,7 +158,7 @@ class StageRun:
         loss, _, _ = self._losses(self.network, noisy, clean)
         self.fabric.backward(loss)
         self.fabric.clip_gradients(self.network, self.optimiser, max_norm=self.stage.clip_gradient)
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             raise InputError(f"stage {self.name}: the loss became {value} at update {self.update}; "
                              "use a smaller learning_rate, or look for broken recordings")  # fmt: skip
@@ -214,7 +218,7 @@ class StageRun:
 
     def _facts(self) -> dict[str, Any]:
         best = None if math.isinf(self.best_loss) else self.best_loss
-        return {"stage": self.name, "recipe": stage_record(self.recipe, self.name), "update": self.update,
+        return {"stage": self.name, "recipe": stage_record(self.recipe, self.name), "data_hash": self.data_hash, "update": self.update,
                 "valid": self.valid, "best_loss": best, "looks_without_gain": self.looks_without_gain}  # fmt: skip
 
     def _save_checkpoint(self) -> None:
@@ -224,7 +228,6 @@ class StageRun:
     def _finish(self) -> Path:
         path = model_path(self.folder, self.name)
         if self.fabric.is_global_zero:
-            self.best.load_state_dict(self.best.state_dict() if self.update else self.average.state_dict())
             facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
                      "whole_recipe": as_dict(self.recipe)}  # fmt: skip
             save_model(path, self.best, self.recipe.front_end, facts)

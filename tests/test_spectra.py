@@ -1,0 +1,147 @@
+"""The front end: transforms against numpy, perfect reconstruction, stream equals clip, features that ignore level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyse.errors import InputError
+from tinyse.spectra.bands import divide
+from tinyse.spectra.fft import RealTransform
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.logarithm import log2
+
+CONFIGS = [FrontEndConfig(), FrontEndConfig(window_ms=20, hop_ms=10, bands=96), FrontEndConfig(window_ms=32, hop_ms=8)]
+
+
+def noise(samples: int, level: float = 0.1, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).normal(size=samples) * level).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [4, 16, 512, 1024])
+def test_transform_equals_numpy_and_inverts(size):
+    x = noise(3 * size).reshape(3, size)
+    transform = RealTransform(size)
+    spectrum = transform.forward(x)
+    np.testing.assert_allclose(spectrum, np.fft.rfft(x.astype(np.float64)), atol=1e-6 * size)
+    np.testing.assert_allclose(transform.inverse(spectrum), x, atol=1e-6)
+
+
+def test_transform_refuses_other_sizes():
+    with pytest.raises(InputError, match="power of two"):
+        RealTransform(320)
+
+
+@given(st.floats(2.0**-100, 2.0**100, width=32))
+def test_logarithm(x):
+    assert abs(float(log2(np.float32(x))) - np.log2(x)) < 2.5e-5 + 1e-6 * abs(np.log2(x))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_perfect_reconstruction_with_a_mask_of_ones(config):
+    front_end = FrontEnd(config)
+    x = noise(40 * config.hop)
+    analysis, _, synthesis = front_end.initial_state()
+    spectra, _ = front_end.analyse(x, analysis)
+    ones = np.ones((len(spectra), config.bands), np.float32)
+    y, _ = front_end.synthesise(front_end.apply(spectra, ones), synthesis)
+    np.testing.assert_allclose(y[config.delay :], x[: len(x) - config.delay], atol=1e-6)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+@given(cuts=st.lists(st.integers(0, 7), min_size=1, max_size=8))
+@settings(max_examples=10, deadline=None)
+def test_stream_equals_clip_bit_for_bit(config, cuts):
+    front_end = FrontEnd(config)
+    x = noise((sum(cuts) + 1) * config.hop)
+    analysis, level, synthesis = front_end.initial_state()
+    spectra, _ = front_end.analyse(x, analysis)
+    features, _ = front_end.features(spectra, level)
+    sound, _ = front_end.synthesise(spectra, synthesis)
+    position, parts = 0, []
+    for hops in [*cuts, 1]:
+        piece = x[position : position + hops * config.hop]
+        position += len(piece)
+        part, analysis = front_end.analyse(piece, analysis)
+        part_features, level = front_end.features(part, level)
+        part_sound, synthesis = front_end.synthesise(part, synthesis)
+        parts.append((part, part_features, part_sound))
+    for index, whole in enumerate((spectra, features, sound)):
+        np.testing.assert_array_equal(np.concatenate([p[index] for p in parts]), whole)
+
+
+def test_features_ignore_level():
+    front_end = FrontEnd()
+    x = noise(16384) * np.repeat(np.random.default_rng(1).uniform(0.2, 1, 64), 256).astype(np.float32)
+
+    def features(sound):
+        analysis, level, _ = front_end.initial_state()
+        return front_end.features(front_end.analyse(sound, analysis)[0], level)[0]
+
+    loud, quiet = features(x), features(x * np.float32(0.03))
+    assert np.abs(loud - quiet).mean() < 1e-3  # a bin that is nearly empty meets the floor of 16 bits
+    assert loud.std() > 0.05
+
+
+@pytest.mark.parametrize("sound", ["silence", "constant", "full scale", "jump"])
+def test_features_stay_in_range(sound):
+    front_end = FrontEnd()
+    x = {
+        "silence": np.zeros(8192, np.float32),
+        "constant": np.full(8192, 0.5, np.float32),
+        "full scale": np.sign(noise(8192)),
+        "jump": np.concatenate([noise(4096, 1e-4), noise(4096, 0.3)]),
+    }[sound]
+    analysis, level, _ = front_end.initial_state()
+    features, level = front_end.features(front_end.analyse(x, analysis)[0], level)
+    assert np.isfinite(features).all() and features.min() >= -1 and features.max() <= 127 / 128
+    assert np.isfinite(level.level)
+
+
+def test_limit_of_one_leaves_the_spectrum_alone():
+    front_end = FrontEnd()
+    spectra, _ = front_end.analyse(noise(2560), front_end.initial_state()[0])
+    np.testing.assert_array_equal(front_end.apply(spectra, np.zeros((10, 128)), limit=1.0), spectra)
+
+
+def test_bands_share_each_bin_and_gains_of_ones_are_ones():
+    bands = divide(257, 128, 64)
+    np.testing.assert_allclose(bands.taps.sum(1), 1, atol=1e-6)
+    np.testing.assert_array_equal(bands.gains(np.ones(128, np.float32)), np.ones(257))
+    powers = np.arange(257, dtype=np.float32)
+    np.testing.assert_array_equal(bands.powers(powers)[:64], powers[:64])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"hop_ms": 12.0}, "hop_ms"),
+        ({"window_ms": 10.03}, "window_ms"),
+        ({"sample_rate": 8000}, "sample_rate"),
+        ({"level_seconds": 0.0}, "level_seconds"),
+    ],
+)
+def test_impossible_measures_are_refused_by_name(values, message):
+    with pytest.raises(InputError, match=message):
+        FrontEndConfig(**values)
+
+
+def test_torch_front_end_follows_the_reference():
+    torch = pytest.importorskip("torch")
+    from tinyse.models.front_end import TorchFrontEnd
+
+    for config in CONFIGS:
+        reference, front_end = FrontEnd(config), TorchFrontEnd(config)
+        x = np.concatenate([np.zeros(5 * config.hop, np.float32), noise(20 * config.hop), noise(20 * config.hop, 1e-3)])
+        analysis, level, synthesis = reference.initial_state()
+        spectra, _ = reference.analyse(x, analysis)
+        features, _ = reference.features(spectra, level)
+        mask = np.random.default_rng(2).uniform(size=features.shape).astype(np.float32)
+        sound, _ = reference.synthesise(reference.apply(spectra, mask), synthesis)
+        torch_spectra = front_end.analyse(torch.from_numpy(x)[None])
+        np.testing.assert_allclose(torch_spectra[0].numpy(), spectra, atol=1e-4)
+        np.testing.assert_allclose(front_end.features(torch_spectra)[0].numpy(), features, atol=1e-4)
+        enhanced = torch_spectra * front_end.gains(torch.from_numpy(mask))[None]
+        np.testing.assert_allclose(front_end.synthesise(enhanced)[0].numpy(), sound[config.delay :], atol=1e-5)

@@ -1,0 +1,37 @@
+"""`tinyse export`: a trained model as an int8 .tflite with its state as inputs and outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A trained .safetensors.")],
+    data: Annotated[
+        str, typer.Option(help="Recordings whose valid split calibrates the ranges: a folder, a manifest, or built-in.")
+    ] = "built-in",
+    output: Annotated[Path | None, typer.Option(help="Folder for the files; by default the model's own.")] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Noisy clips of four seconds that calibration replays.")] = 24,
+    precision: Annotated[str, typer.Option(help="Arithmetic of the exported step.")] = "int8",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Write MODEL as integers (.tflite), the same step in float, and a report of sizes, states, operators and clips."""
+    from tinyse.errors import missing_extra
+
+    try:
+        from tinyse.export import export_model
+        from tinyse.mixtures import valid_mixtures
+        from tinyse.recordings import open_data
+        from tinyse.training.run import data_path
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tinyse"):
+            raise
+        raise missing_extra(error.name or "torch", "train") from error
+    mixtures = valid_mixtures(open_data(data_path(data)), clips)
+    named = [(f"valid mixture {index}", mixture.noisy) for index, mixture in enumerate(mixtures)]
+    exported = export_model(model, named, output, precision)
+    print(json.dumps(exported.report, indent=2) if as_json else exported.text)

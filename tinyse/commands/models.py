@@ -1,0 +1,56 @@
+"""`tinyse models`: the members of the network family, and what each costs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the named models: parameters, multiply-accumulates a frame and a second, state and latency.
+
+    A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
+    State is in bytes of an int8 export; latency is the front end's, whatever the model.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from tinyse.errors import missing_extra
+
+    try:
+        from tinyse.models.architecture import ARCHITECTURES
+        from tinyse.models.network import MaskNetwork, parameters
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tinyse"):
+            raise
+        raise missing_extra(error.name or "torch", "train") from error
+    from tinyse.spectra.front_end import FrontEndConfig
+
+    front_end = FrontEndConfig()
+    rows = []
+    for name, architecture in ARCHITECTURES.items():
+        network = MaskNetwork(architecture, front_end.bands).eval()
+        macs = network.emit().macs
+        rows.append(
+            {
+                "name": name,
+                "parameters": parameters(network),
+                "macs_per_frame": macs,
+                "macs_per_second": round(macs * front_end.frames_per_second),
+                "state_bytes": sum(channels * bins for channels, bins in network.state_shapes.values()),
+                "latency_ms": front_end.window_ms,
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table()
+    for title in ("model", "parameters", "MAC a frame", "MAC/s", "state bytes", "latency ms"):
+        table.add_column(title, justify="left" if title == "model" else "right")
+    for row in rows:
+        macs = f"{row['macs_per_second'] / 1e6:.1f} M"
+        cells = [row["name"], f"{row['parameters']:,}", f"{row['macs_per_frame']:,}", macs, f"{row['state_bytes']:,}", f"{row['latency_ms']:g}"]
+        table.add_row(*map(str, cells))
+    Console().print(table)

@@ -1,0 +1,166 @@
+"""`Denoiser`: chunks of any length in, what is ready out; the same for float and integer models."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.config import build
+from tinyse.errors import InputError
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.streaming.path import SignalPath
+
+EngineName = Literal["litert", "tflm", "reference", "torch"]
+ENGINES = ("litert", "tflm", "reference", "torch")
+
+
+class Denoiser:
+    """A stream of 16 kHz mono sound through a model.
+
+    The output stream is the input stream, denoised and `delay` samples late: it begins with `delay` samples before the
+    first one. `process` returns what whole hops have made ready, `flush` the rest.
+
+        denoiser = Denoiser("student.tflite")
+        for chunk in microphone:
+            loudspeaker.play(denoiser.process(chunk))
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        engine: EngineName | None = None,
+        attenuation_limit_db: float | None = None,
+    ) -> None:
+        """`model`: a `.tflite` (engines litert, tflm, reference) or a `.safetensors` (engine torch).
+
+        `attenuation_limit_db` is the strength: the most that is taken away of anything, in dB; 0 leaves the sound
+        untouched, None sets no limit. Raises InputError for a model that cannot be used, an engine that does not fit it
+        or a negative limit.
+        """
+        path = Path(model)
+        name = engine or ("torch" if path.suffix == ".safetensors" else "litert")
+        self.engine = open_engine(path, name)
+        metadata = self.engine.metadata
+        if metadata.get("task") != "denoise":
+            raise InputError(f"{path} is no denoiser of tinyse: its metadata names the task {metadata.get('task')!r}")
+        self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
+        self.attenuation_limit_db = attenuation_limit_db
+        self._path = SignalPath(self.front_end, self.engine)
+        self.reset()
+
+    @property
+    def attenuation_limit_db(self) -> float | None:
+        """Most that is taken away, in dB; may be changed while a stream runs."""
+        return self._attenuation_limit_db
+
+    @attenuation_limit_db.setter
+    def attenuation_limit_db(self, value: float | None) -> None:
+        if value is not None and not value >= 0:
+            raise InputError(f"attenuation limit: {value} dB; give 0 (untouched) or more, or none for no limit")
+        self._attenuation_limit_db = value
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second, in and out."""
+        return self.front_end.config.sample_rate
+
+    @property
+    def hop(self) -> int:
+        """Samples that are worked on at a time."""
+        return self.front_end.config.hop
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the output stream lags behind the input stream."""
+        return self.front_end.config.delay
+
+    @property
+    def latency_ms(self) -> float:
+        """Algorithmic latency: from a sample's arrival to the moment it can leave, at worst; computing comes on top."""
+        return 1000 * self.front_end.config.window / self.sample_rate
+
+    def reset(self) -> None:
+        """Forget everything that was heard."""
+        self._state: Any = self._path.initial_state()
+        self._waiting = np.zeros(0, np.float32)
+
+    def process(self, chunk: np.ndarray) -> np.ndarray:
+        """A chunk (samples,) of any length, int16 or float in [-1, 1), to what is ready, of the same type.
+
+        Raises InputError for another shape or type, and for NaN or infinite samples; the stream then stands where it was.
+        """
+        chunk = np.asarray(chunk)
+        samples = _as_float(chunk)
+        stream = np.concatenate([self._waiting, samples])
+        ready = []
+        whole = len(stream) // self.hop * self.hop
+        for start in range(0, whole, self.hop):
+            samples, self._state = self._path.step(stream[start : start + self.hop], self._state, self._limit)
+            ready.append(samples)
+        self._waiting = stream[whole:].copy()
+        result = np.concatenate(ready) if ready else np.zeros(0, np.float32)
+        return to_pcm16(result) if chunk.dtype == np.int16 else result.astype(chunk.dtype, copy=False)
+
+    def flush(self) -> np.ndarray:
+        """End the stream: the samples that are still inside, as float32, and a reset.
+
+        All outputs together are then as long as all inputs and `delay` samples.
+        """
+        missing = len(self._waiting) + self.delay
+        padding = math.ceil(missing / self.hop) * self.hop - len(self._waiting)
+        rest = self.process(np.zeros(padding, np.float32))[:missing]
+        self.reset()
+        return rest
+
+    def denoise(self, samples: np.ndarray) -> np.ndarray:
+        """A whole clip (samples,) as a stream from silence: aligned with its input, as long, of the same type."""
+        self.reset()
+        samples = np.asarray(samples)
+        rest_type = to_pcm16 if samples.dtype == np.int16 else lambda x: x
+        head = self.process(samples)
+        return np.concatenate([head, rest_type(self.flush()).astype(head.dtype, copy=False)])[self.delay :]
+
+    def denoise_clip(self, samples: np.ndarray) -> np.ndarray:
+        """A whole clip in one step of many frames, which only the engine torch can do: what streaming must equal."""
+        if not hasattr(self.engine, "denoise_clip"):
+            raise InputError("only the engine torch takes a clip in one step; the others are streams: use denoise")
+        return self.engine.denoise_clip(_as_float(np.asarray(samples)), self._limit)
+
+    @property
+    def _limit(self) -> float:
+        """The share of the gain that stays at one."""
+        return 0.0 if self.attenuation_limit_db is None else 10 ** (-self.attenuation_limit_db / 20)
+
+
+def open_engine(path: Path, name: str) -> Any:
+    """The engine of that name on a model file. Raises InputError where they do not fit."""
+    if name not in ENGINES:
+        raise InputError(f"no engine is named {name!r}: there are {', '.join(ENGINES)}")
+    if not path.is_file():
+        raise InputError(f"there is no model file {path}")
+    if (path.suffix == ".safetensors") != (name == "torch"):
+        fitting = "torch" if path.suffix == ".safetensors" else "litert, tflm or reference"
+        raise InputError(f"engine {name!r} does not run {path.name}: use {fitting}")
+    if name == "torch":
+        from tinyse.streaming.torch_engine import TorchEngine
+
+        return TorchEngine(path)
+    from tinyse.streaming import engines
+
+    return {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}[name](path)
+
+
+def _as_float(chunk: np.ndarray) -> np.ndarray:
+    if chunk.ndim != 1:
+        raise InputError(f"a chunk is one channel of samples, not an array of shape {chunk.shape}")
+    if chunk.dtype == np.int16:
+        return from_pcm16(chunk)
+    if not np.issubdtype(chunk.dtype, np.floating):
+        raise InputError(f"samples are int16 or float, not {chunk.dtype}")
+    if not np.isfinite(chunk).all():
+        raise InputError("samples hold NaN or infinite values")
+    return chunk.astype(np.float32)

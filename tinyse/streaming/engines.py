@@ -1,0 +1,228 @@
+"""Engines that run a .tflite step: LiteRT, TFLM and the numpy reference, all with the same few methods.
+
+State is an argument and a result, a dictionary of arrays in the file's own types: integers cross from frame to frame as
+integers. What an engine holds is an interpreter as scratch; it may serve many streams, but one thread at a time. The
+interpreters never see a file's own bytes: the file is read and validated, and what they get is written anew.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from tinyse.errors import InputError, missing_extra
+from tinyse.integers import reference
+from tinyse.integers.arithmetic import dequantise_values, quantise_values
+from tinyse.integers.execution import initial_state
+from tinyse.integers.graph import Graph, Tensor
+from tinyse.streaming.native_output import captured
+from tinyse.tflite.reader import read
+from tinyse.tflite.writer import write
+
+State = dict[str, np.ndarray]
+Step = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+"""One frame in the file's own types: every input of the signature to every output."""
+
+FORMAT = 1
+"""The newest metadata that is understood."""
+
+
+class Engine(Protocol):
+    """What runs a denoiser's network, whatever it runs on."""
+
+    metadata: dict[str, Any]
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of the state between frames, in bytes."""
+        ...
+
+    def initial_state(self) -> State:
+        """The state of silence."""
+        ...
+
+    def step(self, features: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """(bands,) float32 in [-1, 1) -> (bands,) float32 in [0, 1], and the next state."""
+        ...
+
+
+class FileEngine(ABC):
+    """A .tflite of ours as an engine; a subclass says what runs it."""
+
+    def __init__(self, path: str | Path | bytes) -> None:
+        """Raises InputError for a file that is damaged, not written by tinyse, or that the engine cannot run."""
+        self.graph = read(path)
+        self.metadata: dict[str, Any] = self.graph.metadata
+        name = "the .tflite" if isinstance(path, bytes) else path
+        if not isinstance(self.metadata.get("format"), int):
+            raise InputError(f"{name}: it has no metadata of tinyse; make it with tinyse export")
+        if self.metadata["format"] > FORMAT:
+            raise InputError(
+                f"{name}: format {self.metadata['format']} is newer than this tinyse, which knows {FORMAT}"
+            )
+        graph = self.graph
+        self._states = {name: graph.tensors[graph.inputs[name]] for name in graph.states}
+        self._inputs = {name: graph.tensors[t] for name, t in graph.inputs.items() if name not in self._states}
+        self._outputs = {name: graph.tensors[t] for name, t in graph.outputs.items() if name not in self._states}
+        self._run = self._load(graph)
+
+    @abstractmethod
+    def _load(self, graph: Graph) -> Step:
+        """What runs one frame of a validated graph; its results are the caller's own arrays."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of the state between frames, in bytes."""
+        return sum(tensor.bytes for tensor in self._states.values())
+
+    def initial_state(self) -> State:
+        """The state of silence, in the file's types: real value zero."""
+        return initial_state(self.graph)
+
+    def step(self, features: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """One frame of a denoiser: (bands,) float32 in [-1, 1) -> (bands,) float32 in [0, 1], and the next state."""
+        outputs, state = self.step_named({"features": features}, state)
+        if "mask" not in outputs:
+            raise InputError(f"the step gives {', '.join(outputs)}, no mask: this is not a denoiser")
+        return outputs["mask"], state
+
+    def step_named(self, inputs: Mapping[str, np.ndarray], state: State) -> tuple[dict[str, np.ndarray], State]:
+        """One frame of any task: named float32 inputs, each flat or of its tensor's shape, to named flat outputs.
+
+        Inputs are rounded to their grid by `arithmetic.quantise_values`, outputs are read off theirs. Raises InputError
+        for a name, a size or a state that does not fit, and for values that are not finite.
+        """
+        if set(inputs) != set(self._inputs):
+            raise InputError(f"the step takes {', '.join(self._inputs)}, not {', '.join(inputs) or 'nothing'}")
+        feed = {name: _to_grid(name, inputs[name], tensor) for name, tensor in self._inputs.items()}
+        for name, tensor in self._states.items():
+            value = state.get(name)
+            if value is None or value.shape != tensor.shape or value.dtype != tensor.dtype:
+                raise InputError(
+                    f"state {name!r} must be an {tensor.dtype} {tensor.shape}: take it from initial_state()"
+                )
+            feed[name] = value
+        results = self._run(feed)
+        return (
+            {name: _from_grid(results[name], tensor) for name, tensor in self._outputs.items()},
+            {name: results[name] for name in self._states},
+        )
+
+
+class LiteRTEngine(FileEngine):
+    """LiteRT on this computer. `kernels`: "xnnpack" (fastest), "builtin" or "reference".
+
+    LiteRT rounds once where TFLM rounds twice in some operators, so its integers may differ from a device's in the last
+    bit, and through the recurrence by more; its quality does not.
+    """
+
+    def __init__(
+        self, path: str | Path | bytes, kernels: Literal["xnnpack", "builtin", "reference"] = "xnnpack"
+    ) -> None:
+        self.kernels = kernels
+        super().__init__(path)
+
+    def _load(self, graph: Graph) -> Step:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        resolvers = {
+            "xnnpack": OpResolverType.AUTO,
+            "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            "reference": OpResolverType.BUILTIN_REF,
+        }
+        if self.kernels not in resolvers:
+            raise InputError(f"kernels {self.kernels!r}: there are {', '.join(resolvers)}")
+        with captured() as output:
+            try:
+                interpreter = Interpreter(
+                    model_content=write(graph), num_threads=1, experimental_op_resolver_type=resolvers[self.kernels]
+                )
+                interpreter.allocate_tensors()
+            except (RuntimeError, ValueError) as error:
+                failure = error
+            else:
+                failure = None
+        if failure is not None:
+            raise InputError(f"LiteRT cannot run this file: {_one_line(failure, output.text)}") from failure
+        # Subgraph and signature have one order in our files.
+        inputs = [(name, d["index"]) for name, d in zip(graph.inputs, interpreter.get_input_details(), strict=True)]
+        outputs = [(name, d["index"]) for name, d in zip(graph.outputs, interpreter.get_output_details(), strict=True)]
+
+        def run(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            for name, index in inputs:
+                interpreter.set_tensor(index, feed[name])
+            interpreter.invoke()
+            return {name: interpreter.get_tensor(index) for name, index in outputs}
+
+        return run
+
+
+class TFLMEngine(FileEngine):
+    """TensorFlow Lite for Microcontrollers on this computer, reference kernels: the bits that a device computes."""
+
+    def _load(self, graph: Graph) -> Step:
+        interpreter = tflm_interpreter(graph)
+
+        def run(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            for index, name in enumerate(graph.inputs):
+                interpreter.set_input(np.ascontiguousarray(feed[name]), index)
+            interpreter.invoke()
+            return {name: interpreter.get_output(index) for index, name in enumerate(graph.outputs)}
+
+        return run
+
+
+class ReferenceEngine(FileEngine):
+    """The integer specification in numpy: the same bits as TFLM, on every machine."""
+
+    def _load(self, graph: Graph) -> Step:
+        return reference.compile(graph)
+
+
+def tflm_interpreter(graph: Graph) -> Any:
+    """TFLM's interpreter of a graph. Raises InputError where the package is missing or TFLM has not all operators."""
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError as error:
+        raise missing_extra("tflite-micro", "export") from error
+    content = write(graph)
+    # Activations at worst all at once, and TFLM's own bookkeeping of tensors, operators and channels.
+    size = (1 << 20) + 2 * len(content) + 2 * sum(tensor.bytes for tensor in graph.tensors.values())
+    with captured() as output:
+        try:
+            interpreter = runtime.Interpreter.from_bytes(content, arena_size=size)
+        except (RuntimeError, ValueError) as error:
+            failure = error
+        else:
+            failure = None
+    if failure is not None:
+        raise InputError(f"TFLM cannot run this file: {_one_line(failure, output.text)}") from failure
+    return interpreter
+
+
+def _to_grid(name: str, value: np.ndarray, tensor: Tensor) -> np.ndarray:
+    value = np.asarray(value, np.float32)
+    if value.size != np.prod(tensor.shape) or not np.isfinite(value).all():
+        raise InputError(
+            f"{name}: {np.prod(tensor.shape)} finite values are expected, an array {value.shape} was given"
+        )
+    value = value.reshape(tensor.shape)
+    if tensor.quantization is None:
+        return value
+    return quantise_values(value, tensor.quantization.scale[0], tensor.quantization.zero_point, tensor.dtype)
+
+
+def _from_grid(value: np.ndarray, tensor: Tensor) -> np.ndarray:
+    if tensor.quantization is None:
+        return value.ravel()
+    return dequantise_values(value, tensor.quantization.scale[0], tensor.quantization.zero_point).ravel()
+
+
+def _one_line(error: Exception, printed: str) -> str:
+    """The interpreter's own words, the last line that it printed first."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("INFO")]
+    return " - ".join(dict.fromkeys([*lines[:1], str(error).split("\n")[0].strip()]))[:300]

@@ -1,0 +1,91 @@
+"""A recipe from beginning to end: training stages, integers, the chain of numbers. What is finished is not done again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from tinyse import corpus
+from tinyse.config import as_dict
+from tinyse.errors import InputError
+from tinyse.files import write_json
+from tinyse.mixtures import open_mixer, valid_mixtures
+from tinyse.models.files import load_model
+from tinyse.recordings import Manifest, open_data
+from tinyse.training.batches import batches, in_batches
+from tinyse.training.recipe import Recipe
+from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
+
+BUILT_IN = "built-in"
+PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors")
+
+
+def run(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None]) -> Path:
+    """Run all stages of a recipe and return the last one's model.
+
+    `show` is called after every update, `say` with a line at the beginning and end of each stage. Under torchrun the
+    processes share each batch (Lightning Fabric's DDP). Raises InputError for what the user can mend, such as an output
+    folder that another recipe filled.
+    """
+    torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
+    torch.set_flush_denormal(True)
+    fabric = launch(recipe.precision)
+    folder = Path(recipe.output)
+    manifest = open_data(data_path(recipe.data))
+    write_record(recipe, manifest, folder, fabric)
+    ship = True if recipe.ship else None
+    for position, (name, stage) in enumerate(recipe.stages.items()):
+        path = model_path(folder, name)
+        if path.exists():
+            _, _, facts = load_model(path)
+            refuse_other_recipe(facts.get("recipe"), recipe, name, path)
+            say(f"{name}: finished before, {path}")
+            continue
+        valid = in_batches(valid_mixtures(manifest, recipe.valid_clips, stage.seconds), stage.batch)
+        mixer = open_mixer(manifest, recipe.mixture, stage.seconds, recipe.seed, "train", ship)
+        training = StageRun(fabric, recipe, name, folder, mixer.data_hash)
+        training.restore()
+        begun = f", from update {training.update}" if training.update else ""
+        say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")
+        rank, world = fabric.global_rank, fabric.world_size
+        if stage.batch % world:
+            raise InputError(f"stages.{name}.batch: {stage.batch} clips do not divide among {world} processes")
+        feed = batches(mixer, position, stage.batch, training.update, stage.updates, recipe.workers, rank, world)
+        path = training.run(feed, valid, show)
+        summary = ", ".join(f"{key} {value:.3f}" for key, value in training.valid.items())
+        say(f"{name}: done, valid {summary}; {path}")
+    return path
+
+
+def launch(precision: str) -> Fabric:
+    """One process on the GPU if there is one; under torchrun, one of its processes."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
+    strategy = "ddp" if processes * nodes > 1 else "auto"
+    fabric = Fabric(accelerator="auto", devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
+    fabric.launch()
+    return fabric
+
+
+def data_path(data: str) -> Path:
+    """The folder or manifest that a recipe names."""
+    return corpus.path() if data == BUILT_IN else Path(data)
+
+
+def write_record(recipe: Recipe, manifest: Manifest, folder: Path, fabric: Fabric) -> None:
+    """Write recipe.json: the whole recipe, versions, and what the data was."""
+    if not fabric.is_global_zero:
+        return
+    record: dict[str, Any] = {"recipe": as_dict(recipe), "versions": {}, "data": manifest.summary(), "device": str(fabric.device)}
+    for package in PACKAGES:
+        try:
+            record["versions"][package] = version(package)
+        except PackageNotFoundError:
+            continue
+    write_json(folder / "recipe.json", record)
