@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyse.audio import to_pcm16
+from tinyse.audio import read, to_pcm16
 from tinyse.boards import estimate as estimates
 from tinyse.boards import memory, vela
 from tinyse.boards.boards import BOARDS, M4, find_board
@@ -20,6 +20,7 @@ from tinyse.boards.harness import Interference, emulate, percentiles, stream
 from tinyse.boards.measurements import Measurement, read_measurements
 from tinyse.boards.picture import draw_latencies
 from tinyse.boards.verdict import judge
+from tinyse.commands.bench import bench
 from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.integers.graph import Graph, Quantization
@@ -31,7 +32,7 @@ F446 = BOARDS["stm32f446"]
 
 def integer_step() -> Graph:
     """Convolution over (past, now), a copy of now as the next past, a mask: 8 bands, all int8."""
-    graph = Graph("step", metadata={"format": 1, "task": "denoise", "front_end": {}})
+    graph = Graph("step", metadata={"format": 1, "task": "denoise", "front_end": {"bands": 8, "linear_hz": 62.5}})
     features, past = graph.add_input("features", (1, 1, 8, 1)), graph.add_input("past", (1, 1, 8, 1))
     both = graph.concatenation("both", (past, features), 3)
     wide = graph.convolution("wide", both, np.ones((4, 1, 3, 2)), np.zeros(4), activation="RELU")
@@ -291,3 +292,43 @@ def test_the_picture_is_a_png(tmp_path: Path):
     path = tmp_path / "latency.png"
     draw_latencies(path, "a model on a board", np.full(50, 0.004), np.array([1e-4, np.nan] * 25), PERIOD)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# The command
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    save(integer_step(), tmp_path / "step.tflite")
+    return tmp_path / "step.tflite"
+
+
+def test_bench_writes_what_it_was_asked_for(model, tmp_path, capsys):
+    wav, png = tmp_path / "played.wav", tmp_path / "latency.png"
+    bench(model, "stm32f446", output=wav, picture=png, seconds=1.0, as_json=True)
+    result = json.loads(capsys.readouterr().out)
+    assert result["fits"]
+    assert result["missed"] == {"late": 0, "lost": 0}
+    assert result["against_ideal"]["sdr_db"] is None  # the same, bit for bit
+    assert result["delay_ms"] == 48
+    played, _ = read(wav)
+    assert len(played) == 16000 // HOP * HOP
+    assert png.is_file()
+
+
+def test_bench_prints_missed_deadlines(model, capsys):
+    bench(model, "stm32f446", seconds=1.0, burst_probability=1.0, burst_ms=50.0)
+    printed = capsys.readouterr().out
+    assert "does not fit" in printed
+    assert "hops lost" in printed
+
+
+def test_bench_lists_boards_and_refuses_what_it_cannot_do(model, tmp_path, capsys):
+    bench()
+    assert "stm32u585" in capsys.readouterr().out
+    with pytest.raises(InputError, match="which model"):
+        bench(board="nrf5340")
+    with pytest.raises(InputError, match="seconds is between"):
+        bench(model, "nrf5340", seconds=0)
+    with pytest.raises(InputError, match="less than one hop"):
+        bench(model, "nrf5340", seconds=0.001)

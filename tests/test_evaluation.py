@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyse import audio
+from tinyse.commands.evaluate import evaluate
 from tinyse.errors import InputError
 from tinyse.evaluation import chain, metrics, report, statistics
 from tinyse.evaluation.dnsmos import WINDOW, dnsmos, windows
@@ -317,6 +318,19 @@ def test_links_of_a_model_are_chosen_by_name(tmp_path):
     (tmp_path / "model.onnx").touch()
     with pytest.raises(InputError, match="is no model to evaluate"):
         links_for(tmp_path / "model.onnx")
+
+
+def test_the_command_prints_tables_and_json(tmp_path, monkeypatch, capsys):
+    write_pairs(tmp_path, ["a", "b"])
+    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
+    options = {"metrics": "si_sdr, sdr", "limit": 1, "processes": 1}
+    evaluate(Path("any.tflite"), tmp_path, output=tmp_path / "out", **options)
+    assert "Noisy clips" in capsys.readouterr().out
+    assert (tmp_path / "out" / "scores.md").read_text().startswith("### Noisy clips")
+    evaluate(Path("any.tflite"), tmp_path, as_json=True, **options)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert printed["files"]["files"] == ["a"]
 
 
 @pytest.mark.skipif(not (DATA / "benchmark").is_dir(), reason=f"no benchmark pairs in {DATA}")

@@ -25,10 +25,11 @@ def draw_latencies(
     rows = (("the board's, on its virtual clock", board_seconds), ("this machine's, measured", host_seconds))
     for axes, (name, seconds) in zip(figure.subplots(2), rows, strict=True):
         milliseconds = seconds[np.isfinite(seconds)] * 1000
-        axes.hist(milliseconds, bins=60)
+        # Bins of a fixed width: times that are all equal are a bar, too.
+        axes.hist(milliseconds, bins=np.linspace(0, 1.05 * max(milliseconds.max(), 1000 * hop_seconds), 120))
         axes.axvline(hop_seconds * 1000, color="tab:red", label=f"deadline {hop_seconds * 1000:g} ms")
         axes.set(xlabel=f"ms a hop, {name}", ylabel="hops", yscale="log")
-        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0.5)
         axes.legend()
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -27,7 +27,8 @@ class Margin:
 
     def __str__(self) -> str:
         state = f"{self.percent:.0f} % left" if self.fits else f"{self.needed / self.available:.1f} times too much"
-        return f"{self.name}: {self.needed:,.6g} of {self.available:,.6g} {self.unit}, {state}"
+        decimals = 0 if self.unit == "bytes" else 2
+        return f"{self.name}: {self.needed:,.{decimals}f} of {self.available:,.{decimals}f} {self.unit}, {state}"
 
 
 @dataclass(frozen=True)

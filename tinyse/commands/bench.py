@@ -55,7 +55,14 @@ def bench(
     hop = round(estimate.hop_seconds * audio.SAMPLE_RATE)
     pcm = _sound(sound, seconds, hop)
     busy_seconds = interference.seconds(estimate.seconds, len(pcm) // hop)
-    emulation = harness.emulate(lambda: Denoiser(model, engine=engine).process, pcm, hop, busy_seconds)
+    denoiser = Denoiser(model, engine=engine)  # type: ignore[arg-type]
+
+    def from_silence() -> harness.Process:
+        denoiser.reset()
+        return denoiser.process
+
+    emulation = harness.emulate(from_silence, pcm, hop, busy_seconds)
+    delay_ms = 1000 * (denoiser.delay + harness.BUFFERING_HOPS * hop) / audio.SAMPLE_RATE
     verdict = judge(estimate, emulation.stream.misses, len(busy_seconds))
     if output is not None:
         audio.write(output, emulation.stream.output)
@@ -63,9 +70,9 @@ def bench(
         title = f"{model.name} on {chosen.title}"
         draw_latencies(picture, title, busy_seconds, emulation.stream.host_seconds, estimate.hop_seconds)
     if as_json:
-        print(json.dumps(_as_dict(estimate, emulation, verdict), indent=2, allow_nan=False))
+        print(json.dumps(_as_dict(estimate, emulation, verdict, delay_ms), indent=2, allow_nan=False))
     else:
-        _print(estimate, emulation, verdict)
+        _print(estimate, emulation, verdict, delay_ms)
 
 
 def _sound(path: Path | None, seconds: float, hop: int) -> np.ndarray:
@@ -87,7 +94,7 @@ def _sound(path: Path | None, seconds: float, hop: int) -> np.ndarray:
     return audio.to_pcm16(samples[: len(samples) // hop * hop])
 
 
-def _as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict) -> dict[str, Any]:
+def _as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> dict[str, Any]:
     """Everything that the tables show, for JSON; infinite decibels are null."""
     from dataclasses import asdict
 
@@ -100,6 +107,7 @@ def _as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict) -> dict
         "why": verdict.why,
         "margins": [{**asdict(margin), "percent": margin.percent, "fits": margin.fits} for margin in verdict.margins],
         "cycles_per_hop": estimate.cycles,
+        "delay_ms": delay_ms,
         "figures": {name: [asdict(figure) for figure in getattr(estimate, name)] for name in ("time", "flash", "ram")},
         "hops": verdict.hops,
         "missed": {"late": int(stream.late.sum()), "lost": int(stream.lost.sum())},
@@ -111,11 +119,11 @@ def _as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict) -> dict
     }
 
 
-def _print(estimate: Estimate, emulation: Emulation, verdict: Verdict) -> None:
+def _print(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from tinyse.boards.harness import BUFFERING_HOPS, percentiles
+    from tinyse.boards.harness import percentiles
 
     console, board, stream = Console(), estimate.board, emulation.stream
     console.print(f"[bold]{board.title}[/bold]: {board.core.name}, {board.clock_hz / 1e6:g} MHz. {board.notes}")
@@ -132,8 +140,7 @@ def _print(estimate: Estimate, emulation: Emulation, verdict: Verdict) -> None:
     console.print(f"deadlines: {verdict.hops} hops, {late} results late, {lost} hops lost")
     if stream.misses:
         console.print(f"against the same stream without deadlines: SDR {emulation.sdr_db:.1f} dB")
-    buffering_ms = 1000 * BUFFERING_HOPS * estimate.hop_seconds
-    console.print(f"double buffering adds {buffering_ms:g} ms to the delay of the model's windows")
+    console.print(f"microphone to loudspeaker: {delay_ms:g} ms, of windows and double buffers")
     times = ", ".join(f"{name} {value:.0f}" for name, value in percentiles(stream.host_seconds).items())
     console.print(f"this machine, us a hop: {times}")
     style, word = ("green", "fits") if verdict.fits else ("red", "does not fit")
@@ -163,11 +170,10 @@ def _print_boards() -> None:
     from tinyse.boards.boards import BOARDS, KIB
 
     table = Table()
-    for column in ("name", "board", "core", "MHz", "flash KiB", "RAM KiB", "NPU", "source"):
-        table.add_column(column)
+    for column in ("name", "core", "MHz", "flash KiB", "RAM KiB", "NPU", "board"):
+        table.add_column(column, no_wrap=column in ("name", "core"))
     for board in BOARDS.values():
         sizes = (f"{board.clock_hz / 1e6:g}", f"{board.flash_bytes // KIB}", f"{board.ram_bytes // KIB}")
-        table.add_row(
-            board.name, board.title, board.core.name, *sizes, board.npu.name if board.npu else "-", board.source
-        )
+        npu = board.npu.name if board.npu else "-"
+        table.add_row(board.name, board.core.name, *sizes, npu, board.title)
     Console().print(table)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
@@ -25,6 +23,8 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
     if there is one). For a .tflite: its runtimes. `names` chooses among `DEFAULT_LINKS` and "reference"; what is named
     must be there. Raises InputError for an unknown name, a missing file or a link that this model does not have.
     """
+    from tinyse.streaming.denoiser import Denoiser
+
     model = Path(model)
     if not model.is_file():
         raise InputError(f"there is no model {model}")
@@ -50,31 +50,8 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
     links: dict[str, Link] = {}
     for name in chosen:
         if name in FLOAT_LINKS:
-            links[name.replace("-", " ")] = _float_link(model, whole_clip=name == "float-clip")
+            denoiser = Denoiser(model, engine="torch")
+            links[name.replace("-", " ")] = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
         else:
-            links[INTEGER_LINKS[name]] = _stream(Path(integer_model), name)  # type: ignore[arg-type]
+            links[INTEGER_LINKS[name]] = Denoiser(integer_model, engine=name).denoise  # type: ignore[arg-type]
     return links
-
-
-def _float_link(model: Path, whole_clip: bool) -> Link:
-    from tinyse.streaming.denoiser import Denoiser
-
-    denoiser = Denoiser(model, engine="torch")
-    return denoiser.denoise_clip if whole_clip else _fresh(denoiser.reset, denoiser.denoise)
-
-
-def _stream(model: Path, engine: str) -> Link:
-    from tinyse.streaming.denoiser import Denoiser
-
-    denoiser = Denoiser(model, engine=engine)
-    return _fresh(denoiser.reset, denoiser.denoise)
-
-
-def _fresh(reset: Callable[[], None], denoise: Link) -> Link:
-    """Every clip starts from silence, whatever was heard before it."""
-
-    def link(samples: np.ndarray) -> np.ndarray:
-        reset()
-        return denoise(samples)
-
-    return link

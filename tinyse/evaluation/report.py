@@ -70,7 +70,7 @@ def rich_tables(scores: Scores) -> list[RichTable]:
     for table in tables(scores):
         drawn = RichTable(title=table.title, caption=table.note or None, title_justify="left", caption_justify="left")
         for index, column in enumerate(table.header):
-            drawn.add_column(column, justify="right" if index else "left")
+            drawn.add_column(column, justify="right" if index else "left", overflow="fold")
         for row in table.rows:
             drawn.add_row(*row)
         result.append(drawn)
@@ -110,7 +110,7 @@ def _overall(scores: Scores) -> Table:
             undefined += summary.undefined
             cells.append(_cell(name, summary))
         rows.append((link, *cells))
-    note = f"{len(scores.files)} pairs; +- is the 95 % interval of the mean over files (t)."
+    note = f"{len(scores.files)} pairs; ± is the 95 % interval of the mean over files (t)."
     if undefined:
         note += f" {undefined} values were not defined (silence, no speech found) and are left out."
     return Table("Noisy clips", ("link", *_titles(scores.metrics)), tuple(rows), note)
@@ -188,7 +188,7 @@ def _cell(name: str, summary: Summary, sign: str = "") -> str:
     if not summary.count:
         return "-"
     text = f"{summary.mean:{sign}.{decimals}f}"
-    return text if math.isnan(summary.half_width) else f"{text} +-{summary.half_width:.{decimals}f}"
+    return text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
 
 
 def _number(value: float, decimals: int) -> str:
