@@ -46,7 +46,8 @@ class Histogram:
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._widen(max(-low, high))
         values = values[values != 0]
-        self.counts += np.bincount(((values + self.limit) / self.width).astype(np.int64).ravel(), minlength=BINS)
+        bins = ((values.ravel() + self.limit) / self.width).astype(np.int64)
+        self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
     def merge(self, other: Histogram) -> None:
         """Count what `other` has counted."""

@@ -67,7 +67,7 @@ class _Buffer(schema.BufferT):
         super().__init__()
         self.content = content
 
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802, the name is flatbuffers'
+    def Pack(self, builder: flatbuffers.Builder) -> int:
         vector = None
         if self.content:
             builder.StartVector(1, len(self.content), BUFFER_ALIGNMENT)

@@ -1,0 +1,98 @@
+"""What is in a .tflite: size, operators, states and the memory it takes, as a dictionary and as text."""
+
+from __future__ import annotations
+
+import collections
+import re
+from typing import Any
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.integers.calibration import Calibration
+from tinyse.integers.execution import initial_state
+from tinyse.integers.graph import Graph
+from tinyse.tflite.writer import write
+
+
+def report(graph: Graph, calibration: Calibration | None = None) -> dict[str, Any]:
+    """JSON-able facts about a graph as it is written; with the clips of the calibration where one is given."""
+    constants = [tensor for tensor in graph.tensors.values() if tensor.data is not None]
+    return {
+        "name": graph.name,
+        "precision": graph.metadata.get("precision", "float32"),
+        "file_bytes": len(write(graph)),
+        "constant_bytes": sum(tensor.bytes for tensor in constants),
+        "macs": graph.macs,
+        "operators": dict(sorted(collections.Counter(operator.kind for operator in graph.operators).items())),
+        "inputs": _values(graph, {name: t for name, t in graph.inputs.items() if name not in graph.states}),
+        "outputs": _values(graph, {name: t for name, t in graph.outputs.items() if name not in graph.states}),
+        "states": _values(graph, {name: graph.inputs[name] for name in graph.states}),
+        "state_bytes": sum(graph.tensors[graph.inputs[name]].bytes for name in graph.states),
+        "arena": arena(graph),
+        "calibration": list(calibration.clips) if calibration is not None else None,
+    }
+
+
+def as_text(facts: dict[str, Any]) -> str:
+    """The facts of `report` as lines for a terminal."""
+    used = facts["arena"]
+    memory = f"{used['bytes']:,} bytes" if used["bytes"] is not None else f"unknown ({used['reason']})"
+    lines = [
+        f"{facts['name']}: {facts['precision']}, {facts['file_bytes']:,} bytes, of them {facts['constant_bytes']:,} of "
+        f"constants; {facts['macs']:,} MAC a frame",
+        "operators: " + ", ".join(f"{count} {kind}" for kind, count in facts["operators"].items()),
+        f"TFLM arena on this computer (64-bit pointers): {memory}",
+        f"state: {facts['state_bytes']:,} bytes",
+    ]
+    for title in ("inputs", "outputs", "states"):
+        for value in facts[title]:
+            grid = f"scale {value['scale']:.9g}, zero point {value['zero_point']}" if value["scale"] else "no scale"
+            shape = " x ".join(map(str, value["shape"]))
+            lines.append(f"  {title[:-1]} {value['name']}: {value['dtype']} {shape}, {grid}")
+    for clip in facts["calibration"] or ():
+        lines.append(f"  calibrated on {clip['name']}: {clip['frames']} frames, SHA-256 {clip['sha256'][:16]}")
+    return "\n".join(lines)
+
+
+def arena(graph: Graph) -> dict[str, Any]:
+    """{"bytes", "reason"}: what TFLM allocates for the graph on this computer, or None and why it is not known.
+
+    A microcontroller needs less: a third or so of it is structures with pointers, which are half as large there.
+    """
+    # Engines build on the integers, not the other way round: this one look at TFLM is imported where it is needed.
+    from tinyse.streaming.engines import tflm_interpreter
+    from tinyse.streaming.native_output import captured
+
+    try:
+        interpreter = tflm_interpreter(graph)
+    except InputError as error:
+        return {"bytes": None, "reason": str(error)}
+    state = initial_state(graph)
+    for index, (name, tensor) in enumerate(graph.inputs.items()):
+        blank = np.zeros(graph.shape(tensor), graph.tensors[tensor].dtype)
+        interpreter.set_input(state.get(name, blank), index)
+    with captured() as output:
+        interpreter.invoke()
+        interpreter.print_allocations()
+    total = re.search(r"Arena allocation total (\d+) bytes", output.text)
+    if total is None:
+        return {"bytes": None, "reason": "TFLM printed no total"}
+    return {"bytes": int(total.group(1)), "reason": None}
+
+
+def _values(graph: Graph, names: dict[str, str]) -> list[dict[str, Any]]:
+    result = []
+    for name, tensor_name in names.items():
+        tensor = graph.tensors[tensor_name]
+        grid = tensor.quantization
+        result.append(
+            {
+                "name": name,
+                "shape": list(tensor.shape),
+                "dtype": str(tensor.dtype),
+                "scale": float(grid.scale[0]) if grid is not None else None,
+                "zero_point": grid.zero_point if grid is not None else None,
+            }
+        )
+    return result
