@@ -21,7 +21,8 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
 
     For a .safetensors: the float links, then those of `integer_model` (default: the .tflite of the same name beside it,
     if there is one). For a .tflite: its runtimes. `names` chooses among `DEFAULT_LINKS` and "reference"; what is named
-    must be there. Float links set torch to one thread. Raises InputError for an unknown name, a missing file or a link that this model does not have.
+    must be there. Float links set torch to one thread. Raises InputError for an unknown name, a missing file or a link
+    that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
 
