@@ -1,0 +1,81 @@
+"""How large and how slow an installation is: fresh environments, one for the base and one for each extra asked for.
+
+    python benchmarks/installs.py                          # the base
+    python benchmarks/installs.py train export metrics     # and these extras
+    python benchmarks/installs.py --python ~/.pyenv/versions/3.13.0/bin/python
+
+Prints a table in Markdown. Seconds are of this machine, its network and pip's cache: read them as ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+CPU_TORCH = "torch==2.13.0"
+"""Installed before the extras that need torch: its build without CUDA."""
+
+NEEDS_TORCH = {"train", "all"}
+
+BASE_IMPORTS = "import tinyse, numpy, soundfile, soxr, typer, rich, flatbuffers, ai_edge_litert.interpreter"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("extras", nargs="*", help="extras of pyproject.toml")
+    parser.add_argument("--python", nargs="+", default=[sys.executable], help="interpreters to install for")
+    arguments = parser.parse_args()
+    load = os.getloadavg()[0]
+    print(f"Measured: {platform.platform()}, {os.cpu_count()} cores, load {load:.1f} at the start\n")
+    print("| Python | install | packages | MB | seconds |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as source:
+        # What is committed, copied: building in the working tree would leave a build/ that ends up in later wheels.
+        archive = subprocess.run(["git", "-C", REPOSITORY, "archive", "HEAD"], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "--extract", "--directory", source], input=archive, check=True)
+        for python in arguments.python:
+            for extra in ["", *arguments.extras]:
+                print(row(python, source, extra), flush=True)
+
+
+def row(python: str, source: str, extra: str) -> str:
+    """One line of the table: a fresh environment with tinyse and one extra, whose base has to import."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        fresh = str(Path(folder) / "bin" / "python")
+        empty = megabytes(Path(folder))
+        start = time.perf_counter()
+        if extra in NEEDS_TORCH:
+            install(fresh, CPU_TORCH)
+        install(fresh, f"{source}[{extra}]" if extra else source)
+        seconds = time.perf_counter() - start
+        subprocess.run([fresh, "-c", BASE_IMPORTS], check=True, cwd=folder)
+        listed = subprocess.run([fresh, "-m", "pip", "freeze"], check=True, capture_output=True, text=True).stdout
+        version = subprocess.run([fresh, "-V"], check=True, capture_output=True, text=True).stdout.split()[1]
+        size = megabytes(Path(folder)) - empty
+    name = f"tinyse[{extra}]" if extra else "tinyse"
+    return f"| {version} | {name} | {len(listed.splitlines())} | {size:.0f} | {seconds:.0f} |"
+
+
+def install(python: str, what: str) -> None:
+    """Install one requirement, silently."""
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", what]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def megabytes(folder: Path) -> float:
+    """Size of a folder's files in 10^6 bytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
+
+
+if __name__ == "__main__":
+    main()
