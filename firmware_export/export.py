@@ -1,0 +1,77 @@
+"""The whole folder: sources, tests, report."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware_export import front_end, network, text
+from firmware_export.program import Program, lower
+from tinyse import files
+from tinyse.config import build
+from tinyse.errors import InputError
+from tinyse.integers.graph import Graph
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.tflite import reader
+
+VERSION = "1"
+"""Of the C interface."""
+
+KERNELS = (
+    "kernels.h", "requantise.h", "window.h", "convolve_portable.c", "add_portable.c", "multiply_portable.c",
+    "look_up_portable.c", "copy_rows.c",
+)  # fmt: skip
+SIGNAL_PATH = ("tinyse.c", "front_end.c", "transform.h", "transform.c")
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """`sources` are the text of every file of the product, by name; `front_end` is None for a bare network."""
+
+    program: Program
+    front_end: FrontEnd | None
+    sources: dict[str, str]
+
+
+def make(graph: Graph, digest: str) -> Firmware:
+    """The sources of a graph; `digest` names the model.
+
+    A denoiser, whose metadata has a front end, gets the whole signal path (tinyse.h); any other int8 step its network
+    alone (network.h). Raises InputError for what the kernels do not have.
+    """
+    program = lower(graph)
+    sources = {**network.sources(program), **{name: _template(name) for name in KERNELS}}
+    if graph.metadata.get("task") != "denoise":
+        return Firmware(program, None, sources)
+    tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
+    for group, name in ((graph.inputs, "features"), (graph.outputs, "mask")):
+        if name not in group:
+            raise InputError(f"a denoiser's step has features and a mask, this one has {', '.join(group)}")
+    features, mask = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["mask"]]
+    values = {"VERSION": VERSION, "HASH": digest[:32], "SAMPLE_RATE": tables.config.sample_rate}
+    sources |= {
+        "tinyse.h": text.fill("tinyse.h.in", values),
+        **front_end.sources(tables, features, mask),
+        **{name: _template(name) for name in SIGNAL_PATH},
+    }
+    return Firmware(program, tables, sources)
+
+
+def export(model: str | Path, folder: str | Path) -> Firmware:
+    """Write the firmware of a .tflite to `folder`. Raises InputError for a file that cannot be turned into C."""
+    model, folder = Path(model), Path(folder)
+    graph = reader.read(model)
+    firmware = make(graph, files.sha256(model))
+    for name, content in firmware.sources.items():
+        files.write_text(folder / "src" / name, content)
+    return firmware
+
+
+def digest(data: bytes) -> str:
+    """What names a model: the SHA-256 of its file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _template(name: str) -> str:
+    return (text.TEMPLATES / name).read_text()

@@ -1,0 +1,101 @@
+"""The front end's measures and tables as C; what they mean is said in tinyse/spectra."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firmware_export import text
+from tinyse.errors import InputError
+from tinyse.integers.graph import Tensor
+from tinyse.spectra import front_end as spectra
+from tinyse.spectra.logarithm import COEFFICIENTS
+
+LARGEST_LIMIT_DB = 60
+"""The strength goes in whole dB up to this; beyond it no limit is as good."""
+
+
+def sources(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> dict[str, str]:
+    """{file name: text} of the generated part of the front end; `features` and `mask` are the network's tensors."""
+    bands = front_end.config.bands
+    for tensor in (features, mask):
+        if int(np.prod(tensor.shape)) != bands:
+            raise InputError(f"{tensor.name!r} has the shape {tensor.shape}, the front end has {bands} bands")
+    return {
+        "front_end.h": header(front_end),
+        "front_end_tables.h": tables(front_end, features, mask),
+        "transform_tables.h": transform_tables(front_end),
+    }
+
+
+def header(front_end: spectra.FrontEnd) -> str:
+    """Sizes and the state."""
+    config = front_end.config
+    return text.fill(
+        "front_end.h.in",
+        {
+            "HOP": config.hop,
+            "WINDOW": config.window,
+            "TRANSFORM": config.transform_size,
+            "BANDS": config.bands,
+            "LARGEST_LIMIT": LARGEST_LIMIT_DB,
+        },
+    )
+
+
+def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
+    """Constants of float32, exactly those that Python computes with."""
+    bands = front_end.bands
+    widths = np.array([np.flatnonzero(row)[-1] + 1 for row in bands.taps])
+    shares = np.concatenate([row[:width] for row, width in zip(bands.taps, widths, strict=True)])
+    constants = {
+        "POWER_FLOOR": spectra.POWER_FLOOR,
+        "SILENT_LEVEL": np.float32(np.log2(spectra.POWER_FLOOR)),
+        "SILENCE": spectra.SILENCE,
+        "JUMP": spectra.JUMP,
+        "SLOWEST_RATE": front_end.slowest_rate,
+        "MEAN_SCALE": np.float32(1 / front_end.config.bands),
+        "FEATURE_SCALE": front_end.feature_scale,
+        "LARGEST_FEATURE": np.float32(127 / 128),
+        "FEATURE_STEP": features.quantization.scale[0],
+        "FEATURE_ZERO": features.quantization.zero_point,
+        "MASK_STEP": mask.quantization.scale[0],
+        "MASK_ZERO": mask.quantization.zero_point,
+        **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(COEFFICIENTS)},
+    }
+    limits = np.array([10 ** (-decibels / 20) for decibels in range(LARGEST_LIMIT_DB + 1)], np.float32)
+    arrays = {
+        "window": front_end.window,
+        "band_first": bands.first.astype(np.uint16),
+        "band_width": widths.astype(np.uint16),
+        "band_shares": shares.astype(np.float32),
+        "bin_band": bands.lower.astype(np.uint16),
+        "bin_weight": bands.weight,
+        "limits": limits,
+    }
+    lines = [f"#define {name} {_constant(value)}" for name, value in constants.items()]
+    if np.array_equal(front_end.window, front_end.synthesis_window):
+        lines.append("#define synthesis_window window")
+    else:
+        arrays["synthesis_window"] = front_end.synthesis_window
+    return text.fill(
+        "front_end_tables.h.in",
+        {"CONSTANTS": "\n".join(lines), "ARRAYS": "\n".join(text.array(*item) for item in arrays.items())},
+    )
+
+
+def transform_tables(front_end: spectra.FrontEnd) -> str:
+    """Order and angles of the Fourier transform."""
+    transform = front_end.transform
+    arrays = {
+        "order": transform.order.astype(np.uint16),
+        "cosines": transform.cosine,
+        "sines": transform.sine,
+        "turn_cosines": transform.turn_cosine,
+        "turn_sines": transform.turn_sine,
+    }
+    return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
+
+
+def _constant(value: object) -> str:
+    literal = text.number(value)
+    return f"({literal})" if literal.startswith("-") else literal
