@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -87,8 +88,8 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             raise InputError(f"{where}: expected keys and values, got {value!r}")
         return {convert(arguments[0], k, where): convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value != value:
-            raise InputError(f"{where}: NaN is no number to work with")
+        if not math.isfinite(value):
+            raise InputError(f"{where}: {value} is no number to work with")
         return float(value)
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -62,7 +62,7 @@ def export_model(
     result = Exported(folder / f"{model.stem}.tflite", folder / f"{model.stem}-float.tflite", {})
     save(graph, result.floats)
     save(integers, result.integers)
-    result.report.update(report(result.integers, calibration))
+    result.report.update(report(integers, calibration))
     write_json(folder / f"{model.stem}-report.json", result.report)
     return result
 

@@ -96,13 +96,9 @@ class Denoiser:
         chunk = np.asarray(chunk)
         samples = _as_float(chunk)
         stream = np.concatenate([self._waiting, samples])
-        ready = []
         whole = len(stream) // self.hop * self.hop
-        for start in range(0, whole, self.hop):
-            samples, self._state = self._path.step(stream[start : start + self.hop], self._state, self._limit)
-            ready.append(samples)
+        result, self._state = self._path.step(stream[:whole], self._state, self._limit)
         self._waiting = stream[whole:].copy()
-        result = np.concatenate(ready) if ready else np.zeros(0, np.float32)
         return to_pcm16(result) if chunk.dtype == np.int16 else result.astype(chunk.dtype, copy=False)
 
     def flush(self) -> np.ndarray:

@@ -136,18 +136,14 @@ class LiteRTEngine(FileEngine):
         }
         if self.kernels not in resolvers:
             raise InputError(f"kernels {self.kernels!r}: there are {', '.join(resolvers)}")
-        with captured() as output:
-            try:
+        try:
+            with captured() as output:
                 interpreter = Interpreter(
                     model_content=write(graph), num_threads=1, experimental_op_resolver_type=resolvers[self.kernels]
                 )
                 interpreter.allocate_tensors()
-            except (RuntimeError, ValueError) as error:
-                failure = error
-            else:
-                failure = None
-        if failure is not None:
-            raise InputError(f"LiteRT cannot run this file: {_one_line(failure, output.text)}") from failure
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"LiteRT cannot run this file: {_one_line(error, output.text)}") from error
         # Subgraph and signature have one order in our files.
         inputs = [(name, d["index"]) for name, d in zip(graph.inputs, interpreter.get_input_details(), strict=True)]
         outputs = [(name, d["index"]) for name, d in zip(graph.outputs, interpreter.get_output_details(), strict=True)]
@@ -192,16 +188,11 @@ def tflm_interpreter(graph: Graph) -> Any:
     content = write(graph)
     # Activations at worst all at once, and TFLM's own bookkeeping of tensors, operators and channels.
     size = (1 << 20) + 2 * len(content) + 2 * sum(tensor.bytes for tensor in graph.tensors.values())
-    with captured() as output:
-        try:
-            interpreter = runtime.Interpreter.from_bytes(content, arena_size=size)
-        except (RuntimeError, ValueError) as error:
-            failure = error
-        else:
-            failure = None
-    if failure is not None:
-        raise InputError(f"TFLM cannot run this file: {_one_line(failure, output.text)}") from failure
-    return interpreter
+    try:
+        with captured() as output:
+            return runtime.Interpreter.from_bytes(content, arena_size=size)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"TFLM cannot run this file: {_one_line(error, output.text)}") from error
 
 
 def _to_grid(name: str, value: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinyse.spectra.front_end import AnalysisState, FrontEnd, LevelState, SynthesisState
-
-
-class Engine(Protocol):
-    """What runs the network: one frame's features and a state to one frame's mask and the next state."""
-
-    def initial_state(self) -> Any:
-        """The state of silence."""
-        ...
-
-    def step(self, features: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
-        """(bands,) float32 in [-1, 1) -> (bands,) float32 in [0, 1]."""
-        ...
+from tinyse.streaming.engines import Engine
 
 
 class PathState(NamedTuple):
@@ -31,7 +20,7 @@ class PathState(NamedTuple):
 
 
 class SignalPath:
-    """Front end and network, hop by hop."""
+    """Front end and network, for any number of hops at a time."""
 
     def __init__(self, front_end: FrontEnd, engine: Engine) -> None:
         self.front_end, self.engine = front_end, engine
@@ -42,11 +31,14 @@ class SignalPath:
         return PathState(analysis, level, self.engine.initial_state(), synthesis)
 
     def step(self, samples: np.ndarray, state: PathState, limit: float = 0.0) -> tuple[np.ndarray, PathState]:
-        """One hop (hop,) float32 -> the hop that is `delay` samples older, denoised. `limit`: see FrontEnd.apply."""
+        """(hops * hop,) float32 -> as many samples that are `delay` older, denoised. `limit`: see FrontEnd.apply.
+
+        The front end takes all hops at once, which is the same numbers and less work; the network goes frame by frame.
+        """
         spectra, analysis = self.front_end.analyse(samples, state.analysis)
         features, level = self.front_end.features(spectra, state.level)
-        mask, network = self.engine.step(features[0], state.network)
-        enhanced, synthesis = self.front_end.synthesise(
-            self.front_end.apply(spectra, mask[None], limit), state.synthesis
-        )
+        mask, network = np.empty_like(features), state.network
+        for frame, values in enumerate(features):
+            mask[frame], network = self.engine.step(values, network)
+        enhanced, synthesis = self.front_end.synthesise(self.front_end.apply(spectra, mask, limit), state.synthesis)
         return enhanced, PathState(analysis, level, network, synthesis)

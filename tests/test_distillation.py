@@ -1,0 +1,121 @@
+"""Views and losses against slow, literal numpy versions of their formulas; what must be refused is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tinyse.distillation.objective import Distillation, distillation_loss  # noqa: E402
+from tinyse.distillation.views import VIEWS, Recorder, similarity_loss  # noqa: E402
+from tinyse.errors import InputError  # noqa: E402
+from tinyse.models.architecture import Architecture  # noqa: E402
+from tinyse.models.network import MaskNetwork  # noqa: E402
+
+
+def literal_gram(rows: np.ndarray) -> np.ndarray:
+    """Items (n, values): inner products, each row divided by its L2 norm, one entry at a time."""
+    n = len(rows)
+    gram = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            gram[i, j] = sum(rows[i] * rows[j])
+    return np.array([row / np.sqrt(sum(row**2)) for row in gram])
+
+
+def literal_loss(student: np.ndarray, teacher: np.ndarray, view: str) -> float:
+    """The mean over groups of ||G_T - G_S||_F^2 / items^2."""
+
+    def groups(a: np.ndarray) -> list[np.ndarray]:
+        b, c, t, f = a.shape
+        if view == "batch":
+            return [np.array([a[i].ravel() for i in range(b)])]
+        if view == "frame":
+            return [np.array([a[i, :, k].ravel() for i in range(b)]) for k in range(t)]
+        if view == "bin":
+            return [np.array([a[i, :, k, m] for i in range(b)]) for k in range(t) for m in range(f)]
+        return [np.array([a[i, :, k].ravel() for k in range(t)]) for i in range(b)]
+
+    losses = []
+    for s, t in zip(groups(student), groups(teacher), strict=True):
+        losses.append(np.sum((literal_gram(t) - literal_gram(s)) ** 2) / len(s) ** 2)
+    return float(np.mean(losses))
+
+
+def activation(channels: int, seed: int, shape: tuple[int, int, int] = (3, 4, 5)) -> np.ndarray:
+    batch, frames, bins = shape
+    return np.random.default_rng(seed).normal(size=(batch, channels, frames, bins)).astype(np.float32)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_view_equals_its_formula(view):
+    student, teacher = activation(2, 0), activation(6, 1)
+    got = similarity_loss(torch.from_numpy(student), torch.from_numpy(teacher), view)
+    assert float(got) == pytest.approx(literal_loss(student.astype(float), teacher.astype(float), view), rel=1e-4)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_equal_activations_have_no_loss_and_the_teacher_no_gradient(view):
+    teacher = torch.from_numpy(activation(4, 2)).requires_grad_()
+    student = torch.from_numpy(activation(3, 3)).requires_grad_()
+    assert float(similarity_loss(teacher * 2, teacher, view)) == pytest.approx(0, abs=1e-10)
+    similarity_loss(student, teacher, view).backward()
+    assert student.grad is not None and teacher.grad is None
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_silent_items_give_finite_gradients(view):
+    student = torch.zeros(2, 3, 4, 5, requires_grad=True)
+    similarity_loss(student, torch.from_numpy(activation(2, 4, (2, 4, 5))), view).backward()
+    assert torch.isfinite(student.grad).all()
+
+
+@pytest.mark.parametrize("view", ["batch", "frame", "bin"])
+def test_a_batch_of_one_is_refused_by_name(view):
+    one = torch.from_numpy(activation(2, 0, (1, 4, 5)))
+    with pytest.raises(InputError, match=f"view '{view}'.*batch of one"):
+        similarity_loss(one, one, view)
+
+
+def test_the_utterance_view_takes_a_batch_of_one():
+    one = torch.from_numpy(activation(2, 0, (1, 4, 5)))
+    assert float(similarity_loss(one, one, "utterance")) == pytest.approx(0, abs=1e-10)
+
+
+@pytest.mark.parametrize(("view", "shape", "word"), [("frame", (3, 6, 5), "frames"), ("bin", (3, 4, 6), "bins")])
+def test_other_resolutions_are_refused_by_name(view, shape, word):
+    student, teacher = torch.from_numpy(activation(2, 0)), torch.from_numpy(activation(2, 0, shape))
+    with pytest.raises(InputError, match=f"view '{view}'.*{word}"):
+        similarity_loss(student, teacher, view)
+
+
+def test_unknown_names_are_refused_with_a_suggestion():
+    with pytest.raises(InputError, match="did you mean 'frame'"):
+        Distillation(teacher="teacher", views={"frames": 1.0})
+    network = MaskNetwork(Architecture((4, 8)), 16)
+    with pytest.raises(InputError, match="did you mean 'encoder_1'"):
+        Recorder(network, ["encoder1"])
+    with pytest.raises(InputError, match="weight"):
+        Distillation(teacher="teacher")
+
+
+def test_recorder_sees_named_blocks_and_leaves_no_hooks():
+    network = MaskNetwork(Architecture((4, 8)), 16)
+    with Recorder(network, ["encoder_1", "gru", "decoder_2"]) as seen:
+        network(torch.zeros(2, 3, 16), network.initial_state(2))
+    assert {name: tuple(value.shape) for name, value in seen.items()} == {
+        "encoder_1": (2, 4, 3, 8), "gru": (2, 8, 3, 4), "decoder_2": (2, 4, 3, 8)}  # fmt: skip
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_objective_is_the_weighted_sum():
+    config = Distillation(teacher="t", views={"frame": 2.0, "utterance": 0.5}, layers=("a", "b"), output=3.0)
+    student = {name: torch.from_numpy(activation(2, i)) for i, name in enumerate("ab")}
+    teacher = {name: torch.from_numpy(activation(5, 7 + i)) for i, name in enumerate("ab")}
+    output = torch.rand(3, 4, 5), torch.rand(3, 4, 5)
+    expected = sum(
+        weight * np.mean([literal_loss(student[k].numpy(), teacher[k].numpy(), view) for k in "ab"])
+        for view, weight in config.views.items()
+    ) + 3.0 * float(((output[0] - output[1]) ** 2).mean())
+    assert float(distillation_loss(config, student, teacher, *output)) == pytest.approx(expected, rel=1e-4)

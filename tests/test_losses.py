@@ -1,0 +1,81 @@
+"""Supervised losses against literal numpy versions of their formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tinyse.errors import InputError  # noqa: E402
+from tinyse.models.front_end import TorchFrontEnd  # noqa: E402
+from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
+from tinyse.training import losses  # noqa: E402
+from tinyse.training.enhancement import estimate, improvement_db  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def example():
+    generator = np.random.default_rng(0)
+    clean = generator.normal(size=(2, 4096)).astype(np.float32) * 0.1
+    noisy = clean + generator.normal(size=(2, 4096)).astype(np.float32) * 0.05
+    front_end = TorchFrontEnd(FrontEndConfig())
+    spectra = front_end.analyse(torch.from_numpy(noisy))
+    mask = torch.from_numpy(generator.uniform(0.2, 1, (2, 16, 128)).astype(np.float32))
+    return estimate(front_end, spectra, mask, torch.from_numpy(noisy), torch.from_numpy(clean))
+
+
+def test_phase_sensitive(example):
+    y, s, g = (t.numpy().astype(complex) for t in (example.noisy_spectra, example.clean_spectra, example.gains))
+    total = []
+    for i in np.ndindex(y.shape):
+        target = abs(s[i]) * np.cos(np.angle(s[i]) - np.angle(y[i]))
+        total.append((g[i].real * abs(y[i]) - min(max(target, 0), abs(y[i]))) ** 2)
+    assert float(losses.phase_sensitive(example)) == pytest.approx(np.mean(total), rel=1e-3)
+
+
+def test_compressed_spectral(example):
+    s, e = (t.numpy().astype(complex) for t in (example.resynthesised_clean, example.resynthesised_spectra))
+    c = share = 0.3
+    magnitude = np.mean((abs(s) ** c - abs(e) ** c) ** 2)
+    with_phase = np.mean(abs(abs(s) ** c * np.exp(1j * np.angle(s)) - abs(e) ** c * np.exp(1j * np.angle(e))) ** 2)
+    expected = (1 - share) * magnitude + share * with_phase
+    assert float(losses.compressed_spectral(example)) == pytest.approx(expected, rel=1e-2)
+
+
+def test_signal_to_noise_sees_level_and_si_sdr_does_not(example):
+    s, e = example.clean_samples.numpy(), example.samples.numpy()
+    snr = np.mean([np.log10(np.sum((a - b) ** 2) / np.sum(a**2) + 1e-3) for a, b in zip(s, e, strict=True)])
+    assert float(losses.signal_to_noise(example)) == pytest.approx(snr, rel=1e-3)
+    from dataclasses import replace
+
+    halved = replace(example, samples=example.samples * 0.5)
+    assert float(losses.si_sdr(halved)) == pytest.approx(float(losses.si_sdr(example)), rel=1e-3)
+    assert float(losses.signal_to_noise(halved)) > float(losses.signal_to_noise(example)) + 0.1
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_gradients_are_finite_for_silence_and_for_speech_that_is_silence(name):
+    front_end = TorchFrontEnd(FrontEndConfig())
+    noisy = torch.zeros(2, 2048)
+    noisy[1] = torch.randn(2048, generator=torch.Generator().manual_seed(0)) * 0.1
+    mask = torch.full((2, 8, 128), 0.5, requires_grad=True)
+    result = estimate(front_end, front_end.analyse(noisy), mask, noisy, torch.zeros(2, 2048))
+    losses.supervised(result, {name: 1.0}).backward()
+    assert torch.isfinite(mask.grad).all()
+
+
+def test_improvement_is_the_metrics(example):
+    from tinyse.evaluation.metrics import sdr, si_sdr
+
+    noisy = np.random.default_rng(5).normal(size=(2, 4096)).astype(np.float32)
+    gain, ratio = improvement_db(example, torch.from_numpy(noisy))
+    for i in range(2):
+        clean, output = example.clean_samples[i].numpy(), example.samples[i].numpy()
+        assert float(ratio[i]) == pytest.approx(sdr(clean, output), abs=1e-3)
+        assert float(gain[i]) == pytest.approx(si_sdr(clean, output) - si_sdr(clean, noisy[i, : len(clean)]), abs=0.01)
+
+
+def test_unknown_loss_is_refused_with_a_suggestion():
+    with pytest.raises(InputError, match="did you mean 'si_sdr'"):
+        losses.check_names({"si-sdr": 1.0})

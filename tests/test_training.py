@@ -1,0 +1,173 @@
+"""Recipes and runs: what a user mistypes is named, what was interrupted goes on to the same bits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tinyse.errors import InputError  # noqa: E402
+from tinyse.models.files import load_tensors  # noqa: E402
+from tinyse.training.recipe import load_recipe  # noqa: E402
+from tinyse.training.run import run  # noqa: E402
+from tinyse.training.stage import model_path  # noqa: E402
+
+RECIPE = """
+stages:
+  teacher:
+    {model: {channels: [6, 6], groups: 1}, updates: 4, batch: 4, seconds: 0.5, valid_every: 2, warmup: 1,
+     losses: {compressed_spectral: 1.0, signal_to_noise: 0.05}}
+  distil:
+    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, updates: 4, batch: 4, seconds: 0.5, valid_every: 2, warmup: 1,
+     distillation: {teacher: teacher, views: {frame: 1.0, utterance: 0.5}, layers: [encoder_1, gru, decoder_2], output: 0.1}}
+  supervise:
+    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, start: distil, updates: 6, batch: 4, seconds: 0.5, valid_every: 2,
+     warmup: 1, losses: {phase_sensitive: 0.01}}
+valid_clips: 4
+precision: 32-true
+threads: 1
+workers: 0
+export: {clips: 2}
+evaluation: {limit: 2}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def weights(folder, stage="supervise"):
+    return load_tensors(model_path(folder, stage))[0]
+
+
+def nothing(*_):
+    pass
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_path):
+    run(load_recipe(recipe, [f"output={tmp_path / 'whole'}"]), nothing, nothing)
+
+    stopped = load_recipe(recipe, [f"output={tmp_path / 'stopped'}", "workers=1"])
+
+    def interrupt_at(stage, update):
+        def show(progress):
+            if (progress.stage, progress.update) == (stage, update):
+                raise KeyboardInterrupt
+
+        return show
+
+    for stage, update in (("teacher", 3), ("distil", 2), ("supervise", 5)):
+        with pytest.raises(KeyboardInterrupt):
+            run(stopped, interrupt_at(stage, update), nothing)
+    lines = []
+    run(stopped, nothing, lines.append)
+    assert any("supervise" in line and "from update 5" in line for line in lines)
+    for stage in ("teacher", "distil", "supervise"):
+        whole, again = weights(tmp_path / "whole", stage), weights(tmp_path / "stopped", stage)
+        assert whole.keys() == again.keys()
+        assert all(torch.equal(whole[name], again[name]) for name in whole), stage
+    updates = [json.loads(line)["update"] for line in (tmp_path / "stopped/supervise/log.jsonl").read_text().splitlines()]
+    assert updates == [2, 4, 6]
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(recipe, tmp_path):
+    command = [sys.executable, "-m", "tinyse", "train", str(recipe), "--train-only", "--set", "stages.teacher.updates=400"]
+    command += ["--set", f"output={tmp_path / 'run'}"]
+    checkpoint = tmp_path / "run/teacher/checkpoint.safetensors"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 100
+        while not checkpoint.exists():
+            assert process.poll() is None and time.monotonic() < deadline, "no checkpoint was written"
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    reached = load_tensors(checkpoint)[1]["update"]
+    assert 0 < reached < 400
+    lines = []
+    shortened = load_recipe(recipe, ["stages.teacher.updates=400", f"output={tmp_path / 'run'}"])
+
+    def stop(progress):
+        assert progress.update == reached + 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(shortened, stop, lines.append)
+    assert f"from update {reached}" in lines[0]
+
+
+def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
+    from tinyse.training.finish import export_and_evaluate
+
+    chosen = load_recipe(recipe, [f"output={tmp_path / 'run'}"])
+    lines = []
+    model = run(chosen, nothing, lines.append)
+    said = []
+    export_and_evaluate(chosen, model, said.append)
+    for name in ("model.tflite", "model-float.tflite", "model-report.json", "scores.json", "scores.md"):
+        assert (model.parent / name).stat().st_size > 0, name
+    assert "float stream" in said[-1] and "TFLM" in said[-1]
+    record = json.loads((tmp_path / "run/recipe.json").read_text())
+    assert record["recipe"]["stages"]["teacher"]["updates"] == 4 and "torch" in record["versions"]
+    again = []
+    assert run(chosen, nothing, again.append) == model
+    assert all("finished before" in line for line in again)
+
+
+def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
+    output = f"output={tmp_path / 'run'}"
+    run(load_recipe(recipe, [output]), nothing, nothing)
+    with pytest.raises(InputError, match="stage.updates: 4 then, 5 now"):
+        run(load_recipe(recipe, [output, "stages.distil.updates=5"]), nothing, nothing)
+    with pytest.raises(InputError, match="seed: 0 then, 1 now"):
+        run(load_recipe(recipe, [output, "seed=1"]), nothing, nothing)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("stages.teacher.update=3", "unknown key stages.teacher.update: did you mean 'updates'"),
+        ("stages.teacher.updates=many", "stages.teacher.updates: expected int"),
+        ("stages.teacher.updates=0", "updates must be positive"),
+        ("stages.distil.batch=1", "batch of one"),
+        ("stages.distil.distillation.views={frames: 1}", "did you mean 'frame'"),
+        ("stages.distil.distillation.teacher=professor", "no earlier stage"),
+        ("stages.supervise.start=teacher", "another architecture"),
+        ("stages.supervise.losses={si-sdr: 1}", "did you mean 'si_sdr'"),
+        ("stages.teacher.model=teachers", "did you mean 'teacher'"),
+        ("front_end.bands=130", "cannot be halved"),
+        ("front_end.hop_ms=5", "hop_ms"),
+        ("precision=int4", "precision"),
+        ("mixture.snr_db=[5, -5]", "snr_db"),
+        ("stages.teacher.learning_rate=.nan", "learning_rate: nan is no number"),
+        ("nonsense", "KEY=VALUE"),
+        ("stages=[", "no readable YAML"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_named(recipe, setting, message):
+    with pytest.raises(InputError) as caught:
+        load_recipe(recipe, [setting])
+    assert message in str(caught.value)
+
+
+def test_missing_recipe_and_missing_data(recipe, tmp_path):
+    with pytest.raises(InputError, match="there is no recipe"):
+        load_recipe(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="nowhere"):
+        run(load_recipe(recipe, [f"data={tmp_path / 'nowhere'}", f"output={tmp_path / 'run'}"]), nothing, nothing)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(recipe, tmp_path):
+    settings = [f"output={tmp_path / 'run'}", "stages.teacher.losses={compressed_spectral: 1.0e+39}"]
+    with pytest.raises(InputError, match="the loss became"):
+        run(load_recipe(recipe, settings), nothing, nothing)
