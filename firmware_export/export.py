@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_export import front_end, network, text
+from firmware_export import front_end, network, text, vectors
 from firmware_export.program import Program, lower
 from tinyse import files
 from tinyse.config import build
@@ -22,6 +22,7 @@ KERNELS = (
     "kernels.h", "requantise.h", "window.h", "convolve_portable.c", "add_portable.c", "multiply_portable.c",
     "look_up_portable.c", "copy_rows.c",
 )  # fmt: skip
+TESTS = ("replay.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "cortex_m.ld")
 SIGNAL_PATH = ("tinyse.c", "front_end.c", "transform.h", "transform.c")
 
 
@@ -58,13 +59,20 @@ def make(graph: Graph, digest: str) -> Firmware:
     return Firmware(program, tables, sources)
 
 
-def export(model: str | Path, folder: str | Path) -> Firmware:
-    """Write the firmware of a .tflite to `folder`. Raises InputError for a file that cannot be turned into C."""
+def export(model: str | Path, folder: str | Path, frames: int = 100) -> Firmware:
+    """Write the firmware of a .tflite to `folder`, with golden vectors of `frames` frames.
+
+    Raises InputError for a file that cannot be turned into C.
+    """
     model, folder = Path(model), Path(folder)
     graph = reader.read(model)
     firmware = make(graph, files.sha256(model))
     for name, content in firmware.sources.items():
         files.write_text(folder / "src" / name, content)
+    if firmware.front_end is not None:
+        files.write_text(folder / "test" / "vectors.c", vectors.source(firmware.program, firmware.front_end, frames))
+        for name in TESTS:
+            files.write_text(folder / "test" / name, _template(f"test/{name}"))
     return firmware
 
 

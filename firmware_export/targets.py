@@ -1,0 +1,114 @@
+"""The processors that the firmware is tested on, all of them emulated by QEMU, and how to build for them.
+
+The one table of flags: exported CMake files are made from it too.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyse.errors import InputError
+
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-pedantic")
+EXACT = ("-std=c99", "-ffp-contract=off")
+OPTIMISATION = ("-O2", "-ffunction-sections", "-fdata-sections")
+RUN_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Core:
+    """A processor on a board of QEMU's. `hertz` drives the timer that counts instructions."""
+
+    name: str
+    title: str
+    compiler: str
+    flags: tuple[str, ...]
+    emulator: str
+    machine: tuple[str, ...]
+    port: str
+    flash: tuple[int, int]
+    ram: tuple[int, int]
+    hertz: int = 0
+
+    @property
+    def definitions(self) -> tuple[str, ...]:
+        """Preprocessor definitions of the port."""
+        return (f"-DTICKS_PER_125_INSTRUCTIONS={self.hertz * 8 // 1_000_000}",) if self.hertz else ()
+
+    @property
+    def link_flags(self) -> tuple[str, ...]:
+        """What the linker needs, but for the script."""
+        symbols = zip(("FLASH_START", "FLASH_BYTES", "RAM_START", "RAM_BYTES"), (*self.flash, *self.ram), strict=True)
+        specs = ("--specs=nano.specs",) if self.port == "cortex_m" else ("--specs=picolibc.specs",)
+        return (
+            *specs, "-nostartfiles", "-Wl,--gc-sections",
+            *(f"-Wl,--defsym={name}={value:#x}" for name, value in symbols),
+        )  # fmt: skip
+
+    @property
+    def missing(self) -> str:
+        """What has to be installed first, empty if nothing."""
+        packages = {
+            "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+            "qemu-system-arm": "qemu-system-arm",
+            "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+            "qemu-system-riscv32": "qemu-system-misc",
+        }
+        absent = [packages[tool] for tool in (self.compiler, self.emulator) if shutil.which(tool) is None]
+        return f"apt-get install {' '.join(absent)}" if absent else ""
+
+
+def _arm(
+    name: str, title: str, flags: str, machine: str, hertz: int, code: int = 0, ram: int = 0x20000000, size: int = 4 << 20
+) -> Core:
+    return Core(
+        name, title, "arm-none-eabi-gcc", (f"-mcpu={name}", "-mthumb", *flags.split()), "qemu-system-arm",
+        ("-M", machine), "cortex_m", (code, size), (ram, size), hertz,
+    )  # fmt: skip
+
+
+CORES = {
+    core.name: core
+    for core in (
+        _arm("cortex-m4", "Cortex-M4F", "-mfpu=fpv4-sp-d16 -mfloat-abi=hard", "mps2-an386", 25_000_000),
+        _arm("cortex-m7", "Cortex-M7F", "-mfpu=fpv5-sp-d16 -mfloat-abi=hard", "mps2-an500", 25_000_000),
+        _arm("cortex-m33", "Cortex-M33F", "-mfpu=fpv5-sp-d16 -mfloat-abi=hard", "mps2-an505", 20_000_000,
+             0x10000000, 0x38000000),
+        _arm("cortex-m55", "Cortex-M55 (Helium)", "-mfloat-abi=hard", "mps3-an547", 32_000_000, size=512 << 10),
+    )  # fmt: skip
+}
+
+
+def build(folder: Path, core: Core | None, binary: Path, definitions: Sequence[str] = ()) -> None:
+    """Compile an exported folder and its replay for `core`, or for this computer. Raises InputError with the messages."""
+    sources = [*sorted((folder / "src").glob("*.c")), folder / "test" / "replay.c", folder / "test" / "vectors.c"]
+    sources.append(folder / "test" / f"{core.port if core else 'host'}.c")
+    includes = (f"-I{folder / 'src'}", f"-I{folder / 'test'}")
+    common = (*EXACT, *OPTIMISATION, *WARNINGS, "-Werror", *includes, *definitions)
+    if core is None:
+        command = ["gcc", *common, *map(str, sources), "-o", str(binary)]
+    else:
+        script = folder / "test" / f"{core.port}.ld"
+        command = [
+            core.compiler, *core.flags, *core.definitions, *common, *map(str, sources), "-T", str(script),
+            *core.link_flags, "-o", str(binary),
+        ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise InputError(f"{command[0]} failed:\n{result.stderr}")
+
+
+def run(core: Core | None, binary: Path) -> tuple[int, str]:
+    """Exit code and output of a replay, on `core` under QEMU or on this computer."""
+    command = [str(binary)]
+    if core is not None:
+        command = [
+            core.emulator, *core.machine, "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6",
+            "-semihosting-config", "enable=on,target=native", "-kernel", str(binary),
+        ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS)
+    return result.returncode, result.stdout + result.stderr

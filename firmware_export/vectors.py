@@ -1,0 +1,85 @@
+"""Golden vectors: a sound, what the integer reference makes of it, and checksums of the network in between."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from firmware_export import text
+from firmware_export.program import Program
+from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.integers import reference
+from tinyse.integers.arithmetic import dequantise_values, quantise_values
+from tinyse.integers.execution import initial_state
+from tinyse.integers.graph import Graph
+from tinyse.spectra.front_end import FrontEnd
+from tinyse.streaming.path import SignalPath
+
+
+class Reference:
+    """The reference as an engine of `SignalPath` that keeps a checksum of every frame."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.program = reference.compile(graph)
+        self.checksums: list[int] = []
+
+    def initial_state(self) -> dict[str, np.ndarray]:
+        return initial_state(self.graph)
+
+    def step(self, features: np.ndarray, state: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        tensor, mask = (self.graph.tensors[n] for n in (self.graph.inputs["features"], self.graph.outputs["mask"]))
+        grid = tensor.quantization
+        feed = quantise_values(features, grid.scale[0], grid.zero_point, tensor.dtype).reshape(tensor.shape)
+        results = self.program({**state, "features": feed})
+        self.checksums.append(checksum(self.graph, results))
+        grid = mask.quantization
+        values = dequantise_values(results["mask"], grid.scale[0], grid.zero_point).ravel()
+        return values, {name: results[name] for name in self.graph.states}
+
+
+def checksum(graph: Graph, results: Mapping[str, np.ndarray]) -> int:
+    """CRC-32 of a frame's outputs and then its states, each in the order of the file."""
+    names = [name for name in graph.outputs if name not in graph.states] + graph.states
+    return zlib.crc32(b"".join(results[name].tobytes() for name in names))
+
+
+def sound(samples: int, seed: int = 0) -> np.ndarray:
+    """int16 test sound: a voice-like tone that comes and goes in noise, silence, and full scale at the end."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(samples) / 16000
+    voice = sum(np.sin(2 * np.pi * 150 * k * time + 3 * np.sin(2 * np.pi * 2 * time)) / k for k in range(1, 20))
+    loudness = np.maximum(np.sin(2 * np.pi * 1.3 * time), 0) * 0.15
+    mixture = voice * loudness + rng.normal(0, 0.02, samples) * (1.5 + np.sin(2 * np.pi * 0.4 * time))
+    mixture[samples // 2 : samples * 5 // 8] = 0
+    mixture[samples * 7 // 8 :] *= 8
+    return to_pcm16(mixture.astype(np.float32))
+
+
+def source(program: Program, front_end: FrontEnd, frames: int) -> str:
+    """vectors.c: `frames` hops from silence."""
+    engine = Reference(program.graph)
+    path = SignalPath(front_end, engine)
+    hop = front_end.config.hop
+    given = sound(frames * hop)
+    state, outputs = path.initial_state(), []
+    for start in range(0, len(given), hop):
+        enhanced, state = path.step(from_pcm16(given[start : start + hop]), state)
+        outputs.append(to_pcm16(enhanced))
+    values = {
+        "FRAMES": frames,
+        "CHECKS": checks(program),
+        "CHECKSUMS": text.array("vectors_checksums", np.array(engine.checksums, np.uint32), "const"),
+        "IN": text.array("vectors_in", given, "const"),
+        "OUT": text.array("vectors_out", np.concatenate(outputs), "const"),
+    }
+    return text.fill("test/vectors.c.in", values)
+
+
+def checks(program: Program) -> str:
+    """The lines of C that take the checksum, in the order of `checksum`."""
+    names = [f"OUTPUT_{text.identifier(name)}" for name in program.outputs if name not in program.graph.states]
+    names += [f"STATE_{text.identifier(name)}" for name in program.graph.states]
+    return "\n".join(f"    crc = update(crc, TINYSE_{name}(network), TINYSE_{name}_BYTES);" for name in names)
