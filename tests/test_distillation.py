@@ -28,7 +28,7 @@ def literal_loss(student: np.ndarray, teacher: np.ndarray, view: str) -> float:
     """The mean over groups of ||G_T - G_S||_F^2 / items^2."""
 
     def groups(a: np.ndarray) -> list[np.ndarray]:
-        b, c, t, f = a.shape
+        b, _, t, f = a.shape
         if view == "batch":
             return [np.array([a[i].ravel() for i in range(b)])]
         if view == "frame":

@@ -121,7 +121,18 @@ def test_graph_has_no_padding_or_transposition_and_named_states():
     net = network(ARCHITECTURES["student-62k"], 128)
     graph = net.emit()
     kinds = {operator.kind for operator in graph.operators}
-    assert kinds == {"CONCATENATION", "CONV_2D", "FULLY_CONNECTED", "RESHAPE", "SPLIT", "ADD", "SUB", "MUL", "LOGISTIC", "TANH"}
+    assert kinds == {
+        "CONCATENATION",
+        "CONV_2D",
+        "FULLY_CONNECTED",
+        "RESHAPE",
+        "SPLIT",
+        "ADD",
+        "SUB",
+        "MUL",
+        "LOGISTIC",
+        "TANH",
+    }
     assert graph.states == list(net.state_shapes)
 
 
@@ -183,6 +194,8 @@ def test_broken_model_files_are_refused(tmp_path, damage):
 
         save_file({"weight": torch.zeros(2)}, path)
     elif damage in ("empty", "truncated", "text"):
-        path.write_bytes({"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"hello, this is no model"}[damage])
+        path.write_bytes(
+            {"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"hello, this is no model"}[damage]
+        )
     with pytest.raises(InputError, match="gru" if damage == "nan" else str(path.name)):
         load_model(path)

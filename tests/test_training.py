@@ -75,12 +75,23 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_path):
         whole, again = weights(tmp_path / "whole", stage), weights(tmp_path / "stopped", stage)
         assert whole.keys() == again.keys()
         assert all(torch.equal(whole[name], again[name]) for name in whole), stage
-    updates = [json.loads(line)["update"] for line in (tmp_path / "stopped/supervise/log.jsonl").read_text().splitlines()]
+    updates = [
+        json.loads(line)["update"] for line in (tmp_path / "stopped/supervise/log.jsonl").read_text().splitlines()
+    ]
     assert updates == [2, 4, 6]
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint(recipe, tmp_path):
-    command = [sys.executable, "-m", "tinyse", "train", str(recipe), "--train-only", "--set", "stages.teacher.updates=400"]
+    command = [
+        sys.executable,
+        "-m",
+        "tinyse",
+        "train",
+        str(recipe),
+        "--train-only",
+        "--set",
+        "stages.teacher.updates=400",
+    ]
     command += ["--set", f"output={tmp_path / 'run'}"]
     checkpoint = tmp_path / "run/teacher/checkpoint.safetensors"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -127,7 +138,7 @@ def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
 def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
     output = f"output={tmp_path / 'run'}"
     run(load_recipe(recipe, [output]), nothing, nothing)
-    with pytest.raises(InputError, match="stage.updates: 4 then, 5 now"):
+    with pytest.raises(InputError, match=r"stage\.updates: 4 then, 5 now"):
         run(load_recipe(recipe, [output, "stages.distil.updates=5"]), nothing, nothing)
     with pytest.raises(InputError, match="seed: 0 then, 1 now"):
         run(load_recipe(recipe, [output, "seed=1"]), nothing, nothing)

@@ -82,7 +82,9 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             return tuple(convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
         if len(value) != len(arguments):
             raise InputError(f"{where}: expected {len(arguments)} values, got {len(value)}")
-        return tuple(convert(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
+        return tuple(
+            convert(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True))
+        )
     if origin is dict:
         if not isinstance(value, Mapping):
             raise InputError(f"{where}: expected keys and values, got {value!r}")

@@ -36,7 +36,10 @@ class Exported:
 
 
 def export_model(
-    model: str | Path, clips: Sequence[tuple[str, np.ndarray]], folder: str | Path | None = None, precision: str = "int8"
+    model: str | Path,
+    clips: Sequence[tuple[str, np.ndarray]],
+    folder: str | Path | None = None,
+    precision: str = "int8",
 ) -> Exported:
     """Export the .safetensors `model` to `folder` (default: its own), named after it.
 

@@ -51,6 +51,13 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         table.add_column(title, justify="left" if title == "model" else "right")
     for row in rows:
         macs = f"{row['macs_per_second'] / 1e6:.1f} M"
-        cells = [row["name"], f"{row['parameters']:,}", f"{row['macs_per_frame']:,}", macs, f"{row['state_bytes']:,}", f"{row['latency_ms']:g}"]
+        cells = [
+            row["name"],
+            f"{row['parameters']:,}",
+            f"{row['macs_per_frame']:,}",
+            macs,
+            f"{row['state_bytes']:,}",
+            f"{row['latency_ms']:g}",
+        ]
         table.add_row(*map(str, cells))
     Console().print(table)

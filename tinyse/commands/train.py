@@ -15,7 +15,9 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML file such as recipes/two_step.yaml.")],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe: --set stages.teacher.updates=500."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a key of the recipe: --set stages.teacher.updates=500."
+        ),
     ] = None,
     train_only: Annotated[bool, typer.Option("--train-only", help="Stop before export and evaluation.")] = False,
 ) -> None:
@@ -48,7 +50,14 @@ class Screen:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self.console = Console(stderr=True)
         self._bars = Progress(

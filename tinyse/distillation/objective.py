@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tinyse.errors import InputError
 from tinyse.distillation import views
+from tinyse.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,16 @@ class Distillation:
     """The stage of this recipe whose model teaches, or the path of a model file."""
     views: dict[str, float] = field(default_factory=dict)
     """Weight of the similarity loss for each view (batch, frame, bin, utterance)."""
-    layers: tuple[str, ...] = ("encoder_1", "encoder_2", "encoder_3", "encoder_4", "gru", "decoder_4", "decoder_3", "decoder_2")
+    layers: tuple[str, ...] = (
+        "encoder_1",
+        "encoder_2",
+        "encoder_3",
+        "encoder_4",
+        "gru",
+        "decoder_4",
+        "decoder_3",
+        "decoder_2",
+    )
     """Blocks compared by the views, student's and teacher's of the same name."""
     output: float = 0.0
     """Weight of output distillation: the squared difference of the two outputs (masks, or logits' probabilities)."""

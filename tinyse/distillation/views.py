@@ -71,7 +71,9 @@ def similarity_loss(student: Tensor, teacher: Tensor, view: str) -> Tensor:
     """
     items = named(view)
     if len(student) != len(teacher):
-        raise InputError(f"student and teacher saw batches of {len(student)} and {len(teacher)} clips: use the same ones")
+        raise InputError(
+            f"student and teacher saw batches of {len(student)} and {len(teacher)} clips: use the same ones"
+        )
     if view != "utterance" and len(student) < 2:
         raise InputError(f"view {view!r} compares the clips of a batch with one another: a batch of one says nothing, "
                          "use a batch of at least 2, or the view 'utterance'")  # fmt: skip

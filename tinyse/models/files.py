@@ -82,7 +82,9 @@ def load_weights(network: MaskNetwork, tensors: Mapping[str, torch.Tensor], wher
     expected = network.state_dict()
     for name in expected.keys() | tensors.keys():
         if name not in tensors or name not in expected:
-            raise InputError(f"{where}: weight {name!r} is {'missing' if name in expected else 'not of this architecture'}")
+            raise InputError(
+                f"{where}: weight {name!r} is {'missing' if name in expected else 'not of this architecture'}"
+            )
         if tensors[name].shape != expected[name].shape:
             raise InputError(f"{where}: weight {name!r} has shape {tuple(tensors[name].shape)}, "
                              f"the architecture asks for {tuple(expected[name].shape)}")  # fmt: skip

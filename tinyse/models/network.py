@@ -41,7 +41,9 @@ class MaskNetwork(nn.Module):
         self.state_shapes["gru"] = (channels[-1], bins)
         self.blocks["gru"] = GroupedGRU(architecture.groups, channels[-1], bins)
         for level in range(architecture.depth, 0, -1):
-            self.blocks[f"decoder_{level}"] = UpsamplingConvolution(channels[level], channels[level - 1], last=level == 1)
+            self.blocks[f"decoder_{level}"] = UpsamplingConvolution(
+                channels[level], channels[level - 1], last=level == 1
+            )
 
     def initial_state(self, batch: int = 1) -> State:
         """Silence: all states zero, each (batch, channels, 1, bins)."""

@@ -28,7 +28,9 @@ class Recurrence(torch.autograd.Function):
         gates = x.new_empty(frames, groups, 2 * width, rows)
         remembered, new, outputs = (x.new_empty(frames, groups, width, rows) for _ in range(3))
         first = h
-        for t, (from_input, gate, memory, candidate, output) in enumerate(zip(x, gates, remembered, new, outputs, strict=True)):
+        for t, (from_input, gate, memory, candidate, output) in enumerate(
+            zip(x, gates, remembered, new, outputs, strict=True)
+        ):
             state = torch.baddbmm(bias, weight, h)
             torch.add(from_input[:, : 2 * width], state[:, : 2 * width], out=gate)
             gate.sigmoid_()

@@ -52,7 +52,9 @@ def divide(bins: int, count: int, linear_bins: int) -> Bands:
     upper = np.geomspace(linear_bins + corner, bins - 1 + corner, count - linear_bins) - corner
     centres = np.concatenate([np.arange(linear_bins), upper])
     if (np.diff(centres) < 0.999).any():
-        raise InputError(f"{count} bands over {bins} bins: the upper bands would be narrower than a bin, use fewer bands")
+        raise InputError(
+            f"{count} bands over {bins} bins: the upper bands would be narrower than a bin, use fewer bands"
+        )
     position = np.arange(bins)
     lower = np.clip(np.searchsorted(centres, position, side="right") - 1, 0, count - 1)
     above = np.minimum(lower + 1, count - 1)

@@ -108,7 +108,7 @@ JUMP = np.float32(8.0)
 class FrontEnd:
     """Tables of one configuration, and the steps that use them."""
 
-    def __init__(self, config: FrontEndConfig = FrontEndConfig()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, config: FrontEndConfig = FrontEndConfig()) -> None:
         self.config = config
         self.transform = RealTransform(config.transform_size)
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)

@@ -147,7 +147,9 @@ def open_engine(path: Path, name: str) -> Any:
         return TorchEngine(path)
     from tinyse.streaming import engines
 
-    return {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}[name](path)
+    return {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}[name](
+        path
+    )
 
 
 def _as_float(chunk: np.ndarray) -> np.ndarray:

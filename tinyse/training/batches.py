@@ -29,8 +29,7 @@ def batches(
         prefetch_factor=4 if workers else None,
         worker_init_fn=_prepare_worker,
     )
-    for noisy, clean in loader:
-        yield noisy, clean
+    return iter(loader)
 
 
 def in_batches(mixtures: list[Mixture], batch: int) -> list[tuple[Tensor, Tensor]]:

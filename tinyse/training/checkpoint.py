@@ -13,7 +13,12 @@ from tinyse.models.files import load_tensors, load_weights, save_tensors
 
 
 def save(
-    path: Path, network: nn.Module, average: nn.Module, best: nn.Module, optimiser: torch.optim.Optimizer, facts: dict[str, Any]
+    path: Path,
+    network: nn.Module,
+    average: nn.Module,
+    best: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    facts: dict[str, Any],
 ) -> None:
     """Write the three sets of weights, the optimiser's moments and `facts`, whole or not at all."""
     tensors = {}

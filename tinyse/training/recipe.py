@@ -124,7 +124,9 @@ class Recipe:
                     raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
             teacher = stage.distillation.teacher if stage.distillation else None
             if teacher and teacher not in earlier and not Path(teacher).suffix:
-                raise InputError(f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file")
+                raise InputError(
+                    f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
+                )
             earlier.append(name)
         if self.precision not in ("bf16-mixed", "32-true"):
             raise InputError(f"precision: {self.precision!r} is not one of 'bf16-mixed', '32-true'")

@@ -82,7 +82,12 @@ def write_record(recipe: Recipe, manifest: Manifest, folder: Path, fabric: Fabri
     """Write recipe.json: the whole recipe, versions, and what the data was."""
     if not fabric.is_global_zero:
         return
-    record: dict[str, Any] = {"recipe": as_dict(recipe), "versions": {}, "data": manifest.summary(), "device": str(fabric.device)}
+    record: dict[str, Any] = {
+        "recipe": as_dict(recipe),
+        "versions": {},
+        "data": manifest.summary(),
+        "device": str(fabric.device),
+    }
     for package in PACKAGES:
         try:
             record["versions"][package] = version(package)

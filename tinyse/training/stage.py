@@ -156,12 +156,12 @@ class StageRun:
             group["lr"] = learning_rate(self.stage, self.update)
         self.optimiser.zero_grad()
         loss, _, _ = self._losses(self.network, noisy, clean)
-        self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.network, self.optimiser, max_norm=self.stage.clip_gradient)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise InputError(f"stage {self.name}: the loss became {value} at update {self.update}; "
                              "use a smaller learning_rate, or look for broken recordings")  # fmt: skip
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.network, self.optimiser, max_norm=self.stage.clip_gradient)
         self.optimiser.step()
         # The average starts as a plain mean and becomes an exponential one.
         decay = min(self.stage.average, (1 + self.update) / (10 + self.update)) if self.stage.average else 0.0
@@ -186,7 +186,11 @@ class StageRun:
             gains.append(gain)
             ratios.append(ratio)
         mean_loss = sum(losses) / len(losses)
-        self.valid = {"loss": mean_loss, "si_sdr_gain_db": float(torch.cat(gains).mean()), "sdr_db": float(torch.cat(ratios).mean())}
+        self.valid = {
+            "loss": mean_loss,
+            "si_sdr_gain_db": float(torch.cat(gains).mean()),
+            "sdr_db": float(torch.cat(ratios).mean()),
+        }
         if mean_loss < self.best_loss:
             self.best_loss, self.looks_without_gain = mean_loss, 0
             self.best.load_state_dict(self.average.state_dict())
@@ -218,8 +222,15 @@ class StageRun:
 
     def _facts(self) -> dict[str, Any]:
         best = None if math.isinf(self.best_loss) else self.best_loss
-        return {"stage": self.name, "recipe": stage_record(self.recipe, self.name), "data_hash": self.data_hash, "update": self.update,
-                "valid": self.valid, "best_loss": best, "looks_without_gain": self.looks_without_gain}  # fmt: skip
+        return {
+            "stage": self.name,
+            "recipe": stage_record(self.recipe, self.name),
+            "data_hash": self.data_hash,
+            "update": self.update,
+            "valid": self.valid,
+            "best_loss": best,
+            "looks_without_gain": self.looks_without_gain,
+        }
 
     def _save_checkpoint(self) -> None:
         if self.fabric.is_global_zero:
@@ -256,7 +267,9 @@ def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
     record = {key: value for key, value in as_dict(recipe).items()
               if key in ("data", "ship", "seed", "front_end", "mixture", "valid_clips", "precision")}  # fmt: skip
     record["stage"] = as_dict(stage)
-    record["builds_on"] = {other: stage_record(recipe, other) for other in (stage.start, teacher) if other in recipe.stages}
+    record["builds_on"] = {
+        other: stage_record(recipe, other) for other in (stage.start, teacher) if other in recipe.stages
+    }
     return record
 
 
@@ -265,7 +278,9 @@ def refuse_other_recipe(found: Any, recipe: Recipe, name: str, path: Path) -> No
     wanted = stage_record(recipe, name)
     difference = _first_difference(found, wanted)
     if difference:
-        raise InputError(f"{path} was made by another recipe ({difference}); use another output folder, or remove {path.parent}")
+        raise InputError(
+            f"{path} was made by another recipe ({difference}); use another output folder, or remove {path.parent}"
+        )
 
 
 def _first_difference(found: Any, wanted: Any, where: str = "") -> str:
