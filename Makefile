@@ -17,7 +17,7 @@ READY := .venv/installed
 .PHONY: demo test lint setup clean
 
 demo: $(READY)
-	.venv/bin/python -m tinyse.demo
+	.venv/bin/tinyse train recipes/demo.yaml --set output=runs/demo
 
 test: $(READY)
 	.venv/bin/python -m pytest -q -n $(WORKERS)

@@ -1,0 +1,57 @@
+"""Spectrograms as a PNG: rows of sounds side by side, the same 80 dB of colours in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinyse.errors import missing_extra
+from tinyse.files import replacing
+
+SAMPLE_RATE = 16000
+WINDOW, HOP = 512, 128
+RANGE_DB = 80
+
+Panel = tuple[str, np.ndarray]
+"""A title and a sound (samples,)."""
+
+
+def require_matplotlib() -> None:
+    """Raise InputError where matplotlib is not installed: better before the work than after it."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise missing_extra("matplotlib", "train") from error
+
+
+def draw_spectrograms(rows: Sequence[Sequence[Panel]], path: str | Path) -> None:
+    """Write one picture of `rows`, all with the same number of panels. Raises InputError without matplotlib."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    columns = len(rows[0])
+    figure = Figure(figsize=(5.5 * columns, 0.6 + 2.2 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
+    for row, places in zip(rows, axes, strict=True):
+        pictures = [levels_db(sound) for _, sound in row]
+        top = max(picture.max() for picture in pictures)
+        for (title, sound), picture, place in zip(row, pictures, places, strict=True):
+            extent = (0, len(sound) / SAMPLE_RATE, 0, SAMPLE_RATE / 2000)
+            place.imshow(
+                picture, origin="lower", aspect="auto", extent=extent, vmin=top - RANGE_DB, vmax=top, cmap="magma"
+            )
+            place.set_title(title, loc="left", fontsize=8)
+        places[0].set_ylabel("kHz")
+    for place in axes[-1]:
+        place.set_xlabel("s")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def levels_db(sound: np.ndarray) -> np.ndarray:
+    """(samples,) -> (bins, frames) in dB."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(sound, (0, WINDOW)), WINDOW)[::HOP]
+    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), axis=1)) ** 2
+    return 10 * np.log10(power.T + 1e-10)
