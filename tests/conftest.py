@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tinyse import corpus as built_in
@@ -28,3 +30,43 @@ def data() -> Path:
 def corpus() -> Path:
     """The folder of the built-in corpus."""
     return built_in.path()
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """One small denoiser in all its forms."""
+
+    weights: Path
+    """.safetensors."""
+    integers: Path
+    """int8 .tflite."""
+    floats: Path
+    """The same step as a float .tflite."""
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> TinyModel:
+    """A denoiser with every kind of block, random weights and normalisations that have seen something: it runs at once,
+    and does to sound what nobody would want."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from tinyse.export import export_model
+    from tinyse.models.architecture import Architecture
+    from tinyse.models.files import save_model
+    from tinyse.models.network import MaskNetwork
+    from tinyse.spectra.front_end import FrontEndConfig
+
+    torch.manual_seed(0)
+    network = MaskNetwork(Architecture(channels=(4, 8, 8), groups=4, shared_gru=(2,)))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.2, 2)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+    path = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"
+    save_model(path, network.eval(), FrontEndConfig(), {})
+    rng = np.random.default_rng(0)
+    clips = [(f"noise {level}", np.float32(rng.normal(0, level, 16000))) for level in (0.1, 0.01)]
+    exported = export_model(path, clips)
+    return TinyModel(path, exported.integers, exported.floats)

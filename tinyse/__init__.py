@@ -1,7 +1,7 @@
 """tinyse: speech enhancement for microcontrollers, from recordings to bit-exact firmware.
 
     from tinyse import Denoiser
-    clean = Denoiser("tiny").denoise(noisy)      # float32 mono at 16 kHz
+    clean = Denoiser().denoise(noisy)      # float32 mono at 16 kHz
 """
 
 from __future__ import annotations

@@ -34,7 +34,10 @@ class Engine(str, Enum):
 def denoise(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A sound file, or a folder of them.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The wav to write, or the folder for them.")],
-    model: Annotated[str, typer.Option(help="A model's name, .tflite or .safetensors.")] = "tiny",
+    model: Annotated[
+        str | None,
+        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which tinyse brings."),
+    ] = None,
     engine: Annotated[Engine | None, typer.Option(help="What runs it; by default what fits the file.")] = None,
     attenuation_limit_db: Annotated[
         float | None, typer.Option(help="Keep this much of the noise: 12 takes away at most 12 dB.", min=0)

@@ -11,11 +11,14 @@ import numpy as np
 from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.config import build
 from tinyse.errors import InputError
+from tinyse.released import find
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming.path import SignalPath
 
 EngineName = Literal["litert", "tflm", "reference", "torch"]
 ENGINES = ("litert", "tflm", "reference", "torch")
+LOUDEST = 2.0**31
+"""Samples beyond this are no sound, whatever a file was scaled to, and their powers would leave float32."""
 
 
 class Denoiser:
@@ -24,24 +27,25 @@ class Denoiser:
     The output stream is the input stream, denoised and `delay` samples late: it begins with `delay` samples before the
     first one. `process` returns what whole hops have made ready, `flush` the rest.
 
-        denoiser = Denoiser("student.tflite")
+        denoiser = Denoiser()
         for chunk in microphone:
             loudspeaker.play(denoiser.process(chunk))
     """
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | None = None,
         engine: EngineName | None = None,
         attenuation_limit_db: float | None = None,
     ) -> None:
-        """`model`: a `.tflite` (engines litert, tflm, reference) or a `.safetensors` (engine torch).
+        """`model`: a `.tflite` (engines litert, tflm, reference) or a `.safetensors` (engine torch), or the name of a
+        model that tinyse brings along (see `tinyse.released`), by default student-62k.
 
         `attenuation_limit_db` is the strength: the most that is taken away of anything, in dB; 0 leaves the sound
         untouched, None sets no limit. Raises InputError for a model that cannot be used, an engine that does not fit it
         or a negative limit.
         """
-        path = Path(model)
+        path = find(model)
         name = engine or ("torch" if path.suffix == ".safetensors" else "litert")
         self.engine = open_engine(path, name)
         metadata = self.engine.metadata
@@ -99,7 +103,7 @@ class Denoiser:
         whole = len(stream) // self.hop * self.hop
         result, self._state = self._path.step(stream[:whole], self._state, self._limit)
         self._waiting = stream[whole:].copy()
-        return to_pcm16(result) if chunk.dtype == np.int16 else result.astype(chunk.dtype, copy=False)
+        return _as_type(result, chunk.dtype)
 
     def flush(self) -> np.ndarray:
         """End the stream: the samples that are still inside, as float32, and a reset.
@@ -114,17 +118,18 @@ class Denoiser:
 
     def denoise(self, samples: np.ndarray) -> np.ndarray:
         """A whole clip (samples,) as a stream from silence: aligned with its input, as long, of the same type."""
-        self.reset()
         samples = np.asarray(samples)
-        rest_type = to_pcm16 if samples.dtype == np.int16 else lambda x: x
-        head = self.process(samples)
-        return np.concatenate([head, rest_type(self.flush()).astype(head.dtype, copy=False)])[self.delay :]
+        floats = _as_float(samples)  # before the reset: what is refused leaves the stream where it stood
+        self.reset()
+        stream = np.concatenate([self.process(floats), self.flush()])[self.delay :]
+        return _as_type(stream, samples.dtype)
 
     def denoise_clip(self, samples: np.ndarray) -> np.ndarray:
         """A whole clip in one step of many frames, which only the engine torch can do: what streaming must equal."""
         if not hasattr(self.engine, "denoise_clip"):
             raise InputError("only the engine torch takes a clip in one step; the others are streams: use denoise")
-        return self.engine.denoise_clip(_as_float(np.asarray(samples)), self._limit)
+        samples = np.asarray(samples)
+        return _as_type(self.engine.denoise_clip(_as_float(samples), self._limit), samples.dtype)
 
     @property
     def _limit(self) -> float:
@@ -161,4 +166,11 @@ def _as_float(chunk: np.ndarray) -> np.ndarray:
         raise InputError(f"samples are int16 or float, not {chunk.dtype}")
     if not np.isfinite(chunk).all():
         raise InputError("samples hold NaN or infinite values")
+    if np.abs(chunk).max(initial=0) > LOUDEST:
+        raise InputError(f"samples reach {np.abs(chunk).max():.1e}, sound is float in [-1, 1)")
     return chunk.astype(np.float32)
+
+
+def _as_type(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """float32 sound as the type that it came in."""
+    return to_pcm16(samples) if dtype == np.int16 else samples.astype(dtype, copy=False)
