@@ -12,11 +12,9 @@ import numpy as np
 from tinyse.errors import InputError
 from tinyse.integers import float_execution
 from tinyse.integers.graph import Graph
+from tinyse.integers.structure import sources
 
 BINS = 4096
-
-MOVES = ("CONCATENATION", "RESHAPE", "SPLIT")
-"""Operators that change no value, only its place."""
 
 
 class Histogram:
@@ -99,7 +97,7 @@ def calibrate(graph: Graph, clips: Iterable[tuple[str, Mapping[str, np.ndarray]]
     program = float_execution.compile(graph)
     calibration = Calibration({name: Histogram() for name in sources(graph)})
     for name, inputs in clips:
-        frames = _frames(graph, name, inputs)
+        frames = frames_of(graph, name, inputs)
         for index, values in enumerate(float_execution.replay(program, frames)):
             for tensor, histogram in calibration.histograms.items():
                 if not np.isfinite(values[tensor]).all():
@@ -111,14 +109,8 @@ def calibrate(graph: Graph, clips: Iterable[tuple[str, Mapping[str, np.ndarray]]
     return calibration
 
 
-def sources(graph: Graph) -> list[str]:
-    """The activations whose values are made: not those of a move, nor of a state that the last frame has made."""
-    moved = {name for operator in graph.operators if operator.kind in MOVES for name in operator.outputs}
-    moved |= {graph.inputs[state] for state in graph.states}
-    return [name for name, tensor in graph.tensors.items() if tensor.data is None and name not in moved]
-
-
-def _frames(graph: Graph, name: str, inputs: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+def frames_of(graph: Graph, name: str, inputs: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The frames of a clip, each in the shapes of the step's inputs. Raises InputError where it does not fit."""
     wanted = {key: graph.shape(tensor) for key, tensor in graph.inputs.items() if key not in graph.states}
     if set(inputs) != set(wanted):
         raise InputError(f"clip {name}: it has {sorted(inputs)}, the step takes {sorted(wanted)}")

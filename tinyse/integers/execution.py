@@ -70,7 +70,7 @@ def initial_state(graph: Graph) -> dict[str, np.ndarray]:
     state = {}
     for name in graph.states:
         tensor = graph.tensors[graph.inputs[name]]
-        zero = tensor.quantization.zero_point if tensor.quantization is not None else 0
+        zero = tensor.grid.zero_point if tensor.dtype != np.float32 else 0
         state[name] = np.full(tensor.shape, zero, tensor.dtype)
     return state
 
@@ -89,7 +89,7 @@ def reshape(graph: Graph, operator: Operator) -> Function:
 
 
 def split(graph: Graph, operator: Operator) -> Function:
-    axis = int(np.ravel(graph.tensors[operator.inputs[0]].data)[0])
+    axis = int(np.ravel(graph.tensors[operator.inputs[0]].constant)[0])
     size = graph.shape(operator.outputs[0])[axis]
     before = (slice(None),) * axis
     parts = [(*before, slice(i * size, (i + 1) * size)) for i in range(len(operator.outputs))]
@@ -121,4 +121,4 @@ def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     height, width, channels = x.shape[1:]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     indices = np.where(inside, (rows * width + columns) * channels + np.arange(channels), height * width * channels)
-    return indices.reshape(output.shape[1] * output.shape[2], -1), weights.data.reshape(len(weights.data), -1).T
+    return indices.reshape(output.shape[1] * output.shape[2], -1), weights.constant.reshape(len(weights.constant), -1).T

@@ -44,7 +44,7 @@ def _activated(operator: Operator, function: Function) -> Function:
 
 def _convolution(graph: Graph, operator: Operator) -> Function:
     indices, weights = patches(graph, operator)
-    weights, bias = np.ascontiguousarray(weights), graph.tensors[operator.inputs[2]].data
+    weights, bias = np.ascontiguousarray(weights), graph.tensors[operator.inputs[2]].constant
     shape, zero = graph.shape(operator.outputs[0]), np.zeros(1, np.float32)
 
     def function(x: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def _convolution(graph: Graph, operator: Operator) -> Function:
 
 
 def _fully_connected(graph: Graph, operator: Operator) -> Function:
-    weights, bias = (graph.tensors[name].data for name in operator.inputs[1:])
+    weights, bias = (graph.tensors[name].constant for name in operator.inputs[1:])
     transposed = np.ascontiguousarray(weights.T)
     return _activated(operator, lambda x: x @ transposed + bias)
 

@@ -59,6 +59,20 @@ class Tensor:
     quantization: Quantization | None = None
 
     @property
+    def constant(self) -> np.ndarray:
+        """`data` of a tensor that is known to be a constant."""
+        if self.data is None:
+            raise ValueError(f"{self.name!r} is no constant")
+        return self.data
+
+    @property
+    def grid(self) -> Quantization:
+        """`quantization` of a tensor that is known to be quantised."""
+        if self.quantization is None:
+            raise ValueError(f"{self.name!r} is not quantised")
+        return self.quantization
+
+    @property
     def bytes(self) -> int:
         """Size in memory, in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize

@@ -1,7 +1,7 @@
-"""A float graph as integers, after training: grids for activations, then weights and biases on theirs.
+"""A float graph as integers, after training: types and grids for activations, then weights and biases on theirs.
 
-Weights are symmetric int8 with a scale for each output channel, biases int32 on input scale x weight scale. A tensor
-that is carried as state has one grid on its way in and out, since grids belong to groups of tensors.
+Weights are symmetric int8 with a scale for each output channel, biases int32 (int64 for 16-bit activations) on input
+scale x weight scale. A state has one grid on its way in and out, since grids belong to groups of tensors.
 """
 
 from __future__ import annotations
@@ -12,68 +12,68 @@ from dataclasses import replace
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers import grids as grid_choice
 from tinyse.integers.calibration import Calibration
 from tinyse.integers.graph import Graph, Quantization, Tensor
+from tinyse.integers.grids import INT8, INT16, asymmetric_grid, choose, symmetric_grid
+from tinyse.integers.precision import insert_conversions, types
 from tinyse.integers.validation import validate
-
-PRECISIONS = ("int8",)
 
 
 def quantise(
     graph: Graph, calibration: Calibration, precision: str = "int8", grids: Mapping[str, Quantization] | None = None
 ) -> Graph:
-    """The integer graph of a float one; `grids` are those of its activations, from `grids.choose` if not given.
+    """The integer graph of a float one in one of `precision.PRECISIONS`.
 
-    Its metadata gains "precision". Raises InputError, by name, for weights that are not finite, for a calibration of
-    another graph and for grids that cannot be shared where they must be.
+    `grids` may replace chosen grids, by activation: those that a network was trained with, for instance. The metadata
+    gains "precision". Raises InputError, by name, for weights that are not finite, for a calibration of another graph
+    and for grids that cannot be shared where they must be.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
     validate(graph)
     for tensor in graph.tensors.values():
-        if tensor.data is not None and not np.isfinite(tensor.data).all():
-            raise InputError(f"{tensor.name!r} has values that are not finite: the weights are unusable")
         if tensor.quantization is not None:
             raise InputError(f"{tensor.name!r} is quantised already: give the float graph")
-    grids = dict(grids) if grids is not None else grid_choice.choose(graph, calibration)
-    result = Graph(
-        graph.name,
-        {name: _activation(tensor, grids) if tensor.data is None else tensor for name, tensor in graph.tensors.items()},
-        list(graph.operators),
-        dict(graph.inputs),
-        dict(graph.outputs),
-        {**graph.metadata, "precision": precision},
+        if tensor.data is not None and not np.isfinite(tensor.data).all():
+            raise InputError(f"{tensor.name!r} has values that are not finite: the weights are unusable")
+    kinds = types(graph, precision)
+    chosen = {**choose(graph, calibration, kinds), **(grids or {})}
+    narrow = choose(graph, calibration, dict.fromkeys(kinds, INT8)) if INT16 in kinds.values() else chosen
+    quantised = replace(
+        graph,
+        tensors={
+            name: replace(tensor, dtype=kinds[name], quantization=chosen[name]) if tensor.data is None else tensor
+            for name, tensor in graph.tensors.items()
+        },
+        metadata={**graph.metadata, "precision": precision},
     )
-    for operator in graph.operators:
+    result = insert_conversions(quantised, chosen, narrow)
+    for operator in result.operators:
         if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
-            x, weights, bias = operator.inputs
-            result.tensors[weights], result.tensors[bias] = quantise_weights(
-                graph.tensors[weights], graph.tensors[bias], grids[x]
-            )
+            x, weights, bias = (result.tensors[name] for name in operator.inputs)
+            result.tensors.update((tensor.name, tensor) for tensor in quantise_weights(weights, bias, x))
         elif operator.kind in ("ADD", "SUB", "MUL"):
             for name in operator.inputs:
-                if graph.tensors[name].data is not None:
-                    result.tensors[name] = _constant(graph.tensors[name])
+                if result.tensors[name].data is not None:
+                    result.tensors[name] = _operand(graph.tensors[name], kinds[operator.outputs[0]])
     validate(result)
     return result
 
 
-def quantise_weights(weights: Tensor, bias: Tensor, x: Quantization) -> tuple[Tensor, Tensor]:
-    """int8 weights, one scale for each output channel (axis 0), and their int32 bias for inputs on the grid `x`."""
-    w = weights.data.astype(np.float64).reshape(len(weights.data), -1)
-    b = bias.data.astype(np.float64)
-    # A channel of tiny weights gets a scale that keeps its bias far within 32 bits.
-    least = np.maximum(np.abs(b) / (float(x.scale[0]) * 2**28), 1e-9)
+def quantise_weights(weights: Tensor, bias: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """int8 weights, one scale for each output channel (axis 0), and their bias, for the quantised input `x`."""
+    wide = x.dtype == INT16
+    w = weights.constant.astype(np.float64).reshape(len(weights.constant), -1)
+    b = bias.constant.astype(np.float64)
+    # A channel of tiny weights gets a scale that keeps its bias far within its bits.
+    least = np.maximum(np.abs(b) / (float(x.grid.scale[0]) * 2.0 ** (38 if wide else 28)), 1e-9)
     scales = np.maximum(_best_scales(w), least).astype(np.float32)
     integers = np.clip(np.rint(w / scales[:, None]), -127, 127).astype(np.int8).reshape(weights.shape)
-    bias_scales = x.scale * scales
+    bias_scales = x.grid.scale * scales
     return (
         replace(weights, dtype=np.dtype(np.int8), data=integers, quantization=Quantization(scales, 0, 0)),
         replace(
             bias,
-            dtype=np.dtype(np.int32),
-            data=np.rint(b / bias_scales.astype(np.float64)).astype(np.int32),
+            dtype=np.dtype(np.int64 if wide else np.int32),
+            data=np.rint(b / bias_scales.astype(np.float64)).astype(np.int64 if wide else np.int32),
             quantization=Quantization(bias_scales, 0, 0),
         ),
     )
@@ -91,14 +91,10 @@ def _best_scales(w: np.ndarray) -> np.ndarray:
     return best
 
 
-def _activation(tensor: Tensor, grids: Mapping[str, Quantization]) -> Tensor:
-    if tensor.name not in grids:
-        raise InputError(f"no grid is given for {tensor.name!r}")
-    return replace(tensor, dtype=np.dtype(np.int8), quantization=grids[tensor.name])
-
-
-def _constant(tensor: Tensor) -> Tensor:
+def _operand(tensor: Tensor, dtype: np.dtype) -> Tensor:
     """A constant operand of a sum or product, on a grid of its own."""
-    grid = grid_choice.asymmetric_grid(float(tensor.data.min()), float(tensor.data.max()))
-    data = np.clip(np.rint(tensor.data / grid.scale) + grid.zero_point, -128, 127).astype(np.int8)
-    return replace(tensor, dtype=np.dtype(np.int8), data=data, quantization=grid)
+    low, high = float(tensor.constant.min()), float(tensor.constant.max())
+    grid = asymmetric_grid(low, high) if dtype == INT8 else symmetric_grid(max(-low, high))
+    limits = np.iinfo(dtype)
+    data = np.clip(np.rint(tensor.constant / grid.scale) + grid.zero_point, limits.min, limits.max).astype(dtype)
+    return replace(tensor, dtype=dtype, data=data, quantization=grid)

@@ -31,7 +31,7 @@ def limits(operator: Operator, output: Tensor) -> tuple[int, int]:
     """The least and the greatest integer that an operator may give: RELU's zero is the zero point."""
     info = np.iinfo(output.dtype)
     rectified = operator.options.get("activation", "NONE") == "RELU"
-    return (max(info.min, output.quantization.zero_point) if rectified else info.min), info.max
+    return (max(info.min, output.grid.zero_point) if rectified else info.min), info.max
 
 
 def _weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
@@ -44,38 +44,35 @@ def _weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function
     multipliers, shifts = arithmetic.quantise_multipliers(_output_scales(operator, x, kernel, y))
     wide = x.dtype == np.int16
     weights = np.ascontiguousarray(weights, np.float64)
-    folded = bias.data.astype(np.float64) - x.quantization.zero_point * weights.sum(axis=0)
+    folded = bias.constant.astype(np.float64) - x.grid.zero_point * weights.sum(axis=0)
     info = np.iinfo(x.dtype)
-    reach = max(info.max - x.quantization.zero_point, x.quantization.zero_point - info.min)
-    largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.data.astype(np.float64))
+    reach = max(info.max - x.grid.zero_point, x.grid.zero_point - info.min)
+    largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.constant.astype(np.float64))
     arithmetic.check_accumulator(f"{operator.kind} {y.name!r}", largest, shifts, wide)
-    low, high = limits(operator, y)
-    low, high = low - y.quantization.zero_point, high - y.quantization.zero_point
-    requantise = _requantiser(multipliers, shifts, wide)
-    zero_point, dtype = np.int64(y.quantization.zero_point), y.dtype
+    requantise, finish = _requantiser(multipliers, shifts, wide), _finisher(operator, y)
 
     def function(rows: np.ndarray) -> np.ndarray:
         accumulator = rows @ weights
         accumulator += folded
-        result = requantise(accumulator.astype(np.int64))
-        np.clip(result, low, high, out=result)
-        result += zero_point
-        return result.astype(dtype)
+        return finish(requantise(accumulator.astype(np.int64)))
 
     return function
 
 
 def _output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
     """Input scale x weight scale / output scale in double, in TFLM's order of operations."""
-    sx, sw, sy = x.quantization.scale, weights.quantization.scale, y.quantization.scale
+    sx, sw, sy = x.grid.scale, weights.grid.scale, y.grid.scale
     if operator.kind == "FULLY_CONNECTED" and len(sw) == 1:
         return (sx * sw).astype(np.float64) / np.float64(sy[0])  # GetQuantizedConvolutionMultipler: a float product
     scales = np.float64(sx[0]) * sw.astype(np.float64) / np.float64(sy[0])
-    return np.broadcast_to(scales, (len(weights.data),))
+    return np.broadcast_to(scales, (len(weights.constant),))
 
 
-def _requantiser(multipliers: np.ndarray, shifts: np.ndarray, wide: bool) -> Function:
-    """`arithmetic.multiply` or `multiply_wide` by fixed multipliers, in place on an int64 accumulator."""
+def _requantiser(multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False) -> Function:
+    """`arithmetic.multiply` or `multiply_wide` by fixed multipliers, in place on an int64 accumulator.
+
+    Multipliers and shifts have one entry, or one for each entry of the accumulator's last axis.
+    """
     if wide:
         reduced, total = arithmetic.reduce_multiplier(multipliers), 15 - shifts
         half = np.int64(1) << (total - 1)
@@ -105,12 +102,26 @@ def _requantiser(multipliers: np.ndarray, shifts: np.ndarray, wide: bool) -> Fun
     return requantise
 
 
+def _finisher(operator: Operator, y: Tensor) -> Function:
+    """From requantised int64 to the output: zero point, clipping, type. The argument is scratch."""
+    zero_point, dtype = np.int64(y.grid.zero_point), y.dtype
+    low, high = (np.int64(limit) for limit in limits(operator, y))
+
+    def finish(x: np.ndarray) -> np.ndarray:
+        x += zero_point
+        np.maximum(x, low, out=x)
+        np.minimum(x, high, out=x)
+        return x.astype(dtype)
+
+    return finish
+
+
 def _convolution(graph: Graph, operator: Operator) -> Function:
     indices, weights = patches(graph, operator)
     rows = _weighted(graph, operator, weights)
     shape = graph.shape(operator.outputs[0])
     x = graph.tensors[operator.inputs[0]]
-    padding = np.full(1, x.quantization.zero_point, x.dtype)
+    padding = np.full(1, x.grid.zero_point, x.dtype)
 
     def function(value: np.ndarray) -> np.ndarray:
         padded = np.concatenate([value.ravel(), padding])
@@ -120,7 +131,7 @@ def _convolution(graph: Graph, operator: Operator) -> Function:
 
 
 def _fully_connected(graph: Graph, operator: Operator) -> Function:
-    rows = _weighted(graph, operator, graph.tensors[operator.inputs[1]].data.T)
+    rows = _weighted(graph, operator, graph.tensors[operator.inputs[1]].constant.T)
     return lambda x: rows(x.astype(np.float64))
 
 
@@ -129,9 +140,9 @@ def _binary(graph: Graph, operator: Operator) -> Function:
     exact = (_product if operator.kind == "MUL" else _sum)(graph, operator)
     function = exact
     if a.dtype == np.int8:
-        every = np.arange(256).astype(np.uint8).view(np.int8)
+        every = _every(a.dtype)
         table = exact(every[:, None], every[None, :])
-        function = lambda a, b: table[a.view(np.uint8), b.view(np.uint8)]  # noqa: E731
+        function = lambda a, b: table[_index(a), _index(b)]  # noqa: E731
     if a.data is not None:
         return lambda b: function(a.data, b)
     if b.data is not None:
@@ -145,19 +156,18 @@ def _sum(graph: Graph, operator: Operator) -> Function:
     left = 15 if y.dtype == np.int16 else 20
     # TFLM's Prepare works in double for ADD and in float for SUB.
     real = np.float64 if operator.kind == "ADD" else np.float32
-    sa, sb, sy = (real(tensor.quantization.scale[0]) for tensor in (a, b, y))
+    sa, sb, sy = (real(tensor.grid.scale[0]) for tensor in (a, b, y))
     common = real(2) * max(sa, sb)
-    to_common = [arithmetic.quantise_multiplier(float(scale / common)) for scale in (sa, sb)]
-    back = arithmetic.quantise_multiplier(float(common / (real(1 << left) * sy)))
-    za, zb, zy = (tensor.quantization.zero_point for tensor in (a, b, y))
-    low, high = limits(operator, y)
-    sign = 1 if operator.kind == "ADD" else -1
+    to_common = [_requantiser(*arithmetic.quantise_multipliers(scale / common)) for scale in (sa, sb)]
+    back = _requantiser(*arithmetic.quantise_multipliers(common / (real(1 << left) * sy)))
+    finish, combine = _finisher(operator, y), np.add if operator.kind == "ADD" else np.subtract
+    on_common = []
+    for tensor, requantise in zip((a, b), to_common, strict=True):
+        centred = _every(tensor.dtype).astype(np.int64) - tensor.grid.zero_point
+        on_common.append(requantise(centred << left))
 
     def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        first = arithmetic.multiply((a.astype(np.int64) - za) << left, *to_common[0])
-        second = arithmetic.multiply((b.astype(np.int64) - zb) << left, *to_common[1])
-        result = arithmetic.multiply(first + sign * second, *back) + zy
-        return np.clip(result, low, high).astype(y.dtype)
+        return finish(back(combine(on_common[0][_index(a)], on_common[1][_index(b)])))
 
     return function
 
@@ -165,16 +175,16 @@ def _sum(graph: Graph, operator: Operator) -> Function:
 def _product(graph: Graph, operator: Operator) -> Function:
     """MUL: TFLM's MulElementwise, for 16-bit values too with a 32-bit product."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
-    sa, sb, sy = (np.float64(tensor.quantization.scale[0]) for tensor in (a, b, y))
-    multiplier, shift = arithmetic.quantise_multiplier(float(sa * sb / sy))
-    za, zb, zy = (tensor.quantization.zero_point for tensor in (a, b, y))
+    sa, sb, sy = (np.float64(tensor.grid.scale[0]) for tensor in (a, b, y))
+    multiplier, shift = arithmetic.quantise_multipliers(sa * sb / sy)
+    requantise = _requantiser(multiplier, shift)
+    za, zb = a.grid.zero_point, b.grid.zero_point
     largest = (np.iinfo(a.dtype).max + abs(za) + 1) * (np.iinfo(b.dtype).max + abs(zb) + 1)
     arithmetic.check_accumulator(f"MUL {y.name!r}", largest, shift)
-    low, high = limits(operator, y)
+    finish = _finisher(operator, y)
 
     def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        product = (a.astype(np.int64) - za) * (b.astype(np.int64) - zb)
-        return np.clip(arithmetic.multiply(product, multiplier, shift) + zy, low, high).astype(y.dtype)
+        return finish(requantise((a.astype(np.int64) - za) * (b.astype(np.int64) - zb)))
 
     return function
 
@@ -184,22 +194,31 @@ def _unary(graph: Graph, operator: Operator) -> Function:
     if operator.kind == "QUANTIZE":
         table = _requantise_table(x, y)
     else:
-        table = (int8_table if x.dtype == np.int8 else int16_table)(operator.kind, x.quantization)
-    # In the order of the unsigned view: 0, 1, ..., -2, -1.
-    table = np.roll(table, len(table) // 2)
-    unsigned = np.uint8 if x.dtype == np.int8 else np.uint16
-    return lambda x: table[x.view(unsigned)]
+        ascending = (int8_table if x.dtype == np.int8 else int16_table)(operator.kind, x.grid)
+        table = np.roll(ascending, len(ascending) // 2)
+    return lambda x: table[_index(x)]
+
+
+def _every(dtype: np.dtype) -> np.ndarray:
+    """Every integer of a type in the order of `_index`: 0, 1, ..., -2, -1."""
+    unsigned = np.uint8 if dtype == np.int8 else np.uint16
+    return np.arange(np.iinfo(unsigned).max + 1).astype(unsigned).view(dtype)
+
+
+def _index(x: np.ndarray) -> np.ndarray:
+    """The place of each integer in a table in the order of `_every`: its bits, read as unsigned."""
+    return x.view(np.uint8 if x.dtype == np.int8 else np.uint16)
 
 
 def _requantise_table(x: Tensor, y: Tensor) -> np.ndarray:
     """QUANTIZE between integers: TFLM's Requantize."""
-    info, limit = np.iinfo(x.dtype), np.iinfo(y.dtype)
-    scale = np.float64(x.quantization.scale[0]) / np.float64(y.quantization.scale[0])
+    limits_out = np.iinfo(y.dtype)
+    scale = np.float64(x.grid.scale[0]) / np.float64(y.grid.scale[0])
     multiplier, shift = arithmetic.quantise_multiplier(float(scale))
-    centred = np.arange(info.min, info.max + 1, dtype=np.int64) - x.quantization.zero_point
+    centred = _every(x.dtype).astype(np.int64) - x.grid.zero_point
     arithmetic.check_accumulator(f"QUANTIZE {y.name!r}", int(np.abs(centred).max()), shift)
-    result = arithmetic.multiply(centred, multiplier, shift) + y.quantization.zero_point
-    return np.clip(result, limit.min, limit.max).astype(y.dtype)
+    result = arithmetic.multiply(centred, multiplier, shift) + y.grid.zero_point
+    return np.clip(result, limits_out.min, limits_out.max).astype(y.dtype)
 
 
 KERNELS: dict[str, Kernel] = {

@@ -30,7 +30,7 @@ MAX_METADATA_BYTES = 1 << 20
 SHARING = 4
 """How many times over a file may refer to its own bytes: other writers share a few vectors, hostile ones all."""
 
-_DTYPES = {code: dtype for dtype, code in TENSOR_TYPES.items()}
+_DTYPES: dict[int, np.dtype] = {code: dtype for dtype, code in TENSOR_TYPES.items()}
 _KINDS = {getattr(schema.BuiltinOperator, kind): kind for kind in operators.LAYOUTS}
 _BROKEN = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, RecursionError)
 """What flatbuffers, numpy, json and UTF-8 raise on bytes that are not what they seem."""

@@ -19,7 +19,7 @@ from tinyse.tflite import operators
 IDENTIFIER = b"TFL3"
 SIGNATURE = "serving_default"
 METADATA = "tinyse"
-TENSOR_TYPES = {
+TENSOR_TYPES: dict[np.dtype, int] = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int16): schema.TensorType.INT16,
@@ -52,9 +52,23 @@ def write(graph: Graph) -> bytes:
     model.signatureDefs = [_signature(graph)]
     if graph.metadata:
         model.metadata = [_metadata(graph.metadata, model.buffers)]
-    builder = flatbuffers.Builder(1 << 16)
+    builder = _Builder(1 << 16)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
+
+
+class _Builder(flatbuffers.Builder):
+    """A builder that writes equal vectors once: zero points, and shapes, are mostly the same, and flash is dear."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._written:
+            self._written[key] = super().CreateNumpyVector(x)
+        return self._written[key]
 
 
 class _Buffer(schema.BufferT):
@@ -100,7 +114,7 @@ def _subgraph(graph: Graph, buffers: list[Any]) -> schema.SubGraphT:
 def _tensor(tensor: Tensor, buffers: list[Any]) -> schema.TensorT:
     packed = schema.TensorT()
     packed.name = tensor.name
-    packed.shape = list(tensor.shape)
+    packed.shape = np.array(tensor.shape, np.int32)
     packed.type = TENSOR_TYPES[np.dtype(tensor.dtype)]
     packed.hasRank = True
     if tensor.data is not None:

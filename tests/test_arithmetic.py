@@ -1,0 +1,92 @@
+"""Rounding against the C code's words in Python's unbounded integers, gates against their functions."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinyse.integers import arithmetic, tables
+from tinyse.integers.graph import Quantization
+
+
+INT32 = st.integers(-(2**31), 2**31 - 1)
+
+
+def literal_doubling_high_multiply(a: int, b: int) -> int:
+    if a == b == -(2**31):
+        return 2**31 - 1
+    product = a * b
+    nudged = product + (2**30 if product >= 0 else 1 - 2**30)
+    return int(math.copysign(abs(nudged) // 2**31, nudged)) if nudged else 0  # C truncates
+
+
+def literal_rounding_divide(x: int, exponent: int) -> int:
+    mask = (1 << exponent) - 1
+    threshold = (mask >> 1) + (1 if x < 0 else 0)
+    return (x >> exponent) + (1 if (x & mask) > threshold else 0)
+
+
+@given(INT32, INT32)
+def test_doubling_high_multiply(a: int, b: int) -> None:
+    if not (a == b == -(2**31)):
+        assert arithmetic.doubling_high_multiply(np.array([a]), b)[0] == literal_doubling_high_multiply(a, b)
+
+
+@given(INT32, st.integers(0, 31))
+def test_rounding_divide(x: int, exponent: int) -> None:
+    assert arithmetic.rounding_divide(np.array([x]), exponent)[0] == literal_rounding_divide(x, exponent)
+
+
+@given(st.integers(-(2**24), 2**24), st.integers(2**30, 2**31 - 1), st.integers(-31, 6))
+def test_multiply(x: int, multiplier: int, shift: int) -> None:
+    left, right = max(shift, 0), max(-shift, 0)
+    expected = literal_rounding_divide(literal_doubling_high_multiply(x << left, multiplier), right)
+    assert arithmetic.multiply(np.array([x]), multiplier, shift)[0] == expected
+
+
+@given(st.integers(-(2**40), 2**40), st.integers(2**30, 2**31 - 1), st.integers(-31, 7))
+def test_multiply_wide(x: int, multiplier: int, shift: int) -> None:
+    reduced = (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
+    total = 15 - shift
+    assert arithmetic.multiply_wide(np.array([x]), multiplier, shift)[0] == (x * reduced + (1 << (total - 1))) >> total
+
+
+@given(st.floats(2.0**-30, 2.0**20))
+def test_quantise_multiplier(real: float) -> None:
+    multiplier, shift = arithmetic.quantise_multiplier(real)
+    assert 2**30 <= multiplier < 2**31
+    value = Fraction(multiplier, 2**31) * Fraction(2) ** shift
+    assert abs(value - Fraction(real)) <= Fraction(real) / 2**31
+
+
+def test_multipliers_at_the_ends() -> None:
+    assert arithmetic.quantise_multiplier(0.0) == (0, 0)
+    assert arithmetic.quantise_multiplier(2.0**-40) == (0, 0)
+    assert arithmetic.quantise_multiplier(1 - 2.0**-40) == (2**30, 1)
+    with pytest.raises(ValueError, match="finite"):
+        arithmetic.quantise_multiplier(float("nan"))
+
+
+@given(st.floats(-2, 2, width=32), st.integers(-128, 127))
+def test_values_round_halves_up_and_clip(x: float, zero_point: int) -> None:
+    expected = min(max(math.floor(Fraction(x) * 128 + Fraction(1, 2)) + zero_point, -128), 127)
+    value = arithmetic.quantise_values(np.float32([x]), np.float32(1 / 128), zero_point, np.dtype(np.int8))[0]
+    assert value == expected or abs(Fraction(x) * 128 % 1 - Fraction(1, 2)) < 1e-5  # float32's own addition
+
+
+@pytest.mark.parametrize("kind", ["LOGISTIC", "TANH"])
+def test_gates_are_near_the_function(kind: str) -> None:
+    x = np.arange(-128, 128) / 16
+    y = 1 / (1 + np.exp(-x)) if kind == "LOGISTIC" else np.tanh(x)
+    grid = Quantization(np.float32(1 / 16), 0)
+    scale, zero = (256, -128) if kind == "LOGISTIC" else (128, 0)
+    assert np.abs(np.clip(y * scale + zero, -128, 127) - tables.int8_table(kind, grid)).max() <= 0.5001
+    wide = tables.int16_table(kind, Quantization(np.float32(1 / 4096), 0))
+    x = np.arange(-32768, 32768) / 4096
+    y = 1 / (1 + np.exp(-x)) if kind == "LOGISTIC" else np.tanh(x)
+    assert np.abs(np.clip(y * 32768, -32768, 32767) - wide).max() <= 3

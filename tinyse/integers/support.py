@@ -1,0 +1,80 @@
+"""Which operator in which type a runtime has, before anything is trained or exported.
+
+`tflm` and `ethos-u` are what the pinned tflite-micro and Vela 5.2 were seen to run (tests/test_explain.py asks them
+again); `cmsis-nn` is what TFLM's folder `kernels/cmsis_nn` has kernels for, everything else there is TFLM's plain C.
+"""
+
+from __future__ import annotations
+
+import collections
+from dataclasses import dataclass
+from typing import Literal
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+from tinyse.integers.graph import Graph
+
+Support = Literal["fast", "plain", "none"]
+"""A kernel made for the hardware, one in plain C, or nothing."""
+
+KINDS = (
+    "ADD",
+    "CONCATENATION",
+    "CONV_2D",
+    "FULLY_CONNECTED",
+    "LOGISTIC",
+    "MUL",
+    "QUANTIZE",
+    "RESHAPE",
+    "SPLIT",
+    "SUB",
+    "TANH",
+)
+TYPES = ("float32", "int8", "int16")
+
+_FAST: dict[str, dict[str, tuple[str, ...]]] = {
+    "tflm": {},
+    "cmsis-nn": dict.fromkeys(("int8", "int16"), ("ADD", "CONV_2D", "FULLY_CONNECTED", "MUL")),
+    "ethos-u": dict.fromkeys(("int8", "int16"), KINDS),
+}
+RUNTIMES = tuple(_FAST)
+
+NOTES = {
+    ("FULLY_CONNECTED", "int16"): "scales for each output channel need a TFLM of 2026; older ones refuse the file",
+}
+"""What else there is to know, by operator and type."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a runtime runs the operators of one kind and type in a graph."""
+
+    kind: str
+    dtype: str
+    count: int
+    support: Support
+    note: str = ""
+
+
+def support(runtime: str, kind: str, dtype: str) -> Support:
+    """What `runtime` has for an operator. On `ethos-u` float operators stay on the core, as "plain".
+
+    Raises InputError for a runtime that is not known.
+    """
+    if runtime not in _FAST:
+        raise InputError(f"no runtime is named {runtime!r}{did_you_mean(runtime, RUNTIMES)}")
+    if kind not in KINDS or dtype not in TYPES or (kind == "QUANTIZE" and dtype == "float32"):
+        return "none"
+    return "fast" if kind in _FAST[runtime].get(dtype, ()) else "plain"
+
+
+def check(graph: Graph, runtime: str) -> list[Finding]:
+    """How `runtime` runs a graph, by kind and type of its operators, the worst first."""
+    counts = collections.Counter(
+        (operator.kind, str(graph.tensors[operator.outputs[0]].dtype)) for operator in graph.operators
+    )
+    findings = [
+        Finding(kind, dtype, count, support(runtime, kind, dtype), NOTES.get((kind, dtype), ""))
+        for (kind, dtype), count in counts.items()
+    ]
+    return sorted(findings, key=lambda finding: (("none", "plain", "fast").index(finding.support), finding.kind))
