@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tinyse.integers import arithmetic, tables
 from tinyse.integers.graph import Quantization
 
-
 INT32 = st.integers(-(2**31), 2**31 - 1)
 
 
