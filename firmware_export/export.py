@@ -19,8 +19,8 @@ VERSION = "1"
 """Of the C interface."""
 
 KERNELS = (
-    "kernels.h", "requantise.h", "window.h", "convolve_portable.c", "add_portable.c", "multiply_portable.c",
-    "look_up_portable.c", "copy_rows.c",
+    "kernels.h", "requantise.h", "window.h", "window.c", "convolve_portable.c", "add_portable.c", "multiply_portable.c",
+    "look_up_portable.c", "copy_rows.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
 )  # fmt: skip
 TESTS = ("replay.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "cortex_m.ld")
 SIGNAL_PATH = ("tinyse.c", "front_end.c", "transform.h", "transform.c")

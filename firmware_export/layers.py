@@ -16,12 +16,10 @@ from tinyse.errors import InputError
 from tinyse.integers import arithmetic, reference
 from tinyse.integers.graph import Graph, Operator, Tensor
 
-OUTPUT_BLOCK = 4
-"""Outputs are filled up to a multiple: the vectors of Armv8.1-M have four lanes of 32 bits."""
-DEPTH_BLOCK = 4
-"""Weights of one output that lie together: a word."""
-OVERREAD = 32
-"""Bytes behind the weights that a vector load may touch."""
+WORD = 4
+"""Weights of one output that lie together."""
+OVERREAD_WORDS = 8
+"""Behind the last pair, for vector loads."""
 LARGEST_SIZE = 32767
 """Sizes are int16 in C."""
 
@@ -57,7 +55,6 @@ def convolution(graph: Graph, operator: Operator, where: str) -> Layer:
     multipliers, shifts = arithmetic.quantise_multipliers(reference._output_scales(operator, x, kernel, y))
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
     arithmetic.check_accumulator(where, largest, shifts)
-    count = -(-len(weights) // OUTPUT_BLOCK) * OUTPUT_BLOCK
     return Layer(
         "tinyse_convolve",
         "tinyse_convolution",
@@ -67,25 +64,25 @@ def convolution(graph: Graph, operator: Operator, where: str) -> Layer:
             "output_zero": y.quantization.zero_point,
             "low": reference.limits(operator, y)[0],
         },
-        {
-            "weights": packed(weights),
-            "bias": _filled(folded, count, np.int32),
-            "multiplier": _filled(multipliers, count, np.int32, multipliers[-1]),
-            "shift": _filled(-shifts, count, np.int8, -shifts[-1]),
-        },
-        bool((shifts <= -1).all() and (largest < 1 << 30).all()),
+        {"pairs": packed(weights, folded, multipliers, -shifts)},
+        bool((shifts <= -1).all()),
     )
 
 
-def packed(weights: np.ndarray) -> np.ndarray:
-    """(outputs, depth) in the order of `tinyse_convolution`: pairs of outputs, word by word; flat int8."""
+def packed(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Weights (outputs, depth) int8 and three arrays (outputs,) as the pairs of `tinyse_convolution`: flat int32."""
     outputs, depth = weights.shape
-    rows = -(-outputs // OUTPUT_BLOCK) * OUTPUT_BLOCK
-    words = -(-depth // DEPTH_BLOCK)
-    padded = np.zeros((rows, words * DEPTH_BLOCK), np.int8)
+    pairs, words = -(-outputs // 2), -(-depth // WORD)
+    padded = np.zeros((pairs * 2, words * WORD), np.int8)
     padded[:outputs, :depth] = weights
-    pairs = padded.reshape(rows // 2, 2, words, DEPTH_BLOCK).transpose(0, 2, 1, 3)
-    return np.concatenate([pairs.ravel(), np.zeros(OVERREAD, np.int8)])
+    bytes_of_pairs = padded.reshape(pairs, 2, words, WORD).transpose(0, 2, 1, 3)
+    numbers = np.zeros((3, pairs * 2), np.int32)
+    numbers[:, :outputs] = bias, (2 * multipliers).astype(np.uint32).view(np.int32), shifts - 1
+    biases, multipliers, shifts = numbers.reshape(3, pairs, 2)
+    columns = [biases, bytes_of_pairs.reshape(pairs, -1).view("<i4"), multipliers, shifts]
+    return np.concatenate([*(row for pair in zip(*columns, strict=True) for row in pair), np.zeros(OVERREAD_WORDS)]).astype(
+        np.int32
+    )
 
 
 def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, where: str) -> dict[str, int]:
@@ -139,13 +136,14 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
     b_multiplier, b_shift = arithmetic.quantise_multiplier(float(sb / common))
     multiplier, shift = arithmetic.quantise_multiplier(float(common / (real(1 << 20) * sy)))
     arithmetic.check_accumulator(where, 1 << 28, shift)
-    factor = signs[0] * (1 << 19)
+    factor = signs[0] * (1 << 20)
+    offset = -signs[0] * signs[1] * a.quantization.zero_point * (1 << 19)
     layer = Layer(
         "tinyse_add",
         "tinyse_addition",
         {
             "a_factor": factor,
-            "constant": -a.quantization.zero_point * factor,
+            "offset": offset,
             "b_sign": signs[1],
             "b_zero": b.quantization.zero_point,
             "b_scale": (b_multiplier, -b_shift),
@@ -153,7 +151,7 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
             "output_zero": y.quantization.zero_point,
             "low": reference.limits(operator, y)[0],
         },
-        fast=b_shift <= -1 and shift <= -1,
+        fast=b_shift <= -1 and abs(offset) << -b_shift < 1 << 30 and _foldable(shift, y),
     )
     return layer, exchanged
 
@@ -174,7 +172,7 @@ def product(graph: Graph, operator: Operator, where: str) -> Layer:
             "output_zero": y.quantization.zero_point,
             "low": reference.limits(operator, y)[0],
         },
-        fast=shift <= -1,
+        fast=_foldable(shift, y),
     )
 
 
@@ -185,6 +183,6 @@ def table(graph: Graph, operator: Operator, where: str) -> Layer:
     return Layer("tinyse_look_up", "tinyse_table", {}, {"table": results})
 
 
-def _filled(values: np.ndarray, count: int, dtype: Any, last: int = 0) -> np.ndarray:
-    """`values` and then `last`, to `count` entries of `dtype`."""
-    return np.concatenate([values, np.full(count - len(values), last)]).astype(dtype)
+def _foldable(shift: int, y: Tensor) -> bool:
+    """Whether the zero point can be added before the shift to the right without leaving 31 bits."""
+    return shift <= -1 and (abs(y.quantization.zero_point) + 1) << -shift < 1 << 30

@@ -79,7 +79,7 @@ CORES = {
         _arm("cortex-m33", "Cortex-M33F", "-mfpu=fpv5-sp-d16 -mfloat-abi=hard", "mps2-an505", 20_000_000,
              0x10000000, 0x38000000),
         _arm("cortex-m55", "Cortex-M55 (Helium)", "-mfloat-abi=hard", "mps3-an547", 32_000_000, size=512 << 10),
-    )  # fmt: skip
+    )
 }
 
 

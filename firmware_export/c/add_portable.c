@@ -10,7 +10,7 @@ void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8
         for (int32_t i = 0; i < s.layout.columns; i++) {
             const int32_t fine = (b[i] - s.b_zero) * (1 << 20);
             const int32_t rescaled = tinyse_rescale(fine, s.b_scale.multiplier, s.b_scale.shift);
-            const int32_t total = a[i] * s.a_factor + s.constant + rescaled * s.b_sign;
+            const int32_t total = a[i] * (s.a_factor / 2) + (s.offset + rescaled) * s.b_sign;
             output[i] = tinyse_clip(tinyse_rescale(total, s.scale.multiplier, s.scale.shift) + s.output_zero, s.low);
         }
         a += s.layout.a_stride;

@@ -3,37 +3,42 @@
 #include "requantise.h"
 #include "window.h"
 
+/* `scale` points to the output's multiplier; its shift is two numbers further on. */
+static int8_t finish(const tinyse_convolution *layer, const int32_t *scale, int32_t sum)
+{
+    const int32_t scaled = tinyse_rescale(sum, (int32_t)((uint32_t)scale[0] >> 1), scale[2] + 1);
+    return tinyse_clip(scaled + layer->output_zero, layer->low);
+}
+
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
 {
-    const int32_t outputs = layer->outputs;
-    const int32_t whole = layer->depth / 4 * 4;
+    const int32_t outputs = layer->outputs, depth = layer->depth;
+    const int32_t words = TINYSE_WORDS(depth), whole = depth / 4 * 4;
 
     for (int32_t y = 0; y < layer->out_height; y++) {
+        const int32_t top = y * layer->stride_height - layer->pad_top;
+        const int8_t *const row = tinyse_row(layer, input, top);
         for (int32_t x = 0; x < layer->out_width; x++) {
-            const int8_t *window = tinyse_window(layer, input, y, x, (int8_t *)scratch);
-            const int8_t *weights = layer->weights;
-
+            const int32_t left = x * layer->stride_width - layer->pad_left;
+            const int8_t *window = tinyse_window(layer, input, row, top, left, (int8_t *)scratch);
             for (int32_t channel = 0; channel < outputs; channel += 2) {
-                int32_t even = layer->bias[channel];
-                int32_t odd = layer->bias[channel + 1];
-                int32_t i;
-                for (i = 0; i < whole; i += 4, weights += 8) {
+                const int32_t *pair = layer->pairs + channel / 2 * TINYSE_PAIR_WORDS(depth);
+                const int8_t *weights = (const int8_t *)(pair + 2);
+                int32_t even = pair[0], odd = pair[1];
+                for (int32_t i = 0; i < whole; i += 4, weights += 8) {
                     const int8_t *v = window + i;
                     even += v[0] * weights[0] + v[1] * weights[1] + v[2] * weights[2] + v[3] * weights[3];
                     odd += v[0] * weights[4] + v[1] * weights[5] + v[2] * weights[6] + v[3] * weights[7];
                 }
-                if (i < layer->depth) {
-                    for (int32_t j = 0; i + j < layer->depth; j++) {
-                        even += window[i + j] * weights[j];
-                        odd += window[i + j] * weights[4 + j];
+                if (whole < depth) {
+                    for (int32_t i = 0; whole + i < depth; i++) {
+                        even += window[whole + i] * weights[i];
+                        odd += window[whole + i] * weights[4 + i];
                     }
-                    weights += 8;
                 }
-                even = tinyse_rescale(even, layer->multiplier[channel], layer->shift[channel]);
-                output[channel] = tinyse_clip(even + layer->output_zero, layer->low);
+                output[channel] = finish(layer, pair + 2 + 2 * words, even);
                 if (channel + 1 < outputs) {
-                    odd = tinyse_rescale(odd, layer->multiplier[channel + 1], layer->shift[channel + 1]);
-                    output[channel + 1] = tinyse_clip(odd + layer->output_zero, layer->low);
+                    output[channel + 1] = finish(layer, pair + 3 + 2 * words, odd);
                 }
             }
             output += outputs;

@@ -12,6 +12,10 @@
 
 #include <stdint.h>
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "weights are laid out for little-endian processors"
+#endif
+
 #if !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
 #define TINYSE_MVE 1
 #elif !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
@@ -33,15 +37,13 @@ typedef struct {
 
 /* A convolution of a (height, width, channels) input; a fully connected layer is one of 1 x 1 over its rows.
  *
- * Weights come in pairs of outputs, word by word: four of the even output, four of the odd one, then the next four of
- * each, every output filled up with zeros to whole words of `depth` (= kernel height * kernel width * channels). There
- * are outputs for a whole number of four, and 32 more bytes that a vector load may touch. `bias`, `multiplier` and
- * `shift` have an entry for each of these outputs; the input's zero point is folded into the bias. */
+ * `pairs` has two outputs after another, in the order in which all kernels read: two biases with the input's zero point
+ * folded in; the weights, word by word, four bytes of the even output, four of the odd one, then the next four of each,
+ * filled up with zeros to TINYSE_WORDS(depth) words an output; two multipliers in units of 2^-32 (unsigned, 2^31 and
+ * more); two right shifts less one (negative ones below that go left). Depth is kernel height * kernel width * channels.
+ * A missing last output is zeros. Behind the last pair are 8 more words that a load may touch. */
 typedef struct {
-    const int8_t *weights;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const int8_t *shift;
+    const int32_t *pairs;
     int16_t outputs, depth;
     int16_t height, width, channels;
     int16_t kernel_height, kernel_width;
@@ -52,7 +54,10 @@ typedef struct {
     int16_t low; /* results are clipped to [low, 127] */
 } tinyse_convolution;
 
-/* `scratch` has room for two columns of `depth` int16, filled up to whole words of weights. */
+#define TINYSE_WORDS(depth) (((depth) + 3) / 4)
+#define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 6)
+
+/* `scratch` has 6 * TINYSE_WORDS(depth) words. Up to 3 bytes behind `input` may be read; they change nothing. */
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
@@ -60,10 +65,11 @@ void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, i
 /* ADD and SUB: both operands on a grid 2^20 finer than twice the coarser one's, then back.
  *
  * On that grid the operand with the coarser scale, `a`, is exactly its distance from the zero point times 2^19; `b` is
- * rescaled. The factors carry the signs: result = a * a_factor + constant + b_sign * rescaled(b). */
+ * rescaled. Twice the result is a * a_factor + 2 * b_sign * (offset + rescaled(b)): the factors carry the signs, `offset`
+ * a's zero point, and the doubling is what the DSP extension's high product wants. */
 typedef struct {
     tinyse_rows layout;
-    int32_t a_factor, constant;
+    int32_t a_factor, offset;
     int32_t b_sign, b_zero;
     tinyse_scale b_scale;
     tinyse_scale scale;

@@ -7,6 +7,7 @@ void tinyse_look_up_portable(const tinyse_table *function, const int8_t *input, 
     const int32_t columns = function->layout.columns;
 
     for (int32_t row = 0; row < function->layout.rows; row++) {
+#pragma GCC unroll 4
         for (int32_t i = 0; i < columns; i++) {
             output[i] = table[(uint8_t)input[i]];
         }

@@ -50,6 +50,7 @@ void tinyse_done(int number)
 static void profile(void)
 {
     uint32_t analysis = 0, synthesis = 0;
+    memset(spent, 0, sizeof spent);
     for (int frame = 0; frame < TINYSE_FRAMES; frame++) {
         tinyse_network *network = &stream.network;
         lap();

@@ -1,0 +1,181 @@
+/* CONV_2D and FULLY_CONNECTED with SMLAD, two multiplications in one instruction.
+ *
+ * SXTB16 makes pairs of int16 from bytes: of the weights as they are read, of the inputs once a column, before. Two
+ * outputs at two positions share all four of these, which is what fits into the registers. The even bytes of four come
+ * first and the odd ones behind, in weights and columns alike, so that nothing has to be put back in order.
+ */
+#include "kernels.h"
+
+#ifdef TINYSE_DSP
+
+#include "dsp.h"
+#include "requantise.h"
+#include "window.h"
+
+/* Four bytes of a window as two pairs of int16, stored behind `column`, which moves on. */
+#define EXPAND(window, column)                                 \
+    "ldr %[word], [%[" #window "]], #4\n\t"                    \
+    "sxtb16 %[even], %[word]\n\tsxtb16 %[word], %[word], ror #8\n\t" \
+    "strd %[even], %[word], [%[" #column "]], #8\n\t"
+
+/* What one position sees. */
+static void expand_one(const int8_t *window, int32_t words, int32_t *column)
+{
+    uint32_t word, even;
+    for (; words > 0; words--) {
+        __asm__ volatile(EXPAND(window, column)
+                         : [window] "+r"(window), [column] "+r"(column), [word] "=&r"(word), [even] "=&r"(even)
+                         :
+                         : "memory");
+    }
+}
+
+/* What two positions see, by turns. */
+static void expand_two(const int8_t *first, const int8_t *second, int32_t words, int32_t *column)
+{
+    uint32_t word, even;
+    for (; words > 0; words--) {
+        __asm__ volatile(EXPAND(first, column) EXPAND(second, column)
+                         : [first] "+r"(first), [second] "+r"(second), [column] "+r"(column), [word] "=&r"(word),
+                           [even] "=&r"(even)
+                         :
+                         : "memory");
+    }
+}
+
+/* Four weights of each of two outputs, as pairs of int16. */
+#define WEIGHTS                                                          \
+    "ldrd %[even], %[odd], [%[weights]], #8\n\t"                         \
+    "sxtb16 %[even_low], %[even]\n\tsxtb16 %[even], %[even], ror #8\n\t" \
+    "sxtb16 %[odd_low], %[odd]\n\tsxtb16 %[odd], %[odd], ror #8\n\t"
+
+/* Times four inputs, added to the sums of these outputs. */
+#define ADD_TO(first, second)                                          \
+    "ldrd %[low], %[high], [%[column]], #8\n\t"                        \
+    "smlad %[" #first "], %[even_low], %[low], %[" #first "]\n\t"      \
+    "smlad %[" #second "], %[odd_low], %[low], %[" #second "]\n\t"     \
+    "smlad %[" #first "], %[even], %[high], %[" #first "]\n\t"         \
+    "smlad %[" #second "], %[odd], %[high], %[" #second "]\n\t"
+
+/* `step` for each word of weights: two steps a turn, an odd one first. */
+#define RUN(step, ...)                                                                                             \
+    do {                                                                                                           \
+        int32_t even, odd, even_low, odd_low, low, high, turns = words;                                            \
+        const int32_t *column = columns;                                                                           \
+        __asm__ volatile("lsrs %[turns], %[turns], #1\n\t"                                                                    \
+                         "bcc 1f\n\t" step "1: beq 3f\n\t" /* no step touches the flags */                              \
+                         "2:\n\t" step step "subs %[turns], #1\n\tbne 2b\n\t"                                     \
+                         "3:\n\t"                                                                                  \
+                         : __VA_ARGS__, [weights] "+r"(pair), [column] "+r"(column), [turns] "+r"(turns),          \
+                           [even] "=&r"(even), [odd] "=&r"(odd), [even_low] "=&r"(even_low),                       \
+                           [odd_low] "=&r"(odd_low), [low] "=&r"(low), [high] "=&r"(high)                          \
+                         :                                                                                         \
+                         : "memory", "cc");                                                                        \
+    } while (0)
+
+#define ONE WEIGHTS ADD_TO(s0, s1)
+#define TWO WEIGHTS ADD_TO(s0, s1) ADD_TO(t0, t1)
+#define SUMS_OF_ONE [s0] "+r"(s0), [s1] "+r"(s1)
+#define SUMS_OF_TWO SUMS_OF_ONE, [t0] "+r"(t0), [t1] "+r"(t1)
+
+/* (x + 2^(shift - 1)) >> shift is ((x >> (shift - 1)) + 1) >> 1, so `rounding`, 1 + 2 * zero point, does both additions
+ * at once. Read as a signed number, a multiplier in units of 2^-32 is too small by one: the sum itself is added. */
+static inline int8_t finish(int32_t sum, int32_t multiplier, int32_t shift, int32_t rounding)
+{
+    const int32_t x = tinyse_add_high(sum, multiplier, sum);
+    return (int8_t)tinyse_saturate_half(((x + (x >> 31)) >> shift) + rounding);
+}
+
+/* Pairs of outputs at two positions, whose columns lie in turns in `columns`. */
+static void two_positions(const tinyse_convolution *layer, const int32_t *columns, int8_t *output)
+{
+    const int32_t words = TINYSE_WORDS(layer->depth);
+    const int32_t rounding = 1 + 2 * layer->output_zero;
+    const int32_t *pair = layer->pairs;
+    int8_t *next = output + layer->outputs;
+
+    for (int32_t count = layer->outputs / 2; count > 0; count--) {
+        int32_t s0 = pair[0], s1 = pair[1], t0 = s0, t1 = s1;
+        pair += 2;
+        RUN(TWO, SUMS_OF_TWO);
+        const int32_t multipliers[2] = {pair[0], pair[1]}, shifts[2] = {pair[2], pair[3]};
+        pair += 4;
+        output[0] = finish(s0, multipliers[0], shifts[0], rounding);
+        output[1] = finish(s1, multipliers[1], shifts[1], rounding);
+        output += 2;
+        next[0] = finish(t0, multipliers[0], shifts[0], rounding);
+        next[1] = finish(t1, multipliers[1], shifts[1], rounding);
+        next += 2;
+    }
+}
+
+/* Pairs of outputs at one position. */
+static void one_position(const tinyse_convolution *layer, const int32_t *columns, int8_t *output)
+{
+    const int32_t words = TINYSE_WORDS(layer->depth);
+    const int32_t rounding = 1 + 2 * layer->output_zero;
+    const int32_t *pair = layer->pairs;
+
+    for (int32_t count = layer->outputs / 2; count > 0; count--) {
+        int32_t s0 = pair[0], s1 = pair[1];
+        pair += 2;
+        RUN(ONE, SUMS_OF_ONE);
+        output[0] = finish(s0, pair[0], pair[2], rounding);
+        output[1] = finish(s1, pair[1], pair[3], rounding);
+        pair += 4;
+        output += 2;
+    }
+}
+
+/* The last of an odd number of outputs at one position. */
+static int8_t last_output(const tinyse_convolution *layer, const int8_t *window)
+{
+    const int32_t *pair = layer->pairs + layer->outputs / 2 * TINYSE_PAIR_WORDS(layer->depth);
+    const int32_t *scale = pair + TINYSE_PAIR_WORDS(layer->depth) - 4;
+    const int8_t *weights = (const int8_t *)(pair + 2);
+    int32_t sum = pair[0];
+    for (int32_t i = 0; i < layer->depth; i++) {
+        sum += window[i] * weights[i / 4 * 8 + i % 4];
+    }
+    return finish(sum, scale[0], scale[2], 1 + 2 * layer->output_zero);
+}
+
+void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
+{
+    const int32_t words = TINYSE_WORDS(layer->depth), outputs = layer->outputs, width = layer->out_width;
+    int32_t *const columns = scratch + 2 * words; /* behind two windows that may have to be put together */
+    const int32_t count = layer->out_height * width * outputs;
+    int8_t *result = output;
+
+    for (int32_t y = 0; y < layer->out_height; y++) {
+        const int32_t top = y * layer->stride_height - layer->pad_top;
+        const int8_t *const row = tinyse_row(layer, input, top);
+        int32_t left = -layer->pad_left;
+        for (int32_t x = 0; x < width; x++, left += layer->stride_width) {
+            const int8_t *window = tinyse_window(layer, input, row, top, left, (int8_t *)scratch);
+            if (outputs % 2) {
+                result[outputs - 1] = last_output(layer, window);
+            }
+            if (x + 1 < width) {
+                x++;
+                left += layer->stride_width;
+                const int8_t *next = tinyse_window(layer, input, row, top, left, (int8_t *)(scratch + words));
+                if (outputs % 2) {
+                    result[2 * outputs - 1] = last_output(layer, next);
+                }
+                expand_two(window, next, words, columns);
+                two_positions(layer, columns, result);
+                result += outputs;
+            } else {
+                expand_one(window, words, columns);
+                one_position(layer, columns, result);
+            }
+            result += outputs;
+        }
+    }
+    for (int32_t i = 0; layer->low > -128 && i < count; i++) {
+        output[i] = tinyse_clip(output[i], layer->low);
+    }
+}
+
+#endif
