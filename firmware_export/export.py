@@ -21,6 +21,7 @@ VERSION = "1"
 KERNELS = (
     "kernels.h", "requantise.h", "window.h", "window.c", "convolve_portable.c", "add_portable.c", "multiply_portable.c",
     "look_up_portable.c", "copy_rows.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
+    "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip
 TESTS = ("replay.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "cortex_m.ld")
 SIGNAL_PATH = ("tinyse.c", "front_end.c", "transform.h", "transform.c")

@@ -57,7 +57,7 @@ typedef struct {
 #define TINYSE_WORDS(depth) (((depth) + 3) / 4)
 #define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 6)
 
-/* `scratch` has 6 * TINYSE_WORDS(depth) words. Up to 3 bytes behind `input` may be read; they change nothing. */
+/* `scratch` has 6 * TINYSE_WORDS(depth) + 4 words. Up to 15 bytes behind `input` may be read; they change nothing. */
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);

@@ -4,12 +4,29 @@
 
 #include <arm_mve.h>
 
-/* tinyse_rescale for a shift of 1 or more: VQRDMULH rounds halves up as the scalar does, VRSHL too, so one is taken from
- * negative numbers to send their halves away from zero. */
-static inline int32x4_t tinyse_rescale_4(int32x4_t x, int32_t multiplier, int32_t shift)
+/* Halves away from zero: VRSHL rounds halves up, so one is taken from negative numbers before. Shifts are negative. */
+static inline int32x4_t tinyse_away_from_zero(int32x4_t x)
 {
-    x = vqrdmulhq_n_s32(x, multiplier);
-    return vrshlq_n_s32(vaddq_s32(x, vshrq_n_s32(x, 31)), -shift);
+    return vaddq_s32(x, vshrq_n_s32(x, 31));
+}
+
+/* tinyse_rescale for a shift of 1 or more. VQRDMULH rounds as tinyse_high_product does. */
+static inline int32x4_t tinyse_rescale_4(int32x4_t x, int32_t multiplier, int32_t negative_shift)
+{
+    return vrshlq_n_s32(tinyse_away_from_zero(vqrdmulhq_n_s32(x, multiplier)), negative_shift);
+}
+
+/* Offsets of four lanes: 0, unit, step, step + unit. */
+static inline uint32x4_t tinyse_two_pairs(uint32_t step, uint32_t unit)
+{
+    const uint32x4_t pair = vmulq_n_u32(vandq_u32(vidupq_n_u32(0, 1), vdupq_n_u32(1)), unit);
+    return vmlaq_n_u32(pair, vshrq_n_u32(vidupq_n_u32(0, 1), 1), step);
+}
+
+/* Clipped to [low, 127]. */
+static inline int32x4_t tinyse_clip_4(int32x4_t x, int32_t low)
+{
+    return vminq_s32(vmaxq_s32(x, vdupq_n_s32(low)), vdupq_n_s32(127));
 }
 
 #endif
