@@ -169,6 +169,21 @@ def test_overlapping_vectors_do_not_multiply_the_work() -> None:
         read(bytes(builder.Output()))
 
 
+def test_a_small_file_cannot_ask_for_endless_work() -> None:
+    graph = Graph("g")
+    x = graph.add_input("x", (1, 1, 1 << 20, 1))
+    graph.add_output("y", graph.convolution("y", x, np.ones((1, 1, 1 << 10, 1)), np.zeros(1)))
+    with pytest.raises(InputError, match="too many"):
+        write(graph)
+    graph = Graph("g")
+    x = graph.add_input("x", (1, 1))
+    for index in range(3000):
+        x = graph.unary("TANH", f"y{index}", x)
+    graph.add_output("y", x)
+    with pytest.raises(InputError, match="too many"):
+        write(graph)
+
+
 def _repacked(content: bytes, change) -> bytes:
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     change(model)
@@ -225,6 +240,11 @@ def _huge(model) -> None:
     model.subgraphs[0].tensors[0].shape = [1, 1, 2**30, 16]
 
 
+def _wrapping(model) -> None:
+    """A size that is small in 64 bits."""
+    model.subgraphs[0].tensors[0].shape = [2**16, 2**16, 2**16, 2**16]
+
+
 def _two_subgraphs(model) -> None:
     model.subgraphs.append(model.subgraphs[0])
 
@@ -252,6 +272,7 @@ def _metadata_deep(model) -> None:
         (_backwards, "before it is made"),
         (_relu6, "activation 3"),
         (_huge, "MiB"),
+        (_wrapping, "MiB"),
         (_two_subgraphs, "one subgraph"),
         (_metadata_nan, "NaN"),
         (_metadata_deep, "damaged"),

@@ -15,6 +15,9 @@ from tinyse.errors import InputError
 from tinyse.integers.graph import Graph, Operator
 from tinyse.integers.validation import validate
 
+MAX_INDICES = 1 << 24
+"""Of one convolution, 128 MiB: a bound on what a file from elsewhere can ask for."""
+
 Function = Callable[..., Any]
 Kernel = Callable[[Graph, Operator], Function]
 
@@ -111,6 +114,8 @@ def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     x, weights, output = (graph.tensors[name] for name in (operator.inputs[0], operator.inputs[1], operator.outputs[0]))
     if x.shape[0] != 1:
         raise InputError(f"CONV_2D {output.name!r}: a batch of one is expected, not {x.shape[0]}")
+    if output.shape[1] * output.shape[2] * weights.constant[0].size > MAX_INDICES:
+        raise InputError(f"CONV_2D {output.name!r} is too large to be executed here")
     axes = []
     for size, kernel, stride, out in zip(
         x.shape[1:3], weights.shape[1:3], operator.options["stride"], output.shape[1:3], strict=True

@@ -19,6 +19,7 @@ axis is unused, the past frame of a causal convolution lies on the channel axis.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -75,7 +76,7 @@ class Tensor:
     @property
     def bytes(self) -> int:
         """Size in memory, in bytes."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Graph:
         for operator in self.operators:
             if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
                 weights, output = self.tensors[operator.inputs[1]], self.tensors[operator.outputs[0]]
-                total += int(np.prod(weights.shape[1:])) * int(np.prod(output.shape))
+                total += math.prod(weights.shape[1:]) * math.prod(output.shape)
         return total
 
     # Building: each method appends one operator and returns the name of its output.

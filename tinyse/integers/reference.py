@@ -164,10 +164,10 @@ def _sum(graph: Graph, operator: Operator) -> Function:
     on_common = []
     for tensor, requantise in zip((a, b), to_common, strict=True):
         centred = _every(tensor.dtype).astype(np.int64) - tensor.grid.zero_point
-        on_common.append(requantise(centred << left))
+        on_common.append(requantise(centred << left).astype(np.int32))
 
     def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return finish(back(combine(on_common[0][_index(a)], on_common[1][_index(b)])))
+        return finish(back(combine(on_common[0][_index(a)], on_common[1][_index(b)], dtype=np.int64)))
 
     return function
 

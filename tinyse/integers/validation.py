@@ -30,15 +30,23 @@ SCALES = (2.0**-24, 2.0**16)
 
 MAX_RANK = 5
 
+MAX_OPERATORS = 1 << 11
+MAX_MACS = 1 << 28
+"""Of one step: far beyond what is meant for a device, and a bound on what a file from elsewhere can ask for."""
+
 
 def validate(graph: Graph) -> None:
     """Raise InputError, naming the operator or the tensor, unless every executor can run `graph`."""
     for tensor in graph.tensors.values():
         _check_tensor(tensor)
     _check_wiring(graph)
+    if len(graph.operators) > MAX_OPERATORS:
+        raise InputError(f"{len(graph.operators)} operators are too many: {MAX_OPERATORS} are the most")
     for operator in graph.operators:
         _check_operator(graph, operator)
     check_states(graph)
+    if graph.macs > MAX_MACS:
+        raise InputError(f"{graph.macs:,} multiplications a frame are too many: {MAX_MACS:,} are the most")
 
 
 def check_states(graph: Graph) -> None:

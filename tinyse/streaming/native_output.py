@@ -20,12 +20,18 @@ def captured() -> Iterator[NativeOutput]:
     """Redirect the process's standard output and error to a temporary file for the block, and read it at the end.
 
     It works on file descriptors, since a C++ library writes there: other threads' output is caught meanwhile, too.
+    Where the process has no such descriptors nothing is caught.
     """
     output = NativeOutput()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    with tempfile.TemporaryFile() as file:
+        if stream is not None:
+            stream.flush()
+    try:
         saved = [os.dup(descriptor) for descriptor in (1, 2)]
+    except OSError:
+        yield output
+        return
+    with tempfile.TemporaryFile() as file:
         try:
             for descriptor in (1, 2):
                 os.dup2(file.fileno(), descriptor)
