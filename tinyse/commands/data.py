@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +59,8 @@ def preview(
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "scipy", "train") from error
     mixer = open_mixer(open_data(data), MixtureConfig(), seconds, seed)
+    for notice in mixer.notices:
+        print(f"tinyse: {notice}", file=sys.stderr)
     paths = write_preview(mixer, count, output)
     print(f"wrote {len(paths)} files to {output}")
 

@@ -57,14 +57,16 @@ class Mixer:
         seconds: float,
         seed: int,
     ) -> None:
-        self.samples = round(seconds * SAMPLE_RATE)
-        if self.samples < SAMPLE_RATE // 10:
+        if not 0.1 <= seconds < math.inf:
             raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
+        self.samples = round(seconds * SAMPLE_RATE)
         if seed < 0:
             raise InputError(f"the seed is {seed}: give 0 or more")
         self.config, self.seconds, self.seed = config, seconds, seed
         self.data_hash = "-".join(store.data_hash for store in (speech, noise, rirs) if store is not None)
         """Names exactly the sound that this mixes: speech, noise and rooms."""
+        self.notices = tuple(notice for store in (speech, noise, rirs) if store is not None for notice in store.notices)
+        """What was said about the recordings when they were decoded: which were left out, which resampled."""
         self._voices = Population.voices(speech, config.speaker_power)
         self._rooms = None if rirs is None else Population.labelled(rirs, config.noise_power)
         self._noises = Noises(config, Population.labelled(noise, config.noise_power), self._voices)

@@ -12,10 +12,7 @@ from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, plain
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split
 from tinyse.recordings.progress import track
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
-from tinyse.recordings.store import parts_in, recordings_in
-
-NAMED = 5
-"""So many unreadable files are named; the rest is counted."""
+from tinyse.recordings.store import NAMED, parts_in, recordings_in
 
 
 def open_data(path: str | Path) -> Manifest:

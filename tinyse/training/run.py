@@ -35,6 +35,14 @@ def run(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], N
     """
     torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
     torch.set_flush_denormal(True)
+    try:
+        return run_stages(recipe, show, say)
+    finally:
+        torch.set_flush_denormal(False)  # it would change what the rest of the process computes
+
+
+def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None]) -> Path:
+    """`run`, in a process that is set up for it."""
     fabric = launch(recipe.precision)
     folder = Path(recipe.output)
     manifest = open_data(data_path(recipe.data))
@@ -49,6 +57,8 @@ def run(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], N
             continue
         valid = in_batches(valid_mixtures(manifest, recipe.valid_clips, stage.seconds), stage.batch)
         mixer = open_mixer(manifest, recipe.mixture, stage.seconds, recipe.seed, "train", ship)
+        for notice in mixer.notices if position == 0 else ():
+            say(f"note: {notice}")
         training = StageRun(fabric, recipe, name, folder, mixer.data_hash)
         training.restore()
         begun = f", from update {training.update}" if training.update else ""
