@@ -41,8 +41,10 @@ class Interference:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.burst_probability <= 1 and self.burst_seconds >= 0 and self.jitter >= 0):
+        if not (0 <= self.burst_probability <= 1 and 0 <= self.burst_seconds < np.inf and 0 <= self.jitter < np.inf):
             raise InputError("interference: a probability is 0 to 1, the length of bursts and the jitter at least 0")
+        if self.seed < 0:
+            raise InputError(f"interference: the seed is {self.seed}: give 0 or more")
 
     def seconds(self, computing: float, hops: int) -> np.ndarray:
         """Time that each of `hops` hops keeps the core busy, where computing alone takes `computing` seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def bench(
-    model: Annotated[Path | None, typer.Argument(help="An int8 or int16 .tflite made by tinyse.")] = None,
+    model: Annotated[Path | None, typer.Argument(help="An int8 or int16 .tflite made by tinyse, or a name.")] = None,
     board: Annotated[str, typer.Option(help="A board's name; 'list' prints them.")] = "list",
     sound: Annotated[Path | None, typer.Option("--input", help="Sound to stream; default: noise in bursts.")] = None,
     output: Annotated[Path | None, typer.Option(help="A wav of what the board would play.")] = None,
@@ -48,12 +49,16 @@ def bench(
     chosen = find_board(board)
     if model is None:
         raise InputError("which model? tinyse bench MODEL.tflite --board NAME")
+    from tinyse.released import find
     from tinyse.streaming.denoiser import Denoiser
 
+    model = find(model)
     interference = harness.Interference(burst_probability, burst_ms / 1000, jitter, seed)
     estimate = estimates.estimate_file(model, chosen, read_measurements(firmware) if firmware else ())
     hop = round(estimate.hop_seconds * audio.SAMPLE_RATE)
-    pcm = _sound(sound, seconds, hop)
+    pcm, notices = _sound(sound, seconds, hop)
+    for notice in notices:
+        print(f"tinyse: {notice}", file=sys.stderr)
     busy_seconds = interference.seconds(estimate.seconds, len(pcm) // hop)
     denoiser = Denoiser(model, engine=engine)  # type: ignore[arg-type]
 
@@ -75,23 +80,25 @@ def bench(
         _print(estimate, emulation, verdict, delay_ms)
 
 
-def _sound(path: Path | None, seconds: float, hop: int) -> np.ndarray:
-    """PCM16 of whole hops, `seconds` of the file or of noise that comes and goes."""
+def _sound(path: Path | None, seconds: float, hop: int) -> tuple[np.ndarray, list[str]]:
+    """PCM16 of whole hops, `seconds` of the file or of noise that comes and goes; and notices about the file."""
     from tinyse import audio
     from tinyse.errors import InputError
 
     if not 0 < seconds < 3600:
         raise InputError(f"--seconds is between 0 and 3600, not {seconds:g}")
     wanted = round(seconds * audio.SAMPLE_RATE)
+    notices: list[str] = []
     if path is None:
         rate_hz = 3.0  # syllables in a second
         swell = np.sin(np.pi * rate_hz * np.arange(wanted) / audio.SAMPLE_RATE) ** 2
         samples = np.float32(0.1 * swell * np.random.default_rng(0).normal(size=wanted))
     else:
-        samples = audio.read(path)[0][:wanted]
+        samples, notices = audio.read(path)
+        samples = samples[:wanted]
     if len(samples) < hop:
         raise InputError(f"less than one hop of {hop} samples to stream: give a longer sound or more --seconds")
-    return audio.to_pcm16(samples[: len(samples) // hop * hop])
+    return audio.to_pcm16(samples[: len(samples) // hop * hop]), notices
 
 
 def _as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> dict[str, Any]:

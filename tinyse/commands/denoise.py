@@ -54,15 +54,20 @@ def denoise(
 
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
     files: list[dict[str, Any]] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True)
+    # Where nobody looks there is no bar: rich would leave an empty line of it.
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         for noisy_path, clean_path in _jobs(source, target):
             noisy, notices = audio.read(noisy_path)
             bar = progress.add_task(noisy_path.name, total=len(noisy))
             start = time.perf_counter()
             pieces = []
-            for piece in np.split(noisy, range(PIECE, len(noisy), PIECE)):
-                pieces.append(denoiser.process(piece))
-                progress.advance(bar, len(piece))
+            try:
+                for piece in np.split(noisy, range(PIECE, len(noisy), PIECE)):
+                    pieces.append(denoiser.process(piece))
+                    progress.advance(bar, len(piece))
+            except InputError as error:
+                raise InputError(f"cannot use {noisy_path}: {error}") from error
             pieces.append(denoiser.flush())
             elapsed = time.perf_counter() - start
             audio.write(clean_path, np.concatenate(pieces)[denoiser.delay :])

@@ -10,7 +10,7 @@ import typer
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it) or a .tflite.")],
+    model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
     data: Annotated[Path, typer.Argument(help="A folder with clean/ and noisy/, optionally pairs.csv.")],
     integer_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
     links: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
@@ -33,7 +33,9 @@ def evaluate(
     pairs = find_pairs(data, limit)
     chosen = links_for(model, integer_model, _names(links))
     measures = _names(metrics) or chain.DEFAULT_METRICS
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True)
+    # Where nobody looks there is no bar: rich would leave an empty line of it.
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("pairs", total=len(pairs))
         scores = chain.score(chosen, pairs, measures, processes, dnsmos, lambda: progress.advance(task))
     if output is not None:

@@ -95,7 +95,10 @@ def score(
 
 def run(name: str, link: Link, samples: np.ndarray, file: str) -> np.ndarray:
     """One clip through one link. Raises InputError where the output is of another length or not finite."""
-    output = np.asarray(link(samples), np.float32)
+    try:
+        output = np.asarray(link(samples), np.float32)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
     if output.shape != samples.shape:
         raise InputError(f"{file}: the link {name!r} made {output.shape} of {samples.shape} samples")
     if not np.isfinite(output).all():

@@ -8,6 +8,7 @@ from pathlib import Path
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import Link
+from tinyse.released import find
 
 FLOAT_LINKS = ("float-clip", "float-stream")
 """The float model over a whole clip at once, and hop by hop. They are the same numbers if streaming is right."""
@@ -26,9 +27,7 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
     """
     from tinyse.streaming.denoiser import Denoiser
 
-    model = Path(model)
-    if not model.is_file():
-        raise InputError(f"there is no model {model}")
+    model = find(model)
     for name in names:
         if name not in (*FLOAT_LINKS, *INTEGER_LINKS):
             raise InputError(f"unknown link {name!r}{did_you_mean(name, (*FLOAT_LINKS, *INTEGER_LINKS))}")

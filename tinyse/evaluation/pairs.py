@@ -71,12 +71,15 @@ def find_pairs(folder: str | Path, limit: int | None = None) -> list[Pair]:
 
 
 def _from_table(folder: Path, table: Path) -> list[Pair]:
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        for column in ("clean", "noisy"):
-            if column not in (rows.fieldnames or []):
-                raise InputError(f"{table} has no column {column!r}: it needs clean and noisy")
-        pairs = [_from_row(folder, table, row, rows.line_num) for row in rows]
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            for column in ("clean", "noisy"):
+                if column not in (rows.fieldnames or []):
+                    raise InputError(f"{table} has no column {column!r}: it needs clean and noisy")
+            pairs = [_from_row(folder, table, row, rows.line_num) for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table} is no table: {error}") from error
     if not pairs:
         raise InputError(f"{table} lists no pairs")
     return pairs

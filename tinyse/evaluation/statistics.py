@@ -42,7 +42,8 @@ def paired(before: Sequence[float] | np.ndarray, after: Sequence[float] | np.nda
 
     Two models on the same files differ far less by luck than two means do: most of the spread is the files'.
     """
-    return summarise(np.asarray(after, np.float64) - np.asarray(before, np.float64))
+    with np.errstate(invalid="ignore"):  # infinite on both sides is not defined, and left out
+        return summarise(np.asarray(after, np.float64) - np.asarray(before, np.float64))
 
 
 def share_below(values: Sequence[float] | np.ndarray, bar: Sequence[float] | np.ndarray) -> float:

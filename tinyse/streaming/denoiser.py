@@ -52,6 +52,7 @@ class Denoiser:
         if metadata.get("task") != "denoise":
             raise InputError(f"{path} is no denoiser of tinyse: its metadata names the task {metadata.get('task')!r}")
         self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
+        _check_fit(self.engine, self.front_end.config.bands, path)
         self.attenuation_limit_db = attenuation_limit_db
         self._path = SignalPath(self.front_end, self.engine)
         self.reset()
@@ -155,6 +156,18 @@ def open_engine(path: Path, name: str) -> Any:
     return {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}[name](
         path
     )
+
+
+def _check_fit(engine: Any, bands: int, path: Path) -> None:
+    """Raise InputError where the network is not for this front end: a file's metadata may say what is not so."""
+    try:
+        mask, _ = engine.step(np.zeros(bands, np.float32), engine.initial_state())
+    except InputError as error:
+        raise InputError(
+            f"{path}: its front end has {bands} bands, which its network does not take: {error}"
+        ) from error
+    if mask.shape != (bands,):
+        raise InputError(f"{path}: its front end has {bands} bands, its network's mask {mask.size}")
 
 
 def _as_float(chunk: np.ndarray) -> np.ndarray:

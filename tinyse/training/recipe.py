@@ -140,7 +140,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no recipe {path}")
-    values = _parse(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no readable YAML: {error}") from error
+    values = _parse(text, str(path))
     if not isinstance(values, dict):
         raise InputError(f"{path}: a recipe is keys and values")
     values.setdefault("output", f"runs/{path.stem}")
