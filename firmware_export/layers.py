@@ -18,7 +18,7 @@ from tinyse.integers.graph import Graph, Operator, Tensor
 
 WORD = 4
 """Weights of one output that lie together."""
-OVERREAD_WORDS = 8
+OVERREAD_WORDS = 16
 """Behind the last pair, for vector loads."""
 LARGEST_SIZE = 32767
 """Sizes are int16 in C."""

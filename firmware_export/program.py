@@ -90,9 +90,9 @@ class Program:
 
     @property
     def scratch_words(self) -> int:
-        """Words of scratch for the deepest layer: two windows of bytes and two of int16; and a vector's overread."""
+        """Words of scratch for the deepest layer: two windows of bytes and two of int16; and what vectors read too many."""
         depths = [call.layer.fields["depth"] for call in self.calls if call.layer.kernel == "tinyse_convolve"]
-        return 6 * -(-max(depths, default=0) // layers.WORD) + 4
+        return 6 * -(-max(depths, default=0) // layers.WORD) + 8
 
 
 def lower(graph: Graph) -> Program:

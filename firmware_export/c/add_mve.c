@@ -5,47 +5,36 @@
 
 #include "mve.h"
 
-/* `b_sign` is a constant of each caller. */
-static inline int32x4_t add_4(const tinyse_addition *sum, int32x4_t a, int32x4_t b, int32_t b_sign)
+static inline int32x4_t add_4(const tinyse_addition *sum, int32x4_t a, int32x4_t b)
 {
     const int32x4_t fine = vmlasq_n_s32(b, vdupq_n_s32(1 << 20), -sum->b_zero * (1 << 20));
     const int32x4_t rescaled = tinyse_rescale_4(fine, sum->b_scale.multiplier, -sum->b_scale.shift);
-    const int32x4_t coarse = vmlasq_n_s32(a, vdupq_n_s32(sum->a_factor / 2), sum->offset * b_sign);
-    const int32x4_t total = b_sign > 0 ? vaddq_s32(coarse, rescaled) : vsubq_s32(coarse, rescaled);
+    const int32x4_t coarse = vmlasq_n_s32(a, vdupq_n_s32(sum->a_factor / 2), sum->offset * sum->b_sign);
+    const int32x4_t total = vmlaq_n_s32(coarse, rescaled, sum->b_sign);
     const int32x4_t result = tinyse_rescale_4(total, sum->scale.multiplier, -sum->scale.shift);
     return tinyse_clip_4(vaddq_n_s32(result, sum->output_zero), sum->low);
 }
 
-static inline void add_rows(const tinyse_addition *given, const int8_t *a, const int8_t *b, int8_t *output,
-                            int32_t b_sign)
+void tinyse_add_mve(const tinyse_addition *given, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const tinyse_addition sum = *given;
     const int32_t rest = sum.layout.columns % 4;
 
     for (int32_t row = 0; row < sum.layout.rows; row++) {
+#pragma GCC unroll 2
         for (int32_t count = sum.layout.columns / 4; count > 0; count--) {
-            vstrbq_s32(output, add_4(&sum, vldrbq_s32(a), vldrbq_s32(b), b_sign));
+            vstrbq_s32(output, add_4(&sum, vldrbq_s32(a), vldrbq_s32(b)));
             a += 4;
             b += 4;
             output += 4;
         }
         if (rest) {
             const mve_pred16_t there = vctp32q((uint32_t)rest);
-            const int32x4_t result = add_4(&sum, vldrbq_z_s32(a, there), vldrbq_z_s32(b, there), b_sign);
-            vstrbq_p_s32(output, result, there);
+            vstrbq_p_s32(output, add_4(&sum, vldrbq_z_s32(a, there), vldrbq_z_s32(b, there)), there);
         }
         a += sum.layout.a_stride - sum.layout.columns + rest;
         b += sum.layout.b_stride - sum.layout.columns + rest;
         output += rest;
-    }
-}
-
-void tinyse_add_mve(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output)
-{
-    if (sum->b_sign > 0) {
-        add_rows(sum, a, b, output, 1);
-    } else {
-        add_rows(sum, a, b, output, -1);
     }
 }
 

@@ -3,19 +3,38 @@
 
 #include <string.h>
 
+/* Columns of bytes, as a past and a present frame of one channel are put side by side. */
+static void copy_bytes(const tinyse_rows *layout, const int8_t *source, int8_t *target)
+{
+    const int32_t from = layout->a_stride, to = layout->b_stride;
+
+#pragma GCC unroll 4
+    for (int32_t count = layout->rows; count > 0; count--) {
+        *target = *source;
+        source += from;
+        target += to;
+    }
+}
+
 void tinyse_copy_rows(const tinyse_rows *layout, const int8_t *source, int8_t *target)
 {
-    const int32_t columns = layout->columns;
+    const int32_t columns = layout->columns, words = columns / 4;
+    const int32_t from = layout->a_stride - columns, to = layout->b_stride - columns;
 
-    for (int32_t row = 0; row < layout->rows; row++) {
-        int32_t i = 0;
-        for (; i + 4 <= columns; i += 4) {
-            memcpy(target + i, source + i, 4); /* one load and one store where a processor takes unaligned words */
+    if (columns == 1) {
+        copy_bytes(layout, source, target);
+        return;
+    }
+    for (int32_t row = layout->rows; row > 0; row--) {
+        for (int32_t count = words; count > 0; count--) {
+            memcpy(target, source, 4); /* one load and one store where a processor takes unaligned words */
+            source += 4;
+            target += 4;
         }
-        for (; i < columns; i++) {
-            target[i] = source[i];
+        for (int32_t count = columns % 4; count > 0; count--) {
+            *target++ = *source++;
         }
-        source += layout->a_stride;
-        target += layout->b_stride;
+        source += from;
+        target += to;
     }
 }

@@ -41,7 +41,7 @@ typedef struct {
  * folded in; the weights, word by word, four bytes of the even output, four of the odd one, then the next four of each,
  * filled up with zeros to TINYSE_WORDS(depth) words an output; two multipliers in units of 2^-32 (unsigned, 2^31 and
  * more); two right shifts less one (negative ones below that go left). Depth is kernel height * kernel width * channels.
- * A missing last output is zeros. Behind the last pair are 8 more words that a load may touch. */
+ * A missing last output is zeros. Behind the last pair are 16 more words that a load may touch. */
 typedef struct {
     const int32_t *pairs;
     int16_t outputs, depth;
@@ -57,7 +57,7 @@ typedef struct {
 #define TINYSE_WORDS(depth) (((depth) + 3) / 4)
 #define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 6)
 
-/* `scratch` has 6 * TINYSE_WORDS(depth) + 4 words. Up to 15 bytes behind `input` may be read; they change nothing. */
+/* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words. Up to 31 bytes behind `input` may be read; they change nothing. */
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
