@@ -40,10 +40,9 @@ typedef struct {
     int32x4_t biases, multipliers, shifts;
 } scales;
 
-/* Of the pair, and of the one `step` words behind it. */
-static inline scales read_scales(const int32_t *pair, int32_t pair_words, int32_t step)
+/* Of a pair; `offsets` are the four lanes' bytes behind it. */
+static inline scales read_scales(const int32_t *pair, int32_t pair_words, uint32x4_t offsets)
 {
-    const uint32x4_t offsets = tinyse_two_pairs((uint32_t)step * 4, 4);
     const int32_t *behind = pair + pair_words - 4;
     const uint32x4_t multipliers = vldrwq_gather_offset_u32((const uint32_t *)behind, offsets);
     const int32x4_t less_one = vldrwq_gather_offset_s32(behind + 2, offsets);
@@ -59,8 +58,9 @@ static inline int32x4_t requantise(int32x4_t sums, scales s, int32_t output_zero
 {
     const int32x4_t x = tinyse_away_from_zero(vqrdmulhq_s32(vaddq_s32(sums, s.biases), s.multipliers));
     const int32x4_t result = vaddq_n_s32(vrshlq_s32(x, s.shifts), output_zero);
-    const int16x8_t narrow = vqmovnbq_s32(vreinterpretq_s16_s32(result), result);
-    return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(narrow), narrow));
+    /* What is above the lowest half and the lowest byte of a lane comes from vectors that are not needed any more. */
+    const int16x8_t narrow = vqmovnbq_s32(vreinterpretq_s16_s32(x), result);
+    return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s32(result), narrow));
 }
 
 /* Windows of up to 32 bytes: the weights of a pair stay in registers. */
@@ -68,11 +68,11 @@ static void short_windows(const tinyse_convolution *layer, windows given, int8_t
 {
     const int32_t depth = layer->depth, outputs = layer->outputs, output_zero = layer->output_zero;
     const int32_t pair_words = TINYSE_PAIR_WORDS(depth);
-    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1);
+    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1), lanes = tinyse_two_pairs(0, 4);
     const int32_t *pair = layer->pairs;
 
     for (int32_t channel = 0; channel + 1 < outputs; channel += 2) {
-        const scales s = read_scales(pair, pair_words, 0);
+        const scales s = read_scales(pair, pair_words, lanes);
         const int8x16x2_t low = weights_of_two(pair + 2, depth), high = weights_of_two(pair + 10, depth - 16);
         const int8_t *window = given.first;
         int8_t *result = output + channel;
@@ -101,12 +101,12 @@ static void long_windows(const tinyse_convolution *layer, windows given, int8_t 
 {
     const int32_t depth = layer->depth, outputs = layer->outputs, output_zero = layer->output_zero;
     const int32_t pair_words = TINYSE_PAIR_WORDS(depth);
-    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1);
+    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1), lanes = tinyse_two_pairs(0, 4);
     const int32_t *pair = layer->pairs;
     const int32_t vectors = (depth - 1) / 16;
 
     for (int32_t channel = 0; channel + 1 < outputs; channel += 2) {
-        const scales s = read_scales(pair, pair_words, 0);
+        const scales s = read_scales(pair, pair_words, lanes);
         const int8x16x2_t last = weights_of_two(pair + 2 + 8 * vectors, depth - 16 * vectors);
         const int8_t *window = given.first;
         int8_t *result = output + channel;
@@ -147,11 +147,17 @@ static void one_window(const tinyse_convolution *layer, const int8_t *window, in
     const int32_t depth = layer->depth, output_zero = layer->output_zero;
     const int32_t pair_words = TINYSE_PAIR_WORDS(depth);
     const int32_t vectors = (depth - 1) / 16;
+    const int8x16_t last = vldrbq_z_s8(window + 16 * vectors, vctp8q((uint32_t)(depth - 16 * vectors)));
     const int32_t *pair = layer->pairs + channel / 2 * pair_words;
+    int32_t step = pair_words;
+    uint32x4_t lanes = tinyse_two_pairs((uint32_t)step * 4, 4);
 
     output += channel;
     for (int32_t left = layer->outputs - channel; left > 0; left -= 4) {
-        const int32_t step = left > 2 ? pair_words : 0; /* a last pair stands for two */
+        if (left <= 2) {
+            step = 0; /* a last pair stands for two */
+            lanes = tinyse_two_pairs(0, 4);
+        }
         const int32_t *weights = pair + 2, *more_weights = pair + step + 2;
         const int8_t *values = window;
         int32_t a = 0, b = 0, c = 0, d = 0;
@@ -166,14 +172,12 @@ static void one_window(const tinyse_convolution *layer, const int8_t *window, in
             weights += 8;
             more_weights += 8;
         }
-        const int8x16_t vector = vldrbq_s8(values);
-        const int8x16x2_t first = weights_of_two(weights, depth - 16 * vectors);
-        const int8x16x2_t second = weights_of_two(more_weights, depth - 16 * vectors);
-        a = vmladavaq_s8(a, vector, first.val[0]);
-        b = vmladavaq_s8(b, vector, first.val[1]);
-        c = vmladavaq_s8(c, vector, second.val[0]);
-        d = vmladavaq_s8(d, vector, second.val[1]);
-        const scales s = read_scales(pair, pair_words, step);
+        const int32x4x2_t first = vld2q_s32(weights), second = vld2q_s32(more_weights);
+        a = vmladavaq_s8(a, last, vreinterpretq_s8_s32(first.val[0]));
+        b = vmladavaq_s8(b, last, vreinterpretq_s8_s32(first.val[1]));
+        c = vmladavaq_s8(c, last, vreinterpretq_s8_s32(second.val[0]));
+        d = vmladavaq_s8(d, last, vreinterpretq_s8_s32(second.val[1]));
+        const scales s = read_scales(pair, pair_words, lanes);
         const int32x4_t results = requantise(vector_of(a, b, c, d), s, output_zero);
         if (left >= 4) {
             vstrbq_s32(output, results);
