@@ -40,9 +40,9 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "teacher": Architecture(channels=(44, 72, 118, 124), groups=4, shared_gru=(3,)),
+    "teacher": Architecture(channels=(44, 72, 120, 124), groups=4, shared_gru=(3,)),
     "student-62k": Architecture(channels=(12, 20, 28, 24), groups=6, shared_gru=(3,)),
-    "student-30k": Architecture(channels=(8, 8, 12, 16), groups=4, shared_gru=(3,)),
+    "student-30k": Architecture(channels=(8, 8, 10, 16), groups=4, shared_gru=(3,)),
 }
 """Named members: about 1.9 M, 62 k and 30 k parameters."""
 
