@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,8 @@ def train(
     """
     from tinyse.errors import missing_extra
 
+    # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
