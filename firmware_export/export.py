@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_export import front_end, network, text, vectors
+from firmware_export import cmake, front_end, network, report, text, vectors
 from firmware_export.program import Program, lower
 from tinyse import files
 from tinyse.config import build
@@ -23,7 +22,7 @@ KERNELS = (
     "look_up_portable.c", "copy_rows.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip
-TESTS = ("replay.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "cortex_m.ld")
+TESTS = ("replay.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
 SIGNAL_PATH = ("tinyse.c", "front_end.c", "transform.h", "transform.c")
 
 
@@ -34,6 +33,7 @@ class Firmware:
     program: Program
     front_end: FrontEnd | None
     sources: dict[str, str]
+    digest: str
 
 
 def make(graph: Graph, digest: str) -> Firmware:
@@ -45,7 +45,7 @@ def make(graph: Graph, digest: str) -> Firmware:
     program = lower(graph)
     sources = {**network.sources(program), **{name: _template(name) for name in KERNELS}}
     if graph.metadata.get("task") != "denoise":
-        return Firmware(program, None, sources)
+        return Firmware(program, None, sources, digest)
     tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
     for group, name in ((graph.inputs, "features"), (graph.outputs, "mask")):
         if name not in group:
@@ -57,7 +57,7 @@ def make(graph: Graph, digest: str) -> Firmware:
         **front_end.sources(tables, features, mask),
         **{name: _template(name) for name in SIGNAL_PATH},
     }
-    return Firmware(program, tables, sources)
+    return Firmware(program, tables, sources, digest)
 
 
 def export(model: str | Path, folder: str | Path, frames: int = 100) -> Firmware:
@@ -67,19 +67,21 @@ def export(model: str | Path, folder: str | Path, frames: int = 100) -> Firmware
     """
     model, folder = Path(model), Path(folder)
     graph = reader.read(model)
-    firmware = make(graph, files.sha256(model))
+    digest = files.sha256(model)
+    firmware = make(graph, digest)
     for name, content in firmware.sources.items():
         files.write_text(folder / "src" / name, content)
+    sizes = report.report(firmware.program, firmware.front_end, digest)
+    files.write_json(folder / "sizes.json", sizes)
+    files.write_text(folder / "SIZES.md", report.lines(sizes))
     if firmware.front_end is not None:
         files.write_text(folder / "test" / "vectors.c", vectors.source(firmware.program, firmware.front_end, frames))
         for name in TESTS:
             files.write_text(folder / "test" / name, _template(f"test/{name}"))
+        for name, content in cmake.sources().items():
+            files.write_text(folder / name, content)
+        files.write_text(folder / "README.md", _template("README.md"))
     return firmware
-
-
-def digest(data: bytes) -> str:
-    """What names a model: the SHA-256 of its file."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _template(name: str) -> str:

@@ -80,9 +80,9 @@ def packed(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shift
     numbers[:, :outputs] = bias, (2 * multipliers).astype(np.uint32).view(np.int32), shifts - 1
     biases, multipliers, shifts = numbers.reshape(3, pairs, 2)
     columns = [biases, bytes_of_pairs.reshape(pairs, -1).view("<i4"), multipliers, shifts]
-    return np.concatenate([*(row for pair in zip(*columns, strict=True) for row in pair), np.zeros(OVERREAD_WORDS)]).astype(
-        np.int32
-    )
+    return np.concatenate(
+        [*(row for pair in zip(*columns, strict=True) for row in pair), np.zeros(OVERREAD_WORDS)]
+    ).astype(np.int32)
 
 
 def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, where: str) -> dict[str, int]:

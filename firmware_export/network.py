@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from firmware_export import text
 from firmware_export.program import CONSTANT, STATES, Call, Program, Storage
+from tinyse.errors import InputError
 
 
 def sources(program: Program) -> dict[str, str]:
@@ -18,6 +17,9 @@ def sources(program: Program) -> dict[str, str]:
 def header(program: Program) -> str:
     """Sizes, and where inputs, outputs and states lie."""
     graph = program.graph
+    names = {*graph.inputs, *graph.outputs}
+    if len({text.identifier(name) for name in names}) < len(names):
+        raise InputError(f"two of the signature's names are the same identifier in C: {', '.join(sorted(names))}")
     lines = []
     for group, places in (("INPUT", program.inputs), ("OUTPUT", program.outputs)):
         for name, place in places.items():
@@ -83,13 +85,14 @@ def data(program: Program) -> str:
 def constant_bytes(program: Program) -> dict[str, int]:
     """Bytes of flash by kind of constant, equal tables counted once."""
     seen: set[bytes] = set()
+    names = {"pairs": "weights, biases, multipliers", "table": "tables"}
     total: dict[str, int] = {"constants": sum(constant.bytes for constant in program.constants)}
     for call in program.calls:
         for name, values in call.layer.arrays.items():
             key = f"{values.dtype}".encode() + values.tobytes()
             if key not in seen:
                 seen.add(key)
-                total[name] = total.get(name, 0) + values.nbytes
+                total[names[name]] = total.get(names[name], 0) + values.nbytes
     return total
 
 
@@ -114,8 +117,3 @@ def _address(program: Program, place: tuple[Storage, int]) -> str:
 
 def _index(program: Program, storage: Storage) -> int:
     return next(number for number, constant in enumerate(program.constants) if constant is storage)
-
-
-def flash_table(values: Mapping[str, int]) -> str:
-    """One line a kind of constant."""
-    return "\n".join(f"{size:8d}  {name}" for name, size in values.items())

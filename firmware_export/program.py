@@ -115,7 +115,8 @@ class _Lowering:
         self.arena: list[Storage] = []
         self.constants: list[Storage] = []
         self.states = {
-            graph.inputs[name]: Storage(name, _bytes(graph.tensors[graph.inputs[name]]), STATES) for name in graph.states
+            graph.inputs[name]: Storage(name, _bytes(graph.tensors[graph.inputs[name]]), STATES)
+            for name in graph.states
         }
         self.index = 0
         self.where = ""
@@ -274,12 +275,16 @@ class _Lowering:
     def _call(self, layer: Layer, operands: tuple[tuple[Storage, int], ...], title: str = "") -> None:
         operator = self.graph.operators[self.index]
         shapes = ", ".join(str(list(self.graph.shape(n))) for n in operator.inputs if n in self.roots)
-        title = title or f"{operator.kind} {operator.outputs[0]}: {shapes} -> {list(self.graph.shape(operator.outputs[0]))}"
+        title = (
+            title or f"{operator.kind} {operator.outputs[0]}: {shapes} -> {list(self.graph.shape(operator.outputs[0]))}"
+        )
         self.calls.append(Call(self.index, title, layer, operands))
 
     def _check_type(self, tensor: Tensor, where: str, name: str) -> None:
         if tensor.dtype != np.int8:
-            raise InputError(f"{where}: {name!r} is {tensor.dtype}, the kernels work on int8: quantise the network to int8")
+            raise InputError(
+                f"{where}: {name!r} is {tensor.dtype}, the kernels work on int8: quantise the network to int8"
+            )
 
     # One method a kind of operator.
 
@@ -314,7 +319,9 @@ class _Lowering:
         for part, source in zip(operator.inputs, parts, strict=True):
             columns = math.prod(self.graph.shape(part)[axis:])
             rows = source.as_rows(columns) or self._dense(source).as_rows(columns)
-            self._copy(rows, (storage, offset), stride, "" if offset == 0 else f"CONCATENATION {name}, from byte {offset}")
+            self._copy(
+                rows, (storage, offset), stride, "" if offset == 0 else f"CONCATENATION {name}, from byte {offset}"
+            )
             offset += columns
 
     def weighted(self, operator: Operator) -> None:

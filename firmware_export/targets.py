@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +44,17 @@ class Core:
     def link_flags(self) -> tuple[str, ...]:
         """What the linker needs, but for the script."""
         symbols = zip(("FLASH_START", "FLASH_BYTES", "RAM_START", "RAM_BYTES"), (*self.flash, *self.ram), strict=True)
-        specs = ("--specs=nano.specs",) if self.port == "cortex_m" else ("--specs=picolibc.specs",)
         return (
-            *specs, "-nostartfiles", "-Wl,--gc-sections",
+            "-nostartfiles", "-Wl,--gc-sections",
             *(f"-Wl,--defsym={name}={value:#x}" for name, value in symbols),
+        )  # fmt: skip
+
+    @property
+    def emulator_flags(self) -> tuple[str, ...]:
+        """Semihosting, and one instruction every 64 ns of the emulated time: the counters count instructions."""
+        return (
+            "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6",
+            "-semihosting-config", "enable=on,target=native", "-kernel",
         )  # fmt: skip
 
     @property
@@ -63,10 +71,17 @@ class Core:
 
 
 def _arm(
-    name: str, title: str, flags: str, machine: str, hertz: int, code: int = 0, ram: int = 0x20000000, size: int = 4 << 20
+    name: str,
+    title: str,
+    flags: str,
+    machine: str,
+    hertz: int,
+    code: int = 0,
+    ram: int = 0x20000000,
+    size: int = 4 << 20,
 ) -> Core:
     return Core(
-        name, title, "arm-none-eabi-gcc", (f"-mcpu={name}", "-mthumb", *flags.split()), "qemu-system-arm",
+        name, title, "arm-none-eabi-gcc", (f"-mcpu={name}", "-mthumb", *flags.split(), "--specs=nano.specs"), "qemu-system-arm",
         ("-M", machine), "cortex_m", (code, size), (ram, size), hertz,
     )  # fmt: skip
 
@@ -79,36 +94,57 @@ CORES = {
         _arm("cortex-m33", "Cortex-M33F", "-mfpu=fpv5-sp-d16 -mfloat-abi=hard", "mps2-an505", 20_000_000,
              0x10000000, 0x38000000),
         _arm("cortex-m55", "Cortex-M55 (Helium)", "-mfloat-abi=hard", "mps3-an547", 32_000_000, size=512 << 10),
+        _arm("cortex-m3", "Cortex-M3", "-mfloat-abi=soft", "mps2-an385", 25_000_000),
+        Core(
+            "rv32imac", "RISC-V RV32IMAC", "riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs"),
+            "qemu-system-riscv32", ("-M", "virt", "-bios", "none"), "riscv", (0x80000000, 4 << 20), (0x80400000, 4 << 20),
+        ),
     )
-}
+}  # fmt: skip
 
 
-def build(folder: Path, core: Core | None, binary: Path, definitions: Sequence[str] = ()) -> None:
-    """Compile an exported folder and its replay for `core`, or for this computer. Raises InputError with the messages."""
+def build(folder: Path, core: Core | None, binary: Path, flags: Sequence[str] = ()) -> None:
+    """Compile an exported folder with its replay for `core`, or for this computer (None).
+
+    Raises InputError with what the compiler says first.
+    """
     sources = [*sorted((folder / "src").glob("*.c")), folder / "test" / "replay.c", folder / "test" / "vectors.c"]
     sources.append(folder / "test" / f"{core.port if core else 'host'}.c")
-    includes = (f"-I{folder / 'src'}", f"-I{folder / 'test'}")
-    common = (*EXACT, *OPTIMISATION, *WARNINGS, "-Werror", *includes, *definitions)
-    if core is None:
-        command = ["gcc", *common, *map(str, sources), "-o", str(binary)]
-    else:
-        script = folder / "test" / f"{core.port}.ld"
-        command = [
-            core.compiler, *core.flags, *core.definitions, *common, *map(str, sources), "-T", str(script),
-            *core.link_flags, "-o", str(binary),
-        ]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        raise InputError(f"{command[0]} failed:\n{result.stderr}")
+    script = () if core is None else ("-T", str(folder / "test" / "bare_metal.ld"), *core.link_flags)
+    _compile(core, [*common_flags(folder), *flags, *map(str, sources), *script, "-o", str(binary)])
+
+
+def common_flags(folder: Path) -> list[str]:
+    """Flags of every compilation: the language, exact arithmetic, optimisation, and all warnings as errors."""
+    return [*EXACT, *OPTIMISATION, *WARNINGS, "-Werror", f"-I{folder / 'src'}", f"-I{folder / 'test'}"]
+
+
+def flash_bytes(folder: Path, core: Core) -> int:
+    """Flash that the product takes: its code, constants and what it uses of the compiler's library, nothing of the test."""
+    with tempfile.TemporaryDirectory() as temporary:
+        binary = Path(temporary) / "product.elf"
+        used = ("tinyse_init", "tinyse_set_attenuation_limit")
+        sources = map(str, sorted((folder / "src").glob("*.c")))
+        keep = [f"-Wl,--undefined={name}" for name in used]
+        script = ("-T", str(folder / "test" / "bare_metal.ld"), *core.link_flags)
+        _compile(
+            core, [*common_flags(folder), *sources, *keep, "-Wl,--entry=tinyse_process", *script, "-o", str(binary)]
+        )
+        tool = core.compiler.removesuffix("gcc") + "size"
+        lines = subprocess.run([tool, str(binary)], capture_output=True, text=True, check=True).stdout.splitlines()
+    text, data, *_ = lines[1].split()
+    return int(text) + int(data)
 
 
 def run(core: Core | None, binary: Path) -> tuple[int, str]:
     """Exit code and output of a replay, on `core` under QEMU or on this computer."""
-    command = [str(binary)]
-    if core is not None:
-        command = [
-            core.emulator, *core.machine, "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6",
-            "-semihosting-config", "enable=on,target=native", "-kernel", str(binary),
-        ]  # fmt: skip
+    command = [str(binary)] if core is None else [core.emulator, *core.machine, *core.emulator_flags, str(binary)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS)
     return result.returncode, result.stdout + result.stderr
+
+
+def _compile(core: Core | None, arguments: Sequence[str]) -> None:
+    compiler = ["gcc"] if core is None else [core.compiler, *core.flags, *core.definitions]
+    result = subprocess.run([*compiler, *arguments], capture_output=True, text=True)
+    if result.returncode:
+        raise InputError(f"{compiler[0]} failed:\n" + "\n".join(result.stderr.splitlines()[:10]))

@@ -67,13 +67,13 @@ def _value(value: Any) -> str:
 
 def identifier(name: str) -> str:
     """`name` in capitals, with underscores for what C does not allow in an identifier."""
-    return re.sub(r"\W", "_", name).upper()
+    return re.sub(r"\W", "_", name, flags=re.ASCII).upper()
 
 
 def comment(text: str) -> str:
     """`text`, which may come from a file, as one comment line."""
     printable = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
-    return f"/* {printable.replace('*/', '*?').replace('/*', '?*')[:LINE - 10]} */"
+    return f"/* {printable.replace('*/', '*?').replace('/*', '?*')[: LINE - 10]} */"
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:

@@ -1,0 +1,56 @@
+"""Sizes of an export, known without a compiler: flash of constants by kind, RAM by part, and what is live at most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from firmware_export import network
+from firmware_export.program import Program
+from tinyse.spectra.front_end import FrontEnd
+
+
+def report(program: Program, front_end: FrontEnd | None, digest: str) -> dict[str, Any]:
+    """JSON-able: everything in bytes but `macs` and `operators`."""
+    graph, plan = program.graph, program.plan
+    ram = {"states": program.state_bytes, "arena": plan.bytes, "scratch": 4 * program.scratch_words, "overread": 64}
+    if front_end is not None:
+        ram["front_end"] = front_end_bytes(front_end)
+        ram["audio_buffers"] = 2 * 2 * front_end.config.hop
+    moment = graph.operators[min(plan.largest_moment, len(graph.operators) - 1)]
+    return {
+        "model": digest,
+        "operators": len(graph.operators),
+        "macs": graph.macs,
+        "constants": network.constant_bytes(program),
+        "ram": ram,
+        "ram_in_all": sum(ram.values()),
+        "largest_live_set": {
+            "operator": f"{moment.kind} {moment.outputs[0]}",
+            "bytes": plan.largest_live_bytes,
+            "buffers": plan.largest_live,
+        },
+    }
+
+
+def front_end_bytes(front_end: FrontEnd) -> int:
+    """The size of `tinyse_front_end`."""
+    config = front_end.config
+    return 4 * (config.transform_size + 2 + config.delay + config.bands + 3) + 2 * config.delay
+
+
+def lines(values: dict[str, Any]) -> str:
+    """The report as a page of Markdown."""
+    live = values["largest_live_set"]
+    rows = [
+        "# Sizes\n",
+        f"Model {values['model'][:16]}: {values['operators']} operators, {values['macs']:,} multiplications a frame.\n",
+        "| part | bytes |",
+        "|---|---:|",
+        *(f"| flash: {name} | {size:,} |" for name, size in values["constants"].items() if size),
+        *(f"| RAM: {name.replace('_', ' ')} | {size:,} |" for name, size in values["ram"].items()),
+        f"| **RAM in all, without the stack** | **{values['ram_in_all']:,}** |\n",
+        f"The arena is as large as what is live during {live['operator']}, {live['bytes']:,} bytes:\n",
+        *(f"- {name}: {size:,}" for name, size in live["buffers"].items()),
+        "\nThe flash of code depends on core and compiler: benchmarks/firmware.py of tinyse measures it.",
+    ]
+    return "\n".join(rows) + "\n"
