@@ -65,10 +65,10 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
     limits = np.array([10 ** (-decibels / 20) for decibels in range(LARGEST_LIMIT_DB + 1)], np.float32)
     arrays = {
         "window": front_end.window,
-        "band_first": bands.first.astype(np.uint16),
-        "band_width": widths.astype(np.uint16),
+        "band_first": _compact(bands.first),
+        "band_width": _compact(widths),
         "band_shares": shares.astype(np.float32),
-        "bin_band": bands.lower.astype(np.uint16),
+        "bin_band": _compact(bands.lower),
         "bin_weight": bands.weight,
         "limits": limits,
     }
@@ -87,7 +87,7 @@ def transform_tables(front_end: spectra.FrontEnd) -> str:
     """Order and angles of the Fourier transform."""
     transform = front_end.transform
     arrays = {
-        "order": transform.order.astype(np.uint16),
+        "order": _compact(transform.order),
         "cosines": transform.cosine,
         "sines": transform.sine,
         "turn_cosines": transform.turn_cosine,
@@ -99,3 +99,8 @@ def transform_tables(front_end: spectra.FrontEnd) -> str:
 def _constant(value: object) -> str:
     literal = text.number(value)
     return f"({literal})" if literal.startswith("-") else literal
+
+
+def _compact(indices: np.ndarray) -> np.ndarray:
+    """In the smallest unsigned type that holds them."""
+    return indices.astype(np.uint8 if indices.max() < 256 else np.uint16)

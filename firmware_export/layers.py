@@ -76,13 +76,14 @@ def packed(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shift
     padded = np.zeros((pairs * 2, words * WORD), np.int8)
     padded[:outputs, :depth] = weights
     bytes_of_pairs = padded.reshape(pairs, 2, words, WORD).transpose(0, 2, 1, 3)
-    numbers = np.zeros((3, pairs * 2), np.int32)
-    numbers[:, :outputs] = bias, (2 * multipliers).astype(np.uint32).view(np.int32), shifts - 1
-    biases, multipliers, shifts = numbers.reshape(3, pairs, 2)
-    columns = [biases, bytes_of_pairs.reshape(pairs, -1).view("<i4"), multipliers, shifts]
-    return np.concatenate(
-        [*(row for pair in zip(*columns, strict=True) for row in pair), np.zeros(OVERREAD_WORDS)]
-    ).astype(np.int32)
+    numbers = np.zeros((2, pairs * 2), np.int32)
+    numbers[:, :outputs] = bias, (2 * multipliers).astype(np.uint32).view(np.int32)
+    halves = np.zeros(pairs * 2, "<i2")
+    halves[:outputs] = shifts - 1
+    biases, multipliers = numbers.reshape(2, pairs, 2)
+    columns = [biases, bytes_of_pairs.reshape(pairs, -1).view("<i4"), multipliers, halves.view("<i4")[:, None]]
+    stream = np.concatenate(columns, axis=1).ravel()
+    return np.concatenate([stream, np.zeros(OVERREAD_WORDS)]).astype(np.int32)
 
 
 def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, where: str) -> dict[str, int]:

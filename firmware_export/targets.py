@@ -96,8 +96,10 @@ CORES = {
         _arm("cortex-m55", "Cortex-M55 (Helium)", "-mfloat-abi=hard", "mps3-an547", 32_000_000, size=512 << 10),
         _arm("cortex-m3", "Cortex-M3", "-mfloat-abi=soft", "mps2-an385", 25_000_000),
         Core(
-            "rv32imac", "RISC-V RV32IMAC", "riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs"),
-            "qemu-system-riscv32", ("-M", "virt", "-bios", "none"), "riscv", (0x80000000, 4 << 20), (0x80400000, 4 << 20),
+            "rv32imac", "RISC-V RV32IMAC",
+            "riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs"),
+            "qemu-system-riscv32", ("-M", "virt", "-bios", "none"),
+            "riscv", (0x80000000, 4 << 20), (0x80400000, 4 << 20),
         ),
     )
 }  # fmt: skip

@@ -78,12 +78,12 @@ static void expand_two(const int8_t *first, const int8_t *second, int32_t words,
 #define SUMS_OF_ONE [s0] "+r"(s0), [s1] "+r"(s1)
 #define SUMS_OF_TWO SUMS_OF_ONE, [t0] "+r"(t0), [t1] "+r"(t1)
 
-/* (x + 2^(shift - 1)) >> shift is ((x >> (shift - 1)) + 1) >> 1, so `rounding`, 1 + 2 * zero point, does both additions
+/* `shift`, in the lowest byte, is less one: (x + 2^(shift - 1)) >> shift is ((x >> (shift - 1)) + 1) >> 1, so `rounding`, 1 + 2 * zero point, does both additions
  * at once. Read as a signed number, a multiplier in units of 2^-32 is too small by one: the sum itself is added. */
 static inline int8_t finish(int32_t sum, int32_t multiplier, int32_t shift, int32_t rounding)
 {
     const int32_t x = tinyse_add_high(sum, multiplier, sum);
-    return (int8_t)tinyse_saturate_half(((x + (x >> 31)) >> shift) + rounding);
+    return (int8_t)tinyse_saturate_half(tinyse_shift_right(x + (x >> 31), shift) + rounding);
 }
 
 /* Pairs of outputs at two positions, whose columns lie in turns in `columns`. */
@@ -98,8 +98,8 @@ static void two_positions(const tinyse_convolution *layer, const int32_t *column
         int32_t s0 = pair[0], s1 = pair[1], t0 = s0, t1 = s1;
         pair += 2;
         RUN(TWO, SUMS_OF_TWO);
-        const int32_t multipliers[2] = {pair[0], pair[1]}, shifts[2] = {pair[2], pair[3]};
-        pair += 4;
+        const int32_t multipliers[2] = {pair[0], pair[1]}, shifts[2] = {pair[2], pair[2] >> 16};
+        pair += 3;
         output[0] = finish(s0, multipliers[0], shifts[0], rounding);
         output[1] = finish(s1, multipliers[1], shifts[1], rounding);
         output += 2;
@@ -121,8 +121,8 @@ static void one_position(const tinyse_convolution *layer, const int32_t *columns
         pair += 2;
         RUN(ONE, SUMS_OF_ONE);
         output[0] = finish(s0, pair[0], pair[2], rounding);
-        output[1] = finish(s1, pair[1], pair[3], rounding);
-        pair += 4;
+        output[1] = finish(s1, pair[1], pair[2] >> 16, rounding);
+        pair += 3;
         output += 2;
     }
 }
@@ -131,7 +131,7 @@ static void one_position(const tinyse_convolution *layer, const int32_t *columns
 static int8_t last_output(const tinyse_convolution *layer, const int8_t *window)
 {
     const int32_t *pair = layer->pairs + layer->outputs / 2 * TINYSE_PAIR_WORDS(layer->depth);
-    const int32_t *scale = pair + TINYSE_PAIR_WORDS(layer->depth) - 4;
+    const int32_t *scale = pair + TINYSE_PAIR_WORDS(layer->depth) - 3;
     const int8_t *weights = (const int8_t *)(pair + 2);
     int32_t sum = pair[0];
     for (int32_t i = 0; i < layer->depth; i++) {

@@ -40,16 +40,26 @@ typedef struct {
     int32x4_t biases, multipliers, shifts;
 } scales;
 
-/* Of a pair; `offsets` are the four lanes' bytes behind it. */
-static inline scales read_scales(const int32_t *pair, int32_t pair_words, uint32x4_t offsets)
+/* Where the four lanes' numbers lie behind those of the first one, in bytes. */
+typedef struct {
+    uint32x4_t words, halves;
+} lanes;
+
+/* Of two pairs, `step` words apart. */
+static inline lanes lanes_of(int32_t step)
 {
-    const int32_t *behind = pair + pair_words - 4;
-    const uint32x4_t multipliers = vldrwq_gather_offset_u32((const uint32_t *)behind, offsets);
-    const int32x4_t less_one = vldrwq_gather_offset_s32(behind + 2, offsets);
+    return (lanes){tinyse_two_pairs((uint32_t)step * 4, 4), tinyse_two_pairs((uint32_t)step * 4, 2)};
+}
+
+static inline scales read_scales(const int32_t *pair, int32_t pair_words, lanes at)
+{
+    const int32_t *behind = pair + pair_words - 3;
+    const int16_t *halves = (const int16_t *)(const void *)(behind + 2);
+    const uint32x4_t multipliers = vldrwq_gather_offset_u32((const uint32_t *)behind, at.words);
     return (scales){
-        vldrwq_gather_offset_s32(pair, offsets),
+        vldrwq_gather_offset_s32(pair, at.words),
         vreinterpretq_s32_u32(vshrq_n_u32(multipliers, 1)),
-        vmvnq_s32(less_one), /* a shift less one, inverted, is the negative shift */
+        vmvnq_s32(vldrhq_gather_offset_s32(halves, at.halves)), /* a shift less one, inverted, is the negative shift */
     };
 }
 
@@ -68,11 +78,12 @@ static void short_windows(const tinyse_convolution *layer, windows given, int8_t
 {
     const int32_t depth = layer->depth, outputs = layer->outputs, output_zero = layer->output_zero;
     const int32_t pair_words = TINYSE_PAIR_WORDS(depth);
-    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1), lanes = tinyse_two_pairs(0, 4);
+    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1);
+    const lanes at = lanes_of(0);
     const int32_t *pair = layer->pairs;
 
     for (int32_t channel = 0; channel + 1 < outputs; channel += 2) {
-        const scales s = read_scales(pair, pair_words, lanes);
+        const scales s = read_scales(pair, pair_words, at);
         const int8x16x2_t low = weights_of_two(pair + 2, depth), high = weights_of_two(pair + 10, depth - 16);
         const int8_t *window = given.first;
         int8_t *result = output + channel;
@@ -101,12 +112,13 @@ static void long_windows(const tinyse_convolution *layer, windows given, int8_t 
 {
     const int32_t depth = layer->depth, outputs = layer->outputs, output_zero = layer->output_zero;
     const int32_t pair_words = TINYSE_PAIR_WORDS(depth);
-    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1), lanes = tinyse_two_pairs(0, 4);
+    const uint32x4_t places = tinyse_two_pairs((uint32_t)outputs, 1);
+    const lanes at = lanes_of(0);
     const int32_t *pair = layer->pairs;
     const int32_t vectors = (depth - 1) / 16;
 
     for (int32_t channel = 0; channel + 1 < outputs; channel += 2) {
-        const scales s = read_scales(pair, pair_words, lanes);
+        const scales s = read_scales(pair, pair_words, at);
         const int8x16x2_t last = weights_of_two(pair + 2 + 8 * vectors, depth - 16 * vectors);
         const int8_t *window = given.first;
         int8_t *result = output + channel;
@@ -150,13 +162,13 @@ static void one_window(const tinyse_convolution *layer, const int8_t *window, in
     const int8x16_t last = vldrbq_z_s8(window + 16 * vectors, vctp8q((uint32_t)(depth - 16 * vectors)));
     const int32_t *pair = layer->pairs + channel / 2 * pair_words;
     int32_t step = pair_words;
-    uint32x4_t lanes = tinyse_two_pairs((uint32_t)step * 4, 4);
+    lanes at = lanes_of(step);
 
     output += channel;
     for (int32_t left = layer->outputs - channel; left > 0; left -= 4) {
         if (left <= 2) {
             step = 0; /* a last pair stands for two */
-            lanes = tinyse_two_pairs(0, 4);
+            at = lanes_of(step);
         }
         const int32_t *weights = pair + 2, *more_weights = pair + step + 2;
         const int8_t *values = window;
@@ -177,7 +189,7 @@ static void one_window(const tinyse_convolution *layer, const int8_t *window, in
         b = vmladavaq_s8(b, last, vreinterpretq_s8_s32(first.val[1]));
         c = vmladavaq_s8(c, last, vreinterpretq_s8_s32(second.val[0]));
         d = vmladavaq_s8(d, last, vreinterpretq_s8_s32(second.val[1]));
-        const scales s = read_scales(pair, pair_words, lanes);
+        const scales s = read_scales(pair, pair_words, at);
         const int32x4_t results = requantise(vector_of(a, b, c, d), s, output_zero);
         if (left >= 4) {
             vstrbq_s32(output, results);

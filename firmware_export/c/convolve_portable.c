@@ -3,10 +3,9 @@
 #include "requantise.h"
 #include "window.h"
 
-/* `scale` points to the output's multiplier; its shift is two numbers further on. */
-static int8_t finish(const tinyse_convolution *layer, const int32_t *scale, int32_t sum)
+static int8_t finish(const tinyse_convolution *layer, int32_t sum, int32_t multiplier, int32_t shift_less_one)
 {
-    const int32_t scaled = tinyse_rescale(sum, (int32_t)((uint32_t)scale[0] >> 1), scale[2] + 1);
+    const int32_t scaled = tinyse_rescale(sum, (int32_t)((uint32_t)multiplier >> 1), shift_less_one + 1);
     return tinyse_clip(scaled + layer->output_zero, layer->low);
 }
 
@@ -23,6 +22,7 @@ void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *inp
             const int8_t *window = tinyse_window(layer, input, row, top, left, (int8_t *)scratch);
             for (int32_t channel = 0; channel < outputs; channel += 2) {
                 const int32_t *pair = layer->pairs + channel / 2 * TINYSE_PAIR_WORDS(depth);
+                const int32_t *scale = pair + 2 + 2 * words;
                 const int8_t *weights = (const int8_t *)(pair + 2);
                 int32_t even = pair[0], odd = pair[1];
                 for (int32_t i = 0; i < whole; i += 4, weights += 8) {
@@ -36,9 +36,9 @@ void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *inp
                         odd += window[whole + i] * weights[4 + i];
                     }
                 }
-                output[channel] = finish(layer, pair + 2 + 2 * words, even);
+                output[channel] = finish(layer, even, scale[0], (int16_t)(scale[2] & 0xFFFF));
                 if (channel + 1 < outputs) {
-                    output[channel + 1] = finish(layer, pair + 3 + 2 * words, odd);
+                    output[channel + 1] = finish(layer, odd, scale[1], scale[2] >> 16);
                 }
             }
             output += outputs;

@@ -28,6 +28,14 @@ static inline int32_t tinyse_add_high(int32_t a, int32_t b, int32_t addend)
     return result;
 }
 
+/* To the right by the lowest byte of a word. */
+static inline int32_t tinyse_shift_right(int32_t x, int32_t word)
+{
+    int32_t result;
+    __asm__("asr %0, %1, %2" : "=r"(result) : "r"(x), "r"(word));
+    return result;
+}
+
 /* Clipped to int8. */
 static inline int32_t tinyse_saturate(int32_t x)
 {

@@ -31,8 +31,8 @@ typedef struct {
 /* How the operands of an elementwise operator lie: rows of `columns` bytes, `*_stride` bytes apart. The result is dense
  * and may be in the place of an operand that is dense too. */
 typedef struct {
-    int32_t rows, columns;
-    int32_t a_stride, b_stride;
+    int16_t rows, columns;
+    int16_t a_stride, b_stride;
 } tinyse_rows;
 
 /* A convolution of a (height, width, channels) input; a fully connected layer is one of 1 x 1 over its rows.
@@ -40,7 +40,7 @@ typedef struct {
  * `pairs` has two outputs after another, in the order in which all kernels read: two biases with the input's zero point
  * folded in; the weights, word by word, four bytes of the even output, four of the odd one, then the next four of each,
  * filled up with zeros to TINYSE_WORDS(depth) words an output; two multipliers in units of 2^-32 (unsigned, 2^31 and
- * more); two right shifts less one (negative ones below that go left). Depth is kernel height * kernel width * channels.
+ * more); one word of two int16, right shifts less one (below -1 they go left). Depth is kernel height * width * channels.
  * A missing last output is zeros. Behind the last pair are 16 more words that a load may touch. */
 typedef struct {
     const int32_t *pairs;
@@ -55,7 +55,7 @@ typedef struct {
 } tinyse_convolution;
 
 #define TINYSE_WORDS(depth) (((depth) + 3) / 4)
-#define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 6)
+#define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 5)
 
 /* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words. Up to 31 bytes behind `input` may be read; they change nothing. */
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
