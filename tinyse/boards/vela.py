@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tinyse.boards.boards import Npu
 from tinyse.errors import InputError, missing_extra
+from tinyse.integers.graph import Graph
+from tinyse.tflite.writer import save
 
 SYSTEM = "Ethos_U55_High_End_Embedded"
 MEMORY_MODE = "Sram_Only"
@@ -51,6 +53,14 @@ def compile_for(npu: Npu, model: str | Path) -> VelaSummary:
             lines = (finished.stderr or finished.stdout).strip().splitlines()
             raise InputError(f"Vela cannot compile {model}: {lines[-1] if lines else 'it gave no reason'}")
         return parse(summaries[0].read_text(), finished.stdout)
+
+
+def compile_graph(npu: Npu, graph: Graph) -> VelaSummary:
+    """`compile_for` of a graph that is in no file yet."""
+    with tempfile.TemporaryDirectory(prefix="tinyse-vela-") as folder:
+        path = Path(folder) / f"{graph.name}.tflite"
+        save(graph, path)
+        return compile_for(npu, path)
 
 
 def parse(summary: str, printed: str) -> VelaSummary:

@@ -1,0 +1,116 @@
+"""`tinyse check`: what a recipe will export and who can run it, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tinyse.boards.vela import VelaSummary
+    from tinyse.integers.forecast import Forecast
+
+NPU = "ethos-u55-128"
+
+
+def check(
+    recipe: Annotated[Path, typer.Argument(help="A YAML file such as recipes/two_step.yaml.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe: --set export.precision=int16x8."),
+    ] = None,
+    vela: Annotated[bool, typer.Option("--vela", help=f"Ask Arm's compiler Vela about an NPU ({NPU}), too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Print the operators that the last stage of RECIPE will export, and whether TFLM, CMSIS-NN and Ethos-U have them.
+
+    fast: a kernel made for the hardware; plain: one in portable C, or on the core beside an NPU; none: it cannot run.
+    Exits with 0 if the step can ship on TFLM, with 1 if not.
+    """
+    from tinyse.errors import missing_extra
+
+    try:
+        from tinyse.models.network import MaskNetwork
+        from tinyse.training.recipe import load_recipe
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tinyse"):
+            raise
+        raise missing_extra(error.name or "torch", "train") from error
+    from tinyse.integers.forecast import forecast, random_step
+
+    chosen = load_recipe(recipe, settings or [])
+    name, stage = list(chosen.stages.items())[-1]
+    graph = MaskNetwork(stage.architecture, chosen.front_end.bands).eval().emit(name)
+    integers = random_step(graph, chosen.export.precision)
+    found = forecast(integers)
+    summary = None
+    if vela:
+        from tinyse.boards.boards import Npu
+        from tinyse.boards.vela import compile_graph
+
+        summary = compile_graph(Npu("Ethos-U55-128", NPU, 500e6), integers)
+    if as_json:
+        print(json.dumps(_as_dict(found, summary), indent=2))
+    else:
+        _print(found, summary)
+    raise typer.Exit(0 if found.ships else 1)
+
+
+def _as_dict(found: Forecast, summary: VelaSummary | None) -> dict[str, object]:
+    from dataclasses import asdict
+
+    result: dict[str, object] = {
+        "ships": found.ships,
+        "missing": found.missing,
+        **{key: value for key, value in found.facts.items() if key not in ("calibration", "operators")},
+        "activation_bytes": found.activation_bytes,
+        "operators": [asdict(row) for row in found.rows],
+    }
+    if summary is not None:
+        result["vela"] = {"accelerator": NPU, **asdict(summary)}
+    return result
+
+
+def _print(found: Forecast, summary: VelaSummary | None) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from tinyse.integers.forecast import shapes_text
+    from tinyse.integers.support import RUNTIMES
+
+    console, facts = Console(), found.facts
+    table = Table(
+        title=f"{facts['name']} in {facts['precision']}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+    )
+    for title in ("", "operator", "type", "in", "out", "MAC", *RUNTIMES):
+        side = "right" if title in ("", "MAC") else "left"
+        table.add_column(title, justify=side, overflow="fold", no_wrap=title not in ("in", "out"))  # type: ignore[arg-type]
+    for row in found.rows:
+        shapes = shapes_text(row.inputs), shapes_text(row.outputs)
+        macs = f"{row.macs:,}" if row.macs else ""
+        table.add_row(str(row.count), row.kind, row.dtype, *shapes, macs, *row.support.values())
+    console.print(table)
+    for note in dict.fromkeys(f"{row.kind} in {row.dtype}: {row.note}" for row in found.rows if row.note):
+        console.print(f"note: {note}", highlight=False)
+    arena = facts["arena"]["bytes"]
+    console.print(f"{facts['macs']:,} MAC a frame", highlight=False)
+    console.print(f"state {facts['state_bytes']:,} bytes, activations {found.activation_bytes:,} bytes at most",
+                  highlight=False)  # fmt: skip
+    used = f"; TFLM arena on this computer {arena:,} bytes" if arena is not None else ""
+    console.print(f"file about {facts['file_bytes']:,} bytes{used}", highlight=False)
+    if summary is not None:
+        console.print(
+            f"Vela for {NPU}: {100 * summary.on_npu:.0f} % of {summary.npu_operators + summary.cpu_operators} operators "
+            f"on the NPU, {summary.cycles:,} cycles a frame, SRAM {summary.arena_bytes:,} bytes, weights "
+            f"{summary.weight_bytes:,} bytes (all in SRAM)", highlight=False)  # fmt: skip
+    for reason in found.missing:
+        console.print(reason, style="red", highlight=False)
+    style, word = ("green", "it can ship on TFLM") if found.ships else ("red", "it cannot ship on TFLM")
+    console.print(f"[bold {style}]{word}[/bold {style}]")
