@@ -1,0 +1,439 @@
+"""Live sound: the ring, the session between files, a real sound server, and what happens where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from firmware_export.vectors import sound
+from tinyse import audio
+from tinyse.commands.live import live
+from tinyse.errors import InputError
+from tinyse.evaluation.metrics import si_sdr
+from tinyse.live.ends import FileSink, FileSource
+from tinyse.live.meters import LevelMeter
+from tinyse.live.ring import Ring
+from tinyse.live.screen import KEYS, picture, summary
+from tinyse.live.session import Session
+from tinyse.streaming.denoiser import Denoiser
+
+RATE = 16000
+PULSE_COMMANDS = ("pulseaudio", "pactl", "paplay", "parec")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "tinyse", *map(str, arguments)]
+
+
+def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory) -> Path:
+    """Three seconds, and some samples that fill no hop."""
+    path = tmp_path_factory.mktemp("live") / "noisy.wav"
+    soundfile.write(path, sound(3 * RATE + 37), RATE)
+    return path
+
+
+# The ring.
+
+
+def test_a_ring_keeps_the_order_around_its_end():
+    ring = Ring(10)
+    given, taken = np.arange(100, dtype=np.float32), []
+    for first in range(0, 100, 7):
+        ring.write(given[first : first + 7])
+        taken.append(ring.read(99))
+    np.testing.assert_array_equal(np.concatenate(taken), given)
+    assert ring.overruns == 0
+
+
+def test_a_full_ring_forgets_the_oldest_down_to_what_it_keeps():
+    ring = Ring(10, keep=4)
+    ring.write(np.arange(9, dtype=np.float32))
+    ring.write(np.arange(9, 12, dtype=np.float32))
+    np.testing.assert_array_equal(ring.read(99), [5, 6, 7, 8, 9, 10, 11])
+    assert (ring.overruns, ring.dropped) == (1, 5)
+    ring.write(np.arange(25, dtype=np.float32))
+    np.testing.assert_array_equal(ring.read(99), np.arange(15, 25))
+
+
+def test_a_patient_writer_and_reader_lose_nothing():
+    ring = Ring(16)
+    given = np.arange(1000, dtype=np.float32)
+    writer = threading.Thread(target=lambda: (ring.put(given), ring.close()))
+    writer.start()
+    taken = []
+    while not ring.drained:
+        taken.append(ring.take(7, 10.0))
+    writer.join()
+    np.testing.assert_array_equal(np.concatenate(taken), given)
+
+
+def test_a_closed_ring_lets_everybody_go():
+    ring = Ring(4)
+    ring.close()
+    ring.put(np.zeros(100, np.float32))
+    assert not len(ring.take(4, 60.0))
+
+
+# Between files, by the way of the microphone.
+
+
+def test_a_live_file_is_the_denoised_file_bit_for_bit(tiny, noisy, tmp_path):
+    answer = run(
+        "live", "--model", tiny.integers, "--input", noisy, "--output", tmp_path / "live.wav", "--realtime", "--json"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert run("denoise", noisy, tmp_path / "file.wav", "--model", tiny.integers).returncode == 0
+    assert (tmp_path / "live.wav").read_bytes() == (tmp_path / "file.wav").read_bytes()
+    figures = json.loads(answer.stdout)
+    assert figures["seconds"] == pytest.approx(3, abs=0.1)
+    assert figures["algorithmic_ms"] == 32
+    assert (figures["underruns"], figures["overruns"]) == (0, 0)
+
+
+def test_another_rate_is_converted_on_the_way(tiny, noisy, tmp_path):
+    """In pieces, and yet what a file of that rate is when it is read at once."""
+    fast = tmp_path / "fast.wav"
+    soundfile.write(fast, soxr.resample(soundfile.read(noisy)[0] / 2, RATE, 44100), 44100)
+    expected, _ = audio.read(fast)
+    heard = session_between(tiny, fast, tmp_path / "heard.wav", lambda session: setattr(session, "bypass", True))
+    assert len(heard) == pytest.approx(len(expected), abs=1)
+    length = min(len(heard), len(expected))
+    assert si_sdr(expected[:length], heard[:length]) > 60
+
+
+def session_between(tiny, source: Path, target: Path, prepare=lambda session: None) -> np.ndarray:
+    session = Session(Denoiser(tiny.integers), FileSource(source, realtime=False), FileSink(target))
+    prepare(session)
+    session.start()
+    assert session.wait(30)
+    session.stop()
+    return soundfile.read(target, dtype="float32")[0]
+
+
+def test_bypass_is_the_input_and_as_late_as_the_output(tiny, noisy, tmp_path):
+    def bypass(session):
+        session.bypass = True
+
+    heard = session_between(tiny, noisy, tmp_path / "heard.wav", bypass)
+    np.testing.assert_array_equal(heard, soundfile.read(noisy, dtype="float32")[0])
+
+
+def test_mute_is_silence_and_both_sides_are_recorded(tiny, noisy, tmp_path):
+    def mute(session):
+        session.mute = True
+        session.record(tmp_path / "both")
+
+    heard = session_between(tiny, noisy, tmp_path / "heard.wav", mute)
+    assert not heard.any()
+    dry, muted = (soundfile.read(tmp_path / f"both-{side}.wav", dtype="float32")[0] for side in ("in", "out"))
+    assert len(dry) == len(muted) and not muted.any()
+    delay = Denoiser(tiny.integers).delay
+    np.testing.assert_array_equal(dry[delay:], soundfile.read(noisy, dtype="float32")[0])
+
+
+def test_stopping_leaves_a_whole_file(tiny, noisy, tmp_path):
+    session = Session(Denoiser(tiny.integers), FileSource(noisy, realtime=True), FileSink(tmp_path / "heard.wav"))
+    session.start()
+    while session.figures().seconds < 0.2:
+        time.sleep(0.01)
+    session.stop()
+    assert 0.1 < len(soundfile.read(tmp_path / "heard.wav")[0]) / RATE < 3
+
+
+def test_sound_that_is_none_ends_the_session_with_one_line(tiny, tmp_path):
+    soundfile.write(tmp_path / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
+    answer = run("live", "--model", tiny.integers, "--input", tmp_path / "nan.wav", "--output", tmp_path / "heard.wav")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1), answer.stderr
+    assert "NaN" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--input", "{noisy}", "--output", "{noisy}"), "overwritten by its own clean version"),
+        (("--input", "nowhere.wav", "--output", "out.wav"), "cannot read nowhere.wav"),
+        (("--realtime", "--output", "out.wav"), "--realtime is for a file"),
+        (("--input", "{noisy}", "--output", "/proc/no/out.wav"), "cannot write"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(tiny, noisy, arguments, words):
+    answer = run("live", "--model", tiny.integers, *(argument.format(noisy=noisy) for argument in arguments))
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1), answer.stderr
+    assert words in answer.stderr
+
+
+# Meters and screen.
+
+
+def test_the_floor_is_the_noise_between_words():
+    meter = LevelMeter(62.5)
+    rng = np.random.default_rng(0)
+    for block in range(300):
+        loud = 0.5 if block % 3 else 0.01
+        meter.add(np.float32(rng.choice([-loud, loud], 256)))
+    assert meter.floor_db == pytest.approx(-40, abs=1)
+    assert meter.level_db > -10
+    meter.add(np.ones(256, np.float32))
+    assert meter.clipped == 256
+    assert meter.peak_db == 0
+
+
+def test_the_screen_shows_every_figure_and_key(tiny, noisy, tmp_path):
+    from rich.console import Console
+
+    session = Session(Denoiser(tiny.integers), FileSource(noisy, False), FileSink(tmp_path / "out.wav"))
+    session.bypass = True
+    session.start()
+    session.wait(30)
+    figures = session.figures()
+    session.stop()
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(picture(figures, "tiny live"))
+    shown = captured.get()
+    for word in ("input", "output", "noise reduction", "algorithmic", "compute", "driver", "real-time", "underruns"):
+        assert word in shown
+    for meaning in KEYS.values():
+        assert meaning in shown
+    assert "underruns" in summary(figures)
+
+
+def test_keys_work_in_a_terminal(tiny, noisy, tmp_path):
+    """b, m, 0 and r are shown or leave files; q ends before the file does."""
+    controller, terminal = pty.openpty()
+    arguments = ("--model", tiny.integers, "--input", noisy, "--output", tmp_path / "out.wav", "--realtime")
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
+    process = subprocess.Popen(
+        command("live", *arguments),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=tmp_path,
+        env=environment,
+        close_fds=True,
+    )
+    os.close(terminal)
+    shown = b""
+
+    def read_until(word: bytes) -> None:
+        nonlocal shown
+        end = time.monotonic() + 30
+        while word not in shown and time.monotonic() < end:
+            if select.select([controller], [], [], 0.2)[0]:
+                with contextlib.suppress(OSError):  # what Linux says when the other side has closed
+                    shown += os.read(controller, 65536)
+        assert word in shown, shown[-2000:]
+
+    read_until(b"noise reduction")
+    os.write(controller, b"bm0r")
+    read_until(b"recording to")
+    os.write(controller, b"q")
+    read_until(b"late hops, ")
+    assert process.wait(30) == 0
+    os.close(controller)
+    assert len(list(tmp_path.glob("tinyse-*-in.wav"))) == len(list(tmp_path.glob("tinyse-*-out.wav"))) == 1
+
+
+# Where there is no sound system.
+
+
+def test_no_portaudio_is_said_with_what_to_do(monkeypatch):
+    class Broken:
+        def find_spec(self, name, path=None, target=None):
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(InputError, match="apt-get install libportaudio2"):
+        live(devices=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mic", "fits 2 devices.*0: 'Mic A', 1: 'Mic B'"),
+        ("lamp", "no input device is named 'lamp': there are 'Mic A', 'Mic B'"),
+        (None, "no input device is the default"),
+    ],
+)
+def test_devices_are_chosen_by_name(monkeypatch, name, words):
+    from tinyse.live import devices
+
+    described = [
+        {"index": i, "name": f"Mic {x}", "max_input_channels": 1, "max_output_channels": 0, "default_samplerate": 48e3}
+        for i, x in enumerate("AB")
+    ]
+    default = types.SimpleNamespace(device=(-1, -1))
+    fake = types.SimpleNamespace(query_devices=lambda: described, default=default)
+    monkeypatch.setattr(devices, "portaudio", lambda: fake)
+    assert devices.find("b", "input")["index"] == 1
+    assert devices.find("0", "input")["name"] == "Mic A"
+    with pytest.raises(InputError, match=words):
+        devices.find(name, "input")
+    with pytest.raises(InputError, match="has no output device"):
+        devices.find(None, "output")
+
+
+# A real sound server: two null sinks are microphone and loudspeaker.
+
+
+@pytest.fixture
+def server(request, tmp_path):
+    """A private PulseAudio, which ends with the test: its `environment`, its `process`, and the `rate` of its devices."""
+    rate = getattr(request, "param", RATE)
+    missing = [name for name in PULSE_COMMANDS if shutil.which(name) is None]
+    plugins = any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
+    if missing or not plugins:
+        pytest.skip("apt-get install pulseaudio pulseaudio-utils libasound2-plugins libportaudio2")
+    pytest.importorskip(
+        "sounddevice", reason="pip install 'tinyse[live]', apt-get install libportaudio2", exc_type=OSError
+    )
+    folder = tmp_path / "p"
+    folder.mkdir(mode=0o700)
+    socket = folder / "s"
+    (folder / "asound.conf").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+        "PULSE_SERVER": f"unix:{socket}",
+        "PULSE_LATENCY_MSEC": "20",
+        "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
+    }
+    modules = [f"module-null-sink sink_name={name} rate={rate} channels=1" for name in ("microphone", "loudspeaker")]
+    modules.append(f"module-native-protocol-unix socket={socket} auth-anonymous=1")
+    options = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes"]
+    options += [word for module in modules for word in ("-L", module)]
+    process = subprocess.Popen(["pulseaudio", *options], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        for choice in ("set-default-sink loudspeaker", "set-default-source microphone.monitor"):
+            for _ in range(100):
+                done = subprocess.run(["pactl", *choice.split()], env=environment, capture_output=True)
+                if done.returncode == 0:
+                    break
+                time.sleep(0.1)
+            else:
+                pytest.skip("pulseaudio does not start here")
+        yield types.SimpleNamespace(environment=environment, process=process, rate=rate)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("server", [RATE, 48000], indirect=True)
+def test_microphone_to_loudspeaker_is_the_denoised_file(tiny, server, tmp_path):
+    """What a loudspeaker played is what `tinyse denoise` makes of the file that went into the microphone.
+
+    A busy machine is no fault of the path: where it lost sound, which it counts, the test tries again.
+    """
+    given = soxr.resample(sound(3 * 4 * RATE // 5) / 32768, 4, 5) / 2  # nothing up to where resamplers begin to fall
+    soundfile.write(tmp_path / "given.wav", soxr.resample(given, RATE, server.rate), server.rate)
+    for _ in range(3):
+        figures = carry(server, tmp_path, "--model", tiny.integers, "--device-rate", server.rate)
+        if figures["underruns"] == figures["overruns"] == 0:
+            break
+    else:
+        pytest.skip(f"this machine is too busy to play sound: {figures}")
+    dry, out, heard = (
+        soundfile.read(tmp_path / name, dtype="float32")[0] for name in ("x-in.wav", "x-out.wav", "heard.wav")
+    )
+    assert si_sdr(*aligned(given, dry)) > 30
+    # The recorded input begins with a hop, so the file-based result has the same frames.
+    expected = Denoiser(tiny.integers).denoise(dry)
+    assert si_sdr(expected, out) > 30
+    assert si_sdr(*aligned(expected, soxr.resample(heard, server.rate, RATE))) > 30
+
+
+def carry(server, folder: Path, *arguments: object) -> dict:
+    """Play given.wav into the microphone of a running `tinyse live` and record its loudspeaker to heard.wav."""
+    options = (
+        "-d",
+        "loudspeaker.monitor",
+        "--format=s16le",
+        f"--rate={server.rate}",
+        "--channels=1",
+        "--file-format=wav",
+    )
+    recorder = subprocess.Popen(["parec", *options, str(folder / "heard.wav")], env=server.environment)
+    options = ("--buffer-ms", 200, "--record", folder / "x", "--json")
+    process = subprocess.Popen(
+        command("live", *arguments, *options), env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        end = time.monotonic() + 30
+        while not streams(server.environment) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        given = str(folder / "given.wav")
+        subprocess.run(["paplay", "-d", "microphone", given], env=server.environment, check=True, timeout=30)
+        time.sleep(0.6)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        recorder.terminate()
+        recorder.wait()
+    assert process.returncode == 0, errors
+    return json.loads(printed)
+
+
+def streams(environment) -> bool:
+    """Whether somebody plays and records."""
+    listed = [
+        subprocess.run(["pactl", "list", "short", kind], env=environment, capture_output=True, text=True).stdout
+        for kind in ("sink-inputs", "source-outputs")
+    ]
+    return bool(listed[0].strip()) and listed[1].count("\n") >= 2
+
+
+def aligned(reference: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of `heard` that fits `reference` best, and as much of `reference`."""
+    size = len(reference) + len(heard)
+    spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(reference, size))
+    lag = int(np.fft.irfft(spectrum, size).argmax())
+    first = max(lag if lag < len(heard) else lag - size, -len(reference))
+    start, begin = (first, 0) if first >= 0 else (0, -first)
+    length = min(len(heard) - start, len(reference) - begin)
+    return reference[begin : begin + length], heard[start : start + length]
+
+
+def test_a_device_that_is_lost_ends_the_session_with_one_line(tiny, server):
+    process = subprocess.Popen(
+        command("live", "--model", tiny.integers), env=server.environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        end = time.monotonic() + 30
+        while not subprocess.run(
+            ["pactl", "list", "short", "sink-inputs"], env=server.environment, capture_output=True
+        ).stdout:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+        time.sleep(0.5)
+        server.process.kill()
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert errors.count("\n") == 1, errors
+    assert "stopped: it was unplugged" in errors

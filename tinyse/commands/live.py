@@ -1,0 +1,153 @@
+"""`tinyse live`: hear a microphone, or a file, without its noise while it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tinyse.commands.denoise import SUFFIXES
+from tinyse.errors import InputError
+
+if TYPE_CHECKING:
+    from tinyse.live.ends import End
+    from tinyse.live.session import Session
+
+
+class Engine(str, Enum):
+    """What runs the network, or, as c, the whole signal path."""
+
+    litert = "litert"
+    tflm = "tflm"
+    reference = "reference"
+    torch = "torch"
+
+
+def live(
+    source: Annotated[
+        str | None, typer.Option("--input", help="A microphone by its name or a part of it, or a sound file.")
+    ] = None,
+    sink: Annotated[
+        str | None, typer.Option("--output", help="A loudspeaker by its name or a part of it, or a wav to write.")
+    ] = None,
+    devices: Annotated[bool, typer.Option("--devices", help="List microphones and loudspeakers, and leave.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which tinyse brings."),
+    ] = None,
+    engine: Annotated[Engine | None, typer.Option(help="What runs it; by default what fits the file.")] = None,
+    attenuation_limit_db: Annotated[
+        float | None, typer.Option(help="Keep this much of the noise: 12 takes away at most 12 dB.", min=0)
+    ] = None,
+    realtime: Annotated[bool, typer.Option(help="Let a file come no faster than it sounds.")] = False,
+    buffer_ms: Annotated[float, typer.Option(help="Sound that waits for the loudspeaker.", min=10, max=1000)] = 60,
+    device_rate: Annotated[
+        int | None, typer.Option(help="Hz of the devices; by default 16000 where they have it, else their own.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so long; by default at q or Ctrl-C.", min=0)] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="PREFIX", help="Record to PREFIX-in.wav and PREFIX-out.wav from the start.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the final figures as JSON.")] = False,
+) -> None:
+    """Play the microphone without its noise; use headphones, or it hears itself. Files take the same path."""
+    from tinyse.live.quiet import quiet_libraries
+    from tinyse.live.screen import summary
+    from tinyse.live.session import Session
+    from tinyse.streaming.denoiser import Denoiser
+
+    if devices:
+        _print_devices(as_json)
+        return
+    if realtime and not _is_file(source):
+        raise InputError("--realtime is for a file that comes as slowly as it sounds: name one with --input noisy.wav")
+    denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
+    session = Session(denoiser, *_ends(source, sink, realtime, device_rate), buffer_ms / 1000)
+    if record is not None:
+        session.record(record)
+    end = time.monotonic() + seconds if seconds is not None else float("inf")
+    with quiet_libraries():  # PortAudio's own words when a device is lost
+        session.start()
+        try:
+            with contextlib.suppress(KeyboardInterrupt):  # a way to leave like any other
+                _watch(session, end, f"{denoiser.engine.metadata.get('model', 'tinyse')} live")
+        finally:
+            figures = session.figures()
+            session.stop()
+    print(json.dumps(asdict(figures), indent=2) if as_json else summary(figures))
+
+
+def _ends(source: str | None, sink: str | None, realtime: bool, rate: int | None) -> tuple[End, End]:
+    from tinyse.live import devices, ends
+
+    to_file = _is_file(sink)
+    if to_file and _is_file(source) and Path(str(source)).resolve() == Path(str(sink)).resolve():
+        raise InputError(f"{sink} would be overwritten by its own clean version: name another place")
+    origin: End
+    if _is_file(source):
+        origin = ends.FileSource(Path(str(source)), realtime or not to_file)
+    else:
+        origin = devices.Microphone(source, rate)
+    target: End = ends.FileSink(Path(str(sink))) if to_file else devices.Loudspeaker(sink, rate)
+    return origin, target
+
+
+def _is_file(name: str | None) -> bool:
+    return name is not None and (Path(name).suffix.lower() in SUFFIXES or Path(name).is_file())
+
+
+def _watch(session: Session, end: float, title: str) -> None:
+    """Show the session and obey keys until it is over, somebody quits or the time is up."""
+    from rich.console import Console
+
+    screen = Console(stderr=True)
+    if not (screen.is_terminal and sys.stdin.isatty()):
+        while not session.wait(0.05) and time.monotonic() < end:
+            pass
+        return
+    from rich.live import Live
+
+    from tinyse.live.keys import keyboard
+    from tinyse.live.screen import picture
+
+    with keyboard() as read_key, Live(console=screen, auto_refresh=False) as display:
+        while session.running and time.monotonic() < end:
+            display.update(picture(session.figures(), title), refresh=True)
+            key = read_key(0.1)
+            if key == "q":
+                return
+            _obey(session, key)
+
+
+def _obey(session: Session, key: str) -> None:
+    if key == "b":
+        session.bypass = not session.bypass
+    elif key == "m":
+        session.mute = not session.mute
+    elif key == "0":
+        session.reset()
+    elif key == "r":
+        recording = session.figures().recording
+        session.record(None if recording else Path(time.strftime("tinyse-%Y%m%d-%H%M%S")))
+
+
+def _print_devices(as_json: bool) -> None:
+    from tinyse.live.devices import table
+
+    found = table()
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    if not found:
+        raise InputError("this machine has no sound devices: plug one in, or work on files with --input and --output")
+    for device in found:
+        default = f", default {' and '.join(device['default'])}" if device["default"] else ""
+        counts = f"{device['inputs']} in, {device['outputs']} out"
+        print(f"{device['index']:3} {device['name']} ({counts}, {device['rate']} Hz{default})")

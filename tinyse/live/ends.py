@@ -1,0 +1,133 @@
+"""What a session has at its two ends: something that gives sound and something that takes it, devices or files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Protocol
+
+import soundfile
+
+from tinyse.audio import SAMPLE_RATE
+from tinyse.errors import InputError
+from tinyse.live.ring import Ring
+from tinyse.live.wav import WavWriter
+
+BLOCK_SECONDS = 0.01
+"""Sound moves in pieces of this length, as from a sound card."""
+
+
+class End(Protocol):
+    """One end of a session. It works in a thread of its own between `start` and `stop`."""
+
+    name: str
+    rate: int
+    """Samples a second."""
+    waits: bool
+    """Whether it can wait for the rest, as a file can; a sound card cannot."""
+    faults: int
+    """Over- or underruns that it has seen."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds between the air and the ring, as the driver says."""
+        ...
+
+    def start(self, ring: Ring, target: int) -> None:
+        """Begin to fill or to empty `ring`; a sink that cannot wait begins when `target` samples are there."""
+        ...
+
+    def check(self) -> None:
+        """Raise InputError where the end was lost."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until the rest of a closed ring is out."""
+        ...
+
+    def stop(self) -> None:
+        """End at once, and leave what was written whole."""
+        ...
+
+
+class FileSource:
+    """A sound file, mixed down to one channel, at its own rate: as fast as it is taken, or no faster than `realtime`."""
+
+    waits, latency, faults = True, 0.0, 0
+
+    def __init__(self, path: Path, realtime: bool) -> None:
+        """Raises InputError for a file that is no sound."""
+        if not path.is_file():
+            raise InputError(f"cannot read {path}: no such file")
+        try:
+            with soundfile.SoundFile(path) as file:
+                self.rate = file.samplerate
+                self._samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise InputError(f"cannot read {path}: {error}") from error
+        self.name, self._realtime = str(path), realtime
+        self._thread = threading.Thread(target=self._run, name="file source", daemon=True)
+        self._stopped = threading.Event()
+
+    def start(self, ring: Ring, target: int) -> None:
+        self._ring = ring
+        self._thread.start()
+
+    def check(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        self._thread.join()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        block = max(round(BLOCK_SECONDS * self.rate), 1)
+        begin = time.monotonic()
+        for first in range(0, len(self._samples), block):
+            due = begin + (first + block) / self.rate  # a microphone has a block when its last sample was heard
+            if self._stopped.wait(max(due - time.monotonic(), 0) if self._realtime else 0):
+                break
+            self._ring.put(self._samples[first : first + block])
+        self._ring.close()
+
+
+class FileSink:
+    """A 16-bit wav at 16 kHz."""
+
+    rate, waits, latency, faults = SAMPLE_RATE, True, 0.0, 0
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError where the file cannot be written."""
+        self.name = str(path)
+        self._file = WavWriter(path)
+        self._thread = threading.Thread(target=self._run, name="file sink", daemon=True)
+        self._error: InputError | None = None
+
+    def start(self, ring: Ring, target: int) -> None:
+        self._ring = ring
+        self._thread.start()
+
+    def check(self) -> None:
+        if self._error:
+            raise self._error
+
+    def finish(self) -> None:
+        self._thread.join()
+        self.check()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._ring.close()
+            self._thread.join()
+        self._file.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._ring.drained:
+                self._file.write(self._ring.take(SAMPLE_RATE, 1.0))
+        except InputError as error:
+            self._error = error
+            self._ring.close()

@@ -1,0 +1,25 @@
+"""C libraries that talk on standard error while sound runs: silenced, since the screen and an error's line are there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Drop what is written to file descriptor 2 by anything but Python, whose `sys.stderr` goes on as it was."""
+    sys.stderr.flush()
+    kept, nowhere, python = os.dup(2), os.open(os.devnull, os.O_WRONLY), sys.stderr
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        sys.stderr.close()
+        sys.stderr = python
+        for descriptor in (kept, nowhere):
+            os.close(descriptor)

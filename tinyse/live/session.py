@@ -1,0 +1,237 @@
+"""A session: sound from one end through the denoiser to the other, with orders and figures while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.live.ends import BLOCK_SECONDS, End
+from tinyse.live.meters import LevelMeter, Stopwatch
+from tinyse.live.rates import Resampler
+from tinyse.live.ring import Ring
+from tinyse.live.wav import WavWriter
+from tinyse.streaming.denoiser import Denoiser
+
+PATIENCE_SECONDS = 0.2
+"""How long the worker waits for sound before it looks whether the ends are still there."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A session at one moment. Latencies are apart since each has another remedy: model, processor, sound system."""
+
+    seconds: float
+    """Of sound so far."""
+    input_db: float
+    input_peak_db: float
+    output_db: float
+    output_peak_db: float
+    noise_reduction_db: float
+    """By how much the floor between words is lower after the model, whether it is heard or bypassed."""
+    real_time_factor: float
+    algorithmic_ms: float
+    compute_ms: float
+    worst_compute_ms: float
+    driver_ms: float
+    """What the drivers of both ends say."""
+    buffer_ms: float
+    """What lies in the rings and the resamplers."""
+    overruns: int
+    underruns: int
+    late_hops: int
+    """Hops that took longer to compute than to hear."""
+    clipped_in: int
+    clipped_out: int
+    """Samples at full scale."""
+    bypass: bool
+    mute: bool
+    recording: str
+
+
+class Session:
+    """Sound from `source` through `denoiser` to `sink`; `buffer_seconds` of it wait for a sink that cannot wait.
+
+    A bypassed session plays its input as late as its output would be, so that A/B changes nothing but the noise.
+    A sink that waits (a file) gets the stream without its delay: aligned with its source, and as long.
+    """
+
+    def __init__(self, denoiser: Denoiser, source: End, sink: End, buffer_seconds: float = 0.06) -> None:
+        self._denoiser, self._source, self._sink = denoiser, source, sink
+        self._to_model = Resampler(source.rate, denoiser.sample_rate)
+        self._to_sink = Resampler(denoiser.sample_rate, sink.rate)
+        self._incoming = Ring(source.rate, round(buffer_seconds * source.rate))
+        self._target = round(buffer_seconds * sink.rate)
+        self._outgoing = Ring(sink.rate if sink.waits else 3 * self._target, self._target)
+        hops_per_second = denoiser.sample_rate / denoiser.hop
+        self._noisy, self._clean, self._heard = (LevelMeter(hops_per_second) for _ in range(3))
+        self._watch = Stopwatch(1 / hops_per_second)
+        self._late = 0
+        self._waiting = np.zeros(0, np.float32)
+        self._past = np.zeros(denoiser.delay, np.float32)
+        self._skip = denoiser.delay if sink.waits else 0
+        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._recording: tuple[WavWriter, WavWriter] | None = None
+        self._stopped, self._over = threading.Event(), threading.Event()
+        self._error: Exception | None = None
+        self._worker = threading.Thread(target=self._run, name="denoiser", daemon=True)
+        self.bypass = self.mute = False
+        """May be changed at any time."""
+
+    def start(self) -> None:
+        """Begin. Raises InputError where an end cannot be opened."""
+        try:
+            self._sink.start(self._outgoing, self._target)
+            self._source.start(self._incoming, 0)
+        except InputError:
+            self._stop_ends()
+            raise
+        self._worker.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether there is still something to come."""
+        return not self._over.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, at most so long; whether it has come."""
+        # No join: Ctrl-C in the middle of one leaves CPython 3.11 believing that the thread has ended.
+        return self._over.wait(seconds)
+
+    def stop(self) -> None:
+        """End, and leave all files whole. Raises InputError if the session had ended because an end was lost."""
+        self._stopped.set()
+        self._over.wait()
+        if self._error is not None:
+            raise self._error
+
+    def reset(self) -> None:
+        """Let the model forget what it heard."""
+        self._orders.put(self._denoiser.reset)
+
+    def record(self, prefix: Path | None) -> None:
+        """Write both sides, aligned, to PREFIX-in.wav and PREFIX-out.wav from now on; None ends that."""
+        self._orders.put(lambda: self._record(prefix))
+
+    def figures(self) -> Figures:
+        """How it goes at this moment."""
+        waiting = len(self._incoming) / self._source.rate + len(self._outgoing) / self._sink.rate
+        waiting += self._to_model.delay + self._to_sink.delay
+        recording = self._recording
+        return Figures(
+            seconds=self._watch.hops * self._denoiser.hop / self._denoiser.sample_rate,
+            input_db=self._noisy.level_db,
+            input_peak_db=self._noisy.peak_db,
+            output_db=self._heard.level_db,
+            output_peak_db=self._heard.peak_db,
+            noise_reduction_db=self._noisy.floor_db - self._clean.floor_db,
+            real_time_factor=self._watch.real_time_factor,
+            algorithmic_ms=self._denoiser.latency_ms,
+            compute_ms=1000 * self._watch.recent,
+            worst_compute_ms=1000 * self._watch.worst,
+            driver_ms=1000 * (self._source.latency + self._sink.latency),
+            buffer_ms=1000 * waiting,
+            overruns=self._incoming.overruns + self._outgoing.overruns + self._source.faults,
+            underruns=self._sink.faults,
+            late_hops=self._late,
+            clipped_in=self._noisy.clipped,
+            clipped_out=self._heard.clipped,
+            bypass=self.bypass,
+            mute=self.mute,
+            recording=str(recording[1].path) if recording else "",
+        )
+
+    def _run(self) -> None:
+        try:
+            block = round(BLOCK_SECONDS * self._source.rate)
+            while not self._stopped.is_set() and not self._incoming.drained:
+                self._obey()
+                self._source.check()
+                self._sink.check()
+                self._feed(self._to_model.process(self._incoming.take(block, PATIENCE_SECONDS)))
+            self._feed(self._to_model.flush())
+            self._end()
+        except Exception as error:
+            self._error = error
+        finally:
+            self._close()
+
+    def _obey(self) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._orders.get_nowait()()
+
+    def _feed(self, samples: np.ndarray) -> None:
+        """Denoise as many whole hops as there are."""
+        stream = np.concatenate([self._waiting, samples])
+        hop = self._denoiser.hop
+        whole = len(stream) // hop * hop
+        self._waiting = stream[whole:]
+        for first in range(0, whole, hop):
+            noisy = stream[first : first + hop]
+            begin = time.perf_counter()
+            clean = self._denoiser.process(noisy)
+            seconds = time.perf_counter() - begin
+            self._watch.add(seconds)
+            self._late += seconds > hop / self._denoiser.sample_rate
+            self._noisy.add(noisy)
+            self._clean.add(clean)
+            self._hand_on(self._delayed(noisy), clean)
+
+    def _end(self) -> None:
+        """The samples that are still inside, and the end of the outgoing stream."""
+        clean = np.concatenate([self._denoiser.process(self._waiting), self._denoiser.flush()])
+        self._hand_on(np.concatenate([self._past, self._waiting]), clean)
+        self._send(self._to_sink.flush())
+        self._outgoing.close()
+        if self._sink.waits or not self._stopped.is_set():
+            self._sink.finish()
+
+    def _delayed(self, noisy: np.ndarray) -> np.ndarray:
+        stream = np.concatenate([self._past, noisy])
+        self._past = stream[len(noisy) :]
+        return stream[: len(noisy)]
+
+    def _hand_on(self, dry: np.ndarray, clean: np.ndarray) -> None:
+        """Choose what is heard of two sides that are aligned, measure it and send it."""
+        heard = np.zeros_like(clean) if self.mute else dry if self.bypass else clean
+        if len(heard):
+            self._heard.add(heard)
+        if self._recording:
+            for file, samples in zip(self._recording, (dry, heard), strict=True):
+                file.write(samples)
+        skipped = min(self._skip, len(heard))
+        self._skip -= skipped
+        self._send(self._to_sink.process(np.clip(heard[skipped:], -1, 1)))
+
+    def _send(self, samples: np.ndarray) -> None:
+        (self._outgoing.put if self._sink.waits else self._outgoing.write)(samples)
+
+    def _record(self, prefix: Path | None) -> None:
+        for file in self._recording or ():
+            file.close()
+        self._recording = None
+        if prefix is not None:
+            noisy, heard = (WavWriter(prefix.with_name(f"{prefix.name}-{side}.wav")) for side in ("in", "out"))
+            self._recording = noisy, heard
+
+    def _close(self) -> None:
+        try:
+            self._stop_ends()
+            self._record(None)
+        except Exception as error:
+            self._error = self._error or error
+        finally:
+            self._over.set()
+
+    def _stop_ends(self) -> None:
+        self._source.stop()
+        self._incoming.close()  # lets go of a file that waits for room
+        self._sink.stop()
