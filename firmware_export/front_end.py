@@ -56,10 +56,10 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
         "MEAN_SCALE": np.float32(1 / front_end.config.bands),
         "FEATURE_SCALE": front_end.feature_scale,
         "LARGEST_FEATURE": np.float32(127 / 128),
-        "FEATURE_STEP": features.quantization.scale[0],
-        "FEATURE_ZERO": features.quantization.zero_point,
-        "MASK_STEP": mask.quantization.scale[0],
-        "MASK_ZERO": mask.quantization.zero_point,
+        "FEATURE_STEP": features.grid.scale[0],
+        "FEATURE_ZERO": features.grid.zero_point,
+        "MASK_STEP": mask.grid.scale[0],
+        "MASK_ZERO": mask.grid.zero_point,
         **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(COEFFICIENTS)},
     }
     limits = np.array([10 ** (-decibels / 20) for decibels in range(LARGEST_LIMIT_DB + 1)], np.float32)

@@ -29,9 +29,10 @@ def header(program: Program) -> str:
                 lines += [f"#define {macro}_BYTES {size}", f"#define {macro}(network) ({_address(program, place)})"]
     for name in graph.states:
         size = int(np.prod(graph.shape(graph.inputs[name])))
-        place = f"(network)->states + {program.state_offsets[name]}"
         lines += [f"#define TINYSE_STATE_{text.identifier(name)}_BYTES {size}"]
-        lines += [f"#define TINYSE_STATE_{text.identifier(name)}(network) ({place})"]
+        lines += [
+            f"#define TINYSE_STATE_{text.identifier(name)}(network) ((network)->states + {program.state_offsets[name]})"
+        ]
     values = {
         "STATE_BYTES": max(program.state_bytes, 1),
         "ARENA_BYTES": max(program.plan.bytes, 1),
@@ -47,7 +48,7 @@ def step(program: Program) -> str:
     resets = []
     for name in program.graph.states:
         tensor = program.graph.tensors[program.graph.inputs[name]]
-        zero = tensor.quantization.zero_point if tensor.quantization else 0
+        zero = tensor.grid.zero_point if tensor.quantization else 0
         identifier = f"TINYSE_STATE_{text.identifier(name)}"
         resets.append(f"    memset({identifier}(network), {zero}, {identifier}_BYTES);")
     lines = []
@@ -64,7 +65,7 @@ def data(program: Program) -> str:
     parts = []
     known: dict[bytes, str] = {}
     for number, constant in enumerate(program.constants):
-        parts.append(text.array(f"constant_{number}", constant.data))
+        parts.append(text.array(f"constant_{number}", constant.values))
     for number, call in enumerate(program.calls):
         fields = dict(call.layer.fields)
         names = {}

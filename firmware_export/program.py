@@ -31,7 +31,8 @@ class Storage:
     home: str
     first: int = 0
     last: int = 0
-    data: np.ndarray | None = None
+    values: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int8))
+    """Of a constant."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class Place:
         if not self.dense or size % columns:
             return None
         return replace(self, rows=size // columns, columns=columns, stride=columns)
+
+    def in_rows(self, columns: int) -> Place:
+        """`as_rows` where it is known to be possible."""
+        place = self.as_rows(columns)
+        if place is None:
+            raise ValueError(f"{self} does not lie in rows of {columns}")
+        return place
 
 
 @dataclass(frozen=True)
@@ -157,14 +165,14 @@ class _Lowering:
         for operator in self.graph.operators:
             for name in operator.outputs:
                 source = {"RESHAPE": 0, "SPLIT": 1}.get(operator.kind)
-                copied = source is None or self._is_copied(operator, roots.get(operator.inputs[source]))
-                roots[name] = name if copied else roots[operator.inputs[source]]
+                root = None if source is None else roots.get(operator.inputs[source])
+                roots[name] = name if root is None or self._is_copied(operator, root) else root
         return roots
 
-    def _is_copied(self, operator: Operator, root: str | None) -> bool:
-        """Whether views of `root` (None: a constant) are copies: where they are outputs, unless of a whole new value."""
+    def _is_copied(self, operator: Operator, root: str) -> bool:
+        """Whether views of `root` are copies: where they are outputs, unless of a whole new value."""
         wanted = set(operator.outputs) & set(self.graph.outputs.values())
-        return root is None or (bool(wanted) and (operator.kind == "SPLIT" or root in self.states))
+        return bool(wanted) and (operator.kind == "SPLIT" or root in self.states)
 
     def _find_last_uses(self) -> dict[str, int]:
         """For each root the last operator that reads it; for results, one behind the last."""
@@ -237,7 +245,7 @@ class _Lowering:
         tensor = self.graph.tensors[name]
         if tensor.data is not None and name not in self.places:
             self._check_type(tensor, self.where, name)
-            storage = Storage(name, tensor.bytes, CONSTANT, data=tensor.data)
+            storage = Storage(name, tensor.bytes, CONSTANT, values=tensor.data)
             self.constants.append(storage)
             self.places[name], self.storages[name] = self._whole(name), storage
         return self.places[name]
@@ -268,7 +276,7 @@ class _Lowering:
         rows = source
         if source.dense and stride == source.columns:
             rows = replace(source, rows=1, columns=source.rows * source.columns)
-        layout = Rows(rows.rows, rows.columns, rows.stride, stride)
+        layout = self._layout(rows.rows, rows.columns, rows.stride, stride)
         target[0].last = max(target[0].last, self.index)
         self._call(Layer("tinyse_copy_rows", "tinyse_rows", vars(layout)), (self._address(source), target), title)
 
@@ -279,6 +287,13 @@ class _Lowering:
             title or f"{operator.kind} {operator.outputs[0]}: {shapes} -> {list(self.graph.shape(operator.outputs[0]))}"
         )
         self.calls.append(Call(self.index, title, layer, operands))
+
+    def _layout(self, rows: int, columns: int, a_stride: int, b_stride: int) -> Rows:
+        if rows == 1:
+            a_stride = b_stride = 0
+        if max(rows, columns, a_stride, b_stride) > layers.LARGEST_SIZE:
+            raise InputError(f"{self.where}: more than {layers.LARGEST_SIZE} bytes in a row are not supported")
+        return Rows(rows, columns, a_stride, b_stride)
 
     def _check_type(self, tensor: Tensor, where: str, name: str) -> None:
         if tensor.dtype != np.int8:
@@ -297,7 +312,7 @@ class _Lowering:
             self.places[name] = place
 
     def split(self, operator: Operator) -> None:
-        axis = int(np.ravel(self.graph.tensors[operator.inputs[0]].data)[0])
+        axis = int(np.ravel(self.graph.tensors[operator.inputs[0]].constant)[0])
         shape = self.graph.shape(operator.inputs[1])
         source = self._place(operator.inputs[1]).as_rows(math.prod(shape[axis:]))
         if source is None:
@@ -318,7 +333,7 @@ class _Lowering:
         storage, offset = self._result(name)
         for part, source in zip(operator.inputs, parts, strict=True):
             columns = math.prod(self.graph.shape(part)[axis:])
-            rows = source.as_rows(columns) or self._dense(source).as_rows(columns)
+            rows = source.as_rows(columns) or self._dense(source).in_rows(columns)
             self._copy(
                 rows, (storage, offset), stride, "" if offset == 0 else f"CONCATENATION {name}, from byte {offset}"
             )
@@ -343,8 +358,8 @@ class _Lowering:
         columns = min((place.columns for place in (a, b) if not place.dense), default=size)
         if a.as_rows(columns) is None or b.as_rows(columns) is None:
             a, b, columns = self._dense(a), self._dense(b), size
-        a, b = a.as_rows(columns), b.as_rows(columns)
-        layout = Rows(size // columns, columns, a.stride, b.stride)
+        a, b = a.in_rows(columns), b.in_rows(columns)
+        layout = self._layout(size // columns, columns, a.stride, b.stride)
         addresses = self._address(a), self._address(b)
         # In the place of an operand, unless the other one is another view of it.
         given = [self.places[operand] for operand in operands]
@@ -368,9 +383,9 @@ class _Lowering:
     def unary(self, operator: Operator) -> None:
         layer = layers.table(self.graph, operator, self.where)
         source = self._place(operator.inputs[0])
-        layout = Rows(source.rows, source.columns, source.stride, 0)
+        layout = self._layout(source.rows, source.columns, source.stride, 0)
         if source.dense:
-            layout = Rows(1, source.rows * source.columns, 0, 0)
+            layout = self._layout(1, source.rows * source.columns, 0, 0)
         address = self._address(source)
         fields = {"layout": layout, **layer.fields}
         self._call(replace(layer, fields=fields), (address, self._result(operator.outputs[0], source)))

@@ -23,19 +23,24 @@ class Reference:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.metadata = graph.metadata
         self.program = reference.compile(graph)
         self.checksums: list[int] = []
+
+    @property
+    def state_bytes(self) -> int:
+        return sum(self.graph.tensors[self.graph.inputs[name]].bytes for name in self.graph.states)
 
     def initial_state(self) -> dict[str, np.ndarray]:
         return initial_state(self.graph)
 
     def step(self, features: np.ndarray, state: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         tensor, mask = (self.graph.tensors[n] for n in (self.graph.inputs["features"], self.graph.outputs["mask"]))
-        grid = tensor.quantization
+        grid = tensor.grid
         feed = quantise_values(features, grid.scale[0], grid.zero_point, tensor.dtype).reshape(tensor.shape)
         results = self.program({**state, "features": feed})
         self.checksums.append(checksum(self.graph, results))
-        grid = mask.quantization
+        grid = mask.grid
         values = dequantise_values(results["mask"], grid.scale[0], grid.zero_point).ravel()
         return values, {name: results[name] for name in self.graph.states}
 
