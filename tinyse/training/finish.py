@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tinyse import audio
@@ -35,7 +36,8 @@ def export_and_evaluate(recipe: Recipe, model: Path, say: Callable[[str], None])
         return
     pairs = find_pairs(pairs_folder(recipe), recipe.evaluation.limit or None)
     say(f"examples to hear and see: {write_examples(integers, pairs, Path(recipe.output) / 'examples')}")
-    result = score(links_for(model), pairs, processes=2)
+    with track("scoring", len(pairs)) as advance:
+        result = score(links_for(model), pairs, processes=2, progress=advance)
     write_json(scores, as_json(result))
     write_text(scores.with_suffix(".md"), markdown(result))
     say(markdown(result))
@@ -59,6 +61,18 @@ def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int 
 def pairs_folder(recipe: Recipe) -> Path:
     """Where the recipe's pairs lie."""
     return Path(recipe.evaluation.pairs) if recipe.evaluation.pairs else data_path(recipe.data) / "benchmark"
+
+
+@contextlib.contextmanager
+def track(text: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on the terminal; call what is yielded once an item."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(text, total=total)
+        yield lambda: bars.advance(task)
 
 
 def newer(path: Path, than: Path) -> bool:
