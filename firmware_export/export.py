@@ -22,7 +22,7 @@ KERNELS = (
     "look_up_portable.c", "copy_rows.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip
-TESTS = ("replay.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
+TESTS = ("replay.c", "kernels.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
 SIGNAL_PATH = ("tinyse.c", "front_end.c", "transform.h", "transform.c")
 
 

@@ -105,13 +105,15 @@ CORES = {
 }  # fmt: skip
 
 
-def build(folder: Path, core: Core | None, binary: Path, flags: Sequence[str] = ()) -> None:
-    """Compile an exported folder with its replay for `core`, or for this computer (None).
+def build(folder: Path, core: Core | None, binary: Path, flags: Sequence[str] = (), test: str = "replay") -> None:
+    """Compile an exported folder with a test of its own, "replay" or "kernels", for `core` or for this computer (None).
 
     Raises InputError with what the compiler says first.
     """
-    sources = [*sorted((folder / "src").glob("*.c")), folder / "test" / "replay.c", folder / "test" / "vectors.c"]
+    sources = [*sorted((folder / "src").glob("*.c")), folder / "test" / f"{test}.c"]
     sources.append(folder / "test" / f"{core.port if core else 'host'}.c")
+    if test == "replay":
+        sources.append(folder / "test" / "vectors.c")
     script = () if core is None else ("-T", str(folder / "test" / "bare_metal.ld"), *core.link_flags)
     _compile(core, [*common_flags(folder), *flags, *map(str, sources), *script, "-o", str(binary)])
 

@@ -19,9 +19,9 @@ static inline void add_row(const tinyse_addition *sum, const int8_t *a, const in
 #pragma GCC unroll 4
     while (a < end) {
         const int32_t fine = *b++ * (1 << 21) + b_offset;
-        const int32_t rescaled = (tinyse_add_high(fine, b_multiplier, b_half) + (fine >> 31)) >> b_shift;
+        const int32_t rescaled = (tinyse_add_high(fine, b_multiplier, b_half) + tinyse_sign(fine)) >> b_shift;
         const int32_t total = *a++ * a_factor + rescaled * 2 * b_sign;
-        const int32_t result = (tinyse_add_high(total, multiplier, half) + (total >> 31)) >> shift;
+        const int32_t result = (tinyse_add_high(total, multiplier, half) + tinyse_sign(total)) >> shift;
         *output++ = (int8_t)tinyse_saturate(result);
     }
 }

@@ -83,7 +83,7 @@ static void expand_two(const int8_t *first, const int8_t *second, int32_t words,
 static inline int8_t finish(int32_t sum, int32_t multiplier, int32_t shift, int32_t rounding)
 {
     const int32_t x = tinyse_add_high(sum, multiplier, sum);
-    return (int8_t)tinyse_saturate_half(tinyse_shift_right(x + (x >> 31), shift) + rounding);
+    return (int8_t)tinyse_saturate_half(tinyse_shift_right(x + tinyse_sign(x), shift) + rounding);
 }
 
 /* Pairs of outputs at two positions, whose columns lie in turns in `columns`. */

@@ -19,7 +19,7 @@ void tinyse_multiply_dsp(const tinyse_product *product, const int8_t *a, const i
 #pragma GCC unroll 4
         for (const int8_t *end = a + product->layout.columns; first < end;) {
             const int32_t x = (*first++ * 2 + a_offset) * (*second++ - b_zero); /* doubled */
-            *output++ = (int8_t)tinyse_saturate((tinyse_add_high(x, multiplier, half) + (x >> 31)) >> shift);
+            *output++ = (int8_t)tinyse_saturate((tinyse_add_high(x, multiplier, half) + tinyse_sign(x)) >> shift);
         }
         a += product->layout.a_stride;
         b += product->layout.b_stride;

@@ -14,13 +14,19 @@ static inline int32_t tinyse_high_product(int32_t x, int32_t multiplier)
     return (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << 30)) >> 31);
 }
 
+/* -1 for a negative number, else 0: what sends halves away from zero. */
+static inline int32_t tinyse_sign(int32_t x)
+{
+    return -(x < 0);
+}
+
 /* round(x / 2^shift), halves away from zero, 0 <= shift <= 31: RoundingDivideByPOT. */
 static inline int32_t tinyse_divide(int32_t x, int32_t shift)
 {
     if (shift == 0) {
         return x;
     }
-    return (x + (x >> 31) + (int32_t)(1u << (shift - 1))) >> shift;
+    return (x + tinyse_sign(x) + (int32_t)(1u << (shift - 1))) >> shift;
 }
 
 /* x * multiplier / 2^31 / 2^shift, rounded twice; a negative shift goes left. MultiplyByQuantizedMultiplier. */

@@ -1,0 +1,178 @@
+/* Every kernel that is made for a core, against the portable one, on random and extreme layers and values.
+ *
+ * The exit code is the number of results that differ, at most 99.
+ */
+#include "kernels.h"
+
+#include <string.h>
+
+#include "port.h"
+
+#define LARGEST_DEPTH 172
+#define LARGEST_OUTPUTS 13
+#define LARGEST_INPUT 2048
+#define LARGEST_RESULT 2048
+
+static uint32_t seed = 1;
+
+static uint32_t next_random(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return seed >> 8;
+}
+
+/* low to high, both included */
+static int32_t between(int32_t low, int32_t high)
+{
+    return low + (int32_t)(next_random() % (uint32_t)(high - low + 1));
+}
+
+/* Random bytes, or in one of four cases only extreme ones. */
+static void fill(int8_t *bytes, int32_t count)
+{
+    const int extreme = between(0, 3) == 0;
+    for (int32_t i = 0; i < count; i++) {
+        bytes[i] = (int8_t)(extreme ? (between(0, 1) ? 127 : -128) : between(-128, 127));
+    }
+}
+
+static int8_t input[LARGEST_INPUT + 32], other[LARGEST_INPUT + 32], expected[LARGEST_RESULT], result[LARGEST_RESULT];
+static int32_t pairs[(LARGEST_OUTPUTS + 1) / 2 * TINYSE_PAIR_WORDS(LARGEST_DEPTH) + 16];
+static int32_t scratch[6 * TINYSE_WORDS(LARGEST_DEPTH) + 8];
+
+/* Weights from -127 on, as the format has them; words behind the depth are zeros. */
+static void fill_pairs(int32_t outputs, int32_t depth)
+{
+    const int32_t words = TINYSE_WORDS(depth);
+    for (int32_t pair = 0; pair < (outputs + 1) / 2; pair++) {
+        int32_t *at = pairs + pair * TINYSE_PAIR_WORDS(depth);
+        int8_t *weights = (int8_t *)(at + 2);
+        memset(at, 0, (size_t)TINYSE_PAIR_WORDS(depth) * 4);
+        for (int32_t lane = 0; lane < 2 && 2 * pair + lane < outputs; lane++) {
+            at[lane] = between(-100000, 100000);
+            for (int32_t i = 0; i < depth; i++) {
+                weights[i / 4 * 8 + 4 * lane + i % 4] = (int8_t)between(-127, 127);
+            }
+            at[2 + 2 * words + lane] = (int32_t)(0x80000000u + next_random() * 64u);
+            at[4 + 2 * words] |= (int32_t)((uint32_t)between(0, 14) << (16 * lane));
+        }
+    }
+}
+
+static int32_t differing(int32_t count)
+{
+    int32_t wrong = 0;
+    for (int32_t i = 0; i < count; i++) {
+        wrong += result[i] != expected[i];
+    }
+    return wrong;
+}
+
+static int32_t check_convolution(void)
+{
+    tinyse_convolution layer;
+    memset(&layer, 0, sizeof layer);
+    layer.kernel_height = (int16_t)between(1, 2);
+    layer.kernel_width = (int16_t)between(1, 3);
+    layer.channels = (int16_t)between(1, 28);
+    layer.depth = (int16_t)(layer.kernel_height * layer.kernel_width * layer.channels);
+    layer.height = (int16_t)between(layer.kernel_height, 3);
+    layer.width = (int16_t)between(layer.kernel_width, 12);
+    layer.stride_height = (int16_t)between(1, 2);
+    layer.stride_width = (int16_t)between(1, 2);
+    layer.pad_top = (int16_t)between(0, layer.kernel_height - 1);
+    layer.pad_left = (int16_t)between(0, layer.kernel_width - 1);
+    layer.out_height = (int16_t)((layer.height + layer.stride_height - 1) / layer.stride_height);
+    layer.out_width = (int16_t)((layer.width + layer.stride_width - 1) / layer.stride_width);
+    layer.outputs = (int16_t)between(1, LARGEST_OUTPUTS);
+    layer.input_zero = (int16_t)between(-128, 127);
+    layer.output_zero = (int16_t)between(-128, 127);
+    layer.low = (int16_t)(between(0, 1) ? -128 : layer.output_zero);
+    fill_pairs(layer.outputs, layer.depth);
+    layer.pairs = pairs;
+    fill(input, LARGEST_INPUT);
+    tinyse_convolve_portable(&layer, input, expected, scratch);
+    tinyse_convolve(&layer, input, result, scratch);
+    return differing(layer.out_height * layer.out_width * layer.outputs);
+}
+
+static tinyse_rows rows(void)
+{
+    tinyse_rows layout;
+    layout.rows = (int16_t)between(1, 5);
+    layout.columns = (int16_t)between(1, 40);
+    layout.a_stride = (int16_t)between(layout.columns, 60);
+    layout.b_stride = (int16_t)(between(0, 1) ? 0 : layout.columns);
+    return layout;
+}
+
+static int32_t check_addition(void)
+{
+    tinyse_addition sum;
+    const int32_t a_sign = between(0, 1) ? 1 : -1;
+    sum.layout = rows();
+    sum.b_sign = between(0, 1) ? 1 : -1;
+    sum.a_factor = a_sign * (1 << 20);
+    sum.offset = -a_sign * sum.b_sign * between(-128, 127) * (1 << 19);
+    sum.b_zero = between(-128, 127);
+    sum.b_scale.multiplier = (1 << 30) + (int32_t)(next_random() << 6);
+    sum.b_scale.shift = between(1, 3);
+    sum.scale.multiplier = (1 << 30) + (int32_t)(next_random() << 6);
+    sum.scale.shift = between(15, 20);
+    sum.output_zero = between(-128, 127);
+    sum.low = between(0, 1) ? -128 : sum.output_zero;
+    fill(input, LARGEST_INPUT);
+    fill(other, LARGEST_INPUT);
+    tinyse_add_portable(&sum, input, other, expected);
+    tinyse_add(&sum, input, other, result);
+    return differing(sum.layout.rows * sum.layout.columns);
+}
+
+static int32_t check_product(void)
+{
+    tinyse_product product;
+    product.layout = rows();
+    product.a_zero = between(-128, 127);
+    product.b_zero = between(-128, 127);
+    product.scale.multiplier = (1 << 30) + (int32_t)(next_random() << 6);
+    product.scale.shift = between(1, 12);
+    product.output_zero = between(-128, 127);
+    product.low = between(0, 1) ? -128 : product.output_zero;
+    fill(input, LARGEST_INPUT);
+    fill(other, LARGEST_INPUT);
+    tinyse_multiply_portable(&product, input, other, expected);
+    tinyse_multiply(&product, input, other, result);
+    return differing(product.layout.rows * product.layout.columns);
+}
+
+static int32_t check_table(void)
+{
+    tinyse_table function;
+    function.layout = rows();
+    function.table = other;
+    fill(input, LARGEST_INPUT);
+    fill(other, 256);
+    tinyse_look_up_portable(&function, input, expected);
+    tinyse_look_up(&function, input, result);
+    return differing(function.layout.rows * function.layout.columns);
+}
+
+int main(void)
+{
+    int32_t wrong[4] = {0, 0, 0, 0};
+    static const char *const names[4] = {"convolution", "addition", "product", "table"};
+
+    for (int round = 0; round < 400; round++) {
+        wrong[0] += check_convolution();
+        wrong[1] += check_addition();
+        wrong[2] += check_product();
+        wrong[3] += check_table();
+    }
+    int32_t total = 0;
+    for (int i = 0; i < 4; i++) {
+        total += wrong[i];
+        port_print(names[i]);
+        port_print(wrong[i] ? " differs\n" : " equal\n");
+    }
+    return (int)(total < 99 ? total : 99);
+}

@@ -1,0 +1,404 @@
+"""The exported C against the integer reference: on this computer, and on every core that QEMU emulates."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import steps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firmware_export import memory, network, targets, text, vectors
+from firmware_export.export import export, make
+from firmware_export.layers import packed
+from firmware_export.program import lower
+from tinyse.errors import InputError
+from tinyse.integers import reference
+from tinyse.integers.calibration import calibrate
+from tinyse.integers.execution import initial_state
+from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
+from tinyse.integers.quantise import quantise
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.tflite.reader import read
+from tinyse.tflite.writer import write
+
+FUZZ_SECONDS = float(os.environ.get("TINYSE_FUZZ_SECONDS", "5"))
+"""How long damaged files are tried; longer by hand."""
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt-get install gcc")
+INT8 = np.dtype(np.int8)
+
+
+def quantised(graph: Graph, bins: int = 16) -> Graph:
+    return quantise(graph, calibrate(graph, [("noise", {"features": steps.features(100, bins)})]))
+
+
+# A network on this computer, by ctypes
+
+
+class Compiled:
+    """A graph's C as a library, with the addresses of its inputs, outputs and states."""
+
+    def __init__(self, graph: Graph, folder: Path) -> None:
+        firmware = make(graph, "0" * 64)
+        self.graph = graph
+        names = [(f"INPUT_{text.identifier(name)}", name) for name in graph.inputs if name not in graph.states]
+        names += [(f"OUTPUT_{text.identifier(name)}", name) for name in graph.outputs if name not in graph.states]
+        names += [(f"STATE_{text.identifier(name)}", name) for name in graph.states]
+        access = [
+            '#include "network.h"',
+            "unsigned size(void);",
+            "unsigned size(void) { return sizeof(tinyse_network); }",
+        ]
+        for macro, _ in names:
+            access.append(f"int8_t *at_{macro}(tinyse_network *n);")
+            access.append(f"int8_t *at_{macro}(tinyse_network *n) {{ return TINYSE_{macro}(n); }}")
+        folder.mkdir(parents=True, exist_ok=True)
+        sources = {
+            name: content
+            for name, content in firmware.sources.items()
+            if not name.startswith(("tinyse", "front", "tr"))
+        }
+        for name, content in {**sources, "access.c": "\n".join(access) + "\n"}.items():
+            (folder / name).write_text(content)
+        flags = [*targets.EXACT, *targets.WARNINGS, "-Werror", "-O1", "-shared", "-fPIC"]
+        subprocess.run(["gcc", *flags, *map(str, folder.glob("*.c")), "-o", str(folder / "library.so")], check=True)
+        self.library = ctypes.CDLL(str(folder / "library.so"))
+        self.memory = ctypes.create_string_buffer(self.library.size())
+        self.values = {}
+        for macro, name in names:
+            address = getattr(self.library, f"at_{macro}")
+            address.restype = ctypes.c_void_p
+            role = graph.inputs if macro.startswith("INPUT") else graph.outputs
+            tensor = graph.tensors[role[name]]
+            raw = (ctypes.c_int8 * tensor.bytes).from_address(address(self.memory))
+            self.values[macro.split("_")[0], name] = np.frombuffer(raw, np.int8).reshape(tensor.shape)
+        self.library.tinyse_network_reset(self.memory)
+
+    def step(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        for name, value in inputs.items():
+            self.values["INPUT", name][...] = value
+        self.library.tinyse_network_step(self.memory)
+        return {name: value for (role, name), value in self.values.items() if role != "INPUT"}
+
+
+def assert_equals_reference(graph: Graph, folder: Path, frames: int) -> None:
+    compiled, program, state = Compiled(graph, folder), reference.compile(graph), initial_state(graph)
+    rng = np.random.default_rng(0)
+    given = {name: graph.shape(tensor) for name, tensor in graph.inputs.items() if name not in graph.states}
+    for frame in range(frames):
+        reach = 128 if frame % 10 else 255  # now and then nothing but extremes
+        inputs = {
+            n: np.clip(rng.integers(-reach, reach, shape), -128, 127).astype(np.int8) for n, shape in given.items()
+        }
+        expected = program({**state, **inputs})
+        for name, value in compiled.step(inputs).items():
+            np.testing.assert_array_equal(value, expected[name], err_msg=f"{name} in frame {frame}")
+        state = {name: expected[name] for name in state}
+
+
+@needs_gcc
+def test_network_and_states_equal_the_reference_for_1000_frames(tiny, tmp_path: Path) -> None:
+    assert_equals_reference(read(tiny.integers), tmp_path, 1000)
+
+
+@needs_gcc
+@pytest.mark.parametrize(("bins", "channels", "hidden"), [(16, 8, 12), (24, 5, 7), (8, 3, 1)])
+def test_other_shapes_equal_the_reference(bins: int, channels: int, hidden: int, tmp_path: Path) -> None:
+    graph = quantised(steps.denoiser(bins, bins, channels, hidden), bins)
+    graph.metadata = {}
+    assert_equals_reference(graph, tmp_path, 100)
+
+
+class Builder:
+    """Hand-made integer graphs, for what our own networks do not use."""
+
+    def __init__(self) -> None:
+        self.graph = Graph("step")
+        self.rng = np.random.default_rng(1)
+
+    def tensor(self, name: str, shape: tuple[int, ...], scale: float = 0.05, zero: int = 3, data=None) -> str:
+        data = None if data is None else np.asarray(data, np.int8)
+        self.graph.tensors[name] = Tensor(name, shape, INT8, data, Quantization(np.float32(scale), zero))
+        return name
+
+    def add(self, kind: str, inputs: tuple[str, ...], output: str, **options) -> str:
+        self.graph.operators.append(Operator(kind, inputs, (output,), options))
+        return output
+
+    def integers(self, name: str, values) -> str:
+        values = np.asarray(values, np.int32)
+        self.graph.tensors[name] = Tensor(name, values.shape, values.dtype, values)
+        return name
+
+    def convolution(self, x: str, name: str, shape: tuple[int, ...], kernel: tuple[int, int], **options) -> str:
+        grid, out = self.graph.tensors[x].grid, shape[3]
+        weights = self.rng.integers(-127, 128, (out, *kernel, self.graph.shape(x)[3])).astype(np.int8)
+        scale = np.full(out, 0.01, np.float32) * (1 + np.arange(out, dtype=np.float32))
+        bias = self.rng.integers(-3000, 3000, out).astype(np.int32)
+        constants = {"w": Tensor(f"{name}/w", weights.shape, INT8, weights, Quantization(scale))}
+        constants["b"] = Tensor(f"{name}/b", bias.shape, bias.dtype, bias, Quantization(grid.scale * scale))
+        self.graph.tensors.update({tensor.name: tensor for tensor in constants.values()})
+        self.tensor(name, shape, 0.2, -20)
+        options = {"stride": (1, 1), "padding": "SAME", "activation": "NONE", **options}
+        return self.add("CONV_2D", (x, f"{name}/w", f"{name}/b"), name, **options)
+
+
+def everything() -> Graph:
+    """Kernels of two rows, strides in both directions, VALID, odd outputs, RELU everywhere, broadcasting, constants."""
+    b = Builder()
+    b.tensor("x", (1, 4, 9, 3))
+    b.tensor("s", (1, 2, 5, 7), 0.2, -20)
+    b.graph.inputs = {"x": "x", "memory": "s"}
+    y = b.convolution("x", "y", (1, 2, 5, 7), (2, 3), stride=(2, 2), activation="RELU")
+    b.convolution("x", "v", (1, 3, 7, 2), (2, 3), padding="VALID")
+    b.tensor("vector", (7,), 0.01, 5, b.rng.integers(-128, 128, 7))
+    b.tensor("sum", (1, 2, 5, 7), 0.3, 1)
+    b.add("ADD", ("vector", y), "sum", activation="RELU")
+    b.tensor("difference", (1, 2, 5, 7), 0.2, -20)
+    b.add("SUB", ("sum", "s"), "difference", activation="NONE")
+    b.tensor("product", (1, 2, 5, 7), 0.4, -7)
+    b.add("MUL", ("difference", "difference"), "product", activation="RELU")
+    b.tensor("narrow", (1, 2, 5, 7), 0.11, 8)
+    b.add("QUANTIZE", ("product",), "narrow")
+    b.tensor("copy", (1, 2, 5, 7), 0.2, -20)
+    b.add("RESHAPE", ("s", b.integers("shape", (1, 2, 5, 7))), "copy")
+    b.graph.outputs = {"narrow": "narrow", "valid": "v", "memory": "difference", "copy": "copy"}
+    return b.graph
+
+
+@needs_gcc
+def test_every_operator_equals_the_reference(tmp_path: Path) -> None:
+    assert_equals_reference(everything(), tmp_path, 100)
+
+
+# The whole path
+
+
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("firmware")
+    export(tiny.integers, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(folder: Path) -> ctypes.CDLL:
+    if shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    sources = map(str, (folder / "src").glob("*.c"))
+    library = folder / "library.so"
+    subprocess.run(["gcc", *targets.common_flags(folder), "-shared", "-fPIC", *sources, "-o", library], check=True)
+    return ctypes.CDLL(str(library))
+
+
+class Stream:
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library, self.memory = library, ctypes.create_string_buffer(1 << 16)
+        assert library.tinyse_init(self.memory) == 0
+
+    def process(self, pcm: np.ndarray) -> np.ndarray:
+        result = pcm.copy()
+        for start in range(0, len(pcm), 256):
+            hop = result[start:].ctypes.data_as(ctypes.c_void_p)
+            assert self.library.tinyse_process(self.memory, hop, hop) == 0  # in place
+        return result
+
+
+@pytest.mark.parametrize("limit", [None, 0, 12])
+def test_sound_equals_the_python_stream(library: ctypes.CDLL, tiny, limit: int | None) -> None:
+    pcm = vectors.sound(256 * 200)
+    stream = Stream(library)
+    if limit is not None:
+        assert library.tinyse_set_attenuation_limit(stream.memory, limit) == 0
+    np.testing.assert_array_equal(stream.process(pcm), Denoiser(tiny.integers, "reference", limit).process(pcm))
+
+
+def test_two_streams_run_side_by_side(library: ctypes.CDLL) -> None:
+    first, second = vectors.sound(256 * 20, 1), vectors.sound(256 * 20, 2)
+    alone = Stream(library).process(first)
+    a, b = Stream(library), Stream(library)
+    hops = []
+    for start in range(0, len(first), 256):
+        hops.append(a.process(first[start : start + 256]))
+        b.process(second[start : start + 256])
+    np.testing.assert_array_equal(np.concatenate(hops), alone)
+
+
+def test_reset_forgets(library: ctypes.CDLL) -> None:
+    pcm, stream = vectors.sound(256 * 10), Stream(library)
+    first = stream.process(pcm)
+    assert library.tinyse_reset(stream.memory) == 0
+    np.testing.assert_array_equal(stream.process(pcm), first)
+
+
+def test_bad_arguments_have_a_status(library: ctypes.CDLL) -> None:
+    stream = Stream(library)
+    assert library.tinyse_init(None) == library.tinyse_process(stream.memory, None, None) == 1
+    assert library.tinyse_set_attenuation_limit(stream.memory, 61) == 1
+    assert library.tinyse_set_attenuation_limit(stream.memory, -2) == 1
+
+
+@needs_gcc
+@pytest.mark.parametrize("test", ["replay", "kernels"])
+def test_sanitizers_find_nothing(folder: Path, tmp_path: Path, test: str) -> None:
+    targets.build(folder, None, tmp_path / test, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], test)
+    code, output = targets.run(None, tmp_path / test)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("core", targets.CORES.values(), ids=lambda core: core.name)
+@pytest.mark.parametrize("test", ["replay", "kernels"])
+def test_cores_are_exact(core: targets.Core, folder: Path, tmp_path: Path, test: str) -> None:
+    if core.missing:
+        pytest.skip(f"{core.title}: {core.missing}")
+    targets.build(folder, core, tmp_path / test, test=test)
+    code, output = targets.run(core, tmp_path / test)
+    assert code == 0, output
+    if test == "replay":
+        assert "frames 100\nwrong_network_frames 0\nwrong_sound_frames 0\nwrong_samples 0" in output
+
+
+def test_cmake_project_runs_on_this_computer(folder: Path, tmp_path: Path) -> None:
+    for tool in ("cmake", "gcc"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool}: apt-get install {tool}")
+    subprocess.run(["cmake", "-S", folder, "-B", tmp_path], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", tmp_path, "--target", "run"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("core", ["", "-D__ARM_FEATURE_DSP=1"], ids=["portable", "dsp"])
+def test_cppcheck_finds_nothing(folder: Path, core: str) -> None:
+    if shutil.which("cppcheck") is None:
+        pytest.skip("no cppcheck: apt-get install cppcheck")
+    sources = [str(path) for path in (folder / "src").glob("*.c")]
+    checks = [
+        "--enable=warning,portability,performance",
+        "--std=c99",
+        "--error-exitcode=1",
+        "--quiet",
+        "--inline-suppr",
+    ]
+    result = subprocess.run(
+        ["cppcheck", *checks, "-j1", *filter(None, [core]), *sources], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_product_needs_no_library_but_memory(folder: Path, tmp_path: Path) -> None:
+    if shutil.which("gcc") is None or shutil.which("nm") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    sources = [str(path) for path in (folder / "src").glob("*.c")]
+    subprocess.run(["gcc", *targets.common_flags(folder), "-c", *sources], cwd=tmp_path, check=True)
+    objects = map(str, tmp_path.glob("*.o"))
+    lines = subprocess.run(["nm", *objects], capture_output=True, text=True, check=True).stdout.splitlines()
+    symbols = [line.split() for line in lines if line and not line.endswith(":")]
+    outside = {words[-1] for words in symbols if words[-2] == "U"}
+    assert {name for name in outside if not name.startswith("tinyse_")} <= {"memcpy", "memset"}
+    assert not [words for words in symbols if words[-2] in "bBdDC"], "there are variables"
+
+
+def test_sizes_fit(folder: Path) -> None:
+    sizes = (folder / "SIZES.md").read_text()
+    assert "RAM in all" in sizes
+
+
+# Planning and layout
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_buffers_that_live_together_do_not_overlap(spans: list[tuple[int, int, int]]) -> None:
+    buffers = [memory.Buffer(str(i), size, min(a, b), max(a, b)) for i, (size, a, b) in enumerate(spans)]
+    plan = memory.plan(buffers)
+    assert plan.bytes >= plan.largest_live_bytes
+    for i, one in enumerate(buffers):
+        assert plan.offsets[one.name] + one.bytes <= plan.bytes
+        for other in buffers[:i]:
+            if one.first <= other.last and other.first <= one.last:
+                low, high = sorted((one, other), key=lambda buffer: plan.offsets[buffer.name])
+                assert plan.offsets[low.name] + low.bytes <= plan.offsets[high.name]
+
+
+def test_arena_is_the_largest_live_set(tiny) -> None:
+    plan = lower(read(tiny.integers)).plan
+    assert plan.bytes <= 1.1 * plan.largest_live_bytes
+
+
+def test_weights_lie_in_pairs() -> None:
+    weights = np.arange(15).reshape(3, 5)
+    stream = packed(weights, np.array([100, 101, 102]), np.full(3, 1 << 30), np.array([4, 5, 6]))
+    pair = stream[:9]
+    assert pair[:2].tolist() == [100, 101]
+    assert pair[2:6].view(np.int8).tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 4, 0, 0, 0, 9, 0, 0, 0]
+    assert pair[6:8].view(np.uint32).tolist() == [1 << 31] * 2
+    assert pair[8:].view(np.int16).tolist() == [3, 4]
+
+
+# What is refused
+
+
+def test_other_types_are_refused_by_position() -> None:
+    graph = steps.denoiser()
+    with pytest.raises(InputError, match=r"input: 'features' is float32"):
+        lower(graph)
+    calibration = calibrate(graph, [("noise", {"features": steps.features(50)})])
+    with pytest.raises(InputError, match=r"int16.*quantise the network to int8"):
+        lower(quantise(graph, calibration, "int16x8"))
+
+
+def test_inner_broadcasting_is_refused_by_position() -> None:
+    b = Builder()
+    b.tensor("x", (1, 1, 4, 3))
+    b.tensor("column", (4, 1), data=np.ones((4, 1)))
+    b.tensor("y", (1, 1, 4, 3))
+    b.add("ADD", ("x", "column"), "y", activation="NONE")
+    b.graph.inputs, b.graph.outputs = {"x": "x"}, {"y": "y"}
+    with pytest.raises(InputError, match=r"operator 0 \(ADD 'y'\)"):
+        lower(b.graph)
+
+
+def test_command_line_has_one_line_for_an_error(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"0000TFL3 and nothing of sense")
+    command = [sys.executable, "-m", "firmware_export", broken, tmp_path / "out"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "broken.tflite" in result.stderr
+
+
+def test_names_cannot_leave_their_comment() -> None:
+    assert text.comment("*/ int evil; /*").count("*/") == 1
+    assert text.identifier("größe/1") == "GR__E_1"
+
+
+def test_damaged_files_give_an_error_or_c_that_is_well_formed() -> None:
+    data = write(quantised(steps.denoiser()))
+    source, survivors = random.Random(0), 0
+    end = time.monotonic() + FUZZ_SECONDS
+    while time.monotonic() < end:
+        damaged = bytearray(data)
+        for _ in range(source.choice((1, 1, 2, 8))):
+            damaged[source.randrange(len(damaged))] = source.choice((0, 1, 127, 128, 255, source.randrange(256)))
+        if source.random() < 0.1:
+            del damaged[source.randrange(len(damaged)) :]
+        try:
+            program = lower(read(bytes(damaged)))
+        except InputError:
+            continue
+        survivors += 1
+        for call in program.calls:
+            for storage, offset in call.operands:
+                assert 0 <= offset < storage.bytes
+        assert network.step(program).isascii()
+    assert survivors or FUZZ_SECONDS < 1
