@@ -259,7 +259,7 @@ def test_a_limit_that_makes_no_sense_is_refused_and_the_old_one_stays(denoiser, 
 @pytest.mark.parametrize(
     ("kind", "engine", "message"),
     [
-        ("integers", "tensorrt", "litert, tflm, reference, torch"),
+        ("integers", "tensorrt", "litert, tflm, reference, c, torch"),
         ("integers", "torch", "does not run tiny.tflite: use litert"),
         ("weights", "litert", "does not run tiny.safetensors: use torch"),
         ("weights", "reference", "use torch"),

@@ -27,6 +27,7 @@ class Engine(str, Enum):
     litert = "litert"
     tflm = "tflm"
     reference = "reference"
+    c = "c"
     torch = "torch"
 
 

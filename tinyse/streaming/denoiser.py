@@ -15,8 +15,8 @@ from tinyse.released import find
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming.path import SignalPath
 
-EngineName = Literal["litert", "tflm", "reference", "torch"]
-ENGINES = ("litert", "tflm", "reference", "torch")
+EngineName = Literal["litert", "tflm", "reference", "c", "torch"]
+ENGINES = ("litert", "tflm", "reference", "c", "torch")
 LOUDEST = 2.0**31
 """Samples beyond this are no sound, whatever a file was scaled to, and their powers would leave float32."""
 
@@ -38,7 +38,7 @@ class Denoiser:
         engine: EngineName | None = None,
         attenuation_limit_db: float | None = None,
     ) -> None:
-        """`model`: a `.tflite` (engines litert, tflm, reference) or a `.safetensors` (engine torch), or the name of a
+        """`model`: a `.tflite` (engines litert, tflm, reference, c) or a `.safetensors` (engine torch), or the name of a
         model that tinyse brings along (see `tinyse.released`), by default student-62k.
 
         `attenuation_limit_db` is the strength: the most that is taken away of anything, in dB; 0 leaves the sound
@@ -54,7 +54,9 @@ class Denoiser:
         self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
         _check_fit(self.engine, self.front_end.config.bands, path)
         self.attenuation_limit_db = attenuation_limit_db
-        self._path = SignalPath(self.front_end, self.engine)
+        # The engine c is the firmware, which has a front end of its own.
+        own_path = getattr(self.engine, "signal_path", None)
+        self._path = own_path() if own_path else SignalPath(self.front_end, self.engine)
         self.reset()
 
     @property
@@ -145,12 +147,16 @@ def open_engine(path: Path, name: str) -> Any:
     if not path.is_file():
         raise InputError(f"there is no model file {path}")
     if (path.suffix == ".safetensors") != (name == "torch"):
-        fitting = "torch" if path.suffix == ".safetensors" else "litert, tflm or reference"
+        fitting = "torch" if path.suffix == ".safetensors" else "litert, tflm, reference or c"
         raise InputError(f"engine {name!r} does not run {path.name}: use {fitting}")
     if name == "torch":
         from tinyse.streaming.torch_engine import TorchEngine
 
         return TorchEngine(path)
+    if name == "c":
+        from firmware_export.host import HostEngine
+
+        return HostEngine(path)
     from tinyse.streaming import engines
 
     return {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}[name](
