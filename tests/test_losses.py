@@ -43,6 +43,12 @@ def test_compressed_spectral(example):
     assert float(losses.compressed_spectral(example)) == pytest.approx(expected, rel=1e-2)
 
 
+def test_lost_speech_counts_only_what_is_missing(example):
+    s, e = (t.numpy().astype(complex) for t in (example.resynthesised_clean, example.resynthesised_spectra))
+    expected = np.mean(np.maximum(abs(s) ** 0.3 - abs(e) ** 0.3, 0) ** 2)
+    assert float(losses.lost_speech(example)) == pytest.approx(expected, rel=1e-2)
+
+
 def test_signal_to_noise_sees_level_and_si_sdr_does_not(example):
     s, e = example.clean_samples.numpy(), example.samples.numpy()
     snr = np.mean([np.log10(np.sum((a - b) ** 2) / np.sum(a**2) + 1e-3) for a, b in zip(s, e, strict=True)])

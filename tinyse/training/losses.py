@@ -57,6 +57,17 @@ def compressed_spectral(estimate: Estimate, exponent: float = 0.3, complex_share
     return (1 - complex_share) * magnitude + complex_share * power(difference).mean()
 
 
+def lost_speech(estimate: Estimate, exponent: float = 0.3) -> Tensor:
+    """max(0, |S|^c - |S'|^c)^2 on the re-analysed sound: only what is missing of the speech, not noise that is left.
+
+    The asymmetric term of Wang et al. 2020 (VoiceFilter-Lite, arXiv 2009.04323). Squared errors alone shrink what is
+    uncertain, so speech in loud noise comes out too quiet.
+    """
+    estimated = (power(estimate.resynthesised_spectra) + EPSILON).pow(exponent / 2)
+    clean = (power(estimate.resynthesised_clean) + EPSILON).pow(exponent / 2)
+    return (clean - estimated).clamp_min(0).square().mean()
+
+
 def signal_to_noise(estimate: Estimate, floor: float = 1e-3) -> Tensor:
     """Negative signal-to-noise ratio in units of 10 dB, with its level; clips without speech do not count.
 
@@ -88,6 +99,7 @@ def power(spectra: Tensor) -> Tensor:
 LOSSES: dict[str, Callable[[Estimate], Tensor]] = {
     "phase_sensitive": phase_sensitive,
     "compressed_spectral": compressed_spectral,
+    "lost_speech": lost_speech,
     "signal_to_noise": signal_to_noise,
     "si_sdr": si_sdr,
 }
