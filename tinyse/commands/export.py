@@ -23,15 +23,18 @@ def export(
     from tinyse.errors import missing_extra
 
     try:
+        from tinyse.clips import refuse_scored, valid_clips
+        from tinyse.evaluation.pairs import find_pairs
         from tinyse.export import export_model
-        from tinyse.mixtures import valid_mixtures
         from tinyse.recordings import open_data
         from tinyse.training.run import data_path
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tinyse"):
             raise
         raise missing_extra(error.name or "torch", "train") from error
-    mixtures = valid_mixtures(open_data(data_path(data)), clips)
-    named = [(f"valid mixture {index}", mixture.noisy) for index, mixture in enumerate(mixtures)]
-    exported = export_model(model, named, output, precision)
+    chosen = valid_clips(open_data(data_path(data)), clips)
+    benchmark = data_path(data) / "benchmark"
+    if benchmark.is_dir():
+        refuse_scored(chosen, find_pairs(benchmark))
+    exported = export_model(model, [(clip.name, clip.sound) for clip in chosen], output, precision)
     print(json.dumps(exported.report, indent=2) if as_json else exported.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,20 +55,30 @@ def tables(scores: Scores) -> list[Table]:
 
 def markdown(scores: Scores) -> str:
     """The tables as Markdown."""
+    return as_markdown(tables(scores))
+
+
+def rich_tables(scores: Scores) -> list[RichTable]:
+    """The tables for a terminal."""
+    return as_rich(tables(scores))
+
+
+def as_markdown(tables: Sequence[Table]) -> str:
+    """Any tables as Markdown."""
     parts = []
-    for table in tables(scores):
+    for table in tables:
         lines = ["| " + " | ".join(row) + " |" for row in (table.header, *table.rows)]
         lines.insert(1, "|---" + "|---:" * (len(table.header) - 1) + "|")
         parts.append("\n".join([f"### {table.title}", "", *lines, *(["", table.note] if table.note else [])]))
     return "\n\n".join(parts) + "\n"
 
 
-def rich_tables(scores: Scores) -> list[RichTable]:
-    """The tables for a terminal."""
+def as_rich(tables: Sequence[Table]) -> list[RichTable]:
+    """Any tables for a terminal."""
     from rich.table import Table as RichTable
 
     result = []
-    for table in tables(scores):
+    for table in tables:
         drawn = RichTable(title=table.title, caption=table.note or None, title_justify="left", caption_justify="left")
         for index, column in enumerate(table.header):
             drawn.add_column(column, justify="right" if index else "left", overflow="fold")
@@ -86,7 +97,7 @@ def as_json(scores: Scores) -> dict[str, Any]:
         for link, row in quality.items()
         if link != NOISY
     }
-    return _plain(
+    return plain(
         {
             "interval": "95 %, Student's t over files; differences are paired file by file",
             "summary": summaries,
@@ -195,11 +206,12 @@ def _number(value: float, decimals: int) -> str:
     return "-" if math.isnan(value) else f"{value:.{decimals}f}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Dataclasses, tuples and dictionaries as JSON has them; what is not finite is None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tinyse import audio
+from tinyse.clips import refuse_scored, valid_clips
 from tinyse.evaluation.chain import score
 from tinyse.evaluation.links import links_for
 from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import as_json, markdown
 from tinyse.export import export_model
 from tinyse.files import write_json, write_text
-from tinyse.mixtures import valid_mixtures
 from tinyse.recordings import open_data
 from tinyse.spectra.picture import draw_spectrograms
 from tinyse.streaming.denoiser import Denoiser
@@ -26,15 +26,16 @@ def export_and_evaluate(recipe: Recipe, model: Path, say: Callable[[str], None])
 
     What is there already and newer than the model is not made again.
     """
+    pairs = find_pairs(pairs_folder(recipe), recipe.evaluation.limit or None)
     integers, scores = model.with_suffix(".tflite"), model.parent / "scores.json"
     if not newer(integers, model):
-        mixtures = valid_mixtures(open_data(data_path(recipe.data)), recipe.export.clips)
-        clips = [(f"valid mixture {index}", mixture.noisy) for index, mixture in enumerate(mixtures)]
-        say(export_model(model, clips, precision=recipe.export.precision).text)
+        clips = valid_clips(open_data(data_path(recipe.data)), recipe.export.clips)
+        refuse_scored(clips, pairs)
+        named = [(clip.name, clip.sound) for clip in clips]
+        say(export_model(model, named, precision=recipe.export.precision).text)
     if newer(scores, integers):
         say(f"scored before: {scores}")
         return
-    pairs = find_pairs(pairs_folder(recipe), recipe.evaluation.limit or None)
     say(f"examples to hear and see: {write_examples(integers, pairs, Path(recipe.output) / 'examples')}")
     with track("scoring", len(pairs)) as advance:
         result = score(links_for(model), pairs, processes=2, progress=advance)

@@ -1,0 +1,64 @@
+"""The sound that calibration replays: mixtures of the valid split, and never what a model is scored on.
+
+Ranges that were chosen on the scored clips would flatter the integers. Recordings are compared by the SHA-256 of their
+samples, so another name or another container hides nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinyse import audio
+from tinyse.errors import InputError
+from tinyse.evaluation.pairs import Pair
+from tinyse.mixtures import valid_mixtures
+from tinyse.recordings import Manifest
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Noisy sound with a name."""
+
+    name: str
+    sound: np.ndarray
+    """(samples,) float32."""
+    files: tuple[Path, ...] = ()
+    """The recordings that it was mixed from, where they are files."""
+
+
+def valid_clips(manifest: Manifest, count: int) -> list[Clip]:
+    """The first `count` mixtures of the valid split, the same in every run."""
+    clips = []
+    for index, mixture in enumerate(valid_mixtures(manifest, count)):
+        places = [manifest.root / name for name in (*mixture.description["speech"], *mixture.description["noise"])]
+        clips.append(Clip(f"valid mixture {index}", mixture.noisy, tuple(p for p in places if p.is_file())))
+    return clips
+
+
+def refuse_scored(clips: Sequence[Clip], pairs: Iterable[Pair]) -> None:
+    """Raise InputError, naming both, where a clip is, or is mixed from, a sound of the list that is scored."""
+    scored = {}
+    for pair in pairs:
+        for path in (pair.clean, pair.noisy):
+            scored[_digest(audio.read(path)[0])] = path
+    read: dict[Path, str] = {}
+    for clip in clips:
+        for path in clip.files:
+            if path not in read:
+                read[path] = _digest(audio.read(path)[0])
+        for source, digest in [(clip.name, _digest(clip.sound)), *((str(path), read[path]) for path in clip.files)]:
+            if digest in scored:
+                made_of = "" if source == clip.name else f" is made of {source}, which"
+                raise InputError(
+                    f"calibration clip {clip.name!r}{made_of} is {scored[digest]} of the list that is scored: "
+                    "calibrate on other recordings"
+                )
+
+
+def _digest(sound: np.ndarray) -> str:
+    return hashlib.sha256(audio.to_pcm16(sound).tobytes()).hexdigest()

@@ -1,0 +1,123 @@
+"""`tinyse quantize`: what integers do to a trained model, in every precision and operator by operator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Study a model's integers: how much each precision loses, and where.", no_args_is_help=True)
+
+Model = Annotated[Path, typer.Argument(help="A trained .safetensors.")]
+Data = Annotated[str, typer.Option(help="Recordings whose valid split calibrates: a folder, a manifest, or built-in.")]
+Clips = Annotated[int, typer.Option(min=1, help="Noisy clips of four seconds that calibration replays.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@app.command()
+def study(
+    checkpoint: Model,
+    data: Data = "built-in",
+    pairs: Annotated[Path | None, typer.Option(help="Pairs to score on; by default the data's benchmark.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for study.json, study.md, study.png and models; default: quantisation/.")
+    ] = None,
+    precisions: Annotated[str, typer.Option(help="Of int8,int8-state16,int8-gru16,int16x8; all by default.")] = "",
+    clips: Clips = 24,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score only the first N pairs.")] = None,
+    minutes: Annotated[float, typer.Option(help="Length of the long stream.")] = 1.0,
+    engine: Annotated[str, typer.Option(help="What runs the integers: tflm, reference or litert.")] = "tflm",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that compute the measures.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Compare precisions of CHECKPOINT with its float stream: quality by input SNR, a long stream, silence, cost.
+
+    Calibration takes the valid split of --data; clips that are also among the scored pairs are refused.
+    """
+    from rich.console import Console
+
+    from tinyse.clips import refuse_scored
+    from tinyse.evaluation.pairs import find_pairs
+    from tinyse.evaluation.report import as_markdown, as_rich
+    from tinyse.files import write_json, write_text
+    from tinyse.integers.precision import PRECISIONS
+    from tinyse.spectra.picture import require_matplotlib
+    from tinyse.study import study as work
+    from tinyse.study.picture import draw
+    from tinyse.study.tables import as_json as facts
+    from tinyse.study.tables import tables
+
+    require_matplotlib()
+    scored = find_pairs(_place(data) / "benchmark" if pairs is None else pairs, limit)
+    chosen = _clips(data, clips)
+    refuse_scored(chosen, scored)
+    folder = output or checkpoint.parent / "quantisation"
+    screen = Console(stderr=True)
+    result = work.study(
+        checkpoint,
+        [(clip.name, clip.sound) for clip in chosen],
+        scored,
+        folder,
+        tuple(name.strip() for name in precisions.split(",") if name.strip()) or PRECISIONS,
+        minutes,
+        engine,  # type: ignore[arg-type]
+        processes,
+        lambda line: screen.print(line, highlight=False) if screen.is_terminal else None,
+    )
+    write_json(folder / "study.json", facts(result))
+    write_text(folder / "study.md", as_markdown(tables(result)))
+    draw(result, folder / "study.png")
+    if as_json:
+        print(json.dumps(facts(result), indent=2, allow_nan=False))
+        return
+    console = Console()
+    for table in as_rich(tables(result)):
+        console.print(table)
+    console.print(f"written to {folder}: study.md, study.json, study.png and the models", highlight=False)
+
+
+@app.command()
+def explain(
+    checkpoint: Model,
+    data: Data = "built-in",
+    precision: Annotated[str, typer.Option(help="int8, int8-state16, int8-gru16 or int16x8.")] = "int8",
+    clips: Clips = 24,
+    replayed: Annotated[int, typer.Option(min=1, help="Further clips, on which the errors are measured.")] = 4,
+    only: Annotated[int | None, typer.Option(min=1, help="The N operators that add most, worst first.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Where the error of CHECKPOINT's integers comes from, operator by operator, in dB against each output's signal.
+
+    propagated: handed on by the inputs; weights: rounded weights; grid: the output's grid and range; rounding: the
+    kernel's own arithmetic.
+    """
+    from dataclasses import asdict
+
+    from tinyse.export import calibration_of, clip_features, float_step
+    from tinyse.integers import explain as work
+    from tinyse.integers.quantise import quantise
+
+    graph, front_end = float_step(checkpoint)
+    chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed)]
+    integers = quantise(graph, calibration_of(graph, front_end, chosen[:clips]), precision)
+    frames = [(name, {"features": clip_features(front_end, sound)}) for name, sound in chosen[clips:]]
+    errors = work.explain(graph, integers, frames)
+    if as_json:
+        print(json.dumps([asdict(error) for error in errors], indent=2))
+    else:
+        print(work.as_text(errors, only))
+
+
+def _place(data: str) -> Path:
+    from tinyse import corpus
+
+    return corpus.path() if data == "built-in" else Path(data)
+
+
+def _clips(data: str, count: int):  # type: ignore[no-untyped-def]
+    from tinyse.clips import valid_clips
+    from tinyse.recordings import open_data
+
+    return valid_clips(open_data(_place(data)), count)

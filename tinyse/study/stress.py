@@ -1,0 +1,119 @@
+"""What breaks a quantised recurrence, as sounds: a long stream, long silence, abrupt changes of level.
+
+An 8-bit state moves by nothing when an update is under half a step ("sticking"): after silence it may stay where it
+was, or never come to rest. So each test compares an engine with the float one on the same sound, from the same silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyse.audio import SAMPLE_RATE
+from tinyse.errors import InputError
+from tinyse.evaluation.metrics import si_sdr
+from tinyse.evaluation.pairs import LoadedPair
+from tinyse.spectra.front_end import FrontEnd
+from tinyse.streaming.engines import FileEngine
+from tinyse.study.streams import Stream, ratio_db, run_streams
+
+SILENCE_SECONDS = 30
+QUIET_DB = -50.0
+"""Level of the quiet speech, dB re full scale."""
+HEARD_SECONDS = 3
+"""After a silence, how much of the speech is compared: the time in which a stuck state would show."""
+JUMP_DB = 40.0
+JUMP_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class LongStream:
+    """One precision over minutes of noisy speech, in parts of equal length."""
+
+    part_seconds: float
+    state_snr_db: list[float]
+    """Of the GRUs' states against the float ones, a value a part."""
+    si_sdr_loss_db: list[float]
+    """Float stream's SI-SDR less this one's, a value a part; nan where the part has no speech."""
+
+
+@dataclass(frozen=True)
+class Sticking:
+    """One precision's output against the float stream's, as SDR in dB (more is better)."""
+
+    quiet_speech: float
+    """Quiet speech from the start of the stream on: what silence must not make worse."""
+    after_silence: float
+    """The same speech after 30 s of digital silence."""
+    silence_state_snr: float
+    """Of the states in the last second of the silence."""
+    level_changes: float
+    """Speech whose level changes by 40 dB every second."""
+
+
+def long_streams(
+    engines: Mapping[str, FileEngine], front_end: FrontEnd, pairs: Sequence[LoadedPair], minutes: float, part: float
+) -> dict[str, LongStream]:
+    """The pairs one after the other, again and again for `minutes`, never from silence; parts of `part` seconds."""
+    check_minutes(minutes)
+    samples = round(60 * minutes * SAMPLE_RATE)
+    noisy = np.resize(np.concatenate([pair.noisy for pair in pairs]), samples)
+    clean = np.resize(np.concatenate([pair.clean for pair in pairs]), samples)
+    streams = run_streams(engines, front_end, noisy)
+    hops = max(1, int(min(part, 60 * minutes) * front_end.config.frames_per_second))
+    ends = range(hops, len(noisy) // front_end.config.hop + 1, hops)
+    exact = next(iter(streams.values()))
+    return {
+        name: LongStream(
+            hops / front_end.config.frames_per_second,
+            [stream.state_snr_db(end - hops, end) for end in ends],
+            [_loss(clean, exact, stream, end - hops, end, front_end.config.hop) for end in ends],
+        )
+        for name, stream in list(streams.items())[1:]
+    }
+
+
+def check_minutes(minutes: float) -> None:
+    """Raise InputError for a length that no long stream can have."""
+    if not 0 < minutes <= 24 * 60:
+        raise InputError(f"--minutes is above 0 and at most a day, not {minutes:g}")
+
+
+def sticking(engines: Mapping[str, FileEngine], front_end: FrontEnd, speech: np.ndarray) -> dict[str, Sticking]:
+    """Silence, quiet speech and jumps; `speech` (samples,) is clean and at least three seconds long."""
+    heard = HEARD_SECONDS * SAMPLE_RATE
+    if len(speech) < heard:
+        raise InputError(
+            f"the sticking test needs {HEARD_SECONDS} s of speech, {len(speech) / SAMPLE_RATE:.1f} s given"
+        )
+    quiet = np.float32(speech[:heard] * 10 ** (QUIET_DB / 20) / max(np.sqrt(np.mean(speech[:heard] ** 2)), 1e-9))
+    silence = np.zeros(SILENCE_SECONDS * SAMPLE_RATE, np.float32)
+    gains = np.where(np.arange(len(speech)) // (JUMP_SECONDS * SAMPLE_RATE) % 2, 10 ** (-JUMP_DB / 20), 1)
+    alone = run_streams(engines, front_end, quiet)
+    after = run_streams(engines, front_end, np.concatenate([silence, quiet]))
+    jumping = run_streams(engines, front_end, np.float32(speech * gains))
+    end = len(silence) // front_end.config.hop
+    second = round(front_end.config.frames_per_second)
+    return {
+        name: Sticking(
+            quiet_speech=_sdr(alone, name),
+            after_silence=_sdr(after, name, len(silence)),
+            silence_state_snr=after[name].state_snr_db(end - second, end),
+            level_changes=_sdr(jumping, name),
+        )
+        for name in list(engines)[1:]
+    }
+
+
+def _sdr(streams: Mapping[str, Stream], name: str, first: int = 0) -> float:
+    """SDR of one engine's output against the float one's, from sample `first` on."""
+    exact = next(iter(streams.values())).output[first:].astype(np.float64)
+    return ratio_db(np.square(exact).sum(), np.square(streams[name].output[first:] - exact).sum())
+
+
+def _loss(clean: np.ndarray, exact: Stream, stream: Stream, first: int, last: int, hop: int) -> float:
+    reference, before, after = (sound[first * hop : last * hop] for sound in (clean, exact.output, stream.output))
+    reference = reference[: len(before)]
+    return si_sdr(reference, before) - si_sdr(reference, after)

@@ -1,0 +1,135 @@
+"""One model in every precision, side by side: what each loses against the float stream, and what it costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+from tinyse.evaluation.chain import Scores, score
+from tinyse.evaluation.pairs import Pair
+from tinyse.export import calibration_of, clip_features, float_step
+from tinyse.integers.precision import PRECISIONS
+from tinyse.integers.quantise import quantise
+from tinyse.integers.report import report
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
+from tinyse.study.stress import LongStream, Sticking, check_minutes, long_streams, sticking
+from tinyse.tflite.writer import save
+
+FLOAT = "float stream"
+METRICS = ("si_sdr", "pesq", "stoi")
+EngineName = Literal["tflm", "reference", "litert"]
+ENGINES: dict[str, type[FileEngine]] = {"tflm": TFLMEngine, "reference": ReferenceEngine, "litert": LiteRTEngine}
+TIMED_FRAMES = 200
+LONG_PAIRS = 40
+"""Pairs that the long stream is made of, at most: it repeats them."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one precision takes."""
+
+    file_bytes: int
+    state_bytes: int
+    arena_bytes: int | None
+    """TFLM's on this computer, whose pointers are twice a device's; None without the package."""
+    litert_us: float
+    """Median of a frame on this computer, one thread: XNNPACK's kernels."""
+    tflm_us: float | None
+    """The same in TFLM's reference kernels."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that was measured. The dictionaries run over the precisions; `scores` has the float stream, too."""
+
+    model: str
+    engine: str
+    clips: list[dict[str, Any]]
+    """What calibration replayed."""
+    scores: Scores
+    streams: dict[str, LongStream]
+    sticking: dict[str, Sticking]
+    costs: dict[str, Cost]
+
+
+def study(
+    model: str | Path,
+    clips: Sequence[tuple[str, np.ndarray]],
+    pairs: Sequence[Pair],
+    folder: Path,
+    precisions: Sequence[str] = PRECISIONS,
+    minutes: float = 1.0,
+    engine: EngineName = "tflm",
+    processes: int = 1,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Study:
+    """Export the .safetensors `model` in all `precisions` to `folder`, run each with `engine` and measure.
+
+    `clips` calibrate and `pairs` are scored: have them compared by `clips.refuse_scored` first. `progress` gets a line
+    where a part begins. Raises InputError for what cannot be used.
+    """
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise InputError(f"unknown precision {precision!r}{did_you_mean(precision, PRECISIONS)}")
+    if engine not in ENGINES:
+        raise InputError(f"no engine is named {engine!r}{did_you_mean(engine, ENGINES)}")
+    check_minutes(minutes)
+    graph, front_end = float_step(model)
+    progress(f"calibrating on {len(clips)} clips")
+    calibration = calibration_of(graph, front_end, clips)
+    stem = Path(model).stem
+    files = {FLOAT: folder / f"{stem}-float.tflite"}
+    save(graph, files[FLOAT])
+    facts = {}
+    for precision in precisions:
+        integers = quantise(graph, calibration, precision)
+        files[precision] = folder / f"{stem}-{precision}.tflite"
+        save(integers, files[precision])
+        facts[precision] = report(integers)
+    engines = {name: LiteRTEngine(path) if name == FLOAT else ENGINES[engine](path) for name, path in files.items()}
+    features = clip_features(front_end, clips[0][1])
+    costs = {name: _cost(facts[name], files[name], features) for name in precisions}
+
+    loaded = [pair.load() for pair in pairs[:LONG_PAIRS]]
+    progress("long silence, quiet speech, jumps")
+    speech = np.concatenate([pair.clean for pair in loaded])[: 10 * front_end.config.sample_rate]
+    stuck = sticking(engines, front_end, speech)
+    progress(f"a stream of {minutes:g} minutes")
+    streams = long_streams(engines, front_end, loaded, minutes, part=_part(minutes))
+    progress(f"scoring {len(pairs)} pairs")
+    links = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
+    scores = score(links, pairs, METRICS, processes)
+    return Study(Path(model).name, engine, list(calibration.clips), scores, streams, stuck, costs)
+
+
+def _denoiser(path: Path, engine: EngineName) -> Denoiser:
+    return Denoiser(path, engine=engine)
+
+
+def _part(minutes: float) -> float:
+    """Seconds of a part of the long stream: ten parts or more, each long enough to hold speech."""
+    return min(60.0, max(3.0, 6 * minutes))
+
+
+def _cost(facts: dict[str, Any], path: Path, features: np.ndarray) -> Cost:
+    arena = facts["arena"]["bytes"]
+    tflm = _median_us(TFLMEngine(path), features) if arena is not None else None
+    return Cost(facts["file_bytes"], facts["state_bytes"], arena, _median_us(LiteRTEngine(path), features), tflm)
+
+
+def _median_us(engine: FileEngine, features: np.ndarray) -> float:
+    """Median microseconds of a frame of `features` (frames, bands), what quantises and copies around it included."""
+    state, times = engine.initial_state(), []
+    for frame in np.resize(features, (TIMED_FRAMES, features.shape[1])):
+        started = time.perf_counter()
+        _, state = engine.step(frame, state)
+        times.append(time.perf_counter() - started)
+    return 1e6 * float(np.median(times))
