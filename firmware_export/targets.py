@@ -123,7 +123,7 @@ def common_flags(folder: Path) -> list[str]:
     return [*EXACT, *OPTIMISATION, *WARNINGS, "-Werror", f"-I{folder / 'src'}", f"-I{folder / 'test'}"]
 
 
-def flash_bytes(folder: Path, core: Core) -> int:
+def flash_bytes(folder: Path, core: Core, flags: Sequence[str] = ()) -> int:
     """Flash that the product takes: its code, constants and what it uses of the compiler's library, nothing of the test."""
     with tempfile.TemporaryDirectory() as temporary:
         binary = Path(temporary) / "product.elf"
@@ -132,7 +132,8 @@ def flash_bytes(folder: Path, core: Core) -> int:
         keep = [f"-Wl,--undefined={name}" for name in used]
         script = ("-T", str(folder / "test" / "bare_metal.ld"), *core.link_flags)
         _compile(
-            core, [*common_flags(folder), *sources, *keep, "-Wl,--entry=tinyse_process", *script, "-o", str(binary)]
+            core,
+            [*common_flags(folder), *flags, *sources, *keep, "-Wl,--entry=tinyse_process", *script, "-o", str(binary)],
         )
         tool = core.compiler.removesuffix("gcc") + "size"
         lines = subprocess.run([tool, str(binary)], capture_output=True, text=True, check=True).stdout.splitlines()

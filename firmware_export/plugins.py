@@ -1,0 +1,64 @@
+"""The firmware inside other programs: a LADSPA plugin for PipeWire and editors."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from firmware_export import text
+from firmware_export.export import Firmware, make
+from firmware_export.host import build, write_sources
+from tinyse.errors import InputError
+from tinyse.files import replacing, sha256
+from tinyse.tflite import reader
+
+FOLDER = Path(__file__).parent / "plugin"
+FACTORS = (2, 3, 6)
+"""Host rates over the model's; and 1, which needs no filter."""
+REACH = 24
+"""Samples at the model's rate on each side of a filter's middle: TINYSE_REACH of block.h."""
+
+
+def export_ladspa(model: str | Path, target: str | Path) -> Path:
+    """Write the LADSPA plugin of a .tflite, say tinyse.so, and return where; its label is tinyse.
+
+    Raises InputError for a model that cannot be turned into C, and where there is no compiler or no ladspa.h.
+    """
+    firmware, target = denoiser(model), Path(target)
+    with tempfile.TemporaryDirectory(prefix="tinyse-") as name, replacing(target) as temporary:
+        folder = Path(name)
+        write_block(firmware, folder)
+        (folder / "ladspa.c").write_text((FOLDER / "ladspa.c").read_text())
+        try:
+            build(sorted(folder.glob("*.c")), temporary, folder)
+        except InputError as error:
+            if "ladspa.h" in str(error):
+                raise InputError("a LADSPA plugin needs its header: apt-get install ladspa-sdk") from error
+            raise
+    return target
+
+
+def denoiser(model: str | Path) -> Firmware:
+    """The firmware of a .tflite that denoises. Raises InputError for another."""
+    firmware = make(reader.read(Path(model)), sha256(model))
+    if firmware.front_end is None:
+        raise InputError(f"{model} is no denoiser: it has no front end")
+    return firmware
+
+
+def write_block(firmware: Firmware, folder: Path) -> None:
+    """Write the firmware's sources and the block around them (block.h) to `folder`."""
+    write_sources(firmware, folder)
+    for name in ("block.h", "block.c"):
+        (folder / name).write_text((FOLDER / name).read_text())
+    arrays = (text.array(f"filter_{factor}", low_pass(factor)) for factor in FACTORS)
+    (folder / "filters.h").write_text("/* Low-passes between the host's rate and the model's. */\n" + "\n".join(arrays))
+
+
+def low_pass(factor: int) -> np.ndarray:
+    """(2 * REACH * factor + 1,) float32 of sum 1: passes 7 kHz of 8, and is 80 dB down from 9 kHz on."""
+    time = np.arange(-REACH * factor, REACH * factor + 1) / factor
+    taps = 0.97 * np.sinc(0.97 * time) * np.kaiser(len(time), 8.0)
+    return np.float32(taps / taps.sum())
