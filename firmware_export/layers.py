@@ -135,6 +135,9 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
         (a, b), (sa, sb), signs = (b, a), (sb, sa), signs[::-1]
     common = real(2) * sa
     b_multiplier, b_shift = arithmetic.quantise_multiplier(float(sb / common))
+    if b_shift == 0:
+        # Equal scales, an exact half. The kernels want a shift: this one gives the same for all numbers of 9 bits << 20.
+        b_multiplier, b_shift = (1 << 31) - 1, -1
     multiplier, shift = arithmetic.quantise_multiplier(float(common / (real(1 << 20) * sy)))
     arithmetic.check_accumulator(where, 1 << 28, shift)
     factor = signs[0] * (1 << 20)

@@ -1,0 +1,60 @@
+"""The firmware in a browser: its C as WebAssembly, and a page of static files that any server can host."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firmware_export.export import Firmware
+from firmware_export.host import checked
+from firmware_export.plugins import denoiser, write_block
+from firmware_export.targets import EXACT
+from tinyse import files
+from tinyse.errors import InputError
+
+FOLDER = Path(__file__).parent / "web"
+WASM = "tinyse.wasm"
+FLAGS = (
+    "--target=wasm32", "-ffreestanding", "-nostdlib", "-O3", "-mbulk-memory", "-msimd128", "-fvisibility=hidden",
+    "-Wl,--no-entry", "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,-z,stack-size=16384",
+)  # fmt: skip
+"""128-bit vectors are in every browser since 2023."""
+
+
+def export_page(model: str | Path, folder: str | Path, card: str, name: str) -> int:
+    """Write the page of a .tflite to `folder`, with the model's `card` and `name` on it; the .wasm's size in bytes.
+
+    Raises InputError for a model that cannot be turned into C, and where clang or lld is missing.
+    """
+    folder, firmware = Path(folder), denoiser(model)
+    wasm = build_wasm(firmware)
+    for path in sorted((FOLDER / "page").iterdir()):
+        files.write_bytes(folder / path.name, path.read_bytes())
+    files.write_bytes(folder / WASM, wasm)
+    files.write_json(folder / "model.json", _facts(firmware, card, name))
+    return len(wasm)
+
+
+def build_wasm(firmware: Firmware) -> bytes:
+    """The firmware as WebAssembly; see web.c for what it exports. Raises InputError where clang or lld is missing."""
+    clang = shutil.which("clang")
+    if clang is None or shutil.which("wasm-ld") is None:
+        raise InputError("the page compiles the firmware to WebAssembly: apt-get install clang lld")
+    with tempfile.TemporaryDirectory(prefix="tinyse-") as temporary:
+        folder = Path(temporary)
+        write_block(firmware, folder)
+        sources = [*sorted(folder.glob("*.c")), FOLDER / "web.c", FOLDER / "memory.c"]
+        includes = ("-I", str(folder), "-I", str(FOLDER / "include"))
+        checked([clang, *EXACT, *FLAGS, *includes, *map(str, sources), "-o", str(folder / WASM)])
+        return (folder / WASM).read_bytes()
+
+
+def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
+    if firmware.front_end is None:
+        raise InputError(f"{name} is no denoiser")
+    config = firmware.front_end.config
+    latency = 1000 * config.window / config.sample_rate
+    return {"name": name, "sha256": firmware.digest, "card": card, "latency_ms": latency}

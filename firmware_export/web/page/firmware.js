@@ -1,0 +1,47 @@
+// The firmware's WebAssembly with the names of its C; the same class in the page, in the AudioWorklet and in Node.
+
+export class Firmware {
+  /** `module`: a WebAssembly.Module. `rate`: samples a second that `process` gets: 16, 32, 48 or 96 kHz. */
+  constructor(module, rate) {
+    this.c = new WebAssembly.Instance(module, {}).exports;
+    if (this.c.init(rate) !== 0) throw new Error(`sound at ${rate} Hz is not supported: use 16, 32, 48 or 96 kHz`);
+    const { memory } = this.c;
+    this.hop = this.c.hop();
+    this.delay = this.c.delay();
+    this.samples = new Float32Array(memory.buffer, this.c.samples(), this.c.capacity());
+    this.noisy = new Int16Array(memory.buffer, this.c.noisy(), this.hop);
+    this.clean = new Int16Array(memory.buffer, this.c.clean(), this.hop);
+    this.mask = new Int8Array(memory.buffer, this.c.mask(), this.c.bands());
+  }
+
+  /** (samples,) in [-1, 1) to as many, `latency` late; returns the hops that were completed, of which the last one's
+   * 16-bit sound is in `noisy` and `clean`. */
+  process(input, output) {
+    this.samples.set(input);
+    const hops = this.c.process(input.length);
+    output.set(this.samples.subarray(0, input.length));
+    return hops;
+  }
+
+  /** Whether anything is taken away. Untouched sound has the same latency, so one can switch while listening. */
+  set active(on) {
+    this.c.set_limit(on ? -1 : 0);
+  }
+}
+
+/** 16-bit sound at the firmware's rate as a whole: aligned with its input, and as long. Raises nothing. */
+export function denoise(module, pcm) {
+  const firmware = new Firmware(module, 16000);
+  const { hop, delay } = firmware;
+  const hops = Math.ceil((pcm.length + delay) / hop);
+  const stream = new Int16Array(hops * hop);
+  const block = new Float32Array(hop);
+  const begin = performance.now();
+  for (let first = 0; first < stream.length; first += hop) {
+    block.fill(0);
+    pcm.subarray(first, first + hop).forEach((value, index) => (block[index] = value / 32768));
+    firmware.process(block, block);
+    stream.set(firmware.clean, first);
+  }
+  return { pcm: stream.slice(delay, delay + pcm.length), msPerFrame: (performance.now() - begin) / hops };
+}

@@ -1,0 +1,179 @@
+// The page: microphone or file, before and after, A/B.
+import { Firmware, denoise } from "./firmware.js";
+import { RATE, Spectrogram, level, wav } from "./sound.js";
+
+const MICROPHONE_RATE = 48000; // a multiple of RATE that every sound card has
+const LONGEST = 10 * 60 * RATE; // samples of the microphone that are kept for the download
+const $ = (id) => document.getElementById(id);
+const spectrograms = { before: new Spectrogram($("before")), after: new Spectrogram($("after")) };
+const wasm = await (await fetch("tinyse.wasm")).arrayBuffer();
+const module = await WebAssembly.compile(wasm);
+
+let active = true; // B, denoised
+let running = null; // the microphone: { context, node, stream, hops }
+let playing = null; // a file: { context, gains }
+let clip = null; // { noisy, clean } of the file or of the microphone
+
+function say(text, isError = false) {
+  $("message").textContent = text;
+  $("message").classList.toggle("error", isError);
+}
+
+function show(side, pcm) {
+  const { rms, peak, clipped } = level(pcm);
+  $(`level-${side}`).value = rms;
+  $(`figure-${side}`).textContent = `${rms.toFixed(1)} dB, peak ${peak.toFixed(1)} dB${clipped ? ", clipping" : ""}`;
+}
+
+async function startMicrophone() {
+  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+  const stream = await navigator.mediaDevices.getUserMedia({ audio });
+  const context = new AudioContext({ sampleRate: MICROPHONE_RATE });
+  await context.audioWorklet.addModule("worklet.js");
+  const options = { outputChannelCount: [1], processorOptions: { module: wasm } };
+  const node = new AudioWorkletNode(context, "tinyse", options);
+  node.onprocessorerror = () => say("the audio thread stopped: reload the page", true);
+  stream.getTracks()[0].onended = () => { stopMicrophone(); say("the microphone was unplugged", true); };
+  running = { context, node, stream, hops: [], milliseconds: 0 };
+  node.port.onmessage = ({ data }) => hear(data);
+  node.port.postMessage({ active });
+  context.createMediaStreamSource(stream).connect(node).connect(context.destination);
+  await context.resume();
+  const seconds = context.baseLatency + (context.outputLatency || 0);
+  $("latency-browser").textContent = `${(1000 * seconds).toFixed(0)} ms`;
+  say(`Listening at ${context.sampleRate} Hz.`);
+}
+
+/** A hop of both sides from the audio thread. */
+function hear({ noisy, clean, milliseconds }) {
+  spectrograms.before.push(noisy);
+  spectrograms.after.push(clean);
+  const { hops } = running;
+  hops.push({ noisy, clean });
+  if (hops.length * noisy.length > LONGEST) hops.shift();
+  running.milliseconds += 0.02 * (milliseconds - running.milliseconds);
+  if (hops.length % 8) return;
+  show("before", noisy);
+  show("after", clean);
+  if (hops.length > 100) $("compute").textContent = `${running.milliseconds.toFixed(2)} ms of 16 ms`;
+}
+
+function stopMicrophone() {
+  const { context, stream, hops } = running;
+  running = null;
+  stream.getTracks().forEach((track) => track.stop());
+  context.close();
+  const join = (side) => Int16Array.from(hops.flatMap((hop) => [...hop[side]]));
+  const delay = hops.length ? new Firmware(module, RATE).delay : 0;
+  const [noisy, clean] = [join("noisy"), join("clean").subarray(delay)];
+  clip = { noisy: noisy.subarray(0, clean.length), clean };
+  say(`${(clean.length / RATE).toFixed(1)} s recorded.`);
+}
+
+async function openFile(file) {
+  if (!file) return;
+  say(`Reading ${file.name} ...`);
+  // Decoding resamples to the context's rate, and a context of one channel mixes down.
+  const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await file.arrayBuffer());
+  const offline = new OfflineAudioContext(1, decoded.length, RATE);
+  const source = new AudioBufferSourceNode(offline, { buffer: decoded });
+  source.connect(offline.destination);
+  source.start();
+  const samples = (await offline.startRendering()).getChannelData(0);
+  const noisy = Int16Array.from(samples, (x) => Math.min(Math.max(Math.round(32768 * x), -32768), 32767));
+  const { pcm, msPerFrame } = denoise(module, noisy);
+  clip = { noisy, clean: pcm };
+  $("compute").textContent = `${msPerFrame.toFixed(2)} ms of 16 ms`;
+  spectrograms.before.show(noisy);
+  spectrograms.after.show(pcm);
+  show("before", noisy);
+  show("after", pcm);
+  say(`${file.name}: ${(noisy.length / RATE).toFixed(1)} s.`);
+}
+
+/** Both sides at once; the switch is what makes one of them heard. */
+function play() {
+  const context = new AudioContext({ sampleRate: RATE });
+  const gains = ["noisy", "clean"].map((side) => {
+    const buffer = context.createBuffer(1, clip[side].length, RATE);
+    buffer.copyToChannel(Float32Array.from(clip[side], (x) => x / 32768), 0);
+    const source = new AudioBufferSourceNode(context, { buffer });
+    const gain = new GainNode(context, { gain: 0 });
+    source.connect(gain).connect(context.destination);
+    source.start();
+    source.onended = () => playing?.context === context && stopPlaying();
+    return gain;
+  });
+  playing = { context, gains };
+  applySwitch();
+}
+
+function stopPlaying() {
+  playing?.context.close();
+  playing = null;
+  refresh();
+}
+
+function applySwitch() {
+  $("switch").textContent = active ? "B: denoised" : "A: untouched";
+  $("switch").setAttribute("aria-pressed", active);
+  running?.node.port.postMessage({ active });
+  playing?.gains.forEach((gain, side) => (gain.gain.value = side === Number(active) ? 1 : 0));
+}
+
+function refresh() {
+  $("microphone").textContent = running ? "Stop" : "Microphone";
+  $("microphone").setAttribute("aria-pressed", Boolean(running));
+  $("play").textContent = playing ? "Stop" : "Play";
+  $("play").disabled = !clip || Boolean(running);
+  $("download").disabled = !clip || Boolean(running);
+}
+
+/** An action of the user: its error is said on the page. */
+const action = (act) => async (event) => {
+  try {
+    await act(event);
+  } catch (error) {
+    const hints = { NotFoundError: "no microphone was found", NotAllowedError: "the microphone was not allowed",
+      EncodingError: "this browser cannot read that file: use wav, mp3, ogg or flac" };
+    say(hints[error.name] ?? error.message, true);
+  }
+  refresh();
+};
+
+$("microphone").onclick = action(async () => {
+  stopPlaying();
+  if (running) return stopMicrophone();
+  Object.values(spectrograms).forEach((spectrogram) => spectrogram.clear());
+  await startMicrophone();
+});
+$("file").onchange = action(() => openFile($("file").files[0]));
+$("play").onclick = action(() => (playing ? stopPlaying() : play()));
+$("switch").onclick = () => { active = !active; applySwitch(); };
+$("download").onclick = () => {
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(wav(clip.clean)), download: "denoised.wav" });
+  link.click();
+  URL.revokeObjectURL(link.href);
+};
+document.onkeydown = (event) => {
+  if (event.key === " " && event.target === document.body) { event.preventDefault(); $("switch").click(); }
+};
+document.ondragover = (event) => { event.preventDefault(); document.body.classList.add("dropping"); };
+document.ondragleave = () => document.body.classList.remove("dropping");
+document.ondrop = action(async (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  if (running) stopMicrophone();
+  stopPlaying();
+  await openFile(event.dataTransfer.files[0]);
+});
+
+const model = await (await fetch("model.json")).json();
+$("model-name").textContent = model.name;
+$("model-hash").textContent = model.sha256;
+$("model-card").textContent = model.card;
+$("size").textContent = `${(wasm.byteLength / 1000).toFixed(0)} kB`;
+$("latency-algorithm").textContent = `${model.latency_ms} ms`;
+refresh();
+// What a test may ask for.
+globalThis.tinyse = { get clip() { return clip; }, get running() { return running; } };
