@@ -1,6 +1,6 @@
 // The page: microphone or file, before and after, A/B.
 import { Firmware, denoise } from "./firmware.js";
-import { RATE, Spectrogram, level, wav } from "./sound.js";
+import { RATE, Spectrogram, level, readWav, wav } from "./sound.js";
 
 const MICROPHONE_RATE = 48000; // a multiple of RATE that every sound card has
 const LONGEST = 10 * 60 * RATE; // samples of the microphone that are kept for the download
@@ -70,17 +70,25 @@ function stopMicrophone() {
   say(`${(clean.length / RATE).toFixed(1)} s recorded.`);
 }
 
-async function openFile(file) {
-  if (!file) return;
-  say(`Reading ${file.name} ...`);
+/** Any sound file as 16-bit samples at RATE. */
+async function read(file) {
+  const buffer = await file.arrayBuffer();
+  const exact = readWav(buffer);
+  if (exact) return exact;
   // Decoding resamples to the context's rate, and a context of one channel mixes down.
-  const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await file.arrayBuffer());
+  const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(buffer);
   const offline = new OfflineAudioContext(1, decoded.length, RATE);
   const source = new AudioBufferSourceNode(offline, { buffer: decoded });
   source.connect(offline.destination);
   source.start();
   const samples = (await offline.startRendering()).getChannelData(0);
-  const noisy = Int16Array.from(samples, (x) => Math.min(Math.max(Math.round(32768 * x), -32768), 32767));
+  return Int16Array.from(samples, (x) => Math.min(Math.max(Math.round(32768 * x), -32768), 32767));
+}
+
+async function openFile(file) {
+  if (!file) return;
+  say(`Reading ${file.name} ...`);
+  const noisy = await read(file);
   const { pcm, msPerFrame } = denoise(module, noisy);
   clip = { noisy, clean: pcm };
   $("compute").textContent = `${msPerFrame.toFixed(2)} ms of 16 ms`;

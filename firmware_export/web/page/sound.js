@@ -36,6 +36,27 @@ export function wav(pcm) {
   return new Blob([header, pcm], { type: "audio/wav" });
 }
 
+/** The samples of a 16-bit mono wav at RATE as they are, or null for any other file: browsers scale while they decode. */
+export function readWav(buffer) {
+  const view = new DataView(buffer);
+  const name = (offset) => String.fromCharCode(...new Uint8Array(buffer, offset, 4));
+  if (buffer.byteLength < 44 || name(0) !== "RIFF" || name(8) !== "WAVE") return null;
+  let fits = false;
+  for (let offset = 12; offset + 8 <= buffer.byteLength; ) {
+    const size = view.getUint32(offset + 4, true);
+    const body = offset + 8;
+    if (name(offset) === "fmt ") {
+      const [format, channels] = [view.getUint16(body, true), view.getUint16(body + 2, true)];
+      const [rate, bits] = [view.getUint32(body + 4, true), view.getUint16(body + 14, true)];
+      fits = format === 1 && channels === 1 && rate === RATE && bits === 16;
+    } else if (name(offset) === "data") {
+      return fits ? new Int16Array(buffer.slice(body, body + 2 * Math.floor(Math.min(size, buffer.byteLength - body) / 2))) : null;
+    }
+    offset = body + size + (size % 2);
+  }
+  return null;
+}
+
 const hann = Float32Array.from({ length: POINTS }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / POINTS));
 
 /** Magnitudes in dB of the bins 0 to POINTS / 2 of POINTS samples. */

@@ -1,0 +1,212 @@
+"""The firmware as WebAssembly: its frames in Node, and the page in Chromium with a microphone that plays a file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import browser
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from test_live import aligned
+
+from firmware_export.vectors import sound
+from firmware_export.web import build_wasm, export_page
+from tinyse.audio import from_pcm16
+from tinyse.errors import InputError
+from tinyse.evaluation.metrics import si_sdr
+from tinyse.files import sha256
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.engines import ReferenceEngine
+
+RATE = 16000
+
+FRAMES = """
+import { readFileSync } from "node:fs";
+import { Firmware } from "./firmware.mjs";
+const firmware = new Firmware(new WebAssembly.Module(readFileSync("tinyse.wasm")), 16000);
+const bytes = readFileSync("noisy.pcm");
+const noisy = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+const frames = [];
+for (let first = 0; first < noisy.length; first += firmware.hop) {
+  const block = Float32Array.from(noisy.subarray(first, first + firmware.hop), (x) => x / 32768);
+  if (firmware.process(block, block) !== 1) throw new Error("a hop was expected");
+  frames.push({ clean: [...firmware.clean], mask: [...firmware.mask] });
+}
+console.log(JSON.stringify(frames));
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tiny, tmp_path_factory) -> Path:
+    """The page of the tiny model."""
+    if shutil.which("clang") is None or shutil.which("wasm-ld") is None:
+        pytest.skip("apt-get install clang lld")
+    folder = tmp_path_factory.mktemp("page")
+    assert export_page(tiny.integers, folder, "A card of <b>text</b>.", "tiny") < 400_000
+    return folder
+
+
+def test_every_frame_in_node_is_the_references(tiny, page, tmp_path):
+    if shutil.which("node") is None:
+        pytest.skip("apt-get install nodejs")
+    given = sound(100 * 256)
+    (tmp_path / "noisy.pcm").write_bytes(given.tobytes())
+    (tmp_path / "frames.mjs").write_text(FRAMES)
+    shutil.copy(page / "firmware.js", tmp_path / "firmware.mjs")
+    shutil.copy(page / "tinyse.wasm", tmp_path)
+    done = subprocess.run(["node", "frames.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    frames = json.loads(done.stdout)
+
+    denoiser = Denoiser(tiny.integers, engine="reference")
+    masks, step = [], denoiser.engine.step
+
+    def watched(features, state):
+        mask, state = step(features, state)
+        masks.append(mask)
+        return mask, state
+
+    denoiser.engine.step = watched
+    expected = denoiser.process(given)
+    np.testing.assert_array_equal(np.concatenate([frame["clean"] for frame in frames]), expected)
+    graph = ReferenceEngine(tiny.integers).graph
+    grid = graph.tensors[graph.outputs["mask"]].quantization
+    for number, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
+        values = (np.array(frame["mask"]) - grid.zero_point) * grid.scale[0]
+        np.testing.assert_array_equal(np.float32(values), mask, f"frame {number}")
+
+
+def test_no_clang_is_said_with_what_to_do(tiny, monkeypatch):
+    from firmware_export.plugins import denoiser
+
+    firmware = denoiser(tiny.integers)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(InputError, match="apt-get install clang lld"):
+        build_wasm(firmware)
+
+
+def test_the_page_asks_nobody_else_for_anything(page):
+    """It works offline: no file of it names another place."""
+    for path in page.iterdir():
+        if path.suffix != ".wasm":
+            assert "//" not in path.read_text().replace("// ", ""), path
+
+
+@pytest.fixture(scope="module")
+def address(tiny, page):
+    """`tinyse web` on a free port."""
+    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.integers, "--port", "0", "--no-browser"]
+    server = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    try:
+        yield server.stdout.readline().split()[0]
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+
+
+def test_the_server_gives_the_model_and_its_hash(tiny, address):
+    with urllib.request.urlopen(f"{address}model.json", timeout=30) as answer:
+        model = json.loads(answer.read())
+    assert model["sha256"] == sha256(tiny.integers)
+    assert model["latency_ms"] == 32
+    with urllib.request.urlopen(f"{address}tinyse.wasm", timeout=30) as answer:
+        assert answer.headers["Content-Type"] == "application/wasm"
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tiny, address):
+    port = address.rstrip("/").rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.integers, "--port", port, "--no-browser"]
+    answer = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 2
+    assert "choose another with --port" in answer.stderr.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def chromium(address, tmp_path_factory):
+    """The page in Chromium, whose microphone plays `given`."""
+    if browser.find() is None:
+        pytest.skip("apt-get install chromium")
+    folder = tmp_path_factory.mktemp("chromium")
+    given = soxr.resample(sound(3 * 12800) / 32768, 12800, RATE) / 2
+    soundfile.write(folder / "microphone.wav", soxr.resample(given, RATE, 48000), 48000)
+    flags = [f"--use-file-for-fake-audio-capture={folder / 'microphone.wav'}"]
+    page = browser.Browser(address, folder / "profile", flags)
+    try:
+        page.wait_for("globalThis.tinyse")
+        yield page, given
+        assert not page.errors
+    finally:
+        page.close()
+
+
+def clip(page: browser.Browser) -> tuple[np.ndarray, np.ndarray]:
+    """Both sides of what the page holds, int16."""
+    code = """(side) => {
+        const bytes = new Uint8Array(new Int16Array(tinyse.clip[side]).buffer);
+        return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+    }"""
+    sides = (page.evaluate(f"({code})('{side}')") for side in ("noisy", "clean"))
+    noisy, clean = (np.frombuffer(base64.b64decode(content), "<i2") for content in sides)
+    return noisy, clean
+
+
+def test_a_file_on_the_page_is_the_denoised_file_bit_for_bit(tiny, chromium, tmp_path):
+    page, _ = chromium
+    given = sound(2 * RATE + 77)
+    soundfile.write(tmp_path / "noisy.wav", given, RATE)
+    content = base64.b64encode((tmp_path / "noisy.wav").read_bytes()).decode()
+    page.evaluate(f"""(() => {{
+        const bytes = Uint8Array.from(atob("{content}"), (c) => c.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], "noisy.wav"));
+        document.getElementById("file").files = transfer.files;
+        document.getElementById("file").dispatchEvent(new Event("change"));
+    }})()""")
+    page.wait_for("tinyse.clip")
+    noisy, clean = clip(page)
+    np.testing.assert_array_equal(noisy, given)
+    np.testing.assert_array_equal(clean, Denoiser(tiny.integers, engine="reference").denoise(given))
+    shown = page.evaluate("document.body.innerText")
+    assert sha256(tiny.integers) in shown
+    assert "ms of 16 ms" in shown
+    assert not page.evaluate("document.getElementById('download').disabled")
+
+
+def test_the_microphone_through_the_worklet_is_the_denoised_recording(tiny, chromium):
+    page, given = chromium
+    page.evaluate("document.getElementById('microphone').click()")
+    page.wait_for("tinyse.running && tinyse.running.hops.length > 220")
+    if "TINYSE_SCREENSHOT" in os.environ:
+        page.screenshot(Path(os.environ["TINYSE_SCREENSHOT"]))
+    page.evaluate("document.getElementById('microphone').click()")
+    page.wait_for("!tinyse.running")
+    noisy, clean = clip(page)
+    # What the page heard from its first hop on, as Python denoises it; the last frame has more in it than the page kept.
+    denoiser = Denoiser(tiny.integers, engine="reference")
+    known = len(clean) - denoiser.delay
+    np.testing.assert_array_equal(clean[:known], denoiser.denoise(noisy)[:known])
+    # It was our sound: Chromium's microphone begins between two samples, and a busy machine cuts pieces out of it.
+    assert si_sdr(*aligned(given[:RATE], from_pcm16(noisy))) > 5
+
+
+def test_what_cannot_be_read_is_said_on_the_page(chromium):
+    page, _ = chromium
+    page.evaluate("""(() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(["no sound"], "letter.txt"));
+        document.getElementById("file").files = transfer.files;
+        document.getElementById("file").dispatchEvent(new Event("change"));
+    })()""")
+    page.wait_for("document.getElementById('message').classList.contains('error')")
+    assert "cannot read that file" in page.evaluate("document.getElementById('message').textContent")

@@ -1,0 +1,89 @@
+"""`tinyse web`: the model in a browser, on its microphone or on a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from contextlib import ExitStack, suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tinyse.errors import InputError
+
+CARDS = ("card.md", "CARD.md", "README.md")
+"""What a model's card is called, in the folder of a model that tinyse brings along."""
+
+
+def web(
+    model: Annotated[
+        str | None, typer.Option(help="An int8 .tflite or a name; by default student-62k, which tinyse brings.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the page to this folder, for any web server, and leave.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Where to serve it on this machine; 0 takes a free one.")] = 8016,
+    browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+) -> None:
+    """Serve a page that runs MODEL's firmware as WebAssembly: nothing leaves this machine, and it works offline."""
+    from firmware_export.web import export_page
+    from tinyse.released import find
+    from tinyse.tflite import reader
+
+    path = find(model)
+    metadata = reader.read(path).metadata
+    name = metadata.get("model", path.stem)
+    with ExitStack() as stack:
+        folder = output or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tinyse-web-")))
+        size = export_page(path, folder, _card(path, metadata), name)
+        print(f"{name}: {size / 1000:.0f} kB of WebAssembly", file=sys.stderr)
+        if output is None:
+            _serve(folder, port, browser)
+        else:
+            print(
+                f"{output}: static files for any web server; a browser gives pages its microphone on https or localhost"
+            )
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Files, without a line on the terminal for each."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-store")  # another model may be served here the next time
+        super().end_headers()
+
+    def log_message(self, format: str, *values: Any) -> None:
+        pass
+
+
+def _serve(folder: Path, port: int, browser: bool) -> None:
+    import webbrowser
+
+    _Handler.extensions_map = {**_Handler.extensions_map, ".js": "text/javascript", ".wasm": "application/wasm"}
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot serve at port {port}: {reason}; choose another with --port") from error
+    with server:
+        address = f"http://localhost:{server.server_port}/"
+        print(f"{address} (Ctrl-C ends it)", flush=True)
+        if browser:
+            webbrowser.open(address)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _card(path: Path, metadata: dict[str, Any]) -> str:
+    """The card beside a model that came along; of another, what its file says of itself."""
+    from tinyse.released import FOLDER
+
+    if FOLDER in path.resolve().parents:
+        for name in CARDS:
+            if (path.parent / name).is_file():
+                return (path.parent / name).read_text(encoding="utf-8")
+    return json.dumps(metadata, indent=2)
