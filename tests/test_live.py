@@ -296,6 +296,31 @@ def test_devices_are_chosen_by_name(monkeypatch, name, words):
         devices.find(None, "output")
 
 
+def test_a_loudspeaker_that_ran_dry_waits_until_there_is_enough_again():
+    from tinyse.live.devices import Loudspeaker
+
+    fine = types.SimpleNamespace(output_underflow=False)
+    loudspeaker, ring = Loudspeaker.__new__(Loudspeaker), Ring(100)
+    loudspeaker._ring, loudspeaker._target, loudspeaker.faults = ring, 20, 0
+    loudspeaker._filling, loudspeaker._begun = True, False
+
+    def play() -> list[float]:
+        block = np.full((10, 1), np.nan, np.float32)
+        loudspeaker._callback(block, 10, None, fine)
+        return block[:, 0].tolist()
+
+    ring.write(np.ones(15, np.float32))
+    assert play() == [0] * 10 and loudspeaker.faults == 0
+    ring.write(np.ones(10, np.float32))
+    assert play() == play() == [1] * 10
+    assert play() == [1] * 5 + [0] * 5 and loudspeaker.faults == 1
+    ring.write(np.ones(15, np.float32))
+    assert play() == [0] * 10 and loudspeaker.faults == 1
+    ring.close()
+    assert play() == [1] * 10 and play() == [1] * 5 + [0] * 5
+    assert loudspeaker.faults == 1
+
+
 # A real sound server: two null sinks are microphone and loudspeaker.
 
 

@@ -200,6 +200,27 @@ def test_the_microphone_through_the_worklet_is_the_denoised_recording(tiny, chro
     assert si_sdr(*aligned(given[:RATE], from_pcm16(noisy))) > 5
 
 
+def test_the_page_works_offline_once_it_was_loaded(tiny, page, tmp_path):
+    if browser.find() is None:
+        pytest.skip("apt-get install chromium")
+    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.integers, "--port", "0", "--no-browser"]
+    server = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    visitor = browser.Browser(server.stdout.readline().split()[0], tmp_path / "profile")
+    try:
+        visitor.wait_for("globalThis.tinyse")
+        visitor.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+        visitor.evaluate("globalThis.tinyse = null")
+        visitor.call("Page.reload")
+        visitor.wait_for("globalThis.tinyse")
+        visitor.evaluate("document.getElementById('microphone').click()")
+        visitor.wait_for("tinyse.running && tinyse.running.hops.length > 9")
+    finally:
+        visitor.close()
+        server.kill()
+
+
 def test_what_cannot_be_read_is_said_on_the_page(chromium):
     page, _ = chromium
     page.evaluate("""(() => {

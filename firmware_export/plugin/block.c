@@ -37,7 +37,10 @@ void tinyse_block_reset(tinyse_block *block)
 static int16_t to_pcm16(float x)
 {
     x *= 32768.0f;
-    x = !(x > -32768.0f) ? -32768.0f : x > 32767.0f ? 32767.0f : x; /* NaN, too, is a number afterwards */
+    if (x != x) {
+        return 0; /* what is no number is silence */
+    }
+    x = x < -32768.0f ? -32768.0f : x > 32767.0f ? 32767.0f : x;
     return (int16_t)((x + ROUND_TO_EVEN) - ROUND_TO_EVEN);
 }
 

@@ -8,6 +8,7 @@ const $ = (id) => document.getElementById(id);
 const spectrograms = { before: new Spectrogram($("before")), after: new Spectrogram($("after")) };
 const wasm = await (await fetch("tinyse.wasm")).arrayBuffer();
 const module = await WebAssembly.compile(wasm);
+const model = await (await fetch("model.json")).json();
 
 let active = true; // B, denoised
 let running = null; // the microphone: { context, node, stream, hops }
@@ -39,7 +40,8 @@ async function startMicrophone() {
   node.port.postMessage({ active });
   context.createMediaStreamSource(stream).connect(node).connect(context.destination);
   await context.resume();
-  const seconds = context.baseLatency + (context.outputLatency || 0);
+  const filters = new Firmware(module, context.sampleRate).c.latency() / context.sampleRate - model.latency_ms / 1000;
+  const seconds = filters + context.baseLatency + (context.outputLatency || 0);
   $("latency-browser").textContent = `${(1000 * seconds).toFixed(0)} ms`;
   say(`Listening at ${context.sampleRate} Hz.`);
 }
@@ -176,12 +178,12 @@ document.ondrop = action(async (event) => {
   await openFile(event.dataTransfer.files[0]);
 });
 
-const model = await (await fetch("model.json")).json();
 $("model-name").textContent = model.name;
 $("model-hash").textContent = model.sha256;
 $("model-card").textContent = model.card;
 $("size").textContent = `${(wasm.byteLength / 1000).toFixed(0)} kB`;
 $("latency-algorithm").textContent = `${model.latency_ms} ms`;
 refresh();
+await navigator.serviceWorker?.register("offline.js").catch(() => {}); // without it, the page needs its server
 // What a test may ask for.
 globalThis.tinyse = { get clip() { return clip; }, get running() { return running; } };
