@@ -16,7 +16,7 @@ from tinyse.integers.calibration import Calibration
 from tinyse.integers.graph import Graph, Quantization
 from tinyse.integers.ranges import GATES, PLAIN, TO_GATES, Use, best_range, wide_range
 from tinyse.integers.structure import Group, blends, feeds_gates_only, gate_of, groups
-from tinyse.integers.validation import FIXED_GRIDS
+from tinyse.integers.validation import FIXED_GRIDS, SCALES
 
 FEATURES = "features"
 
@@ -58,13 +58,14 @@ def choose(graph: Graph, calibration: Calibration, types: Mapping[str, np.dtype]
 def asymmetric_grid(low: float, high: float) -> Quantization:
     """The 8-bit grid that covers [low, high], with zero on it exactly."""
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32((high - low) / 255) if high > low else np.float32(1 / 128)
+    # Values that are all but zero get no finer a grid than one that 16-bit copies can follow, and validate() allows.
+    scale = np.float32(max((high - low) / 255, 128 * SCALES[0])) if high > low else np.float32(1 / 128)
     return Quantization(scale, int(np.clip(round(-128 - low / float(scale)), -128, 127)))
 
 
 def symmetric_grid(end: float) -> Quantization:
     """The 16-bit grid that covers [-end, end]."""
-    return Quantization(np.float32(end / 32767) if end else np.float32(1 / 32768), 0)
+    return Quantization(np.float32(max(end / 32767, SCALES[0])) if end else np.float32(1 / 32768), 0)
 
 
 def _fixed(graph: Graph, types: Mapping[str, np.dtype]) -> dict[str, Quantization]:

@@ -20,13 +20,17 @@ from tinyse.integers.validation import validate
 
 
 def quantise(
-    graph: Graph, calibration: Calibration, precision: str = "int8", grids: Mapping[str, Quantization] | None = None
+    graph: Graph,
+    calibration: Calibration | None,
+    precision: str = "int8",
+    grids: Mapping[str, Quantization] | None = None,
 ) -> Graph:
     """The integer graph of a float one in one of `precision.PRECISIONS`.
 
-    `grids` may replace chosen grids, by activation: those that a network was trained with, for instance. The metadata
-    gains "precision". Raises InputError, by name, for weights that are not finite, for a calibration of another graph
-    and for grids that cannot be shared where they must be.
+    `grids` may replace chosen grids, by activation. Where they are `activation_grids` of a graph of the same network and
+    precision, nothing is left to choose and `calibration` may be None: so a network that was trained on its grids is
+    exported. The metadata gains "precision". Raises InputError, by name, for weights that are not finite, for a
+    calibration of another graph, for grids that cannot be shared where they must be and for one that is missing.
     """
     validate(graph)
     for tensor in graph.tensors.values():
@@ -35,8 +39,11 @@ def quantise(
         if tensor.data is not None and not np.isfinite(tensor.data).all():
             raise InputError(f"{tensor.name!r} has values that are not finite: the weights are unusable")
     kinds = types(graph, precision)
-    chosen = {**choose(graph, calibration, kinds), **(grids or {})}
-    narrow = choose(graph, calibration, dict.fromkeys(kinds, INT8)) if INT16 in kinds.values() else chosen
+    if calibration is None:
+        chosen, narrow = _given(kinds, grids or {})
+    else:
+        chosen = {**choose(graph, calibration, kinds), **(grids or {})}
+        narrow = choose(graph, calibration, dict.fromkeys(kinds, INT8)) if INT16 in kinds.values() else chosen
     quantised = replace(
         graph,
         tensors={
@@ -56,6 +63,21 @@ def quantise(
                     result.tensors[name] = _operand(graph.tensors[name], kinds[operator.outputs[0]])
     validate(result)
     return result
+
+
+def activation_grids(integers: Graph) -> dict[str, Quantization]:
+    """The grid of every activation of an integer graph, converted copies included."""
+    return {name: tensor.grid for name, tensor in integers.tensors.items() if tensor.data is None}
+
+
+def _given(
+    kinds: Mapping[str, np.dtype], grids: Mapping[str, Quantization]
+) -> tuple[dict[str, Quantization], dict[str, Quantization]]:
+    """`activation_grids` as those of the activations, and of their 8-bit copies where they have one."""
+    for name in kinds:
+        if name not in grids:
+            raise InputError(f"{name!r} has no grid, and there is no calibration to choose one")
+    return {name: grids[name] for name in kinds}, {name: grids.get(f"{name}/{INT8}", grids[name]) for name in kinds}
 
 
 def quantise_weights(weights: Tensor, bias: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,7 @@ def limits(operator: Operator, output: Tensor) -> tuple[int, int]:
     return (max(info.min, output.grid.zero_point) if rectified else info.min), info.max
 
 
-def _weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
+def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     """From (rows, in) raw integers to (rows, out): weights (in, out) with bias, multipliers, zero point and clipping.
 
     The input's zero point is folded into the bias. TFLM's ConvPerChannel and FullyConnected, int8 and 16x8.
@@ -118,7 +118,7 @@ def _finisher(operator: Operator, y: Tensor) -> Function:
 
 def _convolution(graph: Graph, operator: Operator) -> Function:
     indices, weights = patches(graph, operator)
-    rows = _weighted(graph, operator, weights)
+    rows = weighted(graph, operator, weights)
     shape = graph.shape(operator.outputs[0])
     x = graph.tensors[operator.inputs[0]]
     padding = np.full(1, x.grid.zero_point, x.dtype)
@@ -131,7 +131,7 @@ def _convolution(graph: Graph, operator: Operator) -> Function:
 
 
 def _fully_connected(graph: Graph, operator: Operator) -> Function:
-    rows = _weighted(graph, operator, graph.tensors[operator.inputs[1]].constant.T)
+    rows = weighted(graph, operator, graph.tensors[operator.inputs[1]].constant.T)
     return lambda x: rows(x.astype(np.float64))
 
 

@@ -65,6 +65,11 @@ class UpsamplingConvolution(nn.Module):
         y = self.convolution(x)
         if self.normalisation is not None:
             y = torch.relu(self.normalisation(y))
+        return self.interleave(y)
+
+    @staticmethod
+    def interleave(y: Tensor) -> Tensor:
+        """(batch, 2 * outputs, frames, bins) -> (batch, outputs, frames, 2 * bins)."""
         batch, channels, frames, bins = y.shape
         y = y.view(batch, 2, channels // 2, frames, bins)
         return y.permute(0, 2, 3, 4, 1).reshape(batch, channels // 2, frames, 2 * bins)
@@ -92,6 +97,14 @@ class GatedRecurrence(nn.Module):
         self.state_weight = nn.Parameter(torch.empty(groups, 3 * width, width).uniform_(-bound, bound))
         self.input_bias = nn.Parameter(torch.zeros(groups, 3 * width, 1))
         self.state_bias = nn.Parameter(torch.zeros(groups, 3 * width, 1))
+
+    def rows(self, value: Tensor) -> Tensor:
+        """(batch, channels, frames, bins) -> (frames, groups, width, rows), as `recur` takes it."""
+        raise NotImplementedError
+
+    def maps(self, rows: Tensor, like: Tensor) -> Tensor:
+        """The way back, to the shape of `like`."""
+        raise NotImplementedError
 
     def recur(self, x: Tensor, h: Tensor) -> Tensor:
         """x (frames, groups, width, rows), h (groups, width, rows) -> all h, shaped as x. The recurrence is float32."""
@@ -127,17 +140,21 @@ class GroupedGRU(GatedRecurrence):
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """`state`: the last output."""
-        batch, channels, frames, bins = x.shape
-
-        def rows(value: Tensor) -> Tensor:
-            # Bins first and channels within a bin: the order of the exported (1, 1, bins, channels).
-            split = value.view(batch, self.groups, channels // self.groups, -1, bins)
-            return split.permute(3, 1, 4, 2, 0).reshape(-1, self.groups, self.width, batch)
-
-        y = self.recur(rows(x), rows(state)[0])
-        y = y.view(frames, self.groups, bins, channels // self.groups, batch)
-        y = y.permute(4, 1, 3, 0, 2).reshape(batch, channels, frames, bins)
+        y = self.maps(self.recur(self.rows(x), self.rows(state)[0]), x)
         return y, y[:, :, -1:]
+
+    def rows(self, value: Tensor) -> Tensor:
+        """(batch, channels, frames, bins) -> (frames, groups, width, batch), as `recur` takes it."""
+        batch, channels, _, bins = value.shape
+        # Bins first and channels within a bin: the order of the exported (1, 1, bins, channels).
+        split = value.view(batch, self.groups, channels // self.groups, -1, bins)
+        return split.permute(3, 1, 4, 2, 0).reshape(-1, self.groups, self.width, batch)
+
+    def maps(self, rows: Tensor, like: Tensor) -> Tensor:
+        """The way back, to the shape of `like`."""
+        batch, channels, frames, bins = like.shape
+        y = rows.view(frames, self.groups, bins, channels // self.groups, batch)
+        return y.permute(4, 1, 3, 0, 2).reshape(batch, channels, frames, bins)
 
     def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
         """SPLIT on the channel axis, one unit a group, CONCATENATION. Returns output and next state (the same)."""
@@ -170,14 +187,18 @@ class SharedGRU(GatedRecurrence):
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """`state`: the last output of the recurrence, before x is added."""
-        batch, channels, frames, bins = x.shape
-
-        def rows(value: Tensor) -> Tensor:
-            return value.permute(2, 1, 0, 3).reshape(-1, 1, channels, batch * bins)
-
-        y = self.recur(rows(x), rows(state)[0])
-        y = y.view(frames, channels, batch, bins).permute(2, 1, 0, 3)
+        y = self.maps(self.recur(self.rows(x), self.rows(state)[0]), x)
         return x + y, y[:, :, -1:]
+
+    def rows(self, value: Tensor) -> Tensor:
+        """(batch, channels, frames, bins) -> (frames, 1, channels, batch * bins), as `recur` takes it."""
+        batch, channels, _, bins = value.shape
+        return value.permute(2, 1, 0, 3).reshape(-1, 1, channels, batch * bins)
+
+    def maps(self, rows: Tensor, like: Tensor) -> Tensor:
+        """The way back, to the shape of `like`."""
+        batch, channels, frames, bins = like.shape
+        return rows.view(frames, channels, batch, bins).permute(2, 1, 0, 3)
 
     def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
         """Bins are the rows of one unit. Returns output and next state."""

@@ -1,0 +1,223 @@
+"""A network whose forward pass is the exported integers, and whose backward pass is that of the float network.
+
+The forward pass quantises the present weights exactly as export does, runs the integer reference over the whole clips,
+and puts its values, in real units, in the place of each float layer's: what is trained is what is shipped, bit for bit,
+states included. The gradient goes straight through every rounding (Bengio et al. 2013), and is zero where a value lies
+beyond its grid's range. Normalisations are folded with the statistics they have, as in the exported weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tinyse.integers.arithmetic import dequantise_values, quantise_values
+from tinyse.integers.graph import Graph, Quantization
+from tinyse.integers.quantise import quantise
+from tinyse.integers.sequence import Arrays, Sequence
+from tinyse.models.architecture import Architecture
+from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution
+from tinyse.models.network import MaskNetwork, State
+from tinyse.models.recurrence import Recurrence
+
+
+class QuantisedNetwork(MaskNetwork):
+    """A `MaskNetwork`, with its weights' names, on fixed grids of a precision (`quantise.activation_grids`)."""
+
+    def __init__(
+        self, architecture: Architecture, bands: int, precision: str, grids: Mapping[str, Quantization]
+    ) -> None:
+        super().__init__(architecture, bands)
+        self.precision, self.grids = precision, dict(grids)
+
+    def integers(self) -> Graph:
+        """The step that would be exported now."""
+        return quantise(self.emit(), None, self.precision, self.grids)
+
+    def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """As the float network's. Features and states that are on no grid are rounded to theirs."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self._forward(features.float(), state)
+
+    def _forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        integers = self.integers()
+        values = _Values(integers, _run(integers, features, state), features.device)
+        x = values.map("features")
+        following: State = {}
+        skips = []
+        for level in range(1, self.architecture.depth + 1):
+            for name in (f"encoder_{level}", f"shared_gru_{level}"):
+                if name in self.blocks:
+                    x, following[name] = self._encode(values, name, x, values.given(integers.inputs[name]))
+            skips.append(x)
+        x, following["gru"] = self._encode(values, "gru", x, values.given(integers.inputs["gru"]))
+        for level in range(self.architecture.depth, 0, -1):
+            x = values.replace(x + skips[level - 1], f"decoder_{level}/skip")
+            x = _upsample(values, self.blocks[f"decoder_{level}"], f"decoder_{level}/step", x)
+        return values.replace(torch.sigmoid(x), "mask")[:, 0], following
+
+    def _encode(self, values: _Values, name: str, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        block, place = self.blocks[name], f"{name}/step"
+        if isinstance(block, CausalConvolution):
+            return _downsample(values, block, place, x, state)
+        return _recur(values, block, place, x, state)  # type: ignore[arg-type]
+
+
+class _Straight(torch.autograd.Function):
+    """The second argument forward, the first one's gradient backward."""
+
+    @staticmethod
+    def forward(ctx: Any, approximate: Tensor, exact: Tensor) -> Tensor:  # type: ignore[override]
+        return exact.view_as(exact)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient, None
+
+
+class _IntegerRecurrence(Recurrence):
+    """The recurrence whose gates and states the integers have made: nothing is left to do but the gradient."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, h: Tensor, weight: Tensor, bias: Tensor,
+        gates: Tensor, remembered: Tensor, new: Tensor, outputs: Tensor,
+    ) -> Tensor:  # fmt: skip
+        ctx.save_for_backward(h, weight, gates, remembered, new, outputs)
+        return outputs.view_as(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return (*Recurrence.backward(ctx, gradient), None, None, None, None)
+
+
+class _Values:
+    """What the integers have made, by tensor, in torch's layouts and real units."""
+
+    def __init__(self, integers: Graph, arrays: Arrays, device: torch.device) -> None:
+        self.graph, self.arrays, self.device = integers, arrays, device
+
+    def real(self, name: str) -> Tensor:
+        """(frames, clips, *shape), or a constant in its own shape."""
+        tensor = self.graph.tensors[name]
+        if tensor.data is not None:
+            scale = tensor.grid.scale.astype(np.float64)
+            value = tensor.data * (scale.reshape(-1, *[1] * (tensor.data.ndim - 1)) if len(scale) > 1 else scale)
+        else:
+            value = dequantise_values(self.arrays[name], tensor.grid.scale[0], tensor.grid.zero_point)
+        return torch.from_numpy(np.ascontiguousarray(value, np.float32)).to(self.device)
+
+    def map(self, name: str) -> Tensor:
+        """(1, 1, bins, channels) of every frame as (clips, channels, frames, bins)."""
+        return self.real(name)[:, :, 0, 0].permute(1, 3, 0, 2)
+
+    def given(self, name: str) -> Tensor:
+        """A state before the first frame, (clips, channels, 1, bins)."""
+        return self.map(name)[:, :, :1]
+
+    def rows(self, names: list[str]) -> Tensor:
+        """(rows, width) of every frame and group as (frames, groups, width, clips * rows)."""
+        groups = [self.real(name).flatten(1, 2).transpose(1, 2) for name in names]
+        return torch.stack(groups, dim=1).contiguous()
+
+    def replace(self, y: Tensor, name: str) -> Tensor:
+        """The integers' map for the float one, with the gradient of clipping to the grid."""
+        return _Straight.apply(self.clipped(y, name), self.map(name))
+
+    def replace_rows(self, y: Tensor, names: list[str]) -> Tensor:
+        """The same of rows; groups have grids of their own."""
+        parts = [self.clipped(part, name) for part, name in zip(y.unbind(1), names, strict=True)]
+        return _Straight.apply(torch.stack(parts, dim=1), self.rows(names))
+
+    def clipped(self, y: Tensor, name: str) -> Tensor:
+        """`y` within the range of a tensor's grid, half a step beyond its ends included."""
+        tensor = self.graph.tensors[name]
+        limits, grid = np.iinfo(tensor.dtype), tensor.grid
+        low, high = (float(grid.scale[0]) * (end - grid.zero_point) for end in (limits.min - 0.5, limits.max + 0.5))
+        return y.clamp(low, high)
+
+    def constant(self, weight: Tensor, name: str, layout: Any = None) -> Tensor:
+        """The quantised constant, in the layout of `weight`, with its gradient; `layout` brings it there."""
+        exact = self.real(name)
+        return _Straight.apply(weight, layout(exact) if layout else exact)
+
+
+def _run(integers: Graph, features: Tensor, state: State) -> Arrays:
+    """The integer step over (clips, frames, bands) from (clips, channels, 1, bins) states."""
+
+    def on_grid(value: Tensor, name: str) -> np.ndarray:
+        tensor = integers.tensors[name]
+        return quantise_values(value.detach().cpu().numpy(), tensor.grid.scale[0], tensor.grid.zero_point, tensor.dtype)
+
+    inputs = {"features": on_grid(features.transpose(0, 1)[:, :, None, None, :, None], integers.inputs["features"])}
+    states = {name: on_grid(value.permute(0, 2, 3, 1)[:, None], integers.inputs[name]) for name, value in state.items()}
+    return Sequence(integers)(inputs, states)
+
+
+def _folded(convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | None) -> tuple[Tensor, Tensor]:
+    """`layers.folded` with its gradient."""
+    weight = convolution.weight
+    bias = weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias
+    if normalisation is None:
+        return weight, bias
+    mean, variance = normalisation.running_mean, normalisation.running_var
+    if mean is None or variance is None:
+        raise ValueError("a normalisation without running statistics cannot be exported")
+    scale = normalisation.weight * torch.rsqrt(variance + normalisation.eps)
+    return weight * scale[:, None, None, None], (bias - mean) * scale + normalisation.bias
+
+
+def _downsample(
+    values: _Values, block: CausalConvolution, name: str, x: Tensor, state: Tensor
+) -> tuple[Tensor, Tensor]:
+    weight, bias = _folded(block.convolution, block.normalisation)
+    out, inputs = weight.shape[:2]
+
+    def layout(exact: Tensor) -> Tensor:
+        # (out, 1, 3, 2 * in), the past frame's channels first -> (out, in, 2, 3)
+        return exact.view(out, 3, 2, inputs).permute(0, 3, 2, 1)
+
+    weight = values.constant(weight, f"{name}/weights", layout)
+    bias = values.constant(bias, f"{name}/bias")
+    stream = torch.cat([state, x], dim=2)
+    y = torch.relu(functional.conv2d(functional.pad(stream, (0, 1)), weight, bias, stride=(1, 2)))
+    return values.replace(y, name), stream[:, :, -1:]
+
+
+def _upsample(values: _Values, block: nn.Module, name: str, x: Tensor) -> Tensor:
+    assert isinstance(block, UpsamplingConvolution)
+    weight, bias = _folded(block.convolution, block.normalisation)
+    weight = values.constant(weight, f"{name}/pairs/weights", lambda exact: exact.permute(0, 3, 1, 2))
+    bias = values.constant(bias, f"{name}/pairs/bias")
+    y = functional.conv2d(x, weight, bias, padding=(0, 1))
+    if block.normalisation is not None:
+        y = torch.relu(y)
+    return block.interleave(values.replace(y, f"{name}/pairs"))
+
+
+def _recur(values: _Values, block: GatedRecurrence, name: str, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    units = [f"{name}/{group}" if block.groups > 1 else name for group in range(block.groups)]
+
+    def weights(parameter: Tensor, of: str, kind: str) -> Tensor:
+        exact = torch.stack([values.real(f"{unit}/{of}/{kind}") for unit in units]).view_as(parameter)
+        return _Straight.apply(parameter, exact)
+
+    def made(part: str) -> Tensor:
+        return values.rows([f"{unit}/{part}" for unit in units])
+
+    input_weight = weights(block.input_weight, "from_input", "weights")
+    input_bias = weights(block.input_bias, "from_input", "bias")
+    from_input = torch.matmul(input_weight, block.rows(x)) + input_bias
+    from_input = values.replace_rows(from_input, [f"{unit}/from_input" for unit in units])
+    rows = _IntegerRecurrence.apply(
+        from_input, block.rows(state)[0],
+        weights(block.state_weight, "from_state", "weights"), weights(block.state_bias, "from_state", "bias"),
+        torch.cat([made("reset"), made("update")], dim=2), made("state_new"), made("new"), made("state"),
+    )  # fmt: skip
+    y = block.maps(rows, x)
+    return values.replace(x + y, f"{name}/sum") if isinstance(block, SharedGRU) else y, y[:, :, -1:]
