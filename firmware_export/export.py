@@ -23,7 +23,9 @@ KERNELS = (
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip
 TESTS = ("replay.c", "kernels.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
-SIGNAL_PATH = ("tinyse.c", "front_end.c", "transform.h", "transform.c")
+SIGNAL_PATH = ("tinyse.c",)
+FLOAT_FRONT_END = ("front_end.c", "transform.h", "transform.c")
+FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Firmware:
     digest: str
 
 
-def make(graph: Graph, digest: str) -> Firmware:
-    """The sources of a graph; `digest` names the model.
+def make(graph: Graph, digest: str, fixed_point: bool = False) -> Firmware:
+    """The sources of a graph; `digest` names the model, `fixed_point` chooses the front end for cores without an FPU.
 
     A denoiser, whose metadata has a front end, gets the whole signal path (tinyse.h); any other int8 step its network
     alone (network.h). Raises InputError for what the kernels do not have.
@@ -54,13 +56,13 @@ def make(graph: Graph, digest: str) -> Firmware:
     values = {"VERSION": VERSION, "HASH": digest[:32], "SAMPLE_RATE": tables.config.sample_rate}
     sources |= {
         "tinyse.h": text.fill("tinyse.h.in", values),
-        **front_end.sources(tables, features, mask),
-        **{name: _template(name) for name in SIGNAL_PATH},
+        **front_end.sources(tables, features, mask, fixed_point),
+        **{name: _template(name) for name in (*SIGNAL_PATH, *(FIXED_FRONT_END if fixed_point else FLOAT_FRONT_END))},
     }
     return Firmware(program, tables, sources, digest)
 
 
-def export(model: str | Path, folder: str | Path, frames: int = 100) -> Firmware:
+def export(model: str | Path, folder: str | Path, frames: int = 100, fixed_point: bool = False) -> Firmware:
     """Write the firmware of a .tflite to `folder`, with golden vectors of `frames` frames.
 
     Raises InputError for a file that cannot be turned into C.
@@ -68,14 +70,16 @@ def export(model: str | Path, folder: str | Path, frames: int = 100) -> Firmware
     model, folder = Path(model), Path(folder)
     graph = reader.read(model)
     digest = files.sha256(model)
-    firmware = make(graph, digest)
+    firmware = make(graph, digest, fixed_point)
     for name, content in firmware.sources.items():
         files.write_text(folder / "src" / name, content)
     sizes = report.report(firmware.program, firmware.front_end, digest)
     files.write_json(folder / "sizes.json", sizes)
     files.write_text(folder / "SIZES.md", report.lines(sizes))
     if firmware.front_end is not None:
-        files.write_text(folder / "test" / "vectors.c", vectors.source(firmware.program, firmware.front_end, frames))
+        files.write_text(
+            folder / "test" / "vectors.c", vectors.source(firmware.program, firmware.front_end, frames, fixed_point)
+        )
         for name in TESTS:
             files.write_text(folder / "test" / name, _template(f"test/{name}"))
         for name, content in cmake.sources().items():

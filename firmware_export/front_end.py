@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from firmware_export import fixed_point as fixed_point_twin
 from firmware_export import text
 from tinyse.errors import InputError
 from tinyse.integers.graph import Tensor
@@ -14,21 +15,33 @@ LARGEST_LIMIT_DB = 60
 """The strength goes in whole dB up to this; beyond it no limit is as good."""
 
 
-def sources(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> dict[str, str]:
-    """{file name: text} of the generated part of the front end; `features` and `mask` are the network's tensors."""
+def sources(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor, fixed_point: bool = False) -> dict[str, str]:
+    """{file name: text} of the generated part of the front end; `features` and `mask` are the network's tensors.
+
+    Raises InputError where they do not fit it.
+    """
     bands = front_end.config.bands
     for tensor in (features, mask):
         if int(np.prod(tensor.shape)) != bands:
             raise InputError(f"{tensor.name!r} has the shape {tensor.shape}, the front end has {bands} bands")
+    if not fixed_point:
+        return {
+            "front_end.h": header(front_end, "float", "tinyse/spectra"),
+            "front_end_tables.h": tables(front_end, features, mask),
+            "transform_tables.h": transform_tables(front_end),
+        }
+    if 255 * float(mask.grid.scale[0]) > 1:
+        raise InputError(f"{mask.name!r} reaches beyond a gain of 1, which the fixed-point front end cannot express")
+    twin = fixed_point_twin.FixedFrontEnd(front_end, features, mask)
     return {
-        "front_end.h": header(front_end),
-        "front_end_tables.h": tables(front_end, features, mask),
-        "transform_tables.h": transform_tables(front_end),
+        "front_end.h": header(front_end, "int32_t", "firmware_export/fixed_point.py"),
+        "front_end_tables.h": fixed_tables(front_end, twin),
+        "transform_tables.h": fixed_transform_tables(twin),
     }
 
 
-def header(front_end: spectra.FrontEnd) -> str:
-    """Sizes and the state."""
+def header(front_end: spectra.FrontEnd, number: str, twin: str) -> str:
+    """Sizes and the state, in the C type `number`."""
     config = front_end.config
     return text.fill(
         "front_end.h.in",
@@ -38,6 +51,8 @@ def header(front_end: spectra.FrontEnd) -> str:
             "TRANSFORM": config.transform_size,
             "BANDS": config.bands,
             "LARGEST_LIMIT": LARGEST_LIMIT_DB,
+            "NUMBER": number,
+            "TWIN": twin,
         },
     )
 
@@ -62,7 +77,6 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
         "MASK_ZERO": mask.grid.zero_point,
         **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(COEFFICIENTS)},
     }
-    limits = np.array([10 ** (-decibels / 20) for decibels in range(LARGEST_LIMIT_DB + 1)], np.float32)
     arrays = {
         "window": front_end.window,
         "band_first": _compact(bands.first),
@@ -70,7 +84,7 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
         "band_shares": shares.astype(np.float32),
         "bin_band": _compact(bands.lower),
         "bin_weight": bands.weight,
-        "limits": limits,
+        "limits": limits().astype(np.float32),
     }
     lines = [f"#define {name} {_constant(value)}" for name, value in constants.items()]
     if np.array_equal(front_end.window, front_end.synthesis_window):
@@ -93,6 +107,64 @@ def transform_tables(front_end: spectra.FrontEnd) -> str:
         "turn_cosines": transform.turn_cosine,
         "turn_sines": transform.turn_sine,
     }
+    return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
+
+
+def limits() -> np.ndarray:
+    """(LARGEST_LIMIT_DB + 1,) float64: the share of a gain that stays at one, by dB."""
+    return np.array([10 ** (-decibels / 20) for decibels in range(LARGEST_LIMIT_DB + 1)])
+
+
+def fixed_tables(front_end: spectra.FrontEnd, twin: fixed_point_twin.FixedFrontEnd) -> str:
+    """Constants of the fixed-point front end."""
+    widths = np.array([np.flatnonzero(row)[-1] + 1 for row in front_end.bands.taps])
+    shares = np.concatenate([row[:width] for row, width in zip(twin.taps, widths, strict=True)])
+    constants = {
+        "FRACTION": fixed_point_twin.FRACTION,
+        "POWER_FLOOR": twin.power_floor,
+        "SILENT_LEVEL": twin.silent_level,
+        "SILENCE": twin.silence,
+        "JUMP": twin.jump,
+        "SLOWEST_RATE": twin.slowest_rate,
+        "MEAN_SCALE": twin.mean_scale,
+        "FEATURE_FACTOR": twin.feature_factor,
+        "FEATURE_BITS": 15 + fixed_point_twin.FEATURE_BITS,
+        "FEATURE_ZERO": twin.feature_zero,
+        "FEATURE_LOW": twin.feature_low,
+        "FEATURE_HIGH": twin.feature_high,
+        "MASK_STEP": twin.mask_step,
+        "MASK_ZERO": twin.mask_zero,
+        **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(twin.coefficients)},
+    }
+    arrays = {
+        "window": twin.window.astype(np.int16),
+        "band_first": _compact(twin.first),
+        "band_width": _compact(widths),
+        "band_shares": shares.astype(np.uint16),
+        "bin_band": _compact(twin.lower),
+        "bin_weight": twin.weight.astype(np.uint16),
+        "limits": fixed_point_twin.quantised(limits(), fixed_point_twin.Q15).astype(np.int32),
+    }
+    lines = [f"#define {name} {_constant(value)}" for name, value in constants.items()]
+    if np.array_equal(twin.window, twin.synthesis_window):
+        lines.append("#define synthesis_window window")
+    else:
+        arrays["synthesis_window"] = twin.synthesis_window.astype(np.int16)
+    return text.fill(
+        "front_end_tables.h.in",
+        {"CONSTANTS": "\n".join(lines), "ARRAYS": "\n".join(text.array(*item) for item in arrays.items())},
+    )
+
+
+def fixed_transform_tables(twin: fixed_point_twin.FixedFrontEnd) -> str:
+    """Order and angles, in units of 2^-30."""
+    angles = {
+        "cosines": twin.cosine,
+        "sines": twin.sine,
+        "turn_cosines": twin.turn_cosine,
+        "turn_sines": twin.turn_sine,
+    }
+    arrays = {"order": _compact(twin.order), **{name: values.astype(np.int32) for name, values in angles.items()}}
     return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from firmware_export import text
+from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.program import Program
 from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.integers import reference
@@ -63,24 +64,46 @@ def sound(samples: int, seed: int = 0) -> np.ndarray:
     return to_pcm16(mixture.astype(np.float32))
 
 
-def source(program: Program, front_end: FrontEnd, frames: int) -> str:
+def source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool = False) -> str:
     """vectors.c: `frames` hops from silence."""
-    engine = Reference(program.graph)
+    given = sound(frames * front_end.config.hop)
+    enhanced, checksums = (fixed_stream if fixed_point else float_stream)(program.graph, front_end, given)
+    values = {
+        "FRAMES": frames,
+        "CHECKS": checks(program),
+        "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
+        "IN": text.array("vectors_in", given, "const"),
+        "OUT": text.array("vectors_out", enhanced, "const"),
+    }
+    return text.fill("test/vectors.c.in", values)
+
+
+def float_stream(graph: Graph, front_end: FrontEnd, given: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """What a stream of PCM16 becomes, and the checksum of each frame."""
+    engine = Reference(graph)
     path = SignalPath(front_end, engine)
     hop = front_end.config.hop
-    given = sound(frames * hop)
     state, outputs = path.initial_state(), []
     for start in range(0, len(given), hop):
         enhanced, state = path.step(from_pcm16(given[start : start + hop]), state)
         outputs.append(to_pcm16(enhanced))
-    values = {
-        "FRAMES": frames,
-        "CHECKS": checks(program),
-        "CHECKSUMS": text.array("vectors_checksums", np.array(engine.checksums, np.uint32), "const"),
-        "IN": text.array("vectors_in", given, "const"),
-        "OUT": text.array("vectors_out", np.concatenate(outputs), "const"),
-    }
-    return text.fill("test/vectors.c.in", values)
+    return np.concatenate(outputs), engine.checksums
+
+
+def fixed_stream(graph: Graph, front_end: FrontEnd, given: np.ndarray, limit: int = 0) -> tuple[np.ndarray, list[int]]:
+    """The same with the fixed-point front end; `limit` in Q15."""
+    features, mask = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["mask"]]
+    fixed, step = FixedFrontEnd(front_end, features, mask), reference.compile(graph)
+    hop = front_end.config.hop
+    state, network, outputs, checksums = fixed.initial_state(), initial_state(graph), [], []
+    for start in range(0, len(given), hop):
+        spectrum, values, state = fixed.analyse(given[start : start + hop], state)
+        results = step({**network, "features": values.reshape(features.shape)})
+        checksums.append(checksum(graph, results))
+        network = {name: results[name] for name in network}
+        enhanced, state = fixed.synthesise(spectrum, results["mask"].ravel(), limit, state)
+        outputs.append(enhanced)
+    return np.concatenate(outputs), checksums
 
 
 def checks(program: Program) -> str:
