@@ -321,6 +321,25 @@ def test_a_loudspeaker_that_ran_dry_waits_until_there_is_enough_again():
     assert loudspeaker.faults == 1
 
 
+def test_a_driver_that_hangs_is_opened_again_once():
+    from tinyse.live import devices
+
+    opened = []
+    microphone = devices.Microphone.__new__(devices.Microphone)
+    microphone.name, microphone.faults, microphone._reopened = "Mic", 0, False
+    microphone._sounddevice = types.SimpleNamespace(PortAudioError=RuntimeError)
+    microphone._last, microphone.stop, microphone._open = 0.0, lambda: None, lambda: opened.append(1)
+    microphone.check()
+    assert (len(opened), microphone.faults) == (1, 1)
+    with pytest.raises(InputError, match="'Mic' stopped: it was unplugged"):
+        microphone.check()
+    microphone._alive()
+    microphone.check()
+    microphone._last = 0.0
+    microphone.check()
+    assert len(opened) == 2
+
+
 # A real sound server: two null sinks are microphone and loudspeaker.
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -11,8 +12,9 @@ from tinyse.live.ends import BLOCK_SECONDS
 from tinyse.live.ring import Ring
 from tinyse.streaming.native_output import captured
 
-LOST_SECONDS = 2.0
-"""A device that was silent towards us for so long is gone."""
+STALLED_SECONDS = 1.0
+"""A device that did not ask for so long is opened again, as drivers hang after an underrun; if that does not help, it is
+gone."""
 
 
 def portaudio() -> Any:
@@ -100,6 +102,7 @@ class _Device:
             )
         self.faults = 0
         self._stream: Any = None
+        self._reopened = False
 
     @property
     def latency(self) -> float:
@@ -109,27 +112,28 @@ class _Device:
     def start(self, ring: Ring, target: int) -> None:
         """Open the stream. Raises InputError where the driver refuses."""
         self._ring, self._target = ring, target
-        self._last = time.monotonic()
-        stream = {"input": self._sounddevice.InputStream, "output": self._sounddevice.OutputStream}[self.kind]
         try:
-            with captured():
-                self._stream = stream(
-                    samplerate=self.rate, blocksize=round(BLOCK_SECONDS * self.rate), device=self._index, channels=1,
-                    dtype="float32", latency="low", callback=self._callback,
-                )  # fmt: skip
-                self._stream.start()
+            self._open()
         except self._sounddevice.PortAudioError as error:
             raise InputError(
                 f"cannot open the {self.kind} device {self.name!r}: {error.args[0]}; another program may hold it"
             ) from error
 
     def check(self) -> None:
-        """Raise InputError where the device was unplugged or its driver ended."""
-        if time.monotonic() - self._last > LOST_SECONDS:
-            raise InputError(
-                f"the {self.kind} device {self.name!r} stopped: it was unplugged or its sound server ended; "
-                "plug it in and start again (tinyse live --devices lists what is there)"
-            )
+        """Open a stream again that hangs. Raises InputError where the device was unplugged or its driver ended."""
+        if time.monotonic() - self._last < STALLED_SECONDS:
+            return
+        with contextlib.suppress(self._sounddevice.PortAudioError):
+            if not self._reopened:
+                self.faults += 1
+                self.stop()
+                self._open()
+                self._reopened = True
+                return
+        raise InputError(
+            f"the {self.kind} device {self.name!r} stopped: it was unplugged or its sound server ended; "
+            "plug it in and start again (tinyse live --devices lists what is there)"
+        )
 
     def stop(self) -> None:
         """Close the stream, also one whose device is gone."""
@@ -137,6 +141,20 @@ class _Device:
             with captured():
                 self._stream.abort(ignore_errors=True)
                 self._stream.close(ignore_errors=True)
+
+    def _open(self) -> None:
+        self._last = time.monotonic()
+        stream = {"input": self._sounddevice.InputStream, "output": self._sounddevice.OutputStream}[self.kind]
+        with captured():
+            self._stream = stream(
+                samplerate=self.rate, blocksize=round(BLOCK_SECONDS * self.rate), device=self._index, channels=1,
+                dtype="float32", latency="low", callback=self._callback,
+            )  # fmt: skip
+            self._stream.start()
+
+    def _alive(self) -> None:
+        """Called in every callback."""
+        self._last, self._reopened = time.monotonic(), False
 
     def _takes(self, rate: int) -> bool:
         check = getattr(self._sounddevice, f"check_{self.kind}_settings")
@@ -160,7 +178,7 @@ class Microphone(_Device):
         """A microphone does not end."""
 
     def _callback(self, block: Any, frames: int, clock: Any, status: Any) -> None:
-        self._last = time.monotonic()
+        self._alive()
         self.faults += bool(status.input_overflow)
         self._ring.write(block[:, 0])
 
@@ -182,7 +200,7 @@ class Loudspeaker(_Device):
         time.sleep(self.latency)
 
     def _callback(self, block: Any, frames: int, clock: Any, status: Any) -> None:
-        self._last = time.monotonic()
+        self._alive()
         self._filling = self._filling and len(self._ring) < self._target and not self._ring.closed
         samples = self._ring.read(0 if self._filling else frames)
         block[: len(samples), 0] = samples
