@@ -4,9 +4,10 @@
     python benchmarks/firmware.py student.tflite --json firmware.json         # for `tinyse bench --firmware firmware.json`
     python benchmarks/firmware.py student.tflite --cores cortex-m4 --portable # without SMLAD and Helium
 
-Every replay is also a check: a core whose outputs or states differ from the integer reference gives no figures. All
-figures are emulated: QEMU counts instructions, not cycles. Times are instructions times the cycles an instruction that
-tinyse/boards supposes for the kind of core, at the board's clock; they leave out the wait states of flash.
+Cores without an FPU have the fixed-point front end. Every replay is also a check: a core whose outputs or states differ
+from the integer reference gives no figures. All figures are emulated: QEMU counts instructions, not cycles. Times are
+instructions times the cycles an instruction that tinyse/boards supposes for the kind of core, at the board's clock; they
+leave out the wait states of flash.
 """
 
 from __future__ import annotations
@@ -71,10 +72,13 @@ def main() -> int:
     flags = ["-DTINYSE_PORTABLE"] if arguments.portable else []
     try:
         with tempfile.TemporaryDirectory() as temporary:
-            firmware = export(arguments.model, temporary, arguments.frames)
+            floats, integers = Path(temporary) / "float", Path(temporary) / "fixed"
+            firmware = export(arguments.model, floats, arguments.frames)
             if firmware.front_end is None:
                 raise InputError(f"{arguments.model} is no denoiser: its front end is unknown")
-            found = [measure(Path(temporary), targets.CORES[name], flags) for name in arguments.cores]
+            export(arguments.model, integers, arguments.frames, fixed_point=True)
+            cores = [targets.CORES[name] for name in arguments.cores]
+            found = [measure(floats if core.fpu else integers, core, flags) for core in cores]
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -121,8 +125,9 @@ def tables(firmware: Firmware, figures: Sequence[Figures]) -> str:
     ]
     for one in figures:
         ram = one.ram + audio + one.stack
+        front_end = f"{one.analysis + one.synthesis:,}{'' if one.core.fpu else ' (fixed point)'}"
         rows.append(
-            f"| {one.core.title} | {one.analysis + one.synthesis:,} | {one.network:,} | {one.network / graph.macs:.2f} "
+            f"| {one.core.title} | {front_end} | {one.network:,} | {one.network / graph.macs:.2f} "
             f"| {one.hop:,} | {one.flash:,} | {ram:,} | {one.stack:,} |"
         )
     kinds = list(dict.fromkeys(operator.kind for operator in graph.operators))

@@ -36,6 +36,11 @@ class Core:
     hertz: int = 0
 
     @property
+    def fpu(self) -> bool:
+        """Whether float32 is computed by instructions; without, the fixed-point front end is the one to take."""
+        return "-mfloat-abi=hard" in self.flags
+
+    @property
     def definitions(self) -> tuple[str, ...]:
         """Preprocessor definitions of the port."""
         return (f"-DTICKS_PER_125_INSTRUCTIONS={self.hertz * 8 // 1_000_000}",) if self.hertz else ()

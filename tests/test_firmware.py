@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from firmware_export import memory, network, targets, text, vectors
 from firmware_export.export import export, make
+from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.layers import packed
 from firmware_export.program import lower
 from tinyse.errors import InputError
@@ -27,6 +28,7 @@ from tinyse.integers.calibration import calibrate
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
 from tinyse.integers.quantise import quantise
+from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tflite.reader import read
 from tinyse.tflite.writer import write
@@ -36,6 +38,7 @@ FUZZ_SECONDS = float(os.environ.get("TINYSE_FUZZ_SECONDS", "5"))
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt-get install gcc")
 INT8 = np.dtype(np.int8)
+GRIDS = {"features": Quantization(np.float32(1 / 128), 0), "mask": Quantization(np.float32(1 / 256), -128)}
 
 
 def quantised(graph: Graph, bins: int = 16) -> Graph:
@@ -192,9 +195,20 @@ def folder(tiny, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def fixed_folder(tiny, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("fixed_point")
+    export(tiny.integers, folder, fixed_point=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def library(folder: Path) -> ctypes.CDLL:
     if shutil.which("gcc") is None:
         pytest.skip("no C compiler: apt-get install gcc")
+    return shared_library(folder)
+
+
+def shared_library(folder: Path) -> ctypes.CDLL:
     sources = map(str, (folder / "src").glob("*.c"))
     library = folder / "library.so"
     subprocess.run(["gcc", *targets.common_flags(folder), "-shared", "-fPIC", *sources, "-o", library], check=True)
@@ -249,19 +263,64 @@ def test_bad_arguments_have_a_status(library: ctypes.CDLL) -> None:
 
 
 @needs_gcc
-@pytest.mark.parametrize("test", ["replay", "kernels"])
-def test_sanitizers_find_nothing(folder: Path, tmp_path: Path, test: str) -> None:
-    targets.build(folder, None, tmp_path / test, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], test)
-    code, output = targets.run(None, tmp_path / test)
+@pytest.mark.parametrize("limit", [None, 12])
+def test_fixed_point_equals_its_twin_and_is_close_to_float(fixed_folder: Path, tiny, limit: int | None) -> None:
+    graph, pcm = read(tiny.integers), vectors.sound(256 * 200)
+    library = shared_library(fixed_folder)
+    stream = Stream(library)
+    if limit is not None:
+        assert library.tinyse_set_attenuation_limit(stream.memory, limit) == 0
+    share = 0 if limit is None else round(10 ** (-limit / 20) * 32768)
+    given = stream.process(pcm)
+    np.testing.assert_array_equal(given, vectors.fixed_stream(graph, FrontEnd(), pcm, share)[0])
+    floats = Denoiser(tiny.integers, "reference", limit).process(pcm)
+    assert steps.snr_db(floats.astype(float), given.astype(float)) > 30
+
+
+def test_fixed_point_reconstructs_within_two_units(tiny) -> None:
+    graph, pcm = read(tiny.integers), vectors.sound(256 * 50)
+    tensors = (graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["mask"]])
+    fixed = FixedFrontEnd(FrontEnd(), *tensors)
+    state, hops = fixed.initial_state(), []
+    for start in range(0, len(pcm), 256):
+        spectrum, _, state = fixed.analyse(pcm[start : start + 256], state)
+        enhanced, state = fixed.synthesise(spectrum, np.full(128, -128), 1 << 15, state)  # all of every gain stays
+        hops.append(enhanced)
+    assert np.abs(np.concatenate(hops)[256:].astype(int) - pcm[:-256]).max() <= 2
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 15))
+@settings(max_examples=20, deadline=None)
+def test_fixed_point_never_overflows(seed: int, quiet_bits: int) -> None:
+    """The largest spectra have room in 32 bits for the sums of both transforms."""
+    tensors = [Tensor(name, (1, 1, 128, 1), INT8, None, grid) for name, grid in GRIDS.items()]
+    fixed = FixedFrontEnd(FrontEnd(), *tensors)
+    rng, state = np.random.default_rng(seed), fixed.initial_state()
+    for _ in range(3):
+        pcm = np.where(rng.random(256) < rng.random(), -32768, 32767).astype(np.int64) >> quiet_bits
+        spectrum, _, state = fixed.analyse(pcm, state)
+        assert np.abs(spectrum).max() < 1 << 29
+
+
+@needs_gcc
+@pytest.mark.parametrize("test", ["replay", "kernels", "fixed point"])
+def test_sanitizers_find_nothing(folder: Path, fixed_folder: Path, tmp_path: Path, test: str) -> None:
+    flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    if test == "fixed point":
+        targets.build(fixed_folder, None, tmp_path / "test", flags)
+    else:
+        targets.build(folder, None, tmp_path / "test", flags, test)
+    code, output = targets.run(None, tmp_path / "test")
     assert code == 0, output
 
 
 @pytest.mark.parametrize("core", targets.CORES.values(), ids=lambda core: core.name)
 @pytest.mark.parametrize("test", ["replay", "kernels"])
-def test_cores_are_exact(core: targets.Core, folder: Path, tmp_path: Path, test: str) -> None:
+def test_cores_are_exact(core: targets.Core, folder: Path, fixed_folder: Path, tmp_path: Path, test: str) -> None:
     if core.missing:
         pytest.skip(f"{core.title}: {core.missing}")
-    targets.build(folder, core, tmp_path / test, test=test)
+    exported = folder if core.fpu else fixed_folder
+    targets.build(exported, core, tmp_path / test, test=test)
     code, output = targets.run(core, tmp_path / test)
     assert code == 0, output
     if test == "replay":
