@@ -17,6 +17,7 @@ from tinyse.integers.graph import Graph
 from tinyse.integers.precision import PRECISIONS
 from tinyse.integers.quantise import activation_grids, quantise
 from tinyse.integers.sequence import Sequence
+from tinyse.integers.trained import TrainedGrids
 from tinyse.streaming.engines import ReferenceEngine
 from tinyse.tflite.writer import write
 
@@ -93,8 +94,8 @@ def trained(request, tiny):
     graph = network.emit()
     clips = [(f"noise {index}", {"features": clip}) for index, clip in enumerate(features_of(2, 60).numpy())]
     integers = quantise(graph, calibrate(graph, clips), request.param)
-    grids = activation_grids(integers)
-    quantised = QuantisedNetwork(network.architecture, front_end.bands, request.param, grids)
+    grids = TrainedGrids(request.param, activation_grids(integers))
+    quantised = QuantisedNetwork(network.architecture, front_end.bands, grids)
     quantised.load_state_dict(network.state_dict())
     return network, quantised, integers
 
@@ -154,3 +155,93 @@ def test_the_gradient_is_nearly_the_float_networks(trained):
     for name, exact in gradients[0].items():
         alike = torch.cosine_similarity(exact, gradients[1][name], dim=0)
         assert alike > (0.9 if exact.norm() > 1e-5 else -1), (name, float(alike))
+
+
+# The stage
+
+
+RECIPE = """
+stages:
+  float:
+    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, updates: 4, batch: 4, seconds: 0.5, valid_every: 2, warmup: 1,
+     losses: {signal_to_noise: 0.05}}
+  integers:
+    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, start: float, updates: 5, batch: 4, seconds: 0.5, valid_every: 2,
+     warmup: 1, losses: {signal_to_noise: 0.05}, distillation: {teacher: float, output: 1.0},
+     quantise: {precision: int8-state16, clips: 2}}
+export: {precision: int8-state16}
+valid_clips: 2
+threads: 1
+workers: 0
+evaluation: {limit: 2}
+"""
+
+
+def recipe_at(folder, *changes):
+    from tinyse.training.recipe import load_recipe
+
+    path = folder / "tiny.yaml"
+    path.write_text(RECIPE)
+    return load_recipe(path, changes)
+
+
+def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
+    torch = pytest.importorskip("torch")
+    from tinyse.export import export_model
+    from tinyse.models.files import load_model
+    from tinyse.models.quantised import QuantisedNetwork
+    from tinyse.training.run import run
+
+    def interrupt(progress):
+        if (progress.stage, progress.update) == ("integers", 3):
+            raise KeyboardInterrupt
+
+    whole = run(recipe_at(tmp_path, f"output={tmp_path / 'whole'}"), lambda _: None, lambda _: None)
+    stopped = recipe_at(tmp_path, f"output={tmp_path / 'stopped'}")
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, interrupt, lambda _: None)
+    again = run(stopped, lambda _: None, lambda _: None)
+    network, front_end, header = load_model(whole)
+    resumed = load_model(again)[0].state_dict()
+    assert all(torch.equal(value, resumed[name]) for name, value in network.state_dict().items())
+    before = load_model(tmp_path / "whole/float/model.safetensors")[0]
+    assert any(not torch.equal(a, b) for a, b in zip(network.parameters(), before.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(network.buffers(), before.buffers(), strict=True))
+
+    exported = export_model(whole, [])
+    assert exported.report["precision"] == "int8-state16" and exported.report["calibration"] is None
+    grids = TrainedGrids.from_json(header["quantisation"], "here")
+    quantised = QuantisedNetwork(network.architecture, front_end.bands, grids)
+    quantised.load_state_dict(network.state_dict())
+    engine, features = ReferenceEngine(exported.integers), features_of(1, 5)
+    masks, state = quantised(features, quantised.initial_state())[0], engine.initial_state()
+    for frame in range(5):
+        mask, state = engine.step(features[0, frame].numpy(), state)
+        assert np.array_equal(mask, masks[0, frame].detach().numpy())
+    with pytest.raises(InputError, match="at least one clip"):
+        export_model(whole, [], precision="int8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("export.precision=int8", "export.precision: the last stage trains 'int8-state16'"),
+        ("stages.integers.start=null", "quantise: name the stage"),
+        ("stages.integers.quantise.precision=int4", "'int4' is not one of int8, int8-state16"),
+        ("stages.integers.quantise.clips=0", "clips must be positive"),
+        ("stages.integers.quantise.ranges=1", "unknown key .*quantise.ranges"),
+        ("stages.integers.distillation.views={frame: 1.0}", "no float layers to view"),
+    ],
+)
+def test_a_recipe_that_cannot_train_integers_is_refused(change, message, tmp_path):
+    pytest.importorskip("torch")
+    with pytest.raises(InputError, match=message):
+        recipe_at(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"precision": "int8", "grids": {"x": [0.0, 0]}}, {"precision": "int8", "grids": 3}]
+)
+def test_damaged_grids_are_refused(value):
+    with pytest.raises(InputError, match=r"model: the grids in its header are damaged"):
+        TrainedGrids.from_json(value, "model")

@@ -15,6 +15,7 @@ from tinyse.integers.calibration import Calibration, calibrate
 from tinyse.integers.graph import Graph
 from tinyse.integers.quantise import quantise
 from tinyse.integers.report import as_text, report
+from tinyse.integers.trained import TrainedGrids
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.tflite.writer import save
 
@@ -39,28 +40,51 @@ def export_model(
     model: str | Path,
     clips: Sequence[tuple[str, np.ndarray]],
     folder: str | Path | None = None,
-    precision: str = "int8",
+    precision: str | None = None,
 ) -> Exported:
     """Export the .safetensors `model` to `folder` (default: its own), named after it.
 
-    `clips` are names and noisy sound (samples,) for calibration: from train or valid, never from what the model is scored
-    on. Raises InputError for a model or clips that cannot be used.
+    `precision`: by default the one that the model was trained in, else int8. `clips` are names and noisy sound (samples,)
+    for calibration: from train or valid, never from what the model is scored on; a model that was trained in the
+    precision brings its grids along and needs none. Raises InputError for a model or clips that cannot be used.
     """
     model = Path(model)
     folder = model.parent if folder is None else Path(folder)
-    graph, front_end = float_step(model)
-    calibration = calibration_of(graph, front_end, clips)
-    integers: Graph = quantise(graph, calibration, precision)
+    step = float_step(model)
+    precision = precision or (step.trained.precision if step.trained else "int8")
+    calibration = None if step.is_trained_in(precision) else calibration_of(step.graph, step.front_end, clips)
+    integers = step.integers(precision, calibration)
     result = Exported(folder / f"{model.stem}.tflite", folder / f"{model.stem}-float.tflite", {})
-    save(graph, result.floats)
+    save(step.graph, result.floats)
     save(integers, result.integers)
     result.report.update(report(integers, calibration))
     write_json(folder / f"{model.stem}-report.json", result.report)
     return result
 
 
-def float_step(model: str | Path) -> tuple[Graph, FrontEnd]:
-    """The step of a .safetensors in float32, with all that its file must say of it, and the front end before it.
+@dataclass(frozen=True)
+class FloatStep:
+    """A trained model on its way to integers."""
+
+    graph: Graph
+    """The step in float32, with all that its file must say of it."""
+    front_end: FrontEnd
+    trained: TrainedGrids | None
+    """The grids that it was trained on, if it was."""
+
+    def is_trained_in(self, precision: str) -> bool:
+        """Whether the model brings the grids of a precision along."""
+        return self.trained is not None and self.trained.precision == precision
+
+    def integers(self, precision: str, calibration: Calibration | None) -> Graph:
+        """The integer step: on the grids of training where they are of this precision, else on calibrated ones."""
+        if self.trained is not None and self.is_trained_in(precision):
+            return quantise(self.graph, None, precision, self.trained.grids)
+        return quantise(self.graph, calibration, precision)
+
+
+def float_step(model: str | Path) -> FloatStep:
+    """The step of a .safetensors, before it becomes integers.
 
     Raises InputError for a model that cannot be used.
     """
@@ -78,7 +102,10 @@ def float_step(model: str | Path) -> tuple[Graph, FrontEnd]:
         "model": header.get("model", model.stem),
         "weights_sha256": sha256(model),
     }
-    return graph, FrontEnd(front_end_config)
+    trained = header.get("quantisation")
+    return FloatStep(
+        graph, FrontEnd(front_end_config), TrainedGrids.from_json(trained, str(model)) if trained else None
+    )
 
 
 def calibration_of(graph: Graph, front_end: FrontEnd, clips: Sequence[tuple[str, np.ndarray]]) -> Calibration:

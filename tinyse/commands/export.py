@@ -16,7 +16,9 @@ def export(
     ] = "built-in",
     output: Annotated[Path | None, typer.Option(help="Folder for the files; by default the model's own.")] = None,
     clips: Annotated[int, typer.Option(min=1, help="Noisy clips of four seconds that calibration replays.")] = 24,
-    precision: Annotated[str, typer.Option(help="Arithmetic of the exported step.")] = "int8",
+    precision: Annotated[
+        str | None, typer.Option(help="Arithmetic of the step; default: the one it was trained in, else int8.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Write MODEL as integers (.tflite), the same step in float, and a report of sizes, states, operators and clips."""

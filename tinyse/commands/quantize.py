@@ -97,13 +97,12 @@ def explain(
 
     from tinyse.export import calibration_of, clip_features, float_step
     from tinyse.integers import explain as work
-    from tinyse.integers.quantise import quantise
 
-    graph, front_end = float_step(checkpoint)
+    step = float_step(checkpoint)
     chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed)]
-    integers = quantise(graph, calibration_of(graph, front_end, chosen[:clips]), precision)
-    frames = [(name, {"features": clip_features(front_end, sound)}) for name, sound in chosen[clips:]]
-    errors = work.explain(graph, integers, frames)
+    integers = step.integers(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
+    frames = [(name, {"features": clip_features(step.front_end, sound)}) for name, sound in chosen[clips:]]
+    errors = work.explain(step.graph, integers, frames)
     if as_json:
         print(json.dumps([asdict(error) for error in errors], indent=2))
     else:

@@ -8,7 +8,6 @@ beyond its grid's range. Normalisations are folded with the statistics they have
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tinyse.integers.arithmetic import dequantise_values, quantise_values
-from tinyse.integers.graph import Graph, Quantization
+from tinyse.integers.graph import Graph
 from tinyse.integers.quantise import quantise
 from tinyse.integers.sequence import Arrays, Sequence
+from tinyse.integers.trained import TrainedGrids
 from tinyse.models.architecture import Architecture
 from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution
 from tinyse.models.network import MaskNetwork, State
@@ -27,17 +27,15 @@ from tinyse.models.recurrence import Recurrence
 
 
 class QuantisedNetwork(MaskNetwork):
-    """A `MaskNetwork`, with its weights' names, on fixed grids of a precision (`quantise.activation_grids`)."""
+    """A `MaskNetwork`, with its weights' names, on fixed grids."""
 
-    def __init__(
-        self, architecture: Architecture, bands: int, precision: str, grids: Mapping[str, Quantization]
-    ) -> None:
+    def __init__(self, architecture: Architecture, bands: int, grids: TrainedGrids) -> None:
         super().__init__(architecture, bands)
-        self.precision, self.grids = precision, dict(grids)
+        self.grids = grids
 
     def integers(self) -> Graph:
         """The step that would be exported now."""
-        return quantise(self.emit(), None, self.precision, self.grids)
+        return quantise(self.emit(), None, self.grids.precision, self.grids.grids)
 
     def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
         """As the float network's. Features and states that are on no grid are rounded to theirs."""

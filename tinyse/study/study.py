@@ -16,7 +16,6 @@ from tinyse.evaluation.chain import Scores, score
 from tinyse.evaluation.pairs import Pair
 from tinyse.export import calibration_of, clip_features, float_step
 from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.quantise import quantise
 from tinyse.integers.report import report
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
@@ -51,6 +50,8 @@ class Study:
     """All that was measured. The dictionaries run over the precisions; `scores` has the float stream, too."""
 
     model: str
+    trained: str | None
+    """The precision that the model was trained in, on grids of its own; the others are post-training."""
     engine: str
     clips: list[dict[str, Any]]
     """What calibration replayed."""
@@ -82,15 +83,16 @@ def study(
     if engine not in ENGINES:
         raise InputError(f"no engine is named {engine!r}{did_you_mean(engine, ENGINES)}")
     check_minutes(minutes)
-    graph, front_end = float_step(model)
+    step = float_step(model)
+    front_end = step.front_end
     progress(f"calibrating on {len(clips)} clips")
-    calibration = calibration_of(graph, front_end, clips)
+    calibration = calibration_of(step.graph, front_end, clips)
     stem = Path(model).stem
     files = {FLOAT: folder / f"{stem}-float.tflite"}
-    save(graph, files[FLOAT])
+    save(step.graph, files[FLOAT])
     facts = {}
     for precision in precisions:
-        integers = quantise(graph, calibration, precision)
+        integers = step.integers(precision, calibration)
         files[precision] = folder / f"{stem}-{precision}.tflite"
         save(integers, files[precision])
         facts[precision] = report(integers)
@@ -107,7 +109,8 @@ def study(
     progress(f"scoring {len(pairs)} pairs")
     links = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
     scores = score(links, pairs, METRICS, processes)
-    return Study(Path(model).name, engine, list(calibration.clips), scores, streams, stuck, costs)
+    trained = step.trained.precision if step.trained else None
+    return Study(Path(model).name, trained, engine, list(calibration.clips), scores, streams, stuck, costs)
 
 
 def _denoiser(path: Path, engine: EngineName) -> Denoiser:

@@ -12,10 +12,26 @@ import yaml
 from tinyse.config import build
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
+from tinyse.integers.precision import PRECISIONS
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.models.architecture import Architecture, named
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.training.losses import check_names
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """A stage that trains the exported integers: its forward pass is theirs, bit for bit, its gradient float32."""
+
+    precision: str = "int8"
+    clips: int = 24
+    """Mixtures of the valid split on which the grids are chosen, once, before the first update."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        if self.clips < 1:
+            raise InputError(f"clips must be positive, not {self.clips}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,8 @@ class Stage:
     losses: dict[str, float] = field(default_factory=dict)
     """Weight of each supervised loss; empty for a stage that only distils."""
     distillation: Distillation | None = None
+    quantise: Quantise | None = None
+    """Trains the exported integers; needs `start`. Exporting then calibrates nothing again."""
     batch: int = 16
     """Clips in an update, over all processes."""
     seconds: float = 4.0
@@ -54,6 +72,12 @@ class Stage:
         for name in ("updates", "batch", "seconds", "learning_rate", "valid_every"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.quantise and self.start is None:
+            raise InputError("quantise: name the stage to go on from in `start`; its ranges give the grids")
+        if self.quantise and self.distillation and self.distillation.views:
+            raise InputError(
+                "quantise: integers have no float layers to view; distil their output instead (output: 1.0)"
+            )
         if self.distillation and self.distillation.compares_clips and self.batch < 2:
             raise InputError("batch: the views of this stage compare clips with one another, which a batch of one cannot; "
                              "use a batch of at least 2, or the view 'utterance'")  # fmt: skip
@@ -128,6 +152,10 @@ class Recipe:
                     f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
                 )
             earlier.append(name)
+        last = list(self.stages.values())[-1].quantise
+        if last and last.precision != self.export.precision:
+            raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
+                             f"not in {self.export.precision!r}")  # fmt: skip
         if self.precision not in ("bf16-mixed", "32-true"):
             raise InputError(f"precision: {self.precision!r} is not one of 'bf16-mixed', '32-true'")
 

@@ -19,6 +19,7 @@ from tinyse.mixtures import open_mixer, valid_mixtures
 from tinyse.models.files import load_model
 from tinyse.recordings import Manifest, open_data
 from tinyse.training.batches import batches, in_batches
+from tinyse.training.quantised import choose_grids
 from tinyse.training.recipe import Recipe
 from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
 
@@ -59,7 +60,10 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
         mixer = open_mixer(manifest, recipe.mixture, stage.seconds, recipe.seed, "train", ship)
         for notice in mixer.notices if position == 0 else ():
             say(f"note: {notice}")
-        training = StageRun(fabric, recipe, name, folder, mixer.data_hash)
+        grids = choose_grids(stage, manifest, folder) if stage.quantise else None
+        # bf16 would round the features before the integers see them.
+        fabric = launch("32-true" if stage.quantise else recipe.precision)
+        training = StageRun(fabric, recipe, name, folder, mixer.data_hash, grids)
         training.restore()
         begun = f", from update {training.update}" if training.update else ""
         say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")

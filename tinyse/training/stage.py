@@ -25,9 +25,11 @@ from tinyse.config import as_dict
 from tinyse.distillation.objective import distillation_loss
 from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
+from tinyse.integers.trained import TrainedGrids
 from tinyse.models.files import load_model, save_model
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
+from tinyse.models.quantised import QuantisedNetwork
 from tinyse.training import checkpoint
 from tinyse.training.enhancement import estimate, improvement_db, masks
 from tinyse.training.losses import supervised
@@ -51,12 +53,16 @@ class Progress:
 class StageRun:
     """A stage in the making: networks, optimiser, and how far it has come."""
 
-    def __init__(self, fabric: Fabric, recipe: Recipe, name: str, folder: Path, data_hash: str) -> None:
+    def __init__(
+        self, fabric: Fabric, recipe: Recipe, name: str, folder: Path, data_hash: str, grids: TrainedGrids | None = None
+    ) -> None:
+        """`grids` are those of a stage that trains integers."""
         self.fabric, self.recipe, self.name, self.folder = fabric, recipe, name, folder
-        self.data_hash = data_hash
+        self.data_hash, self.grids = data_hash, grids
         self.stage: Stage = recipe.stages[name]
         torch.manual_seed(recipe.seed)
-        network = MaskNetwork(self.stage.architecture, recipe.front_end.bands)
+        architecture, bands = self.stage.architecture, recipe.front_end.bands
+        network = MaskNetwork(architecture, bands) if grids is None else QuantisedNetwork(architecture, bands, grids)
         if self.stage.start:
             trained, _, _ = load_model(model_path(folder, self.stage.start))
             network.load_state_dict(trained.state_dict())
@@ -241,6 +247,7 @@ class StageRun:
         if self.fabric.is_global_zero:
             facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
                      "whole_recipe": as_dict(self.recipe)}  # fmt: skip
+            facts |= {"quantisation": self.grids.as_json()} if self.grids else {}
             save_model(path, self.best, self.recipe.front_end, facts)
             self.checkpoint_path.unlink(missing_ok=True)
         self.fabric.barrier()
