@@ -26,7 +26,10 @@ def header(program: Program) -> str:
             if name not in graph.states:
                 size = int(np.prod(graph.shape((graph.inputs if group == "INPUT" else graph.outputs)[name])))
                 macro = f"TINYSE_{group}_{text.identifier(name)}"
-                lines += [f"#define {macro}_BYTES {size}", f"#define {macro}(network) ({_address(program, place)})"]
+                lines += [
+                    f"#define {macro}_BYTES {size}",
+                    f"#define {macro}(network) ({_address(program, place, '(network)')})",
+                ]
     for name in graph.states:
         size = int(np.prod(graph.shape(graph.inputs[name])))
         lines += [f"#define TINYSE_STATE_{text.identifier(name)}_BYTES {size}"]
@@ -108,12 +111,12 @@ def _arguments(program: Program, number: int, call: Call) -> list[str]:
     return [f"&layer_{number}", *operands, *(["network->scratch"] if call.layer.kernel == "tinyse_convolve" else [])]
 
 
-def _address(program: Program, place: tuple[Storage, int]) -> str:
+def _address(program: Program, place: tuple[Storage, int], network: str = "network") -> str:
     storage, offset = place
     if storage.home == CONSTANT:
         return f"constant_{_index(program, storage)} + {offset}"
     home = "states" if storage.home == STATES else "arena"
-    return f"network->{home} + {program.offset(storage) + offset}"
+    return f"{network}->{home} + {program.offset(storage) + offset}"
 
 
 def _index(program: Program, storage: Storage) -> int:

@@ -62,7 +62,7 @@ uint32_t port_stack_bytes(void)
     return (uint32_t)((uintptr_t)&stack_top - (uintptr_t)word);
 }
 
-static void start(void)
+__attribute__((noinline)) static void begin(void)
 {
     const uint32_t *source = &data_source;
     for (uint32_t *word = &data_start; word < &data_end; word++) {
@@ -76,14 +76,20 @@ static void start(void)
     for (uint32_t *word = &stack_bottom; (uintptr_t)word + 64 < top; word++) {
         *word = PAINT;
     }
-#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
-    COPROCESSOR_ACCESS |= 0xFu << 20;
-    __asm__ volatile("dsb\n isb");
-#endif
     SYSTICK_RELOAD = TICK_MASK;
     SYSTICK_VALUE = 0;
     SYSTICK_CONTROL = 5; /* on, from the processor's clock */
     finish((uint32_t)main());
+}
+
+/* The FPU and the vectors are off after a reset, and a compiler may use them for any loop: they come first. */
+static void start(void)
+{
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    COPROCESSOR_ACCESS |= 0xFu << 20;
+    __asm__ volatile("dsb\n isb");
+#endif
+    begin();
 }
 
 static void fault(void)
