@@ -13,8 +13,10 @@ from tinyse.live.ring import Ring
 from tinyse.streaming.native_output import captured
 
 STALLED_SECONDS = 1.0
-"""A device that did not ask for so long is opened again, as drivers hang after an underrun; if that does not help, it is
-gone."""
+"""A running device that does not ask for so long is opened again, as drivers hang after an underrun; if that does not
+help, it is gone."""
+OPENING_SECONDS = 4.0
+"""The same for a device that was just opened: a sound server may have to wake it first."""
 
 
 def portaudio() -> Any:
@@ -121,7 +123,7 @@ class _Device:
 
     def check(self) -> None:
         """Open a stream again that hangs. Raises InputError where the device was unplugged or its driver ended."""
-        if time.monotonic() - self._last < STALLED_SECONDS:
+        if time.monotonic() - self._last < self._patience:
             return
         with contextlib.suppress(self._sounddevice.PortAudioError):
             if not self._reopened:
@@ -143,18 +145,18 @@ class _Device:
                 self._stream.close(ignore_errors=True)
 
     def _open(self) -> None:
-        self._last = time.monotonic()
+        self._last, self._patience = time.monotonic(), OPENING_SECONDS
         stream = {"input": self._sounddevice.InputStream, "output": self._sounddevice.OutputStream}[self.kind]
         with captured():
             self._stream = stream(
                 samplerate=self.rate, blocksize=round(BLOCK_SECONDS * self.rate), device=self._index, channels=1,
-                dtype="float32", latency="low", callback=self._callback,
+                dtype="float32", latency=self._target / self.rate / 2, callback=self._callback,
             )  # fmt: skip
             self._stream.start()
 
     def _alive(self) -> None:
         """Called in every callback."""
-        self._last, self._reopened = time.monotonic(), False
+        self._last, self._patience, self._reopened = time.monotonic(), STALLED_SECONDS, False
 
     def _takes(self, rate: int) -> bool:
         check = getattr(self._sounddevice, f"check_{self.kind}_settings")

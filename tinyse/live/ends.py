@@ -35,7 +35,7 @@ class End(Protocol):
         ...
 
     def start(self, ring: Ring, target: int) -> None:
-        """Begin to fill or to empty `ring`; a sink that cannot wait begins when `target` samples are there."""
+        """Begin to fill or to empty `ring`, in which `target` samples may wait; a sink that cannot wait begins with them."""
         ...
 
     def check(self) -> None:

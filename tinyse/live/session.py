@@ -68,7 +68,7 @@ class Session:
         self._to_model = Resampler(source.rate, denoiser.sample_rate)
         self._to_sink = Resampler(denoiser.sample_rate, sink.rate)
         self._incoming = Ring(source.rate, round(buffer_seconds * source.rate))
-        self._target = round(buffer_seconds * sink.rate)
+        self._buffer_seconds, self._target = buffer_seconds, round(buffer_seconds * sink.rate)
         self._outgoing = Ring(sink.rate if sink.waits else 3 * self._target, self._target)
         hops_per_second = denoiser.sample_rate / denoiser.hop
         self._noisy, self._clean, self._heard = (LevelMeter(hops_per_second) for _ in range(3))
@@ -89,7 +89,7 @@ class Session:
         """Begin. Raises InputError where an end cannot be opened."""
         try:
             self._sink.start(self._outgoing, self._target)
-            self._source.start(self._incoming, 0)
+            self._source.start(self._incoming, round(self._buffer_seconds * self._source.rate))
         except InputError:
             self._stop_ends()
             raise
