@@ -68,6 +68,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--portable", action="store_true", help="portable C on every core")
     parser.add_argument("--json", type=Path, help="write what `tinyse bench` reads")
+    parser.add_argument("--operators", action="store_true", help="one line for every operator of the file too")
     arguments = parser.parse_args()
     flags = ["-DTINYSE_PORTABLE"] if arguments.portable else []
     try:
@@ -84,6 +85,8 @@ def main() -> int:
         return 2
     figures = [one for one in found if one is not None]
     print(tables(firmware, figures))
+    if arguments.operators:
+        print("\n" + operators(firmware, figures))
     if arguments.json:
         write_json(arguments.json, {"format": 1, "measurements": [measurement(firmware, one) for one in figures]})
     return 0 if figures else 1
@@ -152,6 +155,17 @@ def tables(firmware: Firmware, figures: Sequence[Figures]) -> str:
                     f"| {board.title} | {board.clock_hz / 1e6:.0f} MHz | {board.core.cycles_per_instruction} "
                     f"| {spent * 1e3:.2f} | {spent / seconds:.1%} |"
                 )
+    return "\n".join(rows)
+
+
+def operators(firmware: Firmware, figures: Sequence[Figures]) -> str:
+    """Every operator that takes instructions, in the order of the file."""
+    rows = ["| operator | " + " | ".join(one.core.title for one in figures) + " |", "|---|" + "---:|" * len(figures)]
+    for number, operator in enumerate(firmware.program.graph.operators):
+        counts = [one.operators[number] for one in figures]
+        if any(counts):
+            title = f"{number} {operator.kind} {operator.outputs[0]}"
+            rows.append(f"| {title} | " + " | ".join(f"{count:,}" for count in counts) + " |")
     return "\n".join(rows)
 
 
