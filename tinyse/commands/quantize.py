@@ -21,6 +21,10 @@ def study(
     checkpoint: Model,
     data: Data = "built-in",
     pairs: Annotated[Path | None, typer.Option(help="Pairs to score on; by default the data's benchmark.")] = None,
+    parent: Annotated[
+        Path | None,
+        typer.Option(help="For a CHECKPOINT trained as integers: the float one it came from, to compare with."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for study.json, study.md, study.png and models; default: quantisation/.")
     ] = None,
@@ -64,6 +68,7 @@ def study(
         minutes,
         engine,  # type: ignore[arg-type]
         processes,
+        parent,
         lambda line: screen.print(line, highlight=False) if screen.is_terminal else None,
     )
     write_json(folder / "study.json", facts(result))

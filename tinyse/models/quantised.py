@@ -3,7 +3,8 @@
 The forward pass quantises the present weights exactly as export does, runs the integer reference over the whole clips,
 and puts its values, in real units, in the place of each float layer's: what is trained is what is shipped, bit for bit,
 states included. The gradient goes straight through every rounding (Bengio et al. 2013), and is zero where a value lies
-beyond its grid's range. Normalisations are folded with the statistics they have, as in the exported weights.
+beyond its grid's range. Normalisations are folded with the statistics they have, as in the exported weights. The
+integers run in numpy, on the CPU whatever the device.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class QuantisedNetwork(MaskNetwork):
         x, following["gru"] = self._encode(values, "gru", x, values.given(integers.inputs["gru"]))
         for level in range(self.architecture.depth, 0, -1):
             x = values.replace(x + skips[level - 1], f"decoder_{level}/skip")
-            x = _upsample(values, self.blocks[f"decoder_{level}"], f"decoder_{level}/step", x)
+            block: UpsamplingConvolution = self.blocks[f"decoder_{level}"]  # type: ignore[assignment]
+            x = _upsample(values, block, f"decoder_{level}/step", x)
         return values.replace(torch.sigmoid(x), "mask")[:, 0], following
 
     def _encode(self, values: _Values, name: str, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,8 +189,7 @@ def _downsample(
     return values.replace(y, name), stream[:, :, -1:]
 
 
-def _upsample(values: _Values, block: nn.Module, name: str, x: Tensor) -> Tensor:
-    assert isinstance(block, UpsamplingConvolution)
+def _upsample(values: _Values, block: UpsamplingConvolution, name: str, x: Tensor) -> Tensor:
     weight, bias = _folded(block.convolution, block.normalisation)
     weight = values.constant(weight, f"{name}/pairs/weights", lambda exact: exact.permute(0, 3, 1, 2))
     bias = values.constant(bias, f"{name}/pairs/bias")

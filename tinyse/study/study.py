@@ -14,7 +14,7 @@ from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import Scores, score
 from tinyse.evaluation.pairs import Pair
-from tinyse.export import calibration_of, clip_features, float_step
+from tinyse.export import FloatStep, calibration_of, clip_features, float_step
 from tinyse.integers.precision import PRECISIONS
 from tinyse.integers.report import report
 from tinyse.streaming.denoiser import Denoiser
@@ -70,10 +70,13 @@ def study(
     minutes: float = 1.0,
     engine: EngineName = "tflm",
     processes: int = 1,
+    parent: str | Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Study:
     """Export the .safetensors `model` in all `precisions` to `folder`, run each with `engine` and measure.
 
+    `parent` is for a model that was trained as integers: the float .safetensors that it came from. Then all is measured
+    against the parent's float stream, the precisions are the parent's after training, and the model's own is one more.
     `clips` calibrate and `pairs` are scored: have them compared by `clips.refuse_scored` first. `progress` gets a line
     where a part begins. Raises InputError for what cannot be used.
     """
@@ -84,21 +87,21 @@ def study(
         raise InputError(f"no engine is named {engine!r}{did_you_mean(engine, ENGINES)}")
     check_minutes(minutes)
     step = float_step(model)
+    origin = step if parent is None else _parent(step, model, parent)
     front_end = step.front_end
     progress(f"calibrating on {len(clips)} clips")
-    calibration = calibration_of(step.graph, front_end, clips)
+    calibration = calibration_of(origin.graph, front_end, clips)
+    graphs = {precision: origin.integers(precision, calibration) for precision in precisions}
+    if origin is not step and step.trained is not None:
+        graphs[f"{step.trained.precision}, trained"] = step.integers(step.trained.precision, None)
     stem = Path(model).stem
-    files = {FLOAT: folder / f"{stem}-float.tflite"}
-    save(step.graph, files[FLOAT])
-    facts = {}
-    for precision in precisions:
-        integers = step.integers(precision, calibration)
-        files[precision] = folder / f"{stem}-{precision}.tflite"
-        save(integers, files[precision])
-        facts[precision] = report(integers)
+    files = {name: folder / f"{stem}-{name.replace(', ', '-')}.tflite" for name in graphs}
+    files = {FLOAT: folder / f"{stem}-float.tflite", **files}
+    for name, graph in {FLOAT: origin.graph, **graphs}.items():
+        save(graph, files[name])
     engines = {name: LiteRTEngine(path) if name == FLOAT else ENGINES[engine](path) for name, path in files.items()}
     features = clip_features(front_end, clips[0][1])
-    costs = {name: _cost(facts[name], files[name], features) for name in precisions}
+    costs = {name: _cost(report(graph), files[name], features) for name, graph in graphs.items()}
 
     loaded = [pair.load() for pair in pairs[:LONG_PAIRS]]
     progress("long silence, quiet speech, jumps")
@@ -109,8 +112,18 @@ def study(
     progress(f"scoring {len(pairs)} pairs")
     links = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
     scores = score(links, pairs, METRICS, processes)
-    trained = step.trained.precision if step.trained else None
+    trained = step.trained.precision if step.trained and origin is step else None
     return Study(Path(model).name, trained, engine, list(calibration.clips), scores, streams, stuck, costs)
+
+
+def _parent(step: FloatStep, model: str | Path, parent: str | Path) -> FloatStep:
+    """The float step that `step` was trained from. Raises InputError where they are no such pair."""
+    if step.trained is None:
+        raise InputError(f"{model} was not trained as integers: study it without a parent")
+    origin = float_step(parent)
+    if origin.front_end.config != step.front_end.config:
+        raise InputError(f"{parent} has another front end than {model}: it is not its parent")
+    return origin
 
 
 def _denoiser(path: Path, engine: EngineName) -> Denoiser:
