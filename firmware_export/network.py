@@ -8,6 +8,9 @@ from firmware_export import text
 from firmware_export.program import CONSTANT, STATES, Call, Program, Storage
 from tinyse.errors import InputError
 
+OVERREAD_BYTES = 32
+"""Behind any input: kernels may read up to 31 bytes too many, as c/kernels.h says."""
+
 
 def sources(program: Program) -> dict[str, str]:
     """{file name: text} of the generated part of the network."""
@@ -68,7 +71,8 @@ def data(program: Program) -> str:
     parts = []
     known: dict[bytes, str] = {}
     for number, constant in enumerate(program.constants):
-        parts.append(text.array(f"constant_{number}", constant.values))
+        readable = np.concatenate([constant.values.ravel(), np.zeros(OVERREAD_BYTES, np.int8)])
+        parts.append(text.array(f"constant_{number}", readable))
     for number, call in enumerate(program.calls):
         fields = dict(call.layer.fields)
         names = {}
