@@ -26,7 +26,7 @@ def picture(figures: Figures, title: str) -> RenderableType:
     numbers.add_row("", f"{figures.compute_ms:.1f} ms", f"compute, worst {figures.worst_compute_ms:.1f} ms")
     numbers.add_row("", f"{figures.driver_ms:.0f} + {figures.buffer_ms:.0f} ms", "driver + buffer")
     numbers.add_row("real-time factor", f"{figures.real_time_factor:.3f}", f"{figures.seconds:.0f} s of sound")
-    numbers.add_row("faults", _faults(figures), "")
+    numbers.add_row("faults", str(figures.underruns + figures.overruns + figures.late_hops), _faults(figures))
     return Panel(Group(levels, "", numbers, "", _keys(figures)), title=title, expand=False)
 
 
