@@ -1,16 +1,22 @@
-"""`tinyse export`: a trained model as an int8 .tflite with its state as inputs and outputs."""
+"""`tinyse export`: a trained model as an int8 .tflite with its state as inputs and outputs, and from there as C."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.errors import InputError
+
+if TYPE_CHECKING:
+    from tinyse.export import Exported
+
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A trained .safetensors.")],
+    model: Annotated[Path, typer.Argument(help="A trained .safetensors, or a .tflite for --firmware and --ladspa.")],
     data: Annotated[
         str, typer.Option(help="Recordings whose valid split calibrates the ranges: a folder, a manifest, or built-in.")
     ] = "built-in",
@@ -19,9 +25,52 @@ def export(
     precision: Annotated[
         str | None, typer.Option(help="Arithmetic of the step; default: the one it was trained in, else int8.")
     ] = None,
+    firmware: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write firmware C, bit-exact with the .tflite, to this folder.")
+    ] = None,
+    fixed_point: Annotated[
+        bool, typer.Option("--fixed-point", help="With --firmware: a front end in integers, for cores without an FPU.")
+    ] = False,
+    ladspa: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Compile the same C to this LADSPA plugin, such as tinyse.so.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Write MODEL as integers (.tflite), the same step in float, and a report of sizes, states, operators and clips."""
+    """Write MODEL as integers (.tflite), the same step in float, and a report of sizes, states, operators and clips.
+
+    With --firmware or --ladspa, go on from there to C; a MODEL that is a .tflite already is taken as it is.
+    """
+    if model.suffix == ".tflite":
+        if firmware is None and ladspa is None:
+            raise InputError(
+                f"{model} is exported already: add --firmware DIR or --ladspa FILE, or give a .safetensors"
+            )
+        integers = model
+    else:
+        exported = _to_integers(model, data, output, clips, precision)
+        integers = exported.integers
+        print(json.dumps(exported.report, indent=2) if as_json else exported.text)
+    if firmware is not None:
+        _write_firmware(integers, firmware, fixed_point, as_json and integers is model)
+    if ladspa is not None:
+        from firmware_export.plugins import export_ladspa
+
+        print(f"{export_ladspa(integers, ladspa)}: a LADSPA plugin", file=sys.stderr)
+
+
+def _write_firmware(integers: Path, folder: Path, fixed_point: bool, as_json: bool) -> None:
+    from firmware_export.export import export as export_firmware
+    from firmware_export.report import lines, report
+
+    made = export_firmware(integers, folder, fixed_point=fixed_point)
+    facts = report(made.program, made.front_end, made.digest)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print(lines(facts), file=sys.stderr)
+
+
+def _to_integers(model: Path, data: str, output: Path | None, clips: int, precision: str | None) -> Exported:
     from tinyse.errors import missing_extra
 
     try:
@@ -38,5 +87,4 @@ def export(
     benchmark = data_path(data) / "benchmark"
     if benchmark.is_dir():
         refuse_scored(chosen, find_pairs(benchmark))
-    exported = export_model(model, [(clip.name, clip.sound) for clip in chosen], output, precision)
-    print(json.dumps(exported.report, indent=2) if as_json else exported.text)
+    return export_model(model, [(clip.name, clip.sound) for clip in chosen], output, precision)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -22,18 +21,19 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
 \b
   tinyse doctor                            what is missing, how to get it
   tinyse data scan recordings/             files -> splits that do not leak
-  tinyse train recipes/student.yaml        teacher, student, two distillations
-  tinyse export runs/student/model.safetensors   an int8 .tflite
-  tinyse evaluate model.safetensors pairs/       float beside int8
-  tinyse bench model.tflite                memory and work on a board
+  tinyse check recipes/quick.yaml          can it ship? before hours of training
+  tinyse train recipes/quick.yaml          teacher, student, int8 .tflite, scores
+  tinyse evaluate model.safetensors pairs/ every link of the chain side by side
+  tinyse bench model.tflite --board STM32H743    does it fit, in time?
+  tinyse export model.safetensors --firmware out/
   tinyse denoise noisy.wav clean.wav       hear it
 
 `tinyse COMMAND --help` explains each.
 """
 
 COMMANDS = {
-    "From recordings to a model": ("data", "train", "models", "tag"),
-    "From a model to firmware": ("quantize", "export", "check", "bench"),
+    "From recordings to a model": ("data", "models", "check", "train"),
+    "From a model to firmware": ("quantize", "export", "bench"),
     "Listen and measure": ("denoise", "live", "web", "evaluate"),
     "This machine": ("doctor",),
 }
@@ -54,10 +54,7 @@ def register() -> None:
     """Add every command to `app`. Their modules import what is heavy inside their functions, so this is quick."""
     for panel, names in COMMANDS.items():
         for name in names:
-            place = f"tinyse.commands.{name}"
-            if find_spec(place) is None:
-                continue
-            module = import_module(place)
+            module = import_module(f"tinyse.commands.{name}")
             if hasattr(module, "app"):
                 app.add_typer(module.app, name=name, rich_help_panel=panel)
             else:
