@@ -76,15 +76,17 @@ def export(model: str | Path, folder: str | Path, frames: int = 100, fixed_point
     sizes = report.report(firmware.program, firmware.front_end, digest)
     files.write_json(folder / "sizes.json", sizes)
     files.write_text(folder / "SIZES.md", report.lines(sizes))
-    if firmware.front_end is not None:
-        files.write_text(
-            folder / "test" / "vectors.c", vectors.source(firmware.program, firmware.front_end, frames, fixed_point)
-        )
-        for name in TESTS:
-            files.write_text(folder / "test" / name, _template(f"test/{name}"))
-        for name, content in cmake.sources().items():
-            files.write_text(folder / name, content)
-        files.write_text(folder / "README.md", _template("README.md"))
+    tests = {name: _template(f"test/{name}") for name in TESTS}
+    if firmware.front_end is None:
+        tests["replay.c"] = _template("test/replay_network.c")
+        tests["vectors.c"] = vectors.network_source(firmware.program, frames)
+    else:
+        tests["vectors.c"] = vectors.source(firmware.program, firmware.front_end, frames, fixed_point)
+    for name, content in tests.items():
+        files.write_text(folder / "test" / name, content)
+    for name, content in cmake.sources().items():
+        files.write_text(folder / name, content)
+    files.write_text(folder / "README.md", _template("README.md"))
     return firmware
 
 

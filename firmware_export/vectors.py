@@ -70,12 +70,42 @@ def source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool
     enhanced, checksums = (fixed_stream if fixed_point else float_stream)(program.graph, front_end, given)
     values = {
         "FRAMES": frames,
-        "CHECKS": checks(program),
+        "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
         "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
         "IN": text.array("vectors_in", given, "const"),
         "OUT": text.array("vectors_out", enhanced, "const"),
     }
     return text.fill("test/vectors.c.in", values)
+
+
+def network_source(program: Program, frames: int) -> str:
+    """vectors.c of a network without a front end: random inputs, now and then nothing but extremes."""
+    graph, rng = program.graph, np.random.default_rng(0)
+    step, state = reference.compile(graph), initial_state(graph)
+    names = [name for name in graph.inputs if name not in graph.states]
+    given, checksums = [], []
+    for frame in range(frames):
+        reach = 128 if frame % 10 else 1000
+        values = {name: rng.integers(-reach, reach, graph.shape(graph.inputs[name])) for name in names}
+        inputs = {name: np.clip(value, -128, 127).astype(np.int8) for name, value in values.items()}
+        results = step({**state, **inputs})
+        state = {name: results[name] for name in state}
+        checksums.append(checksum(graph, results))
+        given += [inputs[name].ravel() for name in names]
+    loads = []
+    for name in names:
+        macro = f"TINYSE_INPUT_{text.identifier(name)}"
+        loads.append(f"    memcpy({macro}(network), value, {macro}_BYTES);\n    value += {macro}_BYTES;")
+    stream = np.concatenate(given)
+    contents = {
+        "FRAMES": frames,
+        "FRAME_BYTES": len(stream) // frames,
+        "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
+        "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
+        "IN": text.array("network_in", stream),
+        "LOADS": "\n".join(loads),
+    }
+    return text.fill("test/vectors_network.c.in", contents)
 
 
 def float_stream(graph: Graph, front_end: FrontEnd, given: np.ndarray) -> tuple[np.ndarray, list[int]]:

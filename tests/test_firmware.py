@@ -31,9 +31,9 @@ from tinyse.integers.quantise import quantise
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tflite.reader import read
-from tinyse.tflite.writer import write
+from tinyse.tflite.writer import save, write
 
-FUZZ_SECONDS = float(os.environ.get("TINYSE_FUZZ_SECONDS", "5"))
+FUZZ_SECONDS = float(os.environ.get("TINYSE_FUZZ_SECONDS", "3"))
 """How long damaged files are tried; longer by hand."""
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt-get install gcc")
@@ -182,6 +182,19 @@ def everything() -> Graph:
 @needs_gcc
 def test_every_operator_equals_the_reference(tmp_path: Path) -> None:
     assert_equals_reference(everything(), tmp_path, 100)
+
+
+@pytest.mark.parametrize("name", [None, "cortex-m4", "cortex-m55"])
+def test_network_alone_replays(name: str | None, tmp_path: Path) -> None:
+    core = targets.CORES[name] if name else None
+    if core is not None and core.missing:
+        pytest.skip(f"{core.title}: {core.missing}")
+    if core is None and shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    save(everything(), tmp_path / "step.tflite")
+    export(tmp_path / "step.tflite", tmp_path / "out")
+    targets.build(tmp_path / "out", core, tmp_path / "replay")
+    assert targets.run(core, tmp_path / "replay") == (0, "network equal\n")
 
 
 # The whole path

@@ -6,12 +6,17 @@
 
 #include "network.h"
 
+extern const int vectors_frames;
+
 /* CRC-32 (as zlib) of the outputs and states behind a frame, one after the other in the order of the .tflite. */
 uint32_t vectors_checksum(const tinyse_network *network);
-
-extern const int vectors_frames;
 extern const uint32_t vectors_checksums[];
-extern const int16_t vectors_in[];   /* frames of TINYSE_HOP */
+
+/* Of a denoiser: sound, in frames of TINYSE_HOP. */
+extern const int16_t vectors_in[];
 extern const int16_t vectors_out[];
+
+/* Of a network without a front end: write a frame's inputs. */
+void vectors_load(tinyse_network *network, int frame);
 
 #endif
