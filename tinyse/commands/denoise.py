@@ -29,6 +29,7 @@ class Engine(str, Enum):
     tflm = "tflm"
     reference = "reference"
     torch = "torch"
+    c = "c"
 
 
 def denoise(

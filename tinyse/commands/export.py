@@ -32,7 +32,7 @@ def export(
         bool, typer.Option("--fixed-point", help="With --firmware: a front end in integers, for cores without an FPU.")
     ] = False,
     ladspa: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Compile the same C to this LADSPA plugin, such as tinyse.so.")
+        Path | None, typer.Option(metavar="FILE", help="Compile the same C to this LADSPA plugin, such as denoiser.so.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:

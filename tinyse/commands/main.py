@@ -24,8 +24,8 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
   tinyse check recipes/quick.yaml          can it ship? before hours of training
   tinyse train recipes/quick.yaml          teacher, student, int8 .tflite, scores
   tinyse evaluate model.safetensors pairs/ every link of the chain side by side
-  tinyse bench model.tflite --board STM32H743    does it fit, in time?
   tinyse export model.safetensors --firmware out/
+  tinyse bench model.tflite --board STM32H743    does it fit, in time?
   tinyse denoise noisy.wav clean.wav       hear it
 
 `tinyse COMMAND --help` explains each.
