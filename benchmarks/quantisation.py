@@ -1,0 +1,48 @@
+"""What integers lose on a real model: the study's tables over a whole benchmark and ten minutes of one stream.
+
+    python benchmarks/quantisation.py runs/integers/model.safetensors --parent runs/supervise/model.safetensors \
+        --data ../shared/data
+
+Prints Markdown; with --parent, the post-training precisions of the float parent stand beside the trained integers.
+Quality comes from TFLM, bit for bit what a device computes; times are this computer's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tinyse.clips import refuse_scored, valid_clips
+from tinyse.evaluation.pairs import find_pairs
+from tinyse.evaluation.report import as_markdown
+from tinyse.recordings import open_data
+from tinyse.study.study import study
+from tinyse.study.tables import tables
+
+
+def main() -> None:
+    """Calibrate on the valid split, score on the benchmark, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--parent", type=Path, help="the float model that MODEL was trained from, if it is integers")
+    parser.add_argument("--data", type=Path, required=True, help="recordings with a valid split and benchmark/")
+    parser.add_argument("--output", type=Path, default=Path("runs/quantisation"), help="folder for the .tflite files")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--limit", type=int, help="score only the first N pairs")
+    arguments = parser.parse_args()
+    pairs = find_pairs(arguments.data / "benchmark", arguments.limit)
+    clips = valid_clips(open_data(arguments.data), 24)
+    refuse_scored(clips, pairs)
+    found = study(
+        arguments.model,
+        [(clip.name, clip.sound) for clip in clips],
+        pairs,
+        arguments.output,
+        minutes=arguments.minutes,
+        parent=arguments.parent,
+    )
+    print(as_markdown(tables(found)))
+
+
+if __name__ == "__main__":
+    main()
