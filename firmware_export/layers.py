@@ -52,7 +52,7 @@ def convolution(graph: Graph, operator: Operator, where: str) -> Layer:
     sizes = _sizes(operator, x, kernel, y, where)
     weights = kernel.constant.reshape(kernel.shape[0], -1).astype(np.int64)
     folded = bias.constant.astype(np.int64) - x.grid.zero_point * weights.sum(1)
-    multipliers, shifts = arithmetic.quantise_multipliers(reference._output_scales(operator, x, kernel, y))
+    multipliers, shifts = arithmetic.quantise_multipliers(reference.output_scales(operator, x, kernel, y))
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
     arithmetic.check_accumulator(where, largest, shifts)
     return Layer(

@@ -41,7 +41,7 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     """
     x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
     y = graph.tensors[operator.outputs[0]]
-    multipliers, shifts = arithmetic.quantise_multipliers(_output_scales(operator, x, kernel, y))
+    multipliers, shifts = arithmetic.quantise_multipliers(output_scales(operator, x, kernel, y))
     wide = x.dtype == np.int16
     weights = np.ascontiguousarray(weights, np.float64)
     folded = bias.constant.astype(np.float64) - x.grid.zero_point * weights.sum(axis=0)
@@ -59,7 +59,7 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     return function
 
 
-def _output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
+def output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
     """Input scale x weight scale / output scale in double, in TFLM's order of operations."""
     sx, sw, sy = x.grid.scale, weights.grid.scale, y.grid.scale
     if operator.kind == "FULLY_CONNECTED" and len(sw) == 1:
