@@ -64,12 +64,12 @@ def _run(path: str | Path, batch: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _session(path: str) -> Any:
+    if not Path(path).is_file():
+        raise InputError(f"there is no DNSMOS network at {path}: give the path of sig_bak_ovr.onnx")
     try:
         import onnxruntime
     except ImportError as error:
         raise InputError("DNSMOS needs the package onnxruntime: pip install onnxruntime") from error
-    if not Path(path).is_file():
-        raise InputError(f"there is no DNSMOS network at {path}: give the path of sig_bak_ovr.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # it runs in a process pool
     try:

@@ -45,6 +45,8 @@ def run(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], N
 def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None]) -> Path:
     """`run`, in a process that is set up for it."""
     fabric = launch(recipe.precision)
+    if not fabric.is_global_zero:
+        show, say = _nothing, _nothing
     folder = Path(recipe.output)
     manifest = open_data(data_path(recipe.data))
     write_record(recipe, manifest, folder, fabric)
@@ -108,3 +110,7 @@ def write_record(recipe: Recipe, manifest: Manifest, folder: Path, fabric: Fabri
         except PackageNotFoundError:
             continue
     write_json(folder / "recipe.json", record)
+
+
+def _nothing(_: object) -> None:
+    """What the other processes of a parallel run show and say."""

@@ -191,7 +191,8 @@ class StageRun:
             gain, ratio = improvement_db(estimate(self.front_end, spectra, mask, noisy, clean), noisy)
             gains.append(gain)
             ratios.append(ratio)
-        mean_loss = sum(losses) / len(losses)
+        # All processes must agree on when to stop.
+        mean_loss = self.fabric.broadcast(sum(losses) / len(losses))
         self.valid = {
             "loss": mean_loss,
             "si_sdr_gain_db": float(torch.cat(gains).mean()),
