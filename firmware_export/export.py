@@ -23,8 +23,9 @@ KERNELS = (
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip
 TESTS = ("replay.c", "kernels.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
+CMSIS_KERNELS = ("convolve_cmsis.c",)
 SIGNAL_PATH = ("tinyse.c",)
-FLOAT_FRONT_END = ("front_end.c", "transform.h", "transform.c")
+FLOAT_FRONT_END = ("front_end.c", "transform.h", "transform.c", "transform_cmsis.c")
 FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
 
 
@@ -38,14 +39,17 @@ class Firmware:
     digest: str
 
 
-def make(graph: Graph, digest: str, fixed_point: bool = False) -> Firmware:
+def make(graph: Graph, digest: str, fixed_point: bool = False, cmsis: bool = False) -> Firmware:
     """The sources of a graph; `digest` names the model, `fixed_point` chooses the front end for cores without an FPU.
+
+    With `cmsis`, convolutions and fully connected layers call a CMSIS-NN that the user links.
 
     A denoiser, whose metadata has a front end, gets the whole signal path (tinyse.h); any other int8 step its network
     alone (network.h). Raises InputError for what the kernels do not have.
     """
-    program = lower(graph)
-    sources = {**network.sources(program), **{name: _template(name) for name in KERNELS}}
+    program = lower(graph, cmsis)
+    kernels = (*KERNELS, *CMSIS_KERNELS) if program.cmsis else KERNELS
+    sources = {**network.sources(program), **{name: _template(name) for name in kernels}}
     if graph.metadata.get("task") != "denoise":
         return Firmware(program, None, sources, digest)
     tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
@@ -62,7 +66,9 @@ def make(graph: Graph, digest: str, fixed_point: bool = False) -> Firmware:
     return Firmware(program, tables, sources, digest)
 
 
-def export(model: str | Path, folder: str | Path, frames: int = 100, fixed_point: bool = False) -> Firmware:
+def export(
+    model: str | Path, folder: str | Path, frames: int = 100, fixed_point: bool = False, cmsis: bool = False
+) -> Firmware:
     """Write the firmware of a .tflite to `folder`, with golden vectors of `frames` frames.
 
     Raises InputError for a file that cannot be turned into C.
@@ -70,7 +76,7 @@ def export(model: str | Path, folder: str | Path, frames: int = 100, fixed_point
     model, folder = Path(model), Path(folder)
     graph = reader.read(model)
     digest = files.sha256(model)
-    firmware = make(graph, digest, fixed_point)
+    firmware = make(graph, digest, fixed_point, cmsis)
     for name, content in firmware.sources.items():
         files.write_text(folder / "src" / name, content)
     sizes = report.report(firmware.program, firmware.front_end, digest)

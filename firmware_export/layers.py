@@ -22,6 +22,8 @@ OVERREAD_WORDS = 16
 """Behind the last pair, for vector loads."""
 LARGEST_SIZE = 32767
 """Sizes are int16 in C."""
+CMSIS = "tinyse_convolve_cmsis"
+"""The kernel that calls CMSIS-NN."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Layer:
     fast: bool = True
 
 
-def convolution(graph: Graph, operator: Operator, where: str) -> Layer:
-    """CONV_2D, or FULLY_CONNECTED as a 1 x 1 convolution over its rows."""
+def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = False) -> Layer:
+    """CONV_2D, or FULLY_CONNECTED as a 1 x 1 convolution over its rows; by CMSIS-NN where wanted and possible."""
     x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
     y = graph.tensors[operator.outputs[0]]
     sizes = _sizes(operator, x, kernel, y, where)
@@ -55,18 +57,39 @@ def convolution(graph: Graph, operator: Operator, where: str) -> Layer:
     multipliers, shifts = arithmetic.quantise_multipliers(reference.output_scales(operator, x, kernel, y))
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
     arithmetic.check_accumulator(where, largest, shifts)
-    return Layer(
-        "tinyse_convolve",
-        "tinyse_convolution",
-        {
-            **sizes,
-            "input_zero": x.grid.zero_point,
-            "output_zero": y.grid.zero_point,
-            "low": reference.limits(operator, y)[0],
-        },
-        {"pairs": packed(weights, folded, multipliers, -shifts)},
-        bool((shifts <= -1).all()),
-    )
+    fields = {
+        **sizes,
+        "input_zero": x.grid.zero_point,
+        "output_zero": y.grid.zero_point,
+        "low": reference.limits(operator, y)[0],
+    }
+    if cmsis and _padding_suits_cmsis(sizes):
+        numbers = cmsis_numbers(weights, bias.constant, multipliers, shifts)
+        return Layer(CMSIS, "tinyse_convolution", fields, {"pairs": numbers})
+    pairs = packed(weights, folded, multipliers, -shifts)
+    return Layer("tinyse_convolve", "tinyse_convolution", fields, {"pairs": pairs}, bool((shifts <= -1).all()))
+
+
+def scratch_words(layer: Layer) -> int:
+    """What a convolution has to be given, as c/kernels.h says."""
+    depth = layer.fields["depth"]
+    if layer.kernel == CMSIS:
+        # Four columns of bytes in whole vectors, on Helium; elsewhere two of int16, which is less.
+        return 16 * -(-depth // 16)
+    return 6 * -(-depth // WORD) + 8
+
+
+def cmsis_numbers(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Weights (outputs, depth) int8 and three arrays (outputs,) as CMSIS-NN reads them: flat int32."""
+    in_words = np.zeros(-(-weights.size // WORD) * WORD, np.int8)
+    in_words[: weights.size] = weights.ravel()
+    return np.concatenate([bias, multipliers, shifts, in_words.view("<i4")]).astype(np.int32)
+
+
+def _padding_suits_cmsis(sizes: Mapping[str, int]) -> bool:
+    """Whether what is missing in width lies half on each side, as CMSIS-NN's 1 x n kernel for Helium takes for granted."""
+    needed = (sizes["out_width"] - 1) * sizes["stride_width"] + sizes["kernel_width"]
+    return needed - sizes["width"] - 2 * sizes["pad_left"] in (0, 1)
 
 
 def packed(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from firmware_export import text
+from firmware_export import layers, text
 from firmware_export.program import CONSTANT, STATES, Call, Program, Storage
 from tinyse.errors import InputError
 
@@ -45,6 +45,7 @@ def header(program: Program) -> str:
         "SCRATCH_WORDS": max(program.scratch_words, 1),
         "PLACES": "\n".join(lines),
         "OPERATORS": len(graph.operators),
+        "CMSIS": "#define TINYSE_CMSIS_NN /* layers call CMSIS-NN */\n" if program.cmsis else "",
     }
     return text.fill("network.h.in", values)
 
@@ -60,7 +61,8 @@ def step(program: Program) -> str:
     lines = []
     for number, call in enumerate(program.calls):
         lines.append(f"    {text.comment(f'{call.operator}: {call.title}')}")
-        lines.append(f"    {_kernel(call)}({', '.join(_arguments(program, number, call))});")
+        failed = "network->failed |= " if call.layer.kernel == layers.CMSIS else ""
+        lines.append(f"    {failed}{_kernel(call)}({', '.join(_arguments(program, number, call))});")
         if number + 1 == len(program.calls) or program.calls[number + 1].operator != call.operator:
             lines.append(f"    TINYSE_DONE({call.operator});")
     return text.fill("network.c.in", {"RESETS": "\n".join(resets), "CALLS": "\n".join(lines)})
@@ -112,7 +114,11 @@ def _kernel(call: Call) -> str:
 
 def _arguments(program: Program, number: int, call: Call) -> list[str]:
     operands = [_address(program, operand) for operand in call.operands]
-    return [f"&layer_{number}", *operands, *(["network->scratch"] if call.layer.kernel == "tinyse_convolve" else [])]
+    scratch = {
+        "tinyse_convolve": ["network->scratch"],
+        layers.CMSIS: ["network->scratch", "(int32_t)sizeof network->scratch"],
+    }
+    return [f"&layer_{number}", *operands, *scratch.get(call.layer.kernel, [])]
 
 
 def _address(program: Program, place: tuple[Storage, int], network: str = "network") -> str:

@@ -98,24 +98,30 @@ class Program:
 
     @property
     def scratch_words(self) -> int:
-        """Words of scratch for the deepest layer: two windows of bytes and two of int16; and what vectors read too many."""
-        depths = [call.layer.fields["depth"] for call in self.calls if call.layer.kernel == "tinyse_convolve"]
-        return 6 * -(-max(depths, default=0) // layers.WORD) + 8
+        """Words of scratch for the layer that needs most."""
+        convolutions = [call.layer for call in self.calls if call.layer.struct == "tinyse_convolution"]
+        return max(map(layers.scratch_words, convolutions), default=0)
+
+    @property
+    def cmsis(self) -> bool:
+        """Whether it calls CMSIS-NN."""
+        return any(call.layer.kernel == layers.CMSIS for call in self.calls)
 
 
-def lower(graph: Graph) -> Program:
-    """The program of a quantised int8 graph.
+def lower(graph: Graph, cmsis: bool = False) -> Program:
+    """The program of a quantised int8 graph; with `cmsis`, convolutions and fully connected layers call CMSIS-NN.
 
     Raises InputError, naming operator and position, for what the kernels do not have: 16-bit and float values, batches,
     broadcasting along the last axes.
     """
     validate(graph)
-    return _Lowering(graph).program()
+    return _Lowering(graph, cmsis).program()
 
 
 class _Lowering:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, cmsis: bool) -> None:
         self.graph = graph
+        self.cmsis = cmsis
         self.calls: list[Call] = []
         self.places: dict[str, Place] = {}
         self.storages: dict[str, Storage] = {}
@@ -340,7 +346,7 @@ class _Lowering:
             offset += columns
 
     def weighted(self, operator: Operator) -> None:
-        layer = layers.convolution(self.graph, operator, self.where)
+        layer = layers.convolution(self.graph, operator, self.where, self.cmsis)
         source = self._dense(self._place(operator.inputs[0]))
         self._call(layer, (self._address(source), self._result(operator.outputs[0])))
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -221,10 +222,11 @@ def library(folder: Path) -> ctypes.CDLL:
     return shared_library(folder)
 
 
-def shared_library(folder: Path) -> ctypes.CDLL:
+def shared_library(folder: Path, flags: Sequence[str] = ()) -> ctypes.CDLL:
     sources = map(str, (folder / "src").glob("*.c"))
     library = folder / "library.so"
-    subprocess.run(["gcc", *targets.common_flags(folder), "-shared", "-fPIC", *sources, "-o", library], check=True)
+    command = ["gcc", *targets.common_flags(folder), *flags, "-shared", "-fPIC", *sources, "-o", library]
+    subprocess.run(command, check=True)
     return ctypes.CDLL(str(library))
 
 

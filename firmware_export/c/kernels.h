@@ -62,6 +62,12 @@ void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *inp
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 
+/* The same by CMSIS-NN, in exports with --cmsis. `pairs` has what that library reads: the biases as they are in the
+ * .tflite, the multipliers in units of 2^-31, the shifts to the left, the weights in the order outputs, height, width,
+ * channels. The result is not 0 where the library refuses the layer or asks for more than `scratch_bytes`. */
+int32_t tinyse_convolve_cmsis(const tinyse_convolution *layer, const int8_t *input, int8_t *output, void *scratch,
+                              int32_t scratch_bytes);
+
 /* ADD and SUB: both operands on a grid 2^20 finer than twice the coarser one's, then back.
  *
  * On that grid the operand with the coarser scale, `a`, is exactly its distance from the zero point times 2^19; `b` is

@@ -28,6 +28,11 @@ tinyse_status tinyse_process(tinyse *stream, const int16_t in[TINYSE_HOP], int16
     tinyse_front_end_analyse(&stream->front_end, in, TINYSE_INPUT_FEATURES(network));
     tinyse_network_step(network);
     tinyse_front_end_synthesise(&stream->front_end, TINYSE_OUTPUT_MASK(network), out);
+#ifdef TINYSE_CMSIS_NN
+    if (network->failed) {
+        return TINYSE_LIBRARY_FAILED;
+    }
+#endif
     return TINYSE_OK;
 }
 

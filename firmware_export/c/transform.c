@@ -4,6 +4,8 @@
  */
 #include "transform.h"
 
+#ifndef TINYSE_CMSIS_DSP
+
 #include <stdint.h>
 
 #include "front_end.h"
@@ -104,3 +106,5 @@ void tinyse_transform_inverse(float *values)
         pair[1] = odd;
     }
 }
+
+#endif

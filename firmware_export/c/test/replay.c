@@ -1,5 +1,7 @@
 /* Replays the golden vectors: every output and every state of every frame must have the reference's bits.
  *
+ * With TINYSE_CMSIS_DSP, whose transform is not bit-exact, the sound's difference must be 30 dB below it instead.
+ *
  * Prints lines of `name value`; the exit code is the number of frames that differ, at most 99. Compiled with
  * TINYSE_PROFILE, and on a machine that counts instructions, it prints them by operator too.
  */
@@ -73,6 +75,9 @@ static void profile(void)
 int main(void)
 {
     uint32_t wrong_sound = 0, wrong_network = 0, wrong_samples = 0;
+#ifdef TINYSE_CMSIS_DSP
+    uint64_t signal = 0, noise = 0;
+#endif
 
     if (tinyse_init(&stream) != TINYSE_OK) {
         return 98;
@@ -84,6 +89,11 @@ int main(void)
         wrong_sound += memcmp(sound, expected, sizeof sound) != 0;
         for (int i = 0; i < TINYSE_HOP; i++) {
             wrong_samples += sound[i] != expected[i];
+#ifdef TINYSE_CMSIS_DSP
+            const int64_t difference = sound[i] - expected[i];
+            signal += (uint64_t)((int64_t)expected[i] * expected[i]);
+            noise += (uint64_t)(difference * difference);
+#endif
         }
     }
     print_number("frames", (uint32_t)TINYSE_FRAMES);
@@ -96,6 +106,10 @@ int main(void)
     tinyse_init(&stream);
     profile();
 #endif
+#ifdef TINYSE_CMSIS_DSP
+    const uint32_t wrong = noise * 1000 > signal;
+#else
     const uint32_t wrong = wrong_network + wrong_sound;
+#endif
     return (int)(wrong < 99 ? wrong : 99);
 }
