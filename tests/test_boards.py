@@ -92,7 +92,8 @@ def test_a_step_is_estimated_operator_by_operator():
     convolutions = [figure for figure in estimate.time if figure.name.startswith("CONV_2D")]
     macs = integer_step().macs
     assert macs == 8 * 4 * 6 + 8 * 12
-    assert sum(figure.value for figure in convolutions) == pytest.approx(macs * F446.core.instructions_per_mac * F446.core.cycles_per_instruction)
+    cycles_per_mac = F446.core.instructions_per_mac * F446.core.cycles_per_instruction
+    assert sum(figure.value for figure in convolutions) == pytest.approx(macs * cycles_per_mac)
     assert len([f for f in estimate.time if f.name.split()[0] in estimates.OPERATORS]) == 5
     assert estimate.seconds == pytest.approx(estimate.cycles / 180e6)
     assert estimate.hop_seconds == PERIOD

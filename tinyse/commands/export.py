@@ -31,6 +31,9 @@ def export(
     fixed_point: Annotated[
         bool, typer.Option("--fixed-point", help="With --firmware: a front end in integers, for cores without an FPU.")
     ] = False,
+    cmsis: Annotated[
+        bool, typer.Option("--cmsis", help="With --firmware: lay the weights out for a CMSIS-NN that you link.")
+    ] = False,
     ladspa: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compile the same C to this LADSPA plugin, such as denoiser.so.")
     ] = None,
@@ -51,18 +54,18 @@ def export(
         integers = exported.integers
         print(json.dumps(exported.report, indent=2) if as_json else exported.text)
     if firmware is not None:
-        _write_firmware(integers, firmware, fixed_point, as_json and integers is model)
+        _write_firmware(integers, firmware, fixed_point, cmsis, as_json and integers is model)
     if ladspa is not None:
         from firmware_export.plugins import export_ladspa
 
         print(f"{export_ladspa(integers, ladspa)}: a LADSPA plugin", file=sys.stderr)
 
 
-def _write_firmware(integers: Path, folder: Path, fixed_point: bool, as_json: bool) -> None:
+def _write_firmware(integers: Path, folder: Path, fixed_point: bool, cmsis: bool, as_json: bool) -> None:
     from firmware_export.export import export as export_firmware
     from firmware_export.report import lines, report
 
-    made = export_firmware(integers, folder, fixed_point=fixed_point)
+    made = export_firmware(integers, folder, fixed_point=fixed_point, cmsis=cmsis)
     facts = report(made.program, made.front_end, made.digest)
     if as_json:
         print(json.dumps(facts, indent=2))
