@@ -19,7 +19,8 @@ from tinyse.config import as_dict, build
 from tinyse.errors import InputError
 from tinyse.files import write_bytes
 from tinyse.models.architecture import Architecture
-from tinyse.models.network import MaskNetwork
+from tinyse.models.network import Encoder, MaskNetwork
+from tinyse.models.tagger import TaggingNetwork, classes_of
 from tinyse.spectra.front_end import FrontEndConfig
 
 FORMAT = 1
@@ -50,34 +51,40 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     return tensors, header
 
 
-def save_model(path: str | Path, network: MaskNetwork, front_end: FrontEndConfig, facts: Mapping[str, Any]) -> None:
-    """Write a denoiser with its front end; `facts` (JSON-able) say how it came to be."""
+def save_model(path: str | Path, network: Encoder, front_end: FrontEndConfig, facts: Mapping[str, Any]) -> None:
+    """Write a denoiser or a tagger with its front end; `facts` (JSON-able) say how it came to be."""
     header = {
         "format": FORMAT,
-        "task": "denoise",
+        "task": network.task,
         "front_end": as_dict(front_end),
         "architecture": as_dict(network.architecture),
+        **({"classes": list(network.classes)} if isinstance(network, TaggingNetwork) else {}),
         **facts,
     }
     save_tensors(path, network.state_dict(), header)
 
 
-def load_model(path: str | Path) -> tuple[MaskNetwork, FrontEndConfig, dict[str, Any]]:
-    """A denoiser in evaluation mode, its front end and its header.
+def load_model(path: str | Path) -> tuple[MaskNetwork | TaggingNetwork, FrontEndConfig, dict[str, Any]]:
+    """The network of the file's task in evaluation mode, its front end and its header.
 
     Raises InputError for a file that is broken, of another format or task, or whose weights do not fit or are not finite.
     """
     tensors, header = load_tensors(path)
-    if header.get("format") != FORMAT or header.get("task") != "denoise":
-        raise InputError(f"{path} holds no denoiser of format {FORMAT} (format {header.get('format')!r}, "
+    if header.get("format") != FORMAT or header.get("task") not in (MaskNetwork.task, TaggingNetwork.task):
+        raise InputError(f"{path} holds no denoiser and no tagger of format {FORMAT} (format {header.get('format')!r}, "
                          f"task {header.get('task')!r})")  # fmt: skip
     front_end = build(FrontEndConfig, header.get("front_end", {}), f"{path}: front_end")
-    network = MaskNetwork(build(Architecture, header.get("architecture", {}), f"{path}: architecture"), front_end.bands)
+    architecture = build(Architecture, header.get("architecture", {}), f"{path}: architecture")
+    network: MaskNetwork | TaggingNetwork
+    if header["task"] == TaggingNetwork.task:
+        network = TaggingNetwork(architecture, front_end.bands, classes_of(header, str(path)))
+    else:
+        network = MaskNetwork(architecture, front_end.bands)
     load_weights(network, tensors, str(path))
     return network.eval(), front_end, header
 
 
-def load_weights(network: MaskNetwork, tensors: Mapping[str, torch.Tensor], where: str) -> None:
+def load_weights(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
     """Put tensors into a network. Raises InputError, by name, where they do not fit or are not finite."""
     expected = network.state_dict()
     for name in expected.keys() | tensors.keys():

@@ -209,6 +209,24 @@ class SharedGRU(GatedRecurrence):
         return graph.binary("ADD", f"{name}/sum", x, h), h
 
 
+class Classifier(nn.Module):
+    """A logit for each class from all channels and bins of a frame."""
+
+    def __init__(self, channels: int, bins: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels * bins, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, frames, bins) -> (batch, frames, classes)."""
+        # Bins first, channels within a bin: the order of the exported (1, 1, bins, channels).
+        return self.linear(x.permute(0, 2, 3, 1).flatten(2))
+
+    def emit(self, graph: Graph, name: str, x: str) -> str:
+        """A RESHAPE that moves nothing and a FULLY_CONNECTED: (1, classes)."""
+        row = graph.reshape(f"{name}/row", x, (1, self.linear.in_features))
+        return graph.fully_connected(name, row, _numpy(self.linear.weight), _numpy(self.linear.bias))
+
+
 def folded(convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | None) -> tuple[np.ndarray, np.ndarray]:
     """Weights (out, in, frames, bins) and bias (out,) of a convolution with its normalisation folded in."""
     weights = _numpy(convolution.weight).astype(np.float64)

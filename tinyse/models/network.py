@@ -1,9 +1,12 @@
-"""The network: causal convolutions down over the bins, GRUs, convolutions up again with added skips, a mask out.
+"""The networks: causal convolutions down over the bins and GRUs, and behind them what the task asks for.
 
-The family of CRUSE (arXiv 2101.09249), with operators chosen for the device (docs/design.md).
+A denoiser goes up again by convolutions with added skips to a mask, the family of CRUSE (arXiv 2101.09249); a tagger
+(`tinyse.models.tagger`) has a layer for its classes. Operators are chosen for the device (docs/design.md).
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +18,17 @@ from tinyse.models.layers import CausalConvolution, GroupedGRU, SharedGRU, Upsam
 State = dict[str, Tensor]
 
 
-class MaskNetwork(nn.Module):
-    """Features (batch, frames, bands) and a state to a mask (batch, frames, bands) in (0, 1) and the next state.
+class Encoder(nn.Module):
+    """What every network begins with: features (batch, frames, bands) to the output of the bottleneck's GRUs.
 
-    Blocks are named `encoder_1` ..., `shared_gru_N` (behind encoder block N), `gru`, `decoder_N` ... `decoder_1`; the
-    states carry the name of the block that they belong to.
+    Blocks are named `encoder_1` ..., `shared_gru_N` (behind encoder block N) and `gru`; the states carry the name of the
+    block that they belong to.
     """
 
-    def __init__(self, architecture: Architecture, bands: int = 128) -> None:
+    task: ClassVar[str]
+    """What its model file names."""
+
+    def __init__(self, architecture: Architecture, bands: int) -> None:
         super().__init__()
         architecture.check_bands(bands)
         self.architecture, self.bands = architecture, bands
@@ -40,18 +46,14 @@ class MaskNetwork(nn.Module):
                 self.blocks[f"shared_gru_{level}"] = SharedGRU(channels[level])
         self.state_shapes["gru"] = (channels[-1], bins)
         self.blocks["gru"] = GroupedGRU(architecture.groups, channels[-1], bins)
-        for level in range(architecture.depth, 0, -1):
-            self.blocks[f"decoder_{level}"] = UpsamplingConvolution(
-                channels[level], channels[level - 1], last=level == 1
-            )
 
     def initial_state(self, batch: int = 1) -> State:
         """Silence: all states zero, each (batch, channels, 1, bins)."""
         device = next(self.parameters()).device
         return {name: torch.zeros(batch, c, 1, bins, device=device) for name, (c, bins) in self.state_shapes.items()}
 
-    def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step of any number of frames."""
+    def encode(self, features: Tensor, state: State) -> tuple[Tensor, list[Tensor], State]:
+        """Output of the GRUs (batch, channels, frames, bins), what each level hands on to a skip, and the next state."""
         x = features[:, None]
         following: State = {}
         skips = []
@@ -61,13 +63,10 @@ class MaskNetwork(nn.Module):
                     x, following[name] = self.blocks[name](x, state[name])
             skips.append(x)
         x, following["gru"] = self.blocks["gru"](x, state["gru"])
-        for level in range(self.architecture.depth, 0, -1):
-            x = self.blocks[f"decoder_{level}"](x + skips[level - 1])
-        return torch.sigmoid(x[:, 0].float()), following
+        return x, skips, following
 
-    def emit(self, name: str = "step") -> Graph:
-        """One frame's step as a graph of float operators. The network's normalisations use their running statistics."""
-        graph = Graph(name)
+    def emit_encoder(self, graph: Graph) -> tuple[str, list[str], dict[str, str]]:
+        """`encode` as operators, the inputs of the signature declared: the same three, as names."""
         x = graph.add_input("features", (1, 1, self.bands, 1))
         states = {key: graph.add_input(key, (1, 1, bins, c)) for key, (c, bins) in self.state_shapes.items()}
         following: dict[str, str] = {}
@@ -78,12 +77,42 @@ class MaskNetwork(nn.Module):
                     x, following[key] = self.blocks[key].emit(graph, f"{key}/step", x, states[key])
             skips.append(x)
         x, following["gru"] = self.blocks["gru"].emit(graph, "gru/step", x, states["gru"])
+        return x, skips, {key: following[key] for key in states}
+
+
+class MaskNetwork(Encoder):
+    """Features (batch, frames, bands) and a state to a mask (batch, frames, bands) in (0, 1) and the next state.
+
+    Behind the encoder come `decoder_N` ... `decoder_1`.
+    """
+
+    task = "denoise"
+
+    def __init__(self, architecture: Architecture, bands: int = 128) -> None:
+        super().__init__(architecture, bands)
+        channels = (1, *architecture.channels)
+        for level in range(architecture.depth, 0, -1):
+            self.blocks[f"decoder_{level}"] = UpsamplingConvolution(
+                channels[level], channels[level - 1], last=level == 1
+            )
+
+    def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step of any number of frames."""
+        x, skips, following = self.encode(features, state)
+        for level in range(self.architecture.depth, 0, -1):
+            x = self.blocks[f"decoder_{level}"](x + skips[level - 1])
+        return torch.sigmoid(x[:, 0].float()), following
+
+    def emit(self, name: str = "step") -> Graph:
+        """One frame's step as a graph of float operators. The network's normalisations use their running statistics."""
+        graph = Graph(name)
+        x, skips, following = self.emit_encoder(graph)
         for level in range(self.architecture.depth, 0, -1):
             x = graph.binary("ADD", f"decoder_{level}/skip", x, skips[level - 1])
             x = self.blocks[f"decoder_{level}"].emit(graph, f"decoder_{level}/step", x)
         graph.add_output("mask", graph.unary("LOGISTIC", "mask", x))
-        for key in states:
-            graph.add_output(key, following[key])
+        for key, value in following.items():
+            graph.add_output(key, value)
         return graph
 
 

@@ -1,0 +1,67 @@
+"""The tagger: the denoiser's encoder and GRUs, and the probability of each class in every frame.
+
+Convolutional-recurrent, as the networks of arXiv 2009.01759 are. Pooling over time is no part of the step: probabilities
+of frames leave it, and whoever runs it pools them (`tinyse.streaming.pooling`), so the integers need no slow average.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tinyse.errors import InputError
+from tinyse.integers.graph import Graph
+from tinyse.models.architecture import Architecture
+from tinyse.models.layers import Classifier
+from tinyse.models.network import Encoder, State
+
+
+class TaggingNetwork(Encoder):
+    """Features (batch, frames, bands) and a state to probabilities (batch, frames, classes) and the next state.
+
+    Behind the encoder comes `classifier`.
+    """
+
+    task = "tagging"
+
+    def __init__(self, architecture: Architecture, bands: int, classes: tuple[str, ...]) -> None:
+        super().__init__(architecture, bands)
+        if not classes or len(set(classes)) != len(classes):
+            raise InputError(f"classes: one or more different names are needed, not {list(classes)}")
+        self.classes = classes
+        channels, bins = self.state_shapes["gru"]
+        self.blocks["classifier"] = Classifier(channels, bins, len(classes))
+
+    def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step of any number of frames."""
+        x, _, following = self.encode(features, state)
+        return torch.sigmoid(self.blocks["classifier"](x).float()), following
+
+    def emit(self, name: str = "step") -> Graph:
+        """One frame's step as a graph of float operators; `tags` is (1, classes)."""
+        graph = Graph(name)
+        x, _, following = self.emit_encoder(graph)
+        x = self.blocks["classifier"].emit(graph, "classifier/step", x)
+        graph.add_output("tags", graph.unary("LOGISTIC", "tags", x))
+        for key, value in following.items():
+            graph.add_output(key, value)
+        return graph
+
+
+def pooled(probabilities: Tensor) -> Tensor:
+    """(batch, frames, classes) -> (batch, classes): sum p^2 / sum p over the frames.
+
+    Linear softmax pooling (Wang, Li and Metze 2019, arXiv 1810.09050): frames count as much as they are sure, so a bark in
+    a long silence is a bark. Two running sums compute it as a stream.
+    """
+    return probabilities.square().sum(1) / probabilities.sum(1).clamp_min(1e-6)
+
+
+def classes_of(header: dict[str, Any], where: str) -> tuple[str, ...]:
+    """The class names in a model's header. Raises InputError where there are none."""
+    classes = header.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise InputError(f"{where}: a tagger's file names its classes, this one has {classes!r}")
+    return tuple(classes)
