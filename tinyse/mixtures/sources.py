@@ -76,7 +76,7 @@ def speech_of(
         elif not paths:
             start = int(rng.integers(length - samples + 1))
         piece = voices.store.read(i, start, max(samples - place, 0))
-        sound[place : place + len(piece)] = _faded(piece, cut_before=start > 0, cut_after=start + len(piece) < length)
+        sound[place : place + len(piece)] = faded(piece, cut_before=start > 0, cut_after=start + len(piece) < length)
         paths.append(voices.store.recordings[i].path)
         # At least a frame further, however short the recording and the pause.
         place += max(len(piece), FRAME)
@@ -95,12 +95,12 @@ def noise_of(rng: np.random.Generator, noises: Population, group: int, samples: 
         i = noises.draw_member(rng, group)
         length = noises.store.length(i)
         look = int(rng.integers(max(length - LONGEST_LOOK, 0) + 1))
-        piece = _active_span(from_pcm16(noises.store.read(i, look, LONGEST_LOOK)))
+        piece = active_span(from_pcm16(noises.store.read(i, look, LONGEST_LOOK)))
         spare = len(piece) - (samples - place)
         if spare > 0:
             start = int(rng.integers(spare + 1))
             piece = piece[start : start + samples - place]
-        sound[place : place + len(piece)] = _faded(piece, cut_before=place > 0, cut_after=spare < 0)
+        sound[place : place + len(piece)] = faded(piece, cut_before=place > 0, cut_after=spare < 0)
         paths.append(noises.store.recordings[i].path)
         place += max(len(piece), FRAME)
     return sound, paths
@@ -137,7 +137,7 @@ def _distinct(rng: np.random.Generator, voices: Population, others: Sequence[int
     return drawn
 
 
-def _active_span(sound: np.ndarray) -> np.ndarray:
+def active_span(sound: np.ndarray) -> np.ndarray:
     """From the first to the last active frame; all of it where none is."""
     frames = np.flatnonzero(active(frame_powers(sound)))
     if not len(frames):
@@ -147,7 +147,7 @@ def _active_span(sound: np.ndarray) -> np.ndarray:
     return sound[frames[0] * FRAME : end]
 
 
-def _faded(piece: np.ndarray, cut_before: bool, cut_after: bool) -> np.ndarray:
+def faded(piece: np.ndarray, cut_before: bool, cut_after: bool) -> np.ndarray:
     """The piece as float32, faded at those ends where it was cut out of more sound."""
     piece = from_pcm16(piece) if piece.dtype == np.int16 else piece.copy()
     fade = min(FADE, len(piece) // 2)

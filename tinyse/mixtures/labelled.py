@@ -1,0 +1,116 @@
+"""Clips with one label or more -> mixtures with all their labels, each a pure function of (seed, epoch, index)."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyse.audio import SAMPLE_RATE, from_pcm16
+from tinyse.errors import InputError
+from tinyse.mixtures.config import Range
+from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
+from tinyse.mixtures.sources import active_span, faded
+from tinyse.recordings.labelled import LabelledData
+from tinyse.recordings.store import AudioStore
+
+PEAK = 0.99
+
+
+@dataclass(frozen=True)
+class LabelledMixtureConfig:
+    """How clips become a mixture. A range is (lowest, highest), drawn evenly between."""
+
+    clips: tuple[int, int] = (1, 3)
+    """Clips of a mixture; labels are united. 1 to 1 mixes nothing."""
+    snr_db: Range = (-6.0, 6.0)
+    """The first clip against each further one, powers of their active frames."""
+    level_db: Range = (-40.0, -15.0)
+    """Level of the first clip's active frames, dB re full scale."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.clips[0] <= self.clips[1]:
+            raise InputError(f"clips is {self.clips}: at least 1, the lowest number first")
+        for name in ("snr_db", "level_db"):
+            if not getattr(self, name)[0] <= getattr(self, name)[1]:
+                raise InputError(f"{name} is {getattr(self, name)}: the lowest value comes first")
+
+
+class LabelledMixer:
+    """Makes `seconds` of sound and its labels; `mixer(epoch, index)` is the same in any process and any order.
+
+    Of a clip that is longer a part of its active span is taken; one that is shorter stands somewhere in the silence. Every
+    set of labels is drawn as often as any other, and each clip of it.
+    """
+
+    def __init__(
+        self,
+        data: LabelledData,
+        store: AudioStore,
+        members: Sequence[int],
+        config: LabelledMixtureConfig,
+        seconds: float,
+        seed: int,
+    ) -> None:
+        """`members` are the numbers of the clips to draw from."""
+        if not 0.1 <= seconds < math.inf:
+            raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
+        if not members:
+            raise InputError("there are no clips to mix: name folds that have some")
+        self.samples, self.config, self.seed, self.store = round(seconds * SAMPLE_RATE), config, seed, store
+        self.data_hash = store.data_hash
+        place = {name: index for index, name in enumerate(data.classes)}
+        self._labels = np.zeros((len(data.clips), len(data.classes)), np.float32)
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number in members:
+            clip = data.clips[number]
+            groups[clip.labels].append(number)
+            self._labels[number, [place[label] for label in clip.labels]] = 1
+        self._groups = [groups[labels] for labels in sorted(groups)]
+
+    def __call__(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Number `index` of an epoch: sound (samples,) and labels (classes,), 0 or 1, both float32."""
+        config = self.config
+        rng = np.random.default_rng((self.seed, epoch, index))
+        sound, labels = np.zeros(self.samples, np.float32), np.zeros(self._labels.shape[1], np.float32)
+        level_db = rng.uniform(*config.level_db)
+        for number in range(rng.integers(config.clips[0], config.clips[1] + 1)):
+            group = self._groups[rng.integers(len(self._groups))]
+            member = group[rng.integers(len(group))]
+            piece = self._piece(rng, member)
+            powers = frame_powers(piece)
+            power = mean_power(powers, active(powers))
+            wanted_db = level_db - (rng.uniform(*config.snr_db) if number else 0.0)
+            sound += piece * np.float32(amplitude(wanted_db) / math.sqrt(power) if power else 1.0)
+            labels = np.maximum(labels, self._labels[member])
+        return sound * np.float32(min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9))), labels
+
+    def _piece(self, rng: np.random.Generator, member: int) -> np.ndarray:
+        """As many samples as a mixture has: of what is active in a clip, or that in silence."""
+        span = active_span(from_pcm16(self.store.read(member)))
+        spare = len(span) - self.samples
+        if spare >= 0:
+            start = int(rng.integers(spare + 1))
+            return faded(span[start : start + self.samples], start > 0, start < spare)
+        start = int(rng.integers(-spare + 1))
+        piece = np.zeros(self.samples, np.float32)
+        piece[start : start + len(span)] = faded(span, True, True)
+        return piece
+
+
+class LabelledDataset:
+    """One epoch as a sequence of (sound, labels), as `MixtureDataset` is one of (noisy, clean)."""
+
+    def __init__(self, mixer: LabelledMixer, epoch: int, length: int) -> None:
+        self.mixer, self.epoch, self.length = mixer, epoch, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        return self.mixer(self.epoch, index)
