@@ -1,0 +1,192 @@
+"""The same float step through TensorFlow's converter: what a quantiser and writer that are not ours make of it.
+
+It needs the extra `tensorflow`. Our step is rebuilt operator by operator as a `tf.function`, so that nothing of
+`tinyse/integers` or `tinyse/tflite` has a hand in the file that comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinyse.errors import missing_extra
+from tinyse.integers import float_execution
+from tinyse.integers.arithmetic import dequantise_values, quantise_values
+from tinyse.integers.calibration import frames_of
+from tinyse.integers.execution import initial_state
+from tinyse.integers.graph import Graph, Operator, Quantization
+
+Frames = Mapping[str, np.ndarray]
+"""A clip: {input that is no state: float32 (frames, ...)}."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An int8 .tflite by TensorFlow's converter."""
+
+    content: bytes
+    inputs: dict[str, str]
+    """The name of each input of the step -> its name in the file's signature; likewise `outputs`."""
+    outputs: dict[str, str]
+
+
+def convert(
+    graph: Graph, clips: Sequence[tuple[str, Frames]], grids: Mapping[str, Quantization] | None = None
+) -> Converted:
+    """A float `graph` as int8, its ranges seen by the converter itself on `clips`, as `calibrate` takes them.
+
+    With `grids`, 8-bit ones of all activations, fake-quantisation nodes pin the ranges and no clip is replayed: what is
+    left to the converter is weights, biases, multipliers and the file. Raises InputError without tensorflow.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise missing_extra("tensorflow", "tensorflow") from error
+    inputs = {name: f"input_{index}" for index, name in enumerate(graph.inputs)}
+    outputs = {name: f"output_{index}" for index, name in enumerate(graph.outputs)}
+
+    class Step(tf.Module):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec(graph.shape(tensor), tf.float32, inputs[name]) for name, tensor in graph.inputs.items()
+            ]
+        )
+        def step(self, *arguments: Any) -> dict[str, Any]:
+            values = _run(tf, graph, dict(zip(graph.inputs.values(), arguments, strict=True)), grids)
+            return {outputs[name]: values[tensor] for name, tensor in graph.outputs.items()}
+
+    module = Step()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.step.get_concrete_function()], module)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    if grids is None:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = lambda: _fed(graph, clips, inputs)
+    return Converted(converter.convert(), inputs, outputs)
+
+
+def stream(
+    content: bytes,
+    features: np.ndarray,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    kernels: str = "builtin",
+) -> np.ndarray:
+    """(frames, bands) features through any .tflite step in LiteRT -> (frames, bands) masks, float32.
+
+    `inputs` and `outputs` name the signature's entries. A state whose grid differs on its two ends, as the converter may
+    make it, crosses over as real values: rounded once more in each frame.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kind = {"builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF", "xnnpack": "AUTO"}[kernels]
+    interpreter = Interpreter(
+        model_content=content, num_threads=1, experimental_op_resolver_type=getattr(OpResolverType, kind)
+    )
+    runner = interpreter.get_signature_runner()
+    before, after = runner.get_input_details(), runner.get_output_details()
+    feed = {key: _on_grid(np.zeros(detail["shape"], np.float32), detail) for key, detail in before.items()}
+    masks = np.empty_like(features)
+    for frame, values in enumerate(features):
+        key = inputs["features"]
+        feed[key] = _on_grid(values.reshape(before[key]["shape"]), before[key])
+        results = runner(**feed)
+        key = outputs["mask"]
+        masks[frame] = _off_grid(results[key], after[key]).ravel()
+        for name in set(inputs) & set(outputs):
+            ends = before[inputs[name]], after[outputs[name]]
+            value = results[outputs[name]]
+            feed[inputs[name]] = value if _one_grid(*ends) else _on_grid(_off_grid(value, ends[1]), ends[0])
+    return masks
+
+
+def states_with_two_grids(converted: Converted) -> list[str]:
+    """The states that leave the step on another grid than the one on which the next step takes them."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_content=converted.content).get_signature_runner()
+    before, after = runner.get_input_details(), runner.get_output_details()
+    both = [name for name in converted.inputs if name in converted.outputs]
+    return [n for n in both if not _one_grid(before[converted.inputs[n]], after[converted.outputs[n]])]
+
+
+def _run(tf: Any, graph: Graph, values: dict[str, Any], grids: Mapping[str, Quantization] | None) -> dict[str, Any]:
+    """All activations as TensorFlow's tensors, by name; on their grids where `grids` are given."""
+
+    def pinned(name: str, value: Any) -> Any:
+        if grids is None:
+            return value
+        scale, zero = float(grids[name].scale[0]), grids[name].zero_point
+        return tf.quantization.fake_quant_with_min_max_args(value, (-128 - zero) * scale, (127 - zero) * scale)
+
+    values = {name: pinned(name, value) for name, value in values.items()}
+    for operator in graph.operators:
+        arguments = [
+            values[name] if graph.tensors[name].data is None else graph.tensors[name].constant
+            for name in operator.inputs
+        ]
+        results = _OPERATORS[operator.kind](tf, graph, operator, *arguments)
+        if operator.options.get("activation") == "RELU":
+            results = tf.nn.relu(results)
+        results = results if len(operator.outputs) > 1 else [results]
+        values.update((name, pinned(name, r)) for name, r in zip(operator.outputs, results, strict=True))
+    return values
+
+
+def _convolution(tf: Any, graph: Graph, operator: Operator, x: Any, weights: np.ndarray, bias: np.ndarray) -> Any:
+    y = tf.nn.conv2d(x, weights.transpose(1, 2, 3, 0), operator.options["stride"], operator.options["padding"])
+    return tf.nn.bias_add(y, bias)
+
+
+def _split(tf: Any, graph: Graph, operator: Operator, axis: np.ndarray, x: Any) -> Any:
+    parts = tf.split(x, len(operator.outputs), int(np.ravel(axis)[0]))
+    return parts if len(parts) > 1 else tf.identity(parts[0])
+
+
+_OPERATORS: dict[str, Any] = {
+    "CONCATENATION": lambda tf, graph, operator, *parts: tf.concat(parts, operator.options["axis"]),
+    "CONV_2D": _convolution,
+    "FULLY_CONNECTED": lambda tf, graph, operator, x, w, b: tf.nn.bias_add(tf.matmul(x, w, transpose_b=True), b),
+    "RESHAPE": lambda tf, graph, operator, x, shape: tf.reshape(x, graph.shape(operator.outputs[0])),
+    "SPLIT": _split,
+    "ADD": lambda tf, graph, operator, a, b: tf.add(a, b),
+    "SUB": lambda tf, graph, operator, a, b: tf.subtract(a, b),
+    "MUL": lambda tf, graph, operator, a, b: tf.multiply(a, b),
+    "LOGISTIC": lambda tf, graph, operator, x: tf.sigmoid(x),
+    "TANH": lambda tf, graph, operator, x: tf.tanh(x),
+}
+
+
+def _fed(
+    graph: Graph, clips: Iterable[tuple[str, Frames]], names: Mapping[str, str]
+) -> Iterator[dict[str, np.ndarray]]:
+    """What goes into the step in each frame of the clips, states included, as the float step makes them."""
+    program = float_execution.compile(graph)
+    for name, clip in clips:
+        state = initial_state(graph)
+        for frame in frames_of(graph, name, clip):
+            feed = {**frame, **state}
+            yield {names[key]: value for key, value in feed.items()}
+            results = program(feed)
+            state = {key: results[key] for key in state}
+
+
+def _on_grid(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
+    if detail["dtype"] == np.float32:
+        return value
+    scale, zero = detail["quantization"]
+    return quantise_values(value, np.float32(scale), zero, np.dtype(detail["dtype"]))
+
+
+def _off_grid(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
+    if detail["dtype"] == np.float32:
+        return value
+    scale, zero = detail["quantization"]
+    return dequantise_values(value, np.float32(scale), zero)
+
+
+def _one_grid(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return first["quantization"] == second["quantization"]
