@@ -1,0 +1,172 @@
+"""A released model's folder from its recipe: weights, integers, golden vectors, reports, card, hashes.
+
+    python -m tinyse.released.pack recipes/student-62k.yaml --set data=FOLDER
+
+trains what is not trained yet, exports, scores, and writes the folder named after the recipe. For maintainers, from a
+checkout: it needs the extras `train` and `metrics`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import string
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from tinyse import audio, corpus
+from tinyse.errors import InputError
+from tinyse.evaluation.metrics import si_sdr
+from tinyse.evaluation.pairs import find_pairs
+from tinyse.files import sha256, write_bytes, write_json, write_text
+from tinyse.recordings.manifest import KINDS, Manifest, hours
+from tinyse.released import FOLDER
+from tinyse.streaming.denoiser import Denoiser
+
+FILES = ("model.safetensors", "model.tflite", "golden.npz", "report.json", "scores.json")
+"""What a released folder holds beside its card: `card.json` has the SHA-256 of each."""
+GOLDEN_SECONDS = 2.0
+TEMPLATE = Path(__file__).with_name("card.md.in")
+
+
+def pack(run: Path, name: str, recipe_file: str, manifest: Manifest, pairs: str) -> Path:
+    """Write the folder of the model `name` from a finished run's last stage, scored on `pairs`. Returns the folder.
+
+    `run` holds `model.safetensors`, `model.tflite`, `model-report.json`, `scores.json` and `scores.md`.
+    """
+    folder = FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, target in (("model.safetensors",) * 2, ("model.tflite",) * 2, ("model-report.json", "report.json")):
+        shutil.copyfile(run / source, folder / target)
+    scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
+    scores.pop("files")  # single values of every clip: long, and made again by `tinyse evaluate`
+    write_json(folder / "scores.json", {"pairs": pairs, **scores})
+    write_bytes(folder / "golden.npz", golden(folder / "model.tflite"))
+    card = facts(folder, name, recipe_file, manifest)
+    write_json(folder / "card.json", card)
+    write_text(folder / "card.md", prose(card, (run / "scores.md").read_text(encoding="utf-8")))
+    return folder
+
+
+def golden(model: Path) -> bytes:
+    """Vectors to check an implementation with, as an .npz (no pickles): what goes in and what must come out.
+
+    `noisy` and `denoised` are PCM16 (samples,), aligned, of the reference engine; `masks` uint8 (frames, bands) are its
+    masks in units of 1 / 256, a frame a hop of the stream.
+    """
+    first = find_pairs(corpus.path() / "benchmark")[0].load()
+    noisy = audio.to_pcm16(first.noisy[: round(GOLDEN_SECONDS * audio.SAMPLE_RATE)])
+    denoiser = Denoiser(model, engine="reference")
+    masks: list[np.ndarray] = []
+    step = denoiser.engine.step
+
+    def recorded(features: np.ndarray, state: Any) -> Any:
+        mask, state = step(features, state)
+        masks.append(np.round(mask * 256).astype(np.uint8))
+        return mask, state
+
+    denoiser.engine.step = recorded
+    denoised = denoiser.denoise(noisy)
+    file = BytesIO()
+    np.savez_compressed(file, noisy=noisy, denoised=denoised, masks=np.stack(masks))
+    return file.getvalue()
+
+
+def built_in_gain_db(model: Path) -> float:
+    """Mean gain in SI-SDR on the pairs of the built-in corpus, in LiteRT: a score that any installation can check."""
+    denoiser = Denoiser(model)
+    pairs = [pair.load() for pair in find_pairs(corpus.path() / "benchmark")]
+    return float(np.mean([si_sdr(p.clean, denoiser.denoise(p.noisy)) - si_sdr(p.clean, p.noisy) for p in pairs]))
+
+
+def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict[str, Any]:
+    """`card.json`: what a machine may want to know of a released model."""
+    from tinyse.models.files import load_model
+    from tinyse.models.network import parameters
+
+    network, _, header = load_model(folder / "model.safetensors")
+    recipe = header["whole_recipe"]
+    if not recipe["ship"]:
+        raise InputError(f"{recipe_file}: released weights are trained with ship: true")
+    heard = [r for r in manifest.recordings if r.split == "train" and r.ship]
+    kinds = {kind: [r for r in heard if r.kind == kind] for kind in KINDS}
+    return {
+        "name": name,
+        "task": header["task"],
+        "parameters": parameters(network),
+        "recipe_file": recipe_file,
+        "recipe": recipe,
+        "data": {
+            kind: {
+                "files": len(rows),
+                "hours": round(hours(rows), 2),
+                "corpora": {corpus: sorted({r.licence for r in rows if r.corpus == corpus})
+                            for corpus in sorted({r.corpus for r in rows})},
+            }
+            for kind, rows in kinds.items()
+        },  # fmt: skip
+        "data_hash": header["data_hash"],
+        "built_in_gain_db": round(built_in_gain_db(folder / "model.tflite"), 3),
+        "sha256": {file: sha256(folder / file) for file in FILES},
+    }
+
+
+def prose(card: Mapping[str, Any], scores: str) -> str:
+    """`card.md`: the same for a reader, with the tables of the scores."""
+    rows = [
+        f"| {kind} | {part['files']:,} | {part['hours']:.2f} | "
+        + "; ".join(f"{corpus} ({', '.join(licences)})" for corpus, licences in part["corpora"].items())
+        + " |"
+        for kind, part in card["data"].items()
+    ]
+    stages = [
+        f"- `{name}`: {stage['updates']:,} updates of {stage['batch']} clips of {stage['seconds']:g} s"
+        + (f", from `{stage['start']}`" if stage["start"] else "")
+        + (f", on the exported {stage['quantise']['precision']} integers" if stage["quantise"] else "")
+        + (f", losses {_weights(stage['losses'])}" if stage["losses"] else ", similarities alone")
+        for name, stage in card["recipe"]["stages"].items()
+    ]
+    values = {
+        "name": card["name"],
+        "parameters": f"{card['parameters']:,}",
+        "recipe": card["recipe_file"],
+        "seed": str(card["recipe"]["seed"]),
+        "data": "\n".join(rows),
+        "stages": "\n".join(stages),
+        "scores": scores.replace("\n### ", "\n#### ").replace("### ", "#### ", 1).strip(),
+        "built_in": f"{card['built_in_gain_db']:.2f}",
+        "hashes": "\n".join(f"{digest}  {file}" for file, digest in card["sha256"].items()),
+    }
+    return string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+
+
+def _weights(losses: Mapping[str, float]) -> str:
+    return ", ".join(f"{weight:g} x {name.replace('_', ' ')}" for name, weight in losses.items())
+
+
+def main(
+    recipe: Annotated[Path, typer.Argument(help="recipes/NAME.yaml; NAME names the folder.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+) -> None:
+    """Train RECIPE where it is not trained, and write the folder of the released model."""
+    from tinyse.commands.train import Screen
+    from tinyse.recordings import open_data
+    from tinyse.training.finish import export_and_evaluate, pairs_folder
+    from tinyse.training.recipe import load_recipe
+    from tinyse.training.run import data_path, run
+
+    chosen = load_recipe(recipe, settings or [])
+    with Screen() as screen:
+        model = run(chosen, screen.show, screen.say)
+    export_and_evaluate(chosen, model, print)
+    manifest = open_data(data_path(chosen.data))
+    print(pack(model.parent, recipe.stem, f"recipes/{recipe.name}", manifest, pairs_folder(chosen).name))
+
+
+if __name__ == "__main__":
+    typer.run(main)
