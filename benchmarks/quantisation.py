@@ -3,8 +3,11 @@
     python benchmarks/quantisation.py runs/integers/model.safetensors --parent runs/supervise/model.safetensors \
         --data ../shared/data
 
-Prints Markdown; with --parent, the post-training precisions of the float parent stand beside the trained integers.
-Quality comes from TFLM, bit for bit what a device computes; times are this computer's.
+Prints Markdown; study.md, study.json, study.png and the .tflite files go to --output. With --parent, the post-training
+precisions of the float parent stand beside the trained integers. Quality comes from TFLM, bit for bit what a device
+computes; times are this computer's; cycles on an NPU are computed by Vela. Ranges are calibrated on the valid split of
+--data, and what is scored is refused among its clips. About a quarter of an hour on one core; --limit and --minutes
+make it shorter.
 """
 
 from __future__ import annotations
@@ -15,9 +18,12 @@ from pathlib import Path
 from tinyse.clips import refuse_scored, valid_clips
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.evaluation.report import as_markdown
+from tinyse.files import write_json, write_text
 from tinyse.recordings import open_data
+from tinyse.study.picture import draw
+from tinyse.study.progress import shown
 from tinyse.study.study import study
-from tinyse.study.tables import tables
+from tinyse.study.tables import as_json, tables
 
 
 def main() -> None:
@@ -26,22 +32,31 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--parent", type=Path, help="the float model that MODEL was trained from, if it is integers")
     parser.add_argument("--data", type=Path, required=True, help="recordings with a valid split and benchmark/")
-    parser.add_argument("--output", type=Path, default=Path("runs/quantisation"), help="folder for the .tflite files")
+    parser.add_argument("--output", type=Path, default=Path("runs/quantisation"), help="folder for what is written")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--limit", type=int, help="score only the first N pairs")
+    parser.add_argument("--processes", type=int, default=1, help="that compute the measures")
     arguments = parser.parse_args()
     pairs = find_pairs(arguments.data / "benchmark", arguments.limit)
     clips = valid_clips(open_data(arguments.data), 24)
     refuse_scored(clips, pairs)
-    found = study(
-        arguments.model,
-        [(clip.name, clip.sound) for clip in clips],
-        pairs,
-        arguments.output,
-        minutes=arguments.minutes,
-        parent=arguments.parent,
-    )
-    print(as_markdown(tables(found)))
+    with shown(lines=True) as progress:
+        found = study(
+            arguments.model,
+            [(clip.name, clip.sound) for clip in clips],
+            pairs,
+            arguments.output,
+            minutes=arguments.minutes,
+            processes=arguments.processes,
+            parent=arguments.parent,
+            vela=True,
+            progress=progress,
+        )
+    text = as_markdown(tables(found))
+    write_json(arguments.output / "study.json", as_json(found))
+    write_text(arguments.output / "study.md", text)
+    draw(found, arguments.output / "study.png")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -106,8 +106,12 @@ def test_a_long_stream_repeats_its_pairs(tiny):
     engines = {"float": LiteRTEngine(tiny.floats), "int8": ReferenceEngine(tiny.integers)}
     streams = long_streams(engines, FrontEnd(), [pair], minutes=2 / 60, part=0.5)
     assert list(streams) == ["int8"]
-    assert len(streams["int8"].state_snr_db) == len(streams["int8"].si_sdr_loss_db) == 4
-    assert all(math.isfinite(loss) for loss in streams["int8"].si_sdr_loss_db)
+    parts = streams["int8"].parts
+    assert len(parts) == 4
+    assert all(math.isfinite(part.si_sdr_loss_db) and 0 < part.output_snr_db < 80 for part in parts)
+    # The sound of each part is the same but for a quarter of a hop: the first one is what the last one is anew.
+    assert streams["int8"].last_anew.state_snr_db == pytest.approx(parts[0].state_snr_db, abs=0.5)
+    assert streams["int8"].last_anew.si_sdr_loss_db == pytest.approx(parts[0].si_sdr_loss_db, abs=0.3)
     for minutes in (0.0, math.nan):
         with pytest.raises(InputError, match="--minutes"):
             long_streams(engines, FrontEnd(), [pair], minutes, 1.0)
@@ -151,7 +155,7 @@ def test_study_writes_tables_and_a_picture(tiny, pairs, tmp_path):
     assert said["study"]["sticking"]["int16x8"]["after_silence"] > said["study"]["sticking"]["int8"]["after_silence"]
     assert said["study"]["costs"]["int8"]["file_bytes"] == (folder / "tiny-int8.tflite").stat().st_size
     text = (folder / "study.md").read_text()
-    assert "loss against the float stream" in text and "after 30 s of silence" in text
+    assert "loss against the float stream" in text and "after 30 s of silence" in text and "last, anew" in text
     assert (folder / "study.png").stat().st_size > 5_000
 
 

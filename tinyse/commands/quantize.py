@@ -34,6 +34,7 @@ def study(
     minutes: Annotated[float, typer.Option(help="Length of the long stream.")] = 1.0,
     engine: Annotated[str, typer.Option(help="What runs the integers: tflm, reference or litert.")] = "tflm",
     processes: Annotated[int, typer.Option(min=1, help="Processes that compute the measures.")] = 2,
+    vela: Annotated[bool, typer.Option("--vela", help="Ask Arm's compiler Vela for cycles on an NPU, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare precisions of CHECKPOINT with its float stream: quality by input SNR, a long stream, silence, cost.
@@ -50,6 +51,7 @@ def study(
     from tinyse.spectra.picture import require_matplotlib
     from tinyse.study import study as work
     from tinyse.study.picture import draw
+    from tinyse.study.progress import shown
     from tinyse.study.tables import as_json as facts
     from tinyse.study.tables import tables
 
@@ -58,19 +60,20 @@ def study(
     chosen = _clips(data, clips)
     refuse_scored(chosen, scored)
     folder = output or checkpoint.parent / "quantisation"
-    screen = Console(stderr=True)
-    result = work.study(
-        checkpoint,
-        [(clip.name, clip.sound) for clip in chosen],
-        scored,
-        folder,
-        tuple(name.strip() for name in precisions.split(",") if name.strip()) or PRECISIONS,
-        minutes,
-        engine,  # type: ignore[arg-type]
-        processes,
-        parent,
-        lambda line: screen.print(line, highlight=False) if screen.is_terminal else None,
-    )
+    with shown() as progress:
+        result = work.study(
+            checkpoint,
+            [(clip.name, clip.sound) for clip in chosen],
+            scored,
+            folder,
+            tuple(name.strip() for name in precisions.split(",") if name.strip()) or PRECISIONS,
+            minutes,
+            engine,  # type: ignore[arg-type]
+            processes,
+            parent,
+            vela,
+            progress,
+        )
     write_json(folder / "study.json", facts(result))
     write_text(folder / "study.md", as_markdown(tables(result)))
     draw(result, folder / "study.png")

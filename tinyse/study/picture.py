@@ -33,11 +33,15 @@ def draw(study: Study, path: str | Path) -> None:
         axes.axhline(0, color="grey", linewidth=0.8)
         axes.set(xlabel="input SNR, dB", ylabel=title)
     for name, stream in study.streams.items():
-        minutes = (np.arange(len(stream.state_snr_db)) + 1) * stream.part_seconds / 60
-        panels[1, 0].plot(minutes, stream.state_snr_db, marker=".", label=name)
-        panels[1, 1].plot(minutes, stream.si_sdr_loss_db, marker=".", label=name)
-    panels[1, 0].set(xlabel="minutes of one stream", ylabel="SNR of the GRUs' states, dB")
-    panels[1, 1].set(xlabel="minutes of one stream", ylabel="SI-SDR loss, dB")
+        minutes = (np.arange(len(stream.parts)) + 1) * stream.part_seconds / 60
+        for axes, value in ((panels[1, 0], "state_snr_db"), (panels[1, 1], "si_sdr_loss_db")):
+            (line,) = axes.plot(minutes, [getattr(part, value) for part in stream.parts], marker=".", label=name)
+            # The last part anew, from silence on: a hollow circle around what the long stream made of it.
+            axes.plot(
+                minutes[-1], getattr(stream.last_anew, value), marker="o", fillstyle="none", color=line.get_color()
+            )
+    panels[1, 0].set(xlabel="minutes of one stream (circle: the last part anew)", ylabel="SNR of the GRUs' states, dB")
+    panels[1, 1].set(xlabel="minutes of one stream (circle: the last part anew)", ylabel="SI-SDR loss, dB")
     panels[1, 1].axhline(0, color="grey", linewidth=0.8)
     panels[0, 0].legend()
     with replacing(path) as temporary:

@@ -23,7 +23,7 @@ from tinyse.streaming.engines import FileEngine, LiteRTEngine, ReferenceEngine, 
 from tinyse.study.streams import ratio_db
 from tinyse.tflite.writer import save, write
 
-REFERENCE, BUILTIN = "reference", "LiteRT builtin"
+REFERENCE, BUILTIN, OLDER = "reference", "LiteRT builtin", "tflite-runtime 2.14"
 Runtime = Callable[[Graph, np.ndarray], np.ndarray]
 """(frames, bands) features from silence on -> masks of the same shape, float32."""
 
@@ -65,7 +65,7 @@ def runtimes(environment: Path | None = None) -> dict[str, Runtime]:
         "LiteRT XNNPACK": lambda graph, features: masks_of(LiteRTEngine(write(graph), "xnnpack"), features),
     }
     if environment is not None:
-        found["tflite-runtime 2.14"] = partial(in_environment, environment)
+        found[OLDER] = partial(in_environment, environment)
     return found
 
 

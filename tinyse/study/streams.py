@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +33,16 @@ class Stream:
         return ratio_db(self.state_power[first:last].sum(), self.state_error[first:last].sum())
 
 
-def run_streams(engines: Mapping[str, FileEngine], front_end: FrontEnd, sound: np.ndarray) -> dict[str, Stream]:
+def run_streams(
+    engines: Mapping[str, FileEngine],
+    front_end: FrontEnd,
+    sound: np.ndarray,
+    progress: Callable[[float], None] = lambda share: None,
+) -> dict[str, Stream]:
     """`sound` (samples,) through all engines from silence, frame by frame; the first engine is the float one.
 
     Whole hops only. States are compared in real units, those of GRUs alone: what a convolution keeps is its input.
+    `progress` gets the share that is done, 0 to 1, in each frame.
     """
     hop, delay = front_end.config.hop, front_end.config.delay
     analysis, level, synthesis = front_end.initial_state()
@@ -57,6 +63,7 @@ def run_streams(engines: Mapping[str, FileEngine], front_end: FrontEnd, sound: n
             errors[name][frame] = sum(
                 _energy(_real(states[name][key], tensors[name][key]) - truth[key]) for key in kept
             )
+        progress((frame + 1) / len(features))
     outputs = {
         name: front_end.synthesise(front_end.apply(spectra, mask), synthesis)[0][delay:] for name, mask in masks.items()
     }

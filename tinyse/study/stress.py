@@ -6,7 +6,7 @@ was, or never come to rest. So each test compares an engine with the float one o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +29,25 @@ JUMP_SECONDS = 1
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some seconds of one precision's stream, against the float stream of the same sound."""
+
+    state_snr_db: float
+    """Of the GRUs' states."""
+    output_snr_db: float
+    """Of the denoised sound."""
+    si_sdr_loss_db: float
+    """The float stream's SI-SDR less this one's; nan where the part has no speech."""
+
+
+@dataclass(frozen=True)
 class LongStream:
     """One precision over minutes of noisy speech, in parts of equal length."""
 
     part_seconds: float
-    state_snr_db: list[float]
-    """Of the GRUs' states against the float ones, a value a part."""
-    si_sdr_loss_db: list[float]
-    """Float stream's SI-SDR less this one's, a value a part; nan where the part has no speech."""
+    parts: list[Part]
+    last_anew: Part
+    """The last part's sound once more, from silence on: where age costs nothing, it is as the last part was."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +65,35 @@ class Sticking:
 
 
 def long_streams(
-    engines: Mapping[str, FileEngine], front_end: FrontEnd, pairs: Sequence[LoadedPair], minutes: float, part: float
+    engines: Mapping[str, FileEngine],
+    front_end: FrontEnd,
+    pairs: Sequence[LoadedPair],
+    minutes: float,
+    part: float,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> dict[str, LongStream]:
-    """The pairs one after the other, again and again for `minutes`, never from silence; parts of `part` seconds."""
+    """The pairs one after the other, again and again for `minutes`, never from silence; parts of `part` seconds.
+
+    `progress` gets the share of the stream that is done, 0 to 1.
+    """
     check_minutes(minutes)
+    hop, rate = front_end.config.hop, front_end.config.frames_per_second
     samples = round(60 * minutes * SAMPLE_RATE)
     noisy = np.resize(np.concatenate([pair.noisy for pair in pairs]), samples)
     clean = np.resize(np.concatenate([pair.clean for pair in pairs]), samples)
-    streams = run_streams(engines, front_end, noisy)
-    hops = max(1, int(min(part, 60 * minutes) * front_end.config.frames_per_second))
-    ends = range(hops, len(noisy) // front_end.config.hop + 1, hops)
-    exact = next(iter(streams.values()))
+    hops = max(1, int(min(part, 60 * minutes) * rate))
+    starts = range(0, samples // hop - hops + 1, hops)
+    streams = run_streams(engines, front_end, noisy, progress)
+    last = slice(starts[-1] * hop, (starts[-1] + hops) * hop)
+    anew = run_streams(engines, front_end, noisy[last])
+    float_name, *names = engines
     return {
         name: LongStream(
-            hops / front_end.config.frames_per_second,
-            [stream.state_snr_db(end - hops, end) for end in ends],
-            [_loss(clean, exact, stream, end - hops, end, front_end.config.hop) for end in ends],
+            hops / rate,
+            [_part(clean, streams[float_name], streams[name], start, start + hops, hop) for start in starts],
+            _part(clean[last], anew[float_name], anew[name], 0, hops, hop),
         )
-        for name, stream in list(streams.items())[1:]
+        for name in names
     }
 
 
@@ -113,7 +135,13 @@ def _sdr(streams: Mapping[str, Stream], name: str, first: int = 0) -> float:
     return ratio_db(np.square(exact).sum(), np.square(streams[name].output[first:] - exact).sum())
 
 
-def _loss(clean: np.ndarray, exact: Stream, stream: Stream, first: int, last: int, hop: int) -> float:
+def _part(clean: np.ndarray, exact: Stream, stream: Stream, first: int, last: int, hop: int) -> Part:
+    """Frames `first` to `last` of a stream."""
     reference, before, after = (sound[first * hop : last * hop] for sound in (clean, exact.output, stream.output))
     reference = reference[: len(before)]
-    return si_sdr(reference, before) - si_sdr(reference, after)
+    error = before.astype(np.float64) - after
+    return Part(
+        stream.state_snr_db(first, last),
+        ratio_db(np.square(before, dtype=np.float64).sum(), np.square(error).sum()),
+        si_sdr(reference, before) - si_sdr(reference, after),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinyse.audio import SAMPLE_RATE
+from tinyse.boards.boards import Npu
+from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import Scores, score
-from tinyse.evaluation.pairs import Pair
+from tinyse.evaluation.pairs import LoadedPair, Pair
 from tinyse.export import FloatStep, calibration_of, clip_features, float_step
 from tinyse.integers.precision import PRECISIONS
 from tinyse.integers.report import report
@@ -27,8 +31,10 @@ METRICS = ("si_sdr", "pesq", "stoi")
 EngineName = Literal["tflm", "reference", "litert"]
 ENGINES: dict[str, type[FileEngine]] = {"tflm": TFLMEngine, "reference": ReferenceEngine, "litert": LiteRTEngine}
 TIMED_FRAMES = 200
-LONG_PAIRS = 40
-"""Pairs that the long stream is made of, at most: it repeats them."""
+NPU = Npu("Ethos-U55-128", "ethos-u55-128", 500e6)
+
+Progress = Callable[[str, float], None]
+"""Gets what is being done, and the share of it that is, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Cost:
     """Median of a frame on this computer, one thread: XNNPACK's kernels."""
     tflm_us: float | None
     """The same in TFLM's reference kernels."""
+    vela: VelaSummary | None
+    """On an Ethos-U55-128, all in SRAM; None where Vela was not asked."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +79,15 @@ def study(
     engine: EngineName = "tflm",
     processes: int = 1,
     parent: str | Path | None = None,
-    progress: Callable[[str], None] = lambda line: None,
+    vela: bool = False,
+    progress: Progress = lambda part, share: None,
 ) -> Study:
     """Export the .safetensors `model` in all `precisions` to `folder`, run each with `engine` and measure.
 
     `parent` is for a model that was trained as integers: the float .safetensors that it came from. Then all is measured
     against the parent's float stream, the precisions are the parent's after training, and the model's own is one more.
-    `clips` calibrate and `pairs` are scored: have them compared by `clips.refuse_scored` first. `progress` gets a line
-    where a part begins. Raises InputError for what cannot be used.
+    `clips` calibrate and `pairs` are scored: have them compared by `clips.refuse_scored` first. `vela` asks Arm's
+    compiler for cycles and memory on an NPU. Raises InputError for what cannot be used.
     """
     for precision in precisions:
         if precision not in PRECISIONS:
@@ -89,7 +98,7 @@ def study(
     step = float_step(model)
     origin = step if parent is None else _parent(step, model, parent)
     front_end = step.front_end
-    progress(f"calibrating on {len(clips)} clips")
+    progress(f"calibrating on {len(clips)} clips", 0)
     calibration = calibration_of(origin.graph, front_end, clips)
     graphs = {precision: origin.integers(precision, calibration) for precision in precisions}
     if origin is not step and step.trained is not None:
@@ -101,17 +110,21 @@ def study(
         save(graph, files[name])
     engines = {name: LiteRTEngine(path) if name == FLOAT else ENGINES[engine](path) for name, path in files.items()}
     features = clip_features(front_end, clips[0][1])
-    costs = {name: _cost(report(graph), files[name], features) for name, graph in graphs.items()}
+    costs = {}
+    for index, (name, graph) in enumerate(graphs.items()):
+        progress("sizes and times", index / len(graphs))
+        costs[name] = _cost(report(graph), files[name], features, vela)
 
-    loaded = [pair.load() for pair in pairs[:LONG_PAIRS]]
-    progress("long silence, quiet speech, jumps")
+    loaded = _enough(pairs, minutes)
+    progress("silence, quiet speech, jumps", 0)
     speech = np.concatenate([pair.clean for pair in loaded])[: 10 * front_end.config.sample_rate]
     stuck = sticking(engines, front_end, speech)
-    progress(f"a stream of {minutes:g} minutes")
-    streams = long_streams(engines, front_end, loaded, minutes, part=_part(minutes))
-    progress(f"scoring {len(pairs)} pairs")
+    long = f"a stream of {minutes:g} minutes"
+    streams = long_streams(engines, front_end, loaded, minutes, _part(minutes), lambda share: progress(long, share))
     links = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
-    scores = score(links, pairs, METRICS, processes)
+    done = itertools.count(1)
+    scores = score(links, pairs, METRICS, processes,
+                   progress=lambda: progress(f"scoring {len(pairs)} pairs", next(done) / len(pairs)))  # fmt: skip
     trained = step.trained.precision if step.trained and origin is step else None
     return Study(Path(model).name, trained, engine, list(calibration.clips), scores, streams, stuck, costs)
 
@@ -135,10 +148,27 @@ def _part(minutes: float) -> float:
     return min(60.0, max(3.0, 6 * minutes))
 
 
-def _cost(facts: dict[str, Any], path: Path, features: np.ndarray) -> Cost:
+def _enough(pairs: Sequence[Pair], minutes: float) -> list[LoadedPair]:
+    """The first pairs, as many as fill the long stream, or all."""
+    loaded, samples = [], 0
+    for pair in pairs:
+        loaded.append(pair.load())
+        samples += len(loaded[-1].noisy)
+        if samples >= 60 * max(minutes, 1 / 6) * SAMPLE_RATE:
+            break
+    return loaded
+
+
+def _cost(facts: dict[str, Any], path: Path, features: np.ndarray, vela: bool) -> Cost:
     arena = facts["arena"]["bytes"]
-    tflm = _median_us(TFLMEngine(path), features) if arena is not None else None
-    return Cost(facts["file_bytes"], facts["state_bytes"], arena, _median_us(LiteRTEngine(path), features), tflm)
+    return Cost(
+        facts["file_bytes"],
+        facts["state_bytes"],
+        arena,
+        _median_us(LiteRTEngine(path), features),
+        _median_us(TFLMEngine(path), features) if arena is not None else None,
+        compile_for(NPU, path) if vela else None,
+    )
 
 
 def _median_us(engine: FileEngine, features: np.ndarray) -> float:

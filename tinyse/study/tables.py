@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyse.evaluation.report import DECIMALS, TITLES, Table, plain
 from tinyse.evaluation.statistics import Summary, paired
-from tinyse.study.study import FLOAT, METRICS, Study
+from tinyse.study.study import FLOAT, METRICS, NPU, Study
 
 
 def losses(study: Study, precision: str, metric: str, snr_db: float | None = None) -> Summary:
@@ -37,7 +37,14 @@ def worst_loss(study: Study, precision: str, metric: str) -> float:
 
 def tables(study: Study) -> list[Table]:
     """The most important one first."""
-    return [_overall(study), _by_snr(study), _streams(study), _sticking(study), _costs(study)]
+    return [
+        _overall(study),
+        _by_snr(study),
+        _long(study, "SI-SDR loss, dB", "si_sdr_loss_db", 2),
+        _long(study, "SNR of the GRUs' states, dB", "state_snr_db", 1),
+        _sticking(study),
+        _costs(study),
+    ]
 
 
 def as_json(study: Study) -> dict[str, Any]:
@@ -80,20 +87,17 @@ def _by_snr(study: Study) -> Table:
     return Table("Loss by input SNR", header, tuple(rows))
 
 
-def _streams(study: Study) -> Table:
-    rows = []
-    for name, stream in study.streams.items():
-        heard = [loss for loss in stream.si_sdr_loss_db if math.isfinite(loss)] or [math.nan]
-        snrs = [stream.state_snr_db[0], min(stream.state_snr_db), stream.state_snr_db[-1]]
-        losses_db = [heard[0], max(heard), heard[-1]]
-        rows.append((name, *(_number(snr, 1) for snr in snrs), *(_number(loss, 2) for loss in losses_db)))
-    header = ("precision", "state SNR: first", "least", "last", "SI-SDR loss: first", "most", "last")
-    parts = next(iter(study.streams.values()))
-    seconds = parts.part_seconds * len(parts.state_snr_db)
-    note = (
-        f"dB against the float stream, in {len(parts.state_snr_db)} parts of {parts.part_seconds:.3g} s; GRUs' states."
-    )
-    return Table(f"One stream of {seconds:.3g} s", header, tuple(rows), note)
+def _long(study: Study, title: str, value: str, decimals: int) -> Table:
+    """One value of the long stream's parts, by the minute at which they end."""
+    streams = study.streams.values()
+    seconds = next(iter(streams)).part_seconds
+    rows = [
+        (f"{(index + 1) * seconds / 60:.3g}", *(_number(getattr(part, value), decimals) for part in parts))
+        for index, parts in enumerate(zip(*(stream.parts for stream in streams), strict=True))
+    ]
+    rows.append(("last, anew", *(_number(getattr(stream.last_anew, value), decimals) for stream in streams)))
+    note = f"One stream in parts of {seconds:.3g} s, against the float stream; anew: the last part's sound from silence on."
+    return Table(f"{title} by minute", ("until minute", *study.streams), tuple(rows), note)
 
 
 def _sticking(study: Study) -> Table:
@@ -114,13 +118,19 @@ def _sticking(study: Study) -> Table:
 
 
 def _costs(study: Study) -> Table:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, cost in study.costs.items():
-        arena = f"{cost.arena_bytes:,}" if cost.arena_bytes is not None else "-"
-        tflm = f"{cost.tflm_us:.0f}" if cost.tflm_us is not None else "-"
-        rows.append((name, f"{cost.file_bytes:,}", f"{cost.state_bytes:,}", arena, f"{cost.litert_us:.0f}", tflm))
-    header = ("precision", "file bytes", "state bytes", "TFLM arena bytes", "LiteRT us", "TFLM us")
-    return Table("Cost", header, tuple(rows), "Arena and median microseconds a frame are this computer's.")
+        sizes = ["-" if size is None else f"{size:,}" for size in (cost.file_bytes, cost.state_bytes, cost.arena_bytes)]
+        times = ["-" if us is None else f"{us:.0f}" for us in (cost.litert_us, cost.tflm_us)]
+        npu = cost.vela
+        vela = [f"{npu.cycles:,}", f"{npu.arena_bytes:,}", f"{100 * npu.on_npu:.0f}"] if npu is not None else []
+        rows.append((name, *sizes, *times, *vela))
+    header: tuple[str, ...] = ("precision", "file bytes", "state bytes", "TFLM arena bytes", "LiteRT us", "TFLM us")
+    note = "Arena and median microseconds a frame are this computer's."
+    if any(cost.vela for cost in study.costs.values()):
+        header += ("Vela cycles", "Vela SRAM bytes", "on the NPU %")
+        note += f" Vela's cycles a frame and SRAM are computed, for an {NPU.name} with all in SRAM."
+    return Table("Cost", header, tuple(rows), note)
 
 
 def _cell(summary: Summary, metric: str) -> str:
