@@ -7,8 +7,6 @@ import json
 import os
 import pty
 import select
-import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sound_server
 import soundfile
 import soxr
 
@@ -34,7 +33,6 @@ from tinyse.live.session import Session
 from tinyse.streaming.denoiser import Denoiser
 
 RATE = 16000
-PULSE_COMMANDS = ("pulseaudio", "pactl", "paplay", "parec")
 
 
 def command(*arguments: object) -> list[str]:
@@ -347,45 +345,14 @@ def test_a_driver_that_hangs_is_opened_again_once():
 
 @pytest.fixture
 def server(request, tmp_path):
-    """A private PulseAudio, which ends with the test: its `environment`, its `process`, and the `rate` of its devices."""
-    rate = getattr(request, "param", RATE)
-    missing = [name for name in PULSE_COMMANDS if shutil.which(name) is None]
-    plugins = any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
-    if missing or not plugins:
-        pytest.skip("apt-get install pulseaudio pulseaudio-utils libasound2-plugins libportaudio2")
+    """A private PulseAudio, which ends with the test, its devices at the rate that the test asks for."""
     pytest.importorskip(
         "sounddevice", reason="pip install 'tinyse[live]', apt-get install libportaudio2", exc_type=OSError
     )
-    folder = tmp_path / "p"
-    folder.mkdir(mode=0o700)
-    socket = folder / "s"
-    (folder / "asound.conf").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
-    environment = {
-        **os.environ,
-        "HOME": str(folder),
-        "XDG_RUNTIME_DIR": str(folder),
-        "PULSE_SERVER": f"unix:{socket}",
-        "PULSE_LATENCY_MSEC": "100",
-        "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
-    }
-    modules = [f"module-null-sink sink_name={name} rate={rate} channels=1" for name in ("microphone", "loudspeaker")]
-    modules.append(f"module-native-protocol-unix socket={socket} auth-anonymous=1")
-    options = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes"]
-    options += [word for module in modules for word in ("-L", module)]
-    process = subprocess.Popen(["pulseaudio", *options], env=environment, stderr=subprocess.DEVNULL)
-    try:
-        for choice in ("set-default-sink loudspeaker", "set-default-source microphone.monitor"):
-            for _ in range(100):
-                done = subprocess.run(["pactl", *choice.split()], env=environment, capture_output=True)
-                if done.returncode == 0:
-                    break
-                time.sleep(0.1)
-            else:
-                pytest.skip("pulseaudio does not start here")
-        yield types.SimpleNamespace(environment=environment, process=process, rate=rate)
-    finally:
-        process.kill()
-        process.wait()
+    with sound_server.running(tmp_path / "p", getattr(request, "param", RATE)) as server:
+        if server is None:
+            pytest.skip(f"no sound server starts here: {sound_server.PACKAGES}")
+        yield server
 
 
 @pytest.mark.parametrize("server", [RATE, 48000], indirect=True)
@@ -397,73 +364,22 @@ def test_microphone_to_loudspeaker_is_the_denoised_file(tiny, server, tmp_path):
     given = soxr.resample(sound(3 * 4 * RATE // 5) / 32768, 4, 5) / 2  # nothing up to where resamplers begin to fall
     soundfile.write(tmp_path / "given.wav", soxr.resample(given, RATE, server.rate), server.rate)
     for _ in range(3):
-        figures = carry(server, tmp_path, "--model", tiny.integers, "--device-rate", server.rate)
+        options = ("--model", tiny.integers, "--device-rate", server.rate, "--buffer-ms", 400)
+        figures = sound_server.carry(server, tmp_path, *options)
         names = ("x-in.wav", "x-out.wav", "heard.wav")
         dry, out, heard = (soundfile.read(tmp_path / name, dtype="float32")[0] for name in names)
         # The recorded input begins with a hop, so the file-based result has the same frames.
         expected = Denoiser(tiny.integers).denoise(dry)
         ratios = {
-            "into the microphone": si_sdr(*aligned(given, dry)),
+            "into the microphone": si_sdr(*sound_server.aligned(given, dry)),
             "through the model": si_sdr(expected, out),
-            "out of the loudspeaker": si_sdr(*aligned(expected, soxr.resample(heard, server.rate, RATE))),
+            "out of the loudspeaker": si_sdr(*sound_server.aligned(expected, soxr.resample(heard, server.rate, RATE))),
         }
         if min(ratios.values()) > 30:
             return
     if figures["underruns"] or figures["overruns"]:
         pytest.skip(f"this machine is too busy to play sound: {figures}")
     pytest.fail(f"sound is lost on the way: {ratios} dB, {figures}")
-
-
-def carry(server, folder: Path, *arguments: object) -> dict:
-    """Play given.wav into the microphone of a running `tinyse live` and record its loudspeaker to heard.wav."""
-    options = (
-        "-d",
-        "loudspeaker.monitor",
-        "--format=s16le",
-        f"--rate={server.rate}",
-        "--channels=1",
-        "--file-format=wav",
-    )
-    recorder = subprocess.Popen(["parec", *options, str(folder / "heard.wav")], env=server.environment)
-    options = ("--buffer-ms", 400, "--record", folder / "x", "--json")
-    process = subprocess.Popen(
-        command("live", *arguments, *options), env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        end = time.monotonic() + 30
-        while not streams(server.environment) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
-        given = str(folder / "given.wav")
-        subprocess.run(["paplay", "-d", "microphone", given], env=server.environment, check=True, timeout=30)
-        time.sleep(1)  # what is still in the buffers
-        process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        recorder.terminate()
-        recorder.wait()
-    assert process.returncode == 0, errors
-    return json.loads(printed)
-
-
-def streams(environment) -> bool:
-    """Whether somebody plays and records."""
-    listed = [
-        subprocess.run(["pactl", "list", "short", kind], env=environment, capture_output=True, text=True).stdout
-        for kind in ("sink-inputs", "source-outputs")
-    ]
-    return bool(listed[0].strip()) and listed[1].count("\n") >= 2
-
-
-def aligned(reference: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of `heard` that fits `reference` best, and as much of `reference`."""
-    size = len(reference) + len(heard)
-    spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(reference, size))
-    lag = int(np.fft.irfft(spectrum, size).argmax())
-    first = max(lag if lag < len(heard) else lag - size, -len(reference))
-    start, begin = (first, 0) if first >= 0 else (0, -first)
-    length = min(len(heard) - start, len(reference) - begin)
-    return reference[begin : begin + length], heard[start : start + length]
 
 
 def test_a_device_that_is_lost_ends_the_session_with_one_line(tiny, server):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from test_live import aligned
+from sound_server import aligned
 
 from firmware_export.vectors import sound
 from firmware_export.web import build_wasm, export_page
