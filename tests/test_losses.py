@@ -84,4 +84,4 @@ def test_improvement_is_the_metrics(example):
 
 def test_unknown_loss_is_refused_with_a_suggestion():
     with pytest.raises(InputError, match="did you mean 'si_sdr'"):
-        losses.check_names({"si-sdr": 1.0})
+        losses.check_names({"si-sdr": 1.0}, losses.LOSSES)

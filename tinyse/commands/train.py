@@ -91,7 +91,7 @@ class Screen:
         """Move the stage's bar."""
         facts = f"loss {progress.loss:.4f}  {progress.audio_per_second:.0f} s/s"
         if progress.valid:
-            facts += f"  valid {progress.valid['loss']:.4f} ({progress.valid['si_sdr_gain_db']:+.2f} dB)"
+            facts += "  valid " + ", ".join(f"{name} {value:.4f}" for name, value in progress.valid.items())
         if not self.console.is_terminal:
             if progress.valid is not self._valid:
                 self._valid = progress.valid

@@ -47,12 +47,12 @@ ARCHITECTURES = {
 """Named denoisers: about 1.9 M, 62 k and 30 k parameters."""
 
 TAGGERS = {
-    "tagger-teacher": Architecture(channels=(24, 32, 48, 64), groups=2),
+    "tagger-teacher": Architecture(channels=(16, 24, 40, 64), groups=4),
     "tagger-large": Architecture(channels=(12, 16, 24, 32), groups=4),
     "tagger-medium": Architecture(channels=(8, 8, 12, 16), groups=4),
     "tagger-small": Architecture(channels=(4, 6, 8, 8), groups=4),
 }
-"""Named taggers, on 64 bands and for 20 classes about 240 k, 36 k, 10 k and 3 k parameters."""
+"""Named taggers, on 64 bands and for 20 classes about 140 k, 36 k, 10 k and 3 k parameters."""
 
 
 def named(name: str) -> Architecture:

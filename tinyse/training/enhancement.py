@@ -2,11 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tinyse.integers.trained import TrainedGrids
+from tinyse.mixtures import MixtureDataset, open_mixer, valid_mixtures
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.training.losses import Estimate
+from tinyse.models.network import MaskNetwork
+from tinyse.models.quantised import QuantisedNetwork
+from tinyse.recordings import open_data
+from tinyse.training.losses import Estimate, supervised
+from tinyse.training.task import Batch
+
+if TYPE_CHECKING:
+    from tinyse.training.recipe import Recipe, Stage
+
+
+class Enhancement:
+    """Batches are noisy and clean sound (batch, samples) each; the output is the mask (batch, frames, bands)."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.manifest = open_data(recipe.data_path)
+        self.front_end = TorchFrontEnd(recipe.front_end)
+        self.notices: tuple[str, ...] = ()
+
+    def record(self) -> list[dict[str, Any]]:
+        return self.manifest.summary()
+
+    def open(self, stage: Stage) -> str:
+        recipe = self.recipe
+        ship = True if recipe.ship else None
+        self.mixer = open_mixer(self.manifest, recipe.mixture, stage.seconds, recipe.seed, "train", ship)
+        self.notices = self.mixer.notices
+        return self.mixer.data_hash
+
+    def examples(self, epoch: int, length: int) -> MixtureDataset:
+        return MixtureDataset(self.mixer, epoch, length)
+
+    def valid(self, stage: Stage) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [(m.noisy, m.clean) for m in valid_mixtures(self.manifest, self.recipe.valid_clips, stage.seconds)]
+
+    def network(self, stage: Stage, grids: TrainedGrids | None) -> MaskNetwork:
+        bands = self.recipe.front_end.bands
+        if grids is None:
+            return MaskNetwork(stage.architecture, bands)
+        return QuantisedNetwork(stage.architecture, bands, grids)
+
+    def to(self, device: Any) -> None:
+        self.front_end.to(device)
+
+    def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        spectra, mask = masks(network, self.front_end, batch[0])
+        return mask, (spectra, mask)
+
+    def supervised(self, made: tuple[Tensor, Tensor], batch: Batch, weights: Mapping[str, float]) -> Tensor:
+        return supervised(estimate(self.front_end, *made, batch[0], batch[1]), weights)
+
+    def scores(self, made: Sequence[tuple[Tensor, Tensor]], batches: Sequence[Batch]) -> dict[str, float]:
+        pairs = [
+            improvement_db(estimate(self.front_end, *each, noisy, clean), noisy)
+            for each, (noisy, clean) in zip(made, batches, strict=True)
+        ]
+        gains, ratios = zip(*pairs, strict=True)
+        return {"si_sdr_gain_db": float(torch.cat(gains).mean()), "sdr_db": float(torch.cat(ratios).mean())}
 
 
 def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[Tensor, Tensor]:

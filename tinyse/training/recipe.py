@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
+from tinyse import corpus
 from tinyse.config import build
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.integers.precision import PRECISIONS
 from tinyse.mixtures.config import MixtureConfig
+from tinyse.mixtures.labelled import LabelledMixtureConfig
 from tinyse.models.architecture import Architecture, named
+from tinyse.recordings.labelled import Level
 from tinyse.spectra.front_end import FrontEndConfig
-from tinyse.training.losses import check_names
+from tinyse.training.losses import LOSSES, TAGGING_LOSSES, check_names
+
+BUILT_IN = "built-in"
+TASKS = {"denoise": LOSSES, "tagging": TAGGING_LOSSES}
+"""The losses of each task."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,6 @@ class Stage:
     """Looks without a better valid loss after which the stage ends early; 0 never does."""
 
     def __post_init__(self) -> None:
-        check_names(self.losses)
         if not self.losses and self.distillation is None:
             raise InputError("a stage needs losses, distillation, or both")
         for name in ("updates", "batch", "seconds", "learning_rate", "valid_every"):
@@ -108,13 +114,39 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Tagging:
+    """What the task `tagging` makes of clips with labels (`tinyse.recordings.labelled`)."""
+
+    train: tuple[str, ...] = ()
+    """Folds that are trained on."""
+    valid: tuple[str, ...] = ()
+    """Folds on whose mixtures losses are compared and grids calibrated."""
+    test: tuple[str, ...] = ()
+    """Folds that the finished model is scored on; none for no scores."""
+    level: Level = "coarse"
+    """Which classes of SONYC-UST are learnt."""
+    mixture: LabelledMixtureConfig = field(default_factory=LabelledMixtureConfig)
+    test_clips: int = 256
+    """Mixtures of the test folds, fixed."""
+
+    def __post_init__(self) -> None:
+        names = [*self.train, *self.valid, *self.test]
+        if len(set(names)) != len(names):
+            raise InputError(f"folds: {', '.join(names)}: a fold is in one of train, valid and test")
+        if self.test_clips < 1:
+            raise InputError(f"test_clips must be positive, not {self.test_clips}")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that decides a run's result."""
 
     stages: dict[str, Stage]
     """Training stages by name, in order. The last one's model is exported."""
-    data: str = "built-in"
-    """A folder or manifest of recordings (see `tinyse data scan`), or the corpus that tinyse ships."""
+    task: Literal["denoise", "tagging"] = "denoise"
+    data: str = BUILT_IN
+    """A folder or manifest of recordings (see `tinyse data scan`), or the corpus that tinyse ships; for the task
+    `tagging`, clips with labels."""
     output: str = "runs/recipe"
     """Folder for checkpoints, logs, models and reports."""
     ship: bool = False
@@ -122,6 +154,7 @@ class Recipe:
     seed: int = 0
     front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    tagging: Tagging = field(default_factory=Tagging)
     valid_clips: int = 64
     """Mixtures of the valid split, fixed, on which losses are compared."""
     export: Export = field(default_factory=Export)
@@ -141,6 +174,7 @@ class Recipe:
             if not name.replace("-", "").replace("_", "").isalnum():
                 raise InputError(f"stages.{name}: use letters, digits, '-' and '_' only, it names a folder")
             stage.architecture.check_bands(self.front_end.bands)
+            check_names(stage.losses, TASKS[self.task])
             if stage.start is not None:
                 if stage.start not in earlier:
                     raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage")
@@ -158,6 +192,23 @@ class Recipe:
                              f"not in {self.export.precision!r}")  # fmt: skip
         if self.precision not in ("bf16-mixed", "32-true"):
             raise InputError(f"precision: {self.precision!r} is not one of 'bf16-mixed', '32-true'")
+        if self.task == "tagging":
+            self._check_tagging()
+
+    @property
+    def data_path(self) -> Path:
+        """The folder or manifest that `data` names."""
+        return corpus.path() if self.data == BUILT_IN else Path(self.data)
+
+    def _check_tagging(self) -> None:
+        for name, stage in self.stages.items():
+            if stage.quantise:
+                raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
+        if self.data == BUILT_IN:
+            raise InputError("data: the built-in corpus has no labels; name a folder with labels.csv")
+        for part in ("train", "valid"):
+            if not getattr(self.tagging, part):
+                raise InputError(f"tagging.{part}: name one fold or more")
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -15,15 +15,14 @@ from tinyse import corpus
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import write_json
-from tinyse.mixtures import open_mixer, valid_mixtures
 from tinyse.models.files import load_model
-from tinyse.recordings import Manifest, open_data
+from tinyse.recordings import open_data
 from tinyse.training.batches import batches, in_batches
 from tinyse.training.quantised import choose_grids
-from tinyse.training.recipe import Recipe
+from tinyse.training.recipe import BUILT_IN, Recipe
 from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
+from tinyse.training.task import Task, open_task
 
-BUILT_IN = "built-in"
 PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors")
 
 
@@ -48,9 +47,8 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
     if not fabric.is_global_zero:
         show, say = _nothing, _nothing
     folder = Path(recipe.output)
-    manifest = open_data(data_path(recipe.data))
-    write_record(recipe, manifest, folder, fabric)
-    ship = True if recipe.ship else None
+    task = open_task(recipe)
+    write_record(recipe, task, folder, fabric)
     for position, (name, stage) in enumerate(recipe.stages.items()):
         path = model_path(folder, name)
         if path.exists():
@@ -58,21 +56,22 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
             refuse_other_recipe(facts.get("recipe"), recipe, name, path)
             say(f"{name}: finished before, {path}")
             continue
-        valid = in_batches(valid_mixtures(manifest, recipe.valid_clips, stage.seconds), stage.batch)
-        mixer = open_mixer(manifest, recipe.mixture, stage.seconds, recipe.seed, "train", ship)
-        for notice in mixer.notices if position == 0 else ():
+        valid = in_batches(task.valid(stage), stage.batch)
+        data_hash = task.open(stage)
+        for notice in task.notices if position == 0 else ():
             say(f"note: {notice}")
-        grids = choose_grids(stage, manifest, folder) if stage.quantise else None
+        grids = choose_grids(stage, open_data(recipe.data_path), folder) if stage.quantise else None
         # bf16 would round the features before the integers see them.
         fabric = launch("32-true" if stage.quantise else recipe.precision)
-        training = StageRun(fabric, recipe, name, folder, mixer.data_hash, grids)
+        training = StageRun(fabric, recipe, task, name, data_hash, grids)
         training.restore()
         begun = f", from update {training.update}" if training.update else ""
         say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")
         rank, world = fabric.global_rank, fabric.world_size
         if stage.batch % world:
             raise InputError(f"stages.{name}.batch: {stage.batch} clips do not divide among {world} processes")
-        feed = batches(mixer, position, stage.batch, training.update, stage.updates, recipe.workers, rank, world)
+        examples = task.examples(position, stage.updates * stage.batch)
+        feed = batches(examples, stage.batch, training.update, stage.updates, recipe.workers, rank, world)
         path = training.run(feed, valid, show)
         summary = ", ".join(f"{key} {value:.3f}" for key, value in training.valid.items())
         say(f"{name}: done, valid {summary}; {path}")
@@ -90,18 +89,18 @@ def launch(precision: str) -> Fabric:
 
 
 def data_path(data: str) -> Path:
-    """The folder or manifest that a recipe names."""
+    """The folder or manifest that is meant."""
     return corpus.path() if data == BUILT_IN else Path(data)
 
 
-def write_record(recipe: Recipe, manifest: Manifest, folder: Path, fabric: Fabric) -> None:
+def write_record(recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:
     """Write recipe.json: the whole recipe, versions, and what the data was."""
     if not fabric.is_global_zero:
         return
     record: dict[str, Any] = {
         "recipe": as_dict(recipe),
         "versions": {},
-        "data": manifest.summary(),
+        "data": task.record(),
         "device": str(fabric.device),
     }
     for package in PACKAGES:

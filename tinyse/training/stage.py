@@ -27,15 +27,9 @@ from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
 from tinyse.integers.trained import TrainedGrids
 from tinyse.models.files import load_model, save_model
-from tinyse.models.front_end import TorchFrontEnd
-from tinyse.models.network import MaskNetwork
-from tinyse.models.quantised import QuantisedNetwork
 from tinyse.training import checkpoint
-from tinyse.training.enhancement import estimate, improvement_db, masks
-from tinyse.training.losses import supervised
 from tinyse.training.recipe import Recipe, Stage
-
-Batches = Iterator[tuple[Tensor, Tensor]]
+from tinyse.training.task import Batch, Task
 
 
 @dataclass
@@ -54,17 +48,17 @@ class StageRun:
     """A stage in the making: networks, optimiser, and how far it has come."""
 
     def __init__(
-        self, fabric: Fabric, recipe: Recipe, name: str, folder: Path, data_hash: str, grids: TrainedGrids | None = None
+        self, fabric: Fabric, recipe: Recipe, task: Task, name: str, data_hash: str, grids: TrainedGrids | None = None
     ) -> None:
-        """`grids` are those of a stage that trains integers."""
-        self.fabric, self.recipe, self.name, self.folder = fabric, recipe, name, folder
+        """`data_hash` names the sound that it trains on, `grids` are those of a stage that trains integers."""
+        self.fabric, self.recipe, self.task, self.name = fabric, recipe, task, name
         self.data_hash, self.grids = data_hash, grids
+        self.folder = Path(recipe.output)
         self.stage: Stage = recipe.stages[name]
         torch.manual_seed(recipe.seed)
-        architecture, bands = self.stage.architecture, recipe.front_end.bands
-        network = MaskNetwork(architecture, bands) if grids is None else QuantisedNetwork(architecture, bands, grids)
+        network = task.network(self.stage, grids)
         if self.stage.start:
-            trained, _, _ = load_model(model_path(folder, self.stage.start))
+            trained, _, _ = load_model(model_path(self.folder, self.stage.start))
             network.load_state_dict(trained.state_dict())
         network = network.to(fabric.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
@@ -75,7 +69,7 @@ class StageRun:
         optimiser = torch.optim.AdamW(groups, lr=self.stage.learning_rate, betas=(0.9, 0.99))
         self.bare = network
         self.network, self.optimiser = fabric.setup(network, optimiser)
-        self.front_end = TorchFrontEnd(recipe.front_end).to(fabric.device)
+        task.to(fabric.device)
         self.teacher = self._load_teacher()
         self.update, self.best_loss, self.looks_without_gain = 0, math.inf, 0
         self.valid: dict[str, float] = {}
@@ -99,7 +93,7 @@ class StageRun:
         self.looks_without_gain = facts["looks_without_gain"]
         self._forget_log_after(self.update)
 
-    def run(self, batches: Batches, valid_batches: list[tuple[Tensor, Tensor]], show: Any) -> Path:
+    def run(self, batches: Iterator[Batch], valid_batches: list[Batch], show: Any) -> Path:
         """Train to the end, from wherever it stands, and write the model. Returns the model's path.
 
         `batches` begins at the present update. `show(Progress)` is called after every update. KeyboardInterrupt leaves a
@@ -110,10 +104,10 @@ class StageRun:
         writer = SummaryWriter(str(self.folder / self.name / "tensorboard")) if self.fabric.is_global_zero else None
         try:
             while self.update < stage.updates and not (stage.patience and self.looks_without_gain >= stage.patience):
-                noisy, clean = (part.to(self.fabric.device) for part in next(batches))
-                loss = self._learn(noisy, clean)
+                batch = self._moved(next(batches))
+                loss = self._learn(batch)
                 self.update += 1
-                heard += noisy.numel() * self.fabric.world_size / self.recipe.front_end.sample_rate
+                heard += batch[0].numel() * self.fabric.world_size / self.recipe.front_end.sample_rate
                 rate = heard / (time.perf_counter() - started)
                 if self.update % stage.valid_every == 0 or self.update == stage.updates:
                     self._look(valid_batches)
@@ -134,34 +128,39 @@ class StageRun:
             return None
         named = distillation.teacher in self.recipe.stages
         path = model_path(self.folder, distillation.teacher) if named else Path(distillation.teacher)
-        teacher, front_end, _ = load_model(path)
+        teacher, front_end, header = load_model(path)
+        if header["task"] != self.recipe.task:
+            raise InputError(f"{path}: the teacher's task is {header['task']!r}, the recipe's {self.recipe.task!r}")
         if front_end != self.recipe.front_end:
             raise InputError(f"{path}: the teacher's front end is another one than the recipe's")
         return teacher.to(self.fabric.device, memory_format=torch.channels_last).requires_grad_(False)
 
-    def _losses(self, network: nn.Module, noisy: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The stage's loss of a batch, and the spectra and masks that it came from."""
+    def _moved(self, batch: Batch) -> Batch:
+        return tuple(part.to(self.fabric.device) for part in batch)
+
+    def _losses(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
+        """The stage's loss of a batch, and what the task made of it on the way."""
         distillation = self.stage.distillation
-        total = torch.zeros((), device=noisy.device)
+        total = torch.zeros((), device=batch[0].device)
         if distillation is None or self.teacher is None:
-            spectra, mask = masks(network, self.front_end, noisy)
+            _, made = self.task.run(network, batch)
         else:
             layers = list(distillation.layers) if distillation.views else []
             bare = getattr(network, "module", network)
             with Recorder(bare, layers) as student_layers:
-                spectra, mask = masks(network, self.front_end, noisy)
+                output, made = self.task.run(network, batch)
             with torch.no_grad(), self.fabric.autocast(), Recorder(self.teacher, layers) as teacher_layers:
-                _, teacher_mask = masks(self.teacher, self.front_end, noisy)
-            total = total + distillation_loss(distillation, student_layers, teacher_layers, mask, teacher_mask)
+                teacher_output, _ = self.task.run(self.teacher, batch)
+            total = total + distillation_loss(distillation, student_layers, teacher_layers, output, teacher_output)
         if self.stage.losses:
-            total = total + supervised(estimate(self.front_end, spectra, mask, noisy, clean), self.stage.losses)
-        return total, spectra, mask
+            total = total + self.task.supervised(made, batch, self.stage.losses)
+        return total, made
 
-    def _learn(self, noisy: Tensor, clean: Tensor) -> float:
+    def _learn(self, batch: Batch) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.stage, self.update)
         self.optimiser.zero_grad()
-        loss, _, _ = self._losses(self.network, noisy, clean)
+        loss, _ = self._losses(self.network, batch)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise InputError(f"stage {self.name}: the loss became {value} at update {self.update}; "
@@ -180,24 +179,15 @@ class StageRun:
         return value
 
     @torch.no_grad()
-    def _look(self, batches: list[tuple[Tensor, Tensor]]) -> None:
-        """Losses of the averaged weights on the valid mixtures; the best ones are kept."""
-        losses, gains, ratios = [], [], []
-        for noisy, clean in batches:
-            noisy, clean = noisy.to(self.fabric.device), clean.to(self.fabric.device)
-            with self.fabric.autocast():
-                loss, spectra, mask = self._losses(self.average, noisy, clean)
-            losses.append(float(loss))
-            gain, ratio = improvement_db(estimate(self.front_end, spectra, mask, noisy, clean), noisy)
-            gains.append(gain)
-            ratios.append(ratio)
+    def _look(self, batches: list[Batch]) -> None:
+        """Losses of the averaged weights on the valid list; the best ones are kept."""
+        batches = [self._moved(batch) for batch in batches]
+        with self.fabric.autocast():
+            looks = [self._losses(self.average, batch) for batch in batches]
+        scores = self.task.scores([made for _, made in looks], batches)
         # All processes must agree on when to stop.
-        mean_loss = self.fabric.broadcast(sum(losses) / len(losses))
-        self.valid = {
-            "loss": mean_loss,
-            "si_sdr_gain_db": float(torch.cat(gains).mean()),
-            "sdr_db": float(torch.cat(ratios).mean()),
-        }
+        mean_loss = self.fabric.broadcast(sum(float(loss) for loss, _ in looks) / len(looks))
+        self.valid = {"loss": mean_loss, **scores}
         if mean_loss < self.best_loss:
             self.best_loss, self.looks_without_gain = mean_loss, 0
             self.best.load_state_dict(self.average.state_dict())
@@ -274,6 +264,8 @@ def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
     teacher = stage.distillation.teacher if stage.distillation else None
     record = {key: value for key, value in as_dict(recipe).items()
               if key in ("data", "ship", "seed", "front_end", "mixture", "valid_clips", "precision")}  # fmt: skip
+    if recipe.task == "tagging":
+        record |= {"task": recipe.task, "tagging": as_dict(recipe.tagging)}
     record["stage"] = as_dict(stage)
     record["builds_on"] = {
         other: stage_record(recipe, other) for other in (stage.start, teacher) if other in recipe.stages

@@ -1,0 +1,70 @@
+"""Tags of whole clips from a model's float and integer forms: the links of a tagger's chain of numbers.
+
+The integers are the reference's own, run over many clips at once; TFLM and the C compute the same bits (tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinyse.config import build
+from tinyse.errors import InputError
+from tinyse.export import clip_features
+from tinyse.integers.arithmetic import dequantise_values, quantise_values
+from tinyse.integers.execution import initial_state
+from tinyse.integers.sequence import Sequence as IntegerSequence
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.streaming.pooling import pool
+from tinyse.tflite.reader import read
+
+CLIPS = 32
+"""That are computed at once."""
+
+
+def float_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """(clips, classes) of a .safetensors for sounds of one length, (samples,) each."""
+    import torch
+
+    from tinyse.models.files import load_model
+
+    network, config, _ = load_model(model)
+    probabilities = []
+    for group in _groups(features_of(config, sounds)):
+        with torch.inference_mode():
+            probabilities.append(network(torch.from_numpy(group), network.initial_state(len(group)))[0].numpy())
+    return pooled_clips(np.concatenate(probabilities))
+
+
+def integer_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """(clips, classes) of an int8 .tflite, in the arithmetic of a device."""
+    graph = read(model)
+    if "tags" not in graph.outputs:
+        raise InputError(f"{model} is no tagger: its step gives {', '.join(graph.outputs)}")
+    features, tags = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["tags"]]
+    run, probabilities = IntegerSequence(graph), []
+    config = build(FrontEndConfig, graph.metadata.get("front_end", {}), f"{model}: front_end")
+    for group in _groups(features_of(config, sounds)):
+        given = quantise_values(group, features.grid.scale[0], features.grid.zero_point, features.dtype)
+        given = given.transpose(1, 0, 2).reshape(group.shape[1], len(group), *features.shape)
+        state = {name: np.stack([value] * len(group)) for name, value in initial_state(graph).items()}
+        made = dequantise_values(run({"features": given}, state)[tags.name], tags.grid.scale[0], tags.grid.zero_point)
+        probabilities.append(made[:, :, 0].transpose(1, 0, 2))
+    return pooled_clips(np.concatenate(probabilities))
+
+
+def features_of(config: FrontEndConfig, sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """(clips, frames, bands) of sounds of one length."""
+    front_end = FrontEnd(config)
+    return np.stack([clip_features(front_end, sound) for sound in sounds])
+
+
+def pooled_clips(probabilities: np.ndarray) -> np.ndarray:
+    """(clips, frames, classes) -> (clips, classes): what a stream says at the end of each clip."""
+    return np.stack([pool(clip)[0] for clip in probabilities])
+
+
+def _groups(features: np.ndarray) -> list[np.ndarray]:
+    return np.split(features, range(CLIPS, len(features), CLIPS))

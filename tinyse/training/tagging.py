@@ -1,0 +1,82 @@
+"""The tagging task: what clips with labels become on the way to the losses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tinyse.evaluation.tags import TagScores
+from tinyse.integers.trained import TrainedGrids
+from tinyse.mixtures.labelled import LabelledDataset, LabelledMixer
+from tinyse.models.front_end import TorchFrontEnd
+from tinyse.models.tagger import TaggingNetwork, pooled
+from tinyse.recordings.labelled import open_labelled
+from tinyse.training.losses import TAGGING_LOSSES
+from tinyse.training.task import Batch
+
+if TYPE_CHECKING:
+    from tinyse.training.recipe import Recipe, Stage
+
+
+class Tagging:
+    """Batches are sound (batch, samples) and labels (batch, classes); the output is the clips' tags (batch, classes)."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.data = open_labelled(recipe.data_path, recipe.tagging.level)
+        self.store = self.data.open()
+        self.notices = self.store.notices
+        self.front_end = TorchFrontEnd(recipe.front_end)
+
+    def record(self) -> list[dict[str, Any]]:
+        counts = Counter((clip.fold, label) for clip in self.data.clips for label in clip.labels)
+        return [
+            {"fold": fold, "clips": len(self.data.members([fold])),
+             "labels": {label: counts[fold, label] for label in self.data.classes}}
+            for fold in self.data.folds
+        ]  # fmt: skip
+
+    def mixer(self, folds: Sequence[str], seconds: float, seed: int) -> LabelledMixer:
+        """Mixtures of these folds."""
+        return LabelledMixer(
+            self.data, self.store, self.data.members(folds), self.recipe.tagging.mixture, seconds, seed
+        )
+
+    def open(self, stage: Stage) -> str:
+        self.training = self.mixer(self.recipe.tagging.train, stage.seconds, self.recipe.seed)
+        return self.training.data_hash
+
+    def examples(self, epoch: int, length: int) -> LabelledDataset:
+        return LabelledDataset(self.training, epoch, length)
+
+    def valid(self, stage: Stage) -> list[tuple[np.ndarray, ...]]:
+        # Its own seed: the same clips whatever the run's.
+        mixer = self.mixer(self.recipe.tagging.valid, stage.seconds, 0)
+        return [mixer(0, index) for index in range(self.recipe.valid_clips)]
+
+    def network(self, stage: Stage, grids: TrainedGrids | None) -> TaggingNetwork:
+        return TaggingNetwork(stage.architecture, self.recipe.front_end.bands, self.data.classes)
+
+    def to(self, device: Any) -> None:
+        self.front_end.to(device)
+
+    def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        bare: nn.Module = getattr(network, "module", network)
+        features = self.front_end.features(self.front_end.analyse(batch[0]))
+        probabilities, _ = network(features, bare.initial_state(len(features)))
+        tags = pooled(probabilities)
+        return tags, tags
+
+    def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float]) -> Tensor:
+        return torch.stack([weight * TAGGING_LOSSES[name](made, batch[1]) for name, weight in weights.items()]).sum()
+
+    def scores(self, made: Sequence[Tensor], batches: Sequence[Batch]) -> dict[str, float]:
+        tags = torch.cat(list(made)).float().cpu().numpy()
+        labels = torch.cat([batch[1] for batch in batches]).cpu().numpy()
+        scores = TagScores.of(tags, labels, self.data.classes)
+        return {"micro_auprc": scores.micro_auprc, "mean_average_precision": scores.mean_average_precision}

@@ -1,0 +1,80 @@
+"""What a stage needs to know of its task: the data it draws, the network it trains, the losses it has.
+
+All else of a stage (schedule, averages, checkpoints, distillation, records) is the same for every task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from tinyse.integers.trained import TrainedGrids
+from tinyse.models.network import Encoder
+
+if TYPE_CHECKING:
+    from tinyse.training.recipe import Recipe, Stage
+
+Batch = tuple[Tensor, ...]
+"""Sound (batch, samples), and what belongs to it."""
+
+
+class Examples(Protocol):
+    """One epoch by number: arrays that become the tensors of a `Batch`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]: ...
+
+
+class Task(Protocol):
+    """A recipe's data and what is made of it. A batch is passed back as it was drawn."""
+
+    notices: tuple[str, ...]
+    """About the recordings, for whoever looks."""
+
+    def record(self) -> list[dict[str, Any]]:
+        """What the data was, for recipe.json."""
+        ...
+
+    def open(self, stage: Stage) -> str:
+        """Prepare the training clips of a stage; returns the name of exactly this sound."""
+        ...
+
+    def examples(self, epoch: int, length: int) -> Examples:
+        """An epoch of the opened stage."""
+        ...
+
+    def valid(self, stage: Stage) -> Sequence[tuple[np.ndarray, ...]]:
+        """The fixed list on which the stage's losses are compared."""
+        ...
+
+    def network(self, stage: Stage, grids: TrainedGrids | None) -> Encoder:
+        """An untrained network; `grids` are those of a stage that trains integers."""
+        ...
+
+    def to(self, device: Any) -> None:
+        """Move what computes to a device."""
+        ...
+
+    def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
+        """The output that output distillation compares, and what the other two methods need of this run."""
+        ...
+
+    def supervised(self, made: Any, batch: Batch, weights: Mapping[str, float]) -> Tensor:
+        """The weighted sum of the named losses."""
+        ...
+
+    def scores(self, made: Sequence[Any], batches: Sequence[Batch]) -> dict[str, float]:
+        """What is told of the valid split beside the loss."""
+        ...
+
+
+def open_task(recipe: Recipe) -> Task:
+    """The task that a recipe names, its data opened. Raises InputError where that cannot be used."""
+    from tinyse.training.enhancement import Enhancement
+    from tinyse.training.tagging import Tagging
+
+    return Tagging(recipe) if recipe.task == "tagging" else Enhancement(recipe)
