@@ -73,8 +73,8 @@ def compare(comparison: Comparison, screen: Screen) -> None:
 
 def finish(comparison: Comparison, run: Run, screen: Screen) -> tuple[Result, bool]:
     """Train what is left of a run and score it; also whether there was anything to score."""
-    steps = recipe(comparison, run)
     given = comparison.trained_teacher if run == comparison.teacher_run else None
+    steps = None if given else recipe(comparison, run)
     model = given or train(steps, screen.show, screen.say)
     folder = comparison.folder(run)
     pairs = find_pairs(pairs_folder(comparison.base), comparison.pairs or None)
@@ -87,8 +87,8 @@ def finish(comparison: Comparison, run: Run, screen: Screen) -> tuple[Result, bo
     facts = {
         "run": run._asdict(),
         "parameters": parameters(network),
-        "updates": {} if given else {name: stage.updates for name, stage in steps.stages.items()},
-        "training_hours": None if given else training_hours(steps),
+        "updates": {name: stage.updates for name, stage in steps.stages.items()} if steps else {},
+        "training_hours": training_hours(steps) if steps else None,
         "valid": valid_scores(model, comparison.base),
         "scores": as_json(score(links_for(model, names=[LINK]), pairs)),
     }

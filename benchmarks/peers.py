@@ -1,0 +1,219 @@
+"""What a user can pick instead of tinyse: the same pairs, the same measures, one thread, CPU time beside the scores.
+
+    python benchmarks/peers.py ../shared/data/benchmark --ours student-62k --ours runs/mine/model.tflite \\
+        --dtln ../shared/peers/dtln/model_1.tflite ../shared/peers/dtln/model_2.tflite \\
+        --onnx ../shared/peers/gtcrn/gtcrn_simple.onnx sqrt-hann \\
+        --onnx ../shared/peers/ul-unas/ulunas_stream_simple.onnx hann
+
+PyPI's pyrnnoise and noisereduce are always there unless --packages says otherwise. Every row streams from silence; its fixed
+delay is found by cross-correlation on the pairs of highest input SNR and taken out. CPU time is this machine's, Python
+around the networks included: read ratios. Writes peers.md and peers.json to --output and prints the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+# One thread for every library; read when they are imported.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+import numpy as np
+from peer_runners import PACKAGES, SAMPLE_RATE, WINDOWS, Stream, dtln, streaming_onnx
+
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+from tinyse.evaluation.chain import DEFAULT_METRICS, NOISY, Scores, score
+from tinyse.evaluation.links import links_for
+from tinyse.evaluation.pairs import LoadedPair, find_pairs
+from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_json, as_markdown, plain
+from tinyse.evaluation.statistics import Summary, paired, share_below, summarise
+from tinyse.files import write_json, write_text
+from tinyse.released import find
+
+LONGEST_DELAY = SAMPLE_RATE // 10
+PROBES = 8
+"""Pairs that the delay is found on."""
+COMPARED = ("si_sdr", "sdr", "pesq", "stoi", "estoi")
+QUOTED = (
+    ("SpeexDSP", "C library", "0.72", "6.12", "1.524", "0.806", "0.689"),
+    ("RNNoise 0.1", "int8 weights, float activations", "3.01", "8.70", "1.651", "0.828", "0.712"),
+    ("NNoM rnn-denoise", "full int8", "-2.72", "4.36", "1.404", "0.725", "0.621"),
+    ("Ambiq NNSE", "int8 weights, int16 activations", "6.11", "11.38", "1.790", "0.846", "0.737"),
+    ("GTCRN-Micro", "float", "6.27", "11.62", "1.903", "0.848", "0.739"),
+    ("NSNet2", "float ONNX", "5.72", "9.97", "1.882", "0.864", "0.759"),
+)
+"""Peers that are not to be installed from PyPI, as they were measured once: SI-SDR gain, SDR, PESQ-WB, STOI, ESTOI."""
+QUOTED_FROM = (
+    "shared/references/peers.md, on the 70 pairs of shared/data/benchmark: to be compared on those pairs only."
+)
+
+
+class Timed:
+    """A link with its fixed delay taken out, which counts the CPU time that it takes."""
+
+    def __init__(self, stream: Stream, probes: Sequence[LoadedPair]) -> None:
+        self.stream, self.delay = stream, fixed_delay(stream, probes)
+        self.cpu_seconds, self.audio_seconds = 0.0, 0.0
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        start = time.process_time()
+        output = self.stream(np.pad(samples, (0, self.delay)))
+        self.cpu_seconds += time.process_time() - start
+        self.audio_seconds += len(samples) / SAMPLE_RATE
+        return output[self.delay :]
+
+
+def fixed_delay(stream: Stream, probes: Sequence[LoadedPair]) -> int:
+    """Samples by which a stream is late: where its outputs and the clean clips, correlated and summed, match best."""
+    total = np.zeros(LONGEST_DELAY + 1)
+    for pair in probes:
+        size = 2 * len(pair.clean)  # so that the circular correlation does not wrap
+        output, clean = np.fft.rfft(stream(pair.noisy), size), np.fft.rfft(pair.clean, size)
+        correlation = np.fft.irfft(output * clean.conj(), size)[: LONGEST_DELAY + 1]
+        total += correlation / max(float(pair.clean @ pair.clean), 1e-9)
+    return int(total.argmax())
+
+
+def streams(arguments: argparse.Namespace) -> dict[str, Stream]:
+    """Every row's stream by its name, ours first. Raises InputError for what is missing or no model."""
+    found: dict[str, Stream] = {}
+    for given in arguments.ours:
+        path = find(given)
+        link = "float-stream" if path.suffix == ".safetensors" else arguments.engine
+        ((kind, stream),) = links_for(path, names=[link]).items()
+        # A released model is known by its name, others by their place.
+        name = str(given) if not Path(given).suffix else "/".join(path.with_suffix("").parts[-3:])
+        found[f"tinyse {name}, {kind}"] = stream
+    for package in arguments.packages:
+        if package not in PACKAGES:
+            raise InputError(f"--packages: no peer is named {package!r}{did_you_mean(package, PACKAGES)}")
+        found[package] = PACKAGES[package]()
+    for first, second in arguments.dtln:
+        found[f"DTLN {first.stem} + {second.stem}"] = dtln(first, second)
+    for path, window in arguments.onnx:
+        found[Path(path).stem] = streaming_onnx(Path(path), window)
+    if not found:
+        raise InputError("there is nothing to score: give --ours, --packages, --dtln or --onnx")
+    return found
+
+
+def tables(scores: Scores, links: dict[str, Timed]) -> list[Table]:
+    """All pairs, by input SNR, every row against the first, and what is quoted."""
+    noisy, rows = scores.quality[NOISY], []
+    for name, values in scores.quality.items():
+        cells = [_cell(metric, summarise(values[metric])) for metric in COMPARED[1:]]
+        if name == NOISY:
+            rows.append((name, "", "0", *cells, "", "", ""))
+            continue
+        link, gain = links[name], _cell("si_sdr", paired(noisy["si_sdr"], values["si_sdr"]))
+        worse = f"{share_below(values['si_sdr'], noisy['si_sdr']):.0f} %"
+        clean = f"{summarise(scores.clean[name]['si_sdr']).mean:.1f}"
+        delay_ms = f"{1000 * link.delay / SAMPLE_RATE:.1f}"
+        rows.append((name, delay_ms, gain, *cells, worse, clean, f"{link.cpu_seconds / link.audio_seconds:.4f}"))
+    note = (
+        f"Measured: {len(scores.files)} pairs, {platform.platform()}, one thread. ± is the 95 % interval of the mean over "
+        "pairs. 'worse pairs' lose SI-SDR; 'clean dB' is the SI-SDR of clean speech sent through. The delay was found and "
+        "taken out; tinyse's links come without theirs."
+    )
+    titles = ("SI-SDR gain dB", *(TITLES[metric] for metric in COMPARED[1:]))
+    header = ("system", "delay ms", *titles, "worse pairs", "clean dB", "CPU s a second of audio")
+    return [
+        Table("What a user can pick", header, tuple(rows), note),
+        _by_snr(scores),
+        _against_first(scores),
+        Table("Quoted, not run here", ("system", "what is deployed", *titles), QUOTED, QUOTED_FROM),
+    ]
+
+
+def _by_snr(scores: Scores) -> Table:
+    """SI-SDR gain of every row at every input SNR."""
+    snr_db = np.array(scores.snr_db)
+    levels = np.unique(snr_db[np.isfinite(snr_db)])
+    before = np.array(scores.quality[NOISY]["si_sdr"])
+    rows = []
+    for name, values in scores.quality.items():
+        if name != NOISY:
+            gains = (paired(before[snr_db == x], np.array(values["si_sdr"])[snr_db == x]) for x in levels)
+            rows.append((name, *(_cell("si_sdr", gain) for gain in gains)))
+    return Table("SI-SDR gain by input SNR", ("system", *(f"{x:g} dB" for x in levels)), tuple(rows))
+
+
+def _against_first(scores: Scores) -> Table:
+    """The first row's lead over every other, pair by pair."""
+    first, *others = [name for name in scores.quality if name != NOISY]
+    rows = []
+    for other in others:
+        leads = (paired(scores.quality[other][name], scores.quality[first][name]) for name in COMPARED)
+        rows.append((other, *(_cell(name, lead, "+") for name, lead in zip(COMPARED, leads, strict=True))))
+    note = "Positive: it is ahead of the row, pair by pair."
+    return Table(f"{first} against the others", ("against", *(TITLES[name] for name in COMPARED)), tuple(rows), note)
+
+
+def _cell(metric: str, summary: Summary, sign: str = "") -> str:
+    if not summary.count:
+        return "-"
+    decimals = DECIMALS.get(metric, 2)
+    text = f"{summary.mean:{sign}.{decimals}f}"
+    return text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("pairs", type=Path, help="a folder with clean/ and noisy/, optionally pairs.csv")
+    result.add_argument("--ours", action="append", default=[], metavar="MODEL", help=".tflite, .safetensors or a name")
+    result.add_argument("--engine", choices=("tflm", "litert"), default="tflm", help="what streams our .tflite [tflm]")
+    result.add_argument("--packages", default="pyrnnoise,noisereduce", type=_names, help="installed ones; '' for none")
+    result.add_argument("--dtln", nargs=2, action="append", default=[], type=Path, metavar=("MODEL_1", "MODEL_2"))
+    result.add_argument(
+        "--onnx",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("MODEL", "WINDOW"),
+        help=f"window: {', '.join(WINDOWS)}",
+    )
+    result.add_argument("--limit", type=int, help="score only the first N pairs")
+    result.add_argument("--output", type=Path, default=Path("runs/peers"), help="folder for peers.md and peers.json")
+    return result
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def main() -> None:
+    """Run every row on every pair, write and print."""
+    arguments = parser().parse_args()
+    pairs = find_pairs(arguments.pairs, arguments.limit)
+    loudest = sorted((pair.load() for pair in pairs), key=lambda pair: -pair.snr_db)[:PROBES]
+    links: dict[str, Timed] = {}
+    for name, stream in streams(arguments).items():
+        links[name] = Timed(stream, loudest)
+        print(f"{name}: delay {links[name].delay} samples", file=sys.stderr)
+    scores = score(links, pairs, DEFAULT_METRICS, progress=lambda: print(".", end="", file=sys.stderr, flush=True))
+    print(file=sys.stderr)
+    found = tables(scores, links)
+    facts = {
+        name: {"delay": link.delay, "cpu_seconds_a_second": link.cpu_seconds / link.audio_seconds}
+        for name, link in links.items()
+    }
+    everything = {"machine": platform.platform(), "threads": 1, "links": plain(facts), **as_json(scores)}
+    write_json(arguments.output / "peers.json", everything)
+    write_text(arguments.output / "peers.md", as_markdown(found))
+    print(as_markdown(found))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        print(f"peers.py: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

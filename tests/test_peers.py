@@ -1,0 +1,74 @@
+"""Peers on the same footing: a fixed delay is found and taken out, and what is missing or no model is one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+import peer_runners
+import peers
+
+from tinyse.errors import InputError
+from tinyse.evaluation.pairs import LoadedPair
+
+
+@pytest.fixture
+def probe():
+    rng = np.random.default_rng(0)
+    clean = np.float32(0.1 * rng.standard_normal(8000))
+    return LoadedPair("probe", clean, clean + np.float32(0.02 * rng.standard_normal(8000)), 14.0)
+
+
+@pytest.mark.parametrize("delay", [0, 1, 320])
+def test_a_fixed_delay_is_taken_out(probe, delay):
+    link = peers.Timed(lambda samples: np.pad(samples, (delay, 0))[: len(samples)], [probe])
+    assert link.delay == delay
+    np.testing.assert_array_equal(link(probe.noisy), probe.noisy)
+    assert link.audio_seconds == 0.5 and link.cpu_seconds >= 0
+
+
+@pytest.mark.parametrize("window", ["hann", "sqrt-hann"])
+def test_a_streaming_onnx_model_that_changes_nothing_gives_its_input_back_one_hop_late(probe, window, monkeypatch):
+    """The runner's own transforms, with a session that hands every spectrum and cache through."""
+
+    class Node:
+        def __init__(self, name, shape):
+            self.name, self.shape = name, shape
+
+    class Session:
+        def __init__(self, *_, **__):
+            pass
+
+        def get_inputs(self):
+            return [Node("mix", [1, 257, 1, 2]), Node("cache", [1, 3])]
+
+        def run(self, _, feed):
+            return [feed["mix"], feed["cache"]]
+
+    class Runtime:
+        InferenceSession = Session
+        SessionOptions = type("SessionOptions", (), {})
+
+    monkeypatch.setattr(peer_runners, "needed", lambda package: Runtime)
+    stream = peer_runners.streaming_onnx(REPOSITORY / "README.md", window)
+    output = stream(probe.noisy)
+    np.testing.assert_allclose(output[256:], probe.noisy[:-256], atol=1e-6)
+
+
+def test_a_missing_package_is_named_with_its_command():
+    with pytest.raises(InputError, match="pip install not_there"):
+        peer_runners.needed("not_there.inner")
+
+
+def test_what_is_no_model_is_one_line(corpus):
+    command = [sys.executable, str(REPOSITORY / "benchmarks" / "peers.py"), str(corpus / "benchmark"), "--limit", "1"]
+    for given in (["--dtln", "a.tflite", "b.tflite"], ["--packages", "pyrnoise"], []):
+        ended = subprocess.run([*command, "--packages", "", *given], capture_output=True, text=True)
+        last = ended.stderr.strip().splitlines()[-1]
+        assert ended.returncode == 2 and last.startswith("peers.py: ") and "Traceback" not in ended.stderr
