@@ -7,7 +7,11 @@ import shutil
 
 import pytest
 
+from tinyse import audio
+from tinyse.clips import valid_clips
 from tinyse.commands import main as command_line
+from tinyse.integers import support
+from tinyse.recordings import open_data
 
 
 @pytest.fixture
@@ -47,3 +51,38 @@ def test_a_tflite_alone_has_nothing_to_export(run, tiny):
     assert code == 2
     assert "exported already" in err
     assert err.count("\n") == 1
+
+
+# What is refused, by name: NaN weights are in test_inputs.py, unequal state scales in test_tflite.py.
+
+
+def test_an_operator_that_the_target_lacks_is_refused_by_name(run, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(support, "KINDS", tuple(kind for kind in support.KINDS if kind != "TANH"))
+    for target in ("tflm", "cmsis-nn", "ethos-u"):
+        code, _, err = run("export", tiny.weights, "--clips", 1, "--target", target, "--output", tmp_path / "out")
+        assert code == 2
+        assert f"{target} lacks TANH in int8 (" in err
+        assert "the first gives 'shared_gru_2/" in err and err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_target_is_refused(run, tiny, tmp_path):
+    code, _, err = run("export", tiny.weights, "--clips", 1, "--target", "ethosu", "--output", tmp_path / "out")
+    assert code == 2
+    assert "did you mean 'ethos-u'" in err
+
+
+def test_what_is_scored_calibrates_no_export(run, tiny, corpus, tmp_path):
+    """Recordings whose benchmark has a speaker of the valid split under another name."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for part in ("manifests", "speech", "noise"):
+        (data / part).symlink_to(corpus / part)
+    speech = valid_clips(open_data(corpus), 1)[0].files[0]
+    for part in ("clean", "noisy"):
+        (data / "benchmark" / part).mkdir(parents=True)
+        audio.write(data / "benchmark" / part / "renamed.wav", audio.read(speech)[0])
+    code, _, err = run("export", tiny.weights, "--clips", 1, "--data", data, "--output", tmp_path / "out")
+    assert code == 2
+    assert "'valid mixture 0' is made of" in err and "renamed.wav of the list that is scored" in err
+    assert not (tmp_path / "out").exists()

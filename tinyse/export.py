@@ -15,6 +15,7 @@ from tinyse.integers.calibration import Calibration, calibrate
 from tinyse.integers.graph import Graph
 from tinyse.integers.quantise import quantise
 from tinyse.integers.report import as_text, report
+from tinyse.integers.support import refuse_missing
 from tinyse.integers.trained import TrainedGrids
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.tflite.writer import save
@@ -41,12 +42,14 @@ def export_model(
     clips: Sequence[tuple[str, np.ndarray]],
     folder: str | Path | None = None,
     precision: str | None = None,
+    target: str = "tflm",
 ) -> Exported:
     """Export the .safetensors `model` to `folder` (default: its own), named after it.
 
     `precision`: by default the one that the model was trained in, else int8. `clips` are names and noisy sound (samples,)
     for calibration: from train or valid, never from what the model is scored on; a model that was trained in the
-    precision brings its grids along and needs none. Raises InputError for a model or clips that cannot be used.
+    precision brings its grids along and needs none. `target` is what the integers are for, one of `support.RUNTIMES`.
+    Raises InputError for a model or clips that cannot be used and, by name, for an operator that the target lacks.
     """
     model = Path(model)
     folder = model.parent if folder is None else Path(folder)
@@ -54,10 +57,13 @@ def export_model(
     precision = precision or (step.trained.precision if step.trained else "int8")
     calibration = None if step.is_trained_in(precision) else calibration_of(step.graph, step.front_end, clips)
     integers = step.integers(precision, calibration)
-    result = Exported(folder / f"{model.stem}.tflite", folder / f"{model.stem}-float.tflite", {})
+    refuse_missing(integers, target)
+    facts = report(integers, calibration)
+    if (facts["arena"]["reason"] or "").startswith("TFLM cannot"):  # it was asked itself; all targets build on it
+        raise InputError(facts["arena"]["reason"])
+    result = Exported(folder / f"{model.stem}.tflite", folder / f"{model.stem}-float.tflite", facts)
     save(step.graph, result.floats)
     save(integers, result.integers)
-    result.report.update(report(integers, calibration))
     write_json(folder / f"{model.stem}-report.json", result.report)
     return result
 

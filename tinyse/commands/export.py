@@ -25,6 +25,9 @@ def export(
     precision: Annotated[
         str | None, typer.Option(help="Arithmetic of the step; default: the one it was trained in, else int8.")
     ] = None,
+    target: Annotated[
+        str, typer.Option(help="What the integers are for: tflm, cmsis-nn or ethos-u; an operator it lacks is refused.")
+    ] = "tflm",
     firmware: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write firmware C, bit-exact with the .tflite, to this folder.")
     ] = None,
@@ -50,7 +53,7 @@ def export(
             )
         integers = model
     else:
-        exported = _to_integers(model, data, output, clips, precision)
+        exported = _to_integers(model, data, output, clips, precision, target)
         integers = exported.integers
         print(json.dumps(exported.report, indent=2) if as_json else exported.text)
     if firmware is not None:
@@ -73,7 +76,9 @@ def _write_firmware(integers: Path, folder: Path, fixed_point: bool, cmsis: bool
         print(lines(facts), file=sys.stderr)
 
 
-def _to_integers(model: Path, data: str, output: Path | None, clips: int, precision: str | None) -> Exported:
+def _to_integers(
+    model: Path, data: str, output: Path | None, clips: int, precision: str | None, target: str
+) -> Exported:
     from tinyse.errors import missing_extra
 
     try:
@@ -90,4 +95,4 @@ def _to_integers(model: Path, data: str, output: Path | None, clips: int, precis
     benchmark = data_path(data) / "benchmark"
     if benchmark.is_dir():
         refuse_scored(chosen, find_pairs(benchmark))
-    return export_model(model, [(clip.name, clip.sound) for clip in chosen], output, precision)
+    return export_model(model, [(clip.name, clip.sound) for clip in chosen], output, precision, target)

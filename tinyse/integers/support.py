@@ -78,3 +78,14 @@ def check(graph: Graph, runtime: str) -> list[Finding]:
         for (kind, dtype), count in counts.items()
     ]
     return sorted(findings, key=lambda finding: (("none", "plain", "fast").index(finding.support), finding.kind))
+
+
+def refuse_missing(graph: Graph, runtime: str) -> None:
+    """Raise InputError, naming an operator of each kind, for what `runtime` has not."""
+    lacking = [finding for finding in check(graph, runtime) if finding.support == "none"]
+    if lacking:
+        named = []
+        for finding in lacking:
+            found = [o.outputs[0] for o in graph.operators if o.kind == finding.kind]
+            named.append(f"{finding.kind} in {finding.dtype} ({finding.count}, the first gives {found[0]!r})")
+        raise InputError(f"{runtime} lacks {', '.join(named)}: this step cannot run there")
