@@ -83,6 +83,7 @@ def _by_snr(study: Study) -> Table:
         for snr in levels(study)
         for name in study.costs
     ]
+    rows += [("clean", name, _cell(clean_loss(study, name), "si_sdr"), "-", "-") for name in study.costs]
     header = ("input SNR dB", "precision", *(TITLES[metric] for metric in METRICS))
     return Table("Loss by input SNR", header, tuple(rows))
 
