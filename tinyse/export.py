@@ -104,7 +104,7 @@ def float_step(model: str | Path) -> FloatStep:
     network, front_end_config, header = load_model(model)
     graph = network.emit(model.stem)
     graph.metadata = {
-        **{key: header[key] for key in ("format", "task", "front_end", "architecture")},
+        **{key: header[key] for key in ("format", "task", "front_end", "architecture", "classes") if key in header},
         "model": header.get("model", model.stem),
         "weights_sha256": sha256(model),
     }

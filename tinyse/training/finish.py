@@ -17,6 +17,7 @@ from tinyse.files import write_json, write_text
 from tinyse.recordings import open_data
 from tinyse.spectra.picture import draw_spectrograms
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.training.finish_tagging import export_and_score_tags
 from tinyse.training.recipe import Recipe
 from tinyse.training.run import data_path
 
@@ -24,8 +25,11 @@ from tinyse.training.run import data_path
 def export_and_evaluate(recipe: Recipe, model: Path, say: Callable[[str], None]) -> None:
     """Write the .tflite beside `model`, score every link on the recipe's pairs and write both reports.
 
-    What is there already and newer than the model is not made again.
+    What is there already and newer than the model is not made again. A tagger is scored on mixtures of its test folds.
     """
+    if recipe.task == "tagging":
+        export_and_score_tags(recipe, model, say)
+        return
     pairs = find_pairs(pairs_folder(recipe), recipe.evaluation.limit or None)
     integers, scores = model.with_suffix(".tflite"), model.parent / "scores.json"
     if not newer(integers, model):
