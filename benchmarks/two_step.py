@@ -6,7 +6,7 @@
 One teacher, then students under each schedule with the same number of updates, then further seeds of the finalists: the
 best two-step schedule and the best other one on the valid split, and the supervised baseline. After every run the folder
 --output holds two_step.md, two_step.json and two_step.png of what is finished; what is missing is listed. By default
-about three hours of one core. The benchmark's pairs are scored, and no choice looks at them.
+three to four hours of one core. The benchmark's pairs are scored, and no choice looks at them.
 """
 
 from __future__ import annotations

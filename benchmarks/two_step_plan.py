@@ -61,7 +61,7 @@ class Comparison:
     """Share of the updates that the first of two steps takes."""
     teacher: str | Architecture = Architecture(channels=(24, 40, 64, 64), groups=4, shared_gru=(3,))  # noqa: RUF009
     """A model's name or widths, or the path of a trained .safetensors."""
-    teacher_updates: int = 2000
+    teacher_updates: int = 1500
     teacher_learning_rate: float = 3e-3
     similarity: float = 1.0
     """Factor of `SIMILARITY_WEIGHTS` in the weighted mixtures."""
