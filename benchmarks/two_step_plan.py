@@ -49,7 +49,7 @@ class Comparison:
     """All that decides a comparison's result."""
 
     base: Recipe
-    """Data, mixing, front end and, in its last stage, batch, learning rate and losses: the same for all runs."""
+    """Data, mixing, front end and, in `last_stage`, batch, learning rate and losses: the same for all runs."""
     output: str
     students: tuple[str, ...] = ("student-62k", "student-30k")
     schedules: tuple[str, ...] = tuple(SCHEDULES)
@@ -155,8 +155,11 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
 
 
 def last_stage(base: Recipe) -> Stage:
-    """The stage whose batch, rate and losses a comparison takes over."""
-    return list(base.stages.values())[-1]
+    """The stage whose batch, rate and losses a comparison takes over: the last that supervises in float."""
+    stages = [stage for stage in base.stages.values() if stage.losses and stage.quantise is None]
+    if not stages:
+        raise InputError("the recipe has no stage with losses to take batch, learning rate and losses from")
+    return stages[-1]
 
 
 def finalists(schedules: Sequence[str], valid: Mapping[str, float]) -> list[str]:

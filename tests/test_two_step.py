@@ -21,7 +21,7 @@ import two_step
 from two_step_plan import SCHEDULES, Comparison, Run, finalists, planned, recipe
 
 from tinyse.errors import InputError
-from tinyse.training.recipe import load_recipe
+from tinyse.training.recipe import Quantise, load_recipe
 
 RECIPE = """
 stages:
@@ -59,6 +59,14 @@ def test_two_steps_first_only_distil_and_then_only_supervise(base):
     assert supervise.losses == base.stages["supervise"].losses and supervise.distillation is None
     mixed = recipe(Comparison(base, "out"), Run("student-62k", "mixture-batch", 3)).stages["supervise"]
     assert mixed.losses == supervise.losses and set(mixed.distillation.views) == {"batch"}
+
+
+def test_a_stage_that_trains_integers_lends_no_settings(base):
+    stage = base.stages["supervise"]
+    integers = dataclasses.replace(stage, start="supervise", quantise=Quantise(), learning_rate=1e-5)
+    both = dataclasses.replace(base, stages={"supervise": stage, "integers": integers})
+    (trained,) = recipe(Comparison(both, "out"), Run("student-62k", "supervised", 0)).stages.values()
+    assert trained.learning_rate == stage.learning_rate and trained.quantise is None
 
 
 def test_all_students_learn_from_one_teacher_in_a_folder_of_its_own(base):
