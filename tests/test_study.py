@@ -21,8 +21,10 @@ from tinyse.integers.graph import Graph
 from tinyse.recordings import open_data
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.engines import LiteRTEngine, ReferenceEngine, TFLMEngine
+from tinyse.study.progress import shown
 from tinyse.study.streams import ratio_db, recurrent_states, run_streams
 from tinyse.study.stress import long_streams, sticking
+from tinyse.study.study import enough
 from tinyse.tflite.reader import read
 
 
@@ -121,6 +123,23 @@ def test_ratios_have_limits():
     assert ratio_db(1.0, 0.1) == pytest.approx(10)
     assert (ratio_db(1.0, 0.0), ratio_db(1e-30, 1e30)) == (120, -120)
     assert math.isnan(ratio_db(0.0, 1.0))
+
+
+@pytest.mark.parametrize(("lines", "expected"), [(False, ""), (True, "one\ntwo\n")])
+def test_a_log_gets_a_line_a_part_and_a_command_nothing(lines, expected, capsys):
+    with shown(lines) as progress:
+        for part, share in (("one", 0.0), ("one", 0.5), ("two", 0.0)):
+            progress(part, share)
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", expected)
+
+
+def test_a_long_stream_takes_as_many_pairs_as_it_needs(corpus):
+    pairs = find_pairs(corpus / "benchmark")
+    seconds = len(pairs[0].load().noisy) / 16000
+    assert len(enough(pairs, minutes=0.001)) > 1  # silence and jumps need ten seconds
+    assert len(enough(pairs, minutes=(seconds + 10) / 60)) > len(enough(pairs, minutes=0.001))
+    assert len(enough(pairs, minutes=60)) == len(pairs)
 
 
 # Commands

@@ -115,7 +115,7 @@ def study(
         progress("sizes and times", index / len(graphs))
         costs[name] = _cost(report(graph), files[name], features, vela)
 
-    loaded = _enough(pairs, minutes)
+    loaded = enough(pairs, minutes)
     progress("silence, quiet speech, jumps", 0)
     speech = np.concatenate([pair.clean for pair in loaded])[: 10 * front_end.config.sample_rate]
     stuck = sticking(engines, front_end, speech)
@@ -148,8 +148,8 @@ def _part(minutes: float) -> float:
     return min(60.0, max(3.0, 6 * minutes))
 
 
-def _enough(pairs: Sequence[Pair], minutes: float) -> list[LoadedPair]:
-    """The first pairs, as many as fill the long stream, or all."""
+def enough(pairs: Sequence[Pair], minutes: float) -> list[LoadedPair]:
+    """The first pairs, as many as fill the long stream, and ten seconds at least; or all."""
     loaded, samples = [], 0
     for pair in pairs:
         loaded.append(pair.load())
