@@ -13,7 +13,6 @@ iusp.png of what is finished. By default about 50 minutes of one core.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from tinyse.boards.estimate import Estimate
-    from tinyse.boards.harness import Emulation
+    from tinyse.boards.harness import Emulation, Process
     from tinyse.boards.verdict import Verdict
 
 
@@ -50,7 +51,6 @@ def bench(
     if model is None:
         raise InputError("which model? tinyse bench MODEL.tflite --board NAME")
     from tinyse.released import find
-    from tinyse.streaming.denoiser import Denoiser
 
     model = find(model)
     interference = harness.Interference(burst_probability, burst_ms / 1000, jitter, seed)
@@ -60,14 +60,9 @@ def bench(
     for notice in notices:
         print(f"tinyse: {notice}", file=sys.stderr)
     busy_seconds = interference.seconds(estimate.seconds, len(pcm) // hop)
-    denoiser = Denoiser(model, engine=engine)  # type: ignore[arg-type]
-
-    def from_silence() -> harness.Process:
-        denoiser.reset()
-        return denoiser.process
-
+    from_silence, delay = _stream(model, engine)
     emulation = harness.emulate(from_silence, pcm, hop, busy_seconds)
-    delay_ms = 1000 * (denoiser.delay + harness.BUFFERING_HOPS * hop) / audio.SAMPLE_RATE
+    delay_ms = 1000 * (delay + harness.BUFFERING_HOPS * hop) / audio.SAMPLE_RATE
     verdict = judge(estimate, emulation.stream.misses, len(busy_seconds))
     if output is not None:
         audio.write(output, emulation.stream.output)
@@ -78,6 +73,33 @@ def bench(
         print(json.dumps(_as_dict(estimate, emulation, verdict, delay_ms), indent=2, allow_nan=False))
     else:
         _print(estimate, emulation, verdict, delay_ms)
+
+
+def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int]:
+    """What makes a process that starts from silence, and its delay in samples; a tagger lets the sound pass."""
+    from tinyse.streaming.denoiser import Denoiser
+    from tinyse.streaming.tagger import Tagger
+    from tinyse.tflite.reader import read
+
+    if read(model).metadata.get("task") != "tagging":
+        denoiser = Denoiser(model, engine=engine)  # type: ignore[arg-type]
+
+        def denoise() -> Process:
+            denoiser.reset()
+            return denoiser.process
+
+        return denoise, denoiser.delay
+    tagger = Tagger(model, engine=engine)  # type: ignore[arg-type]
+
+    def hear(hop: np.ndarray) -> np.ndarray:
+        tagger.process(hop)
+        return hop
+
+    def listen() -> Process:
+        tagger.reset()
+        return hear
+
+    return listen, 0
 
 
 def _sound(path: Path | None, seconds: float, hop: int) -> tuple[np.ndarray, list[str]]:

@@ -56,6 +56,9 @@ def live(
     record: Annotated[
         Path | None, typer.Option(metavar="PREFIX", help="Record to PREFIX-in.wav and PREFIX-out.wav from the start.")
     ] = None,
+    tags: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Show what is heard, too: a tagger, as tinyse tag takes it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the final figures as JSON.")] = False,
 ) -> None:
     """Play the microphone without its noise; use headphones, or it hears itself. Files take the same path."""
@@ -63,6 +66,7 @@ def live(
     from tinyse.live.screen import summary
     from tinyse.live.session import Session
     from tinyse.streaming.denoiser import Denoiser
+    from tinyse.streaming.tagger import Tagger
 
     if devices:
         _print_devices(as_json)
@@ -70,7 +74,8 @@ def live(
     if realtime and not _is_file(source):
         raise InputError("--realtime is for a file that comes as slowly as it sounds: name one with --input noisy.wav")
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
-    session = Session(denoiser, *_ends(source, sink, realtime, device_rate), buffer_ms / 1000)
+    tagger = Tagger(tags) if tags else None
+    session = Session(denoiser, *_ends(source, sink, realtime, device_rate), buffer_ms / 1000, tagger)
     if record is not None:
         session.record(record)
     end = time.monotonic() + seconds if seconds is not None else float("inf")

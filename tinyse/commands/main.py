@@ -27,6 +27,7 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
   tinyse export model.safetensors --firmware out/
   tinyse bench model.tflite --board STM32H743    does it fit, in time?
   tinyse denoise noisy.wav clean.wav       hear it
+  tinyse tag street.wav --model tagger.tflite    what is heard in it?
 
 `tinyse COMMAND --help` explains each.
 """
@@ -34,7 +35,7 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
 COMMANDS = {
     "From recordings to a model": ("data", "models", "check", "train"),
     "From a model to firmware": ("quantize", "export", "bench"),
-    "Listen and measure": ("denoise", "live", "web", "evaluate"),
+    "Listen and measure": ("denoise", "tag", "live", "web", "evaluate"),
     "This machine": ("doctor",),
 }
 """The commands of each panel of the help, each in the module of its name: `app` for a group, else a function."""

@@ -27,6 +27,8 @@ def picture(figures: Figures, title: str) -> RenderableType:
     numbers.add_row("", f"{figures.driver_ms:.0f} + {figures.buffer_ms:.0f} ms", "driver + buffer")
     numbers.add_row("real-time factor", f"{figures.real_time_factor:.3f}", f"{figures.seconds:.0f} s of sound")
     numbers.add_row("faults", str(figures.underruns + figures.overruns + figures.late_hops), _faults(figures))
+    if figures.tags:
+        numbers.add_row("heard", figures.tags, "in the last second")
     return Panel(Group(levels, "", numbers, "", _keys(figures)), title=title, expand=False)
 
 
@@ -38,6 +40,7 @@ def summary(figures: Figures) -> str:
         f"{figures.compute_ms:.1f} ms compute, {figures.driver_ms + figures.buffer_ms:.0f} ms driver and buffer; "
         f"{figures.underruns} underruns, {figures.overruns} overruns, {figures.late_hops} late hops, "
         f"{figures.clipped_in} clipped samples in, {figures.clipped_out} out"
+        + (f"; heard at the end: {figures.tags}" if figures.tags else "")
     )
 
 

@@ -19,6 +19,7 @@ from tinyse.live.rates import Resampler
 from tinyse.live.ring import Ring
 from tinyse.live.wav import WavWriter
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.tagger import Tagger
 
 PATIENCE_SECONDS = 0.2
 """How long the worker waits for sound before it looks whether the ends are still there."""
@@ -54,6 +55,8 @@ class Figures:
     bypass: bool
     mute: bool
     recording: str
+    tags: str
+    """What was heard in the last second, where a tagger listens."""
 
 
 class Session:
@@ -63,8 +66,12 @@ class Session:
     A sink that waits (a file) gets the stream without its delay: aligned with its source, and as long.
     """
 
-    def __init__(self, denoiser: Denoiser, source: End, sink: End, buffer_seconds: float = 0.06) -> None:
+    def __init__(
+        self, denoiser: Denoiser, source: End, sink: End, buffer_seconds: float = 0.06, tagger: Tagger | None = None
+    ) -> None:
+        """`tagger` listens to what comes in, in the time that the denoiser leaves."""
         self._denoiser, self._source, self._sink = denoiser, source, sink
+        self._tagger, self._tags = tagger, ""
         self._to_model = Resampler(source.rate, denoiser.sample_rate)
         self._to_sink = Resampler(denoiser.sample_rate, sink.rate)
         self._incoming = Ring(source.rate, round(buffer_seconds * source.rate))
@@ -113,8 +120,10 @@ class Session:
             raise self._error
 
     def reset(self) -> None:
-        """Let the model forget what it heard."""
+        """Let the models forget what they heard."""
         self._orders.put(self._denoiser.reset)
+        if self._tagger:
+            self._orders.put(self._tagger.reset)
 
     def record(self, prefix: Path | None) -> None:
         """Write both sides, aligned, to PREFIX-in.wav and PREFIX-out.wav from now on; None ends that."""
@@ -146,6 +155,7 @@ class Session:
             bypass=self.bypass,
             mute=self.mute,
             recording=str(recording[1].path) if recording else "",
+            tags=self._tags,
         )
 
     def _run(self) -> None:
@@ -178,12 +188,17 @@ class Session:
             noisy = stream[first : first + hop]
             begin = time.perf_counter()
             clean = self._denoiser.process(noisy)
+            self._listen(noisy)
             seconds = time.perf_counter() - begin
             self._watch.add(seconds)
             self._late += seconds > hop / self._denoiser.sample_rate
             self._noisy.add(noisy)
             self._clean.add(clean)
             self._hand_on(self._delayed(noisy), clean)
+
+    def _listen(self, noisy: np.ndarray) -> None:
+        for decision in self._tagger.process(noisy) if self._tagger else ():
+            self._tags = decision.as_text(least=0.3)
 
     def _end(self) -> None:
         """The samples that are still inside, and the end of the outgoing stream."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
@@ -61,3 +63,11 @@ def named(name: str) -> Architecture:
     if name not in known:
         raise InputError(f"no model is named {name!r}{did_you_mean(name, known)}")
     return known[name]
+
+
+def classes_of(header: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """The class names in a model's header. Raises InputError where there are none."""
+    classes = header.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise InputError(f"{where}: a tagger's file names its classes, this one has {classes!r}")
+    return tuple(classes)

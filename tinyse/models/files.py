@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from tinyse.config import as_dict, build
 from tinyse.errors import InputError
 from tinyse.files import write_bytes
-from tinyse.models.architecture import Architecture
+from tinyse.models.architecture import Architecture, classes_of
 from tinyse.models.network import Encoder, MaskNetwork
-from tinyse.models.tagger import TaggingNetwork, classes_of
+from tinyse.models.tagger import TaggingNetwork
 from tinyse.spectra.front_end import FrontEndConfig
 
 FORMAT = 1

@@ -6,10 +6,8 @@ of frames leave it, and whoever runs it pools them (`tinyse.streaming.pooling`),
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tinyse.errors import InputError
 from tinyse.integers.graph import Graph
@@ -57,11 +55,3 @@ def pooled(probabilities: Tensor) -> Tensor:
     a long silence is a bark. Two running sums compute it as a stream.
     """
     return probabilities.square().sum(1) / probabilities.sum(1).clamp_min(1e-6)
-
-
-def classes_of(header: dict[str, Any], where: str) -> tuple[str, ...]:
-    """The class names in a model's header. Raises InputError where there are none."""
-    classes = header.get("classes")
-    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
-        raise InputError(f"{where}: a tagger's file names its classes, this one has {classes!r}")
-    return tuple(classes)

@@ -52,7 +52,7 @@ class Denoiser:
         if metadata.get("task") != "denoise":
             raise InputError(f"{path} is no denoiser of tinyse: its metadata names the task {metadata.get('task')!r}")
         self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
-        _check_fit(self.engine, self.front_end.config.bands, path)
+        check_fit(self.engine, self.front_end.config.bands, self.front_end.config.bands, path)
         self.attenuation_limit_db = attenuation_limit_db
         # The engine c is the firmware, which has a front end of its own.
         own_path = getattr(self.engine, "signal_path", None)
@@ -101,7 +101,7 @@ class Denoiser:
         Raises InputError for another shape or type, and for NaN or infinite samples; the stream then stands where it was.
         """
         chunk = np.asarray(chunk)
-        samples = _as_float(chunk)
+        samples = as_float(chunk)
         stream = np.concatenate([self._waiting, samples])
         whole = len(stream) // self.hop * self.hop
         result, self._state = self._path.step(stream[:whole], self._state, self._limit)
@@ -122,7 +122,7 @@ class Denoiser:
     def denoise(self, samples: np.ndarray) -> np.ndarray:
         """A whole clip (samples,) as a stream from silence: aligned with its input, as long, of the same type."""
         samples = np.asarray(samples)
-        floats = _as_float(samples)  # before the reset: what is refused leaves the stream where it stood
+        floats = as_float(samples)  # before the reset: what is refused leaves the stream where it stood
         self.reset()
         stream = np.concatenate([self.process(floats), self.flush()])[self.delay :]
         return _as_type(stream, samples.dtype)
@@ -132,7 +132,7 @@ class Denoiser:
         if not hasattr(self.engine, "denoise_clip"):
             raise InputError("only the engine torch takes a clip in one step; the others are streams: use denoise")
         samples = np.asarray(samples)
-        return _as_type(self.engine.denoise_clip(_as_float(samples), self._limit), samples.dtype)
+        return _as_type(self.engine.denoise_clip(as_float(samples), self._limit), samples.dtype)
 
     @property
     def _limit(self) -> float:
@@ -164,19 +164,23 @@ def open_engine(path: Path, name: str) -> Any:
     )
 
 
-def _check_fit(engine: Any, bands: int, path: Path) -> None:
-    """Raise InputError where the network is not for this front end: a file's metadata may say what is not so."""
+def check_fit(engine: Any, bands: int, results: int, path: Path) -> None:
+    """Raise InputError where the network is not for this front end: a file's metadata may say what is not so.
+
+    `results` is how many values its mask or its tags have.
+    """
     try:
-        mask, _ = engine.step(np.zeros(bands, np.float32), engine.initial_state())
+        result, _ = engine.step(np.zeros(bands, np.float32), engine.initial_state())
     except InputError as error:
         raise InputError(
             f"{path}: its front end has {bands} bands, which its network does not take: {error}"
         ) from error
-    if mask.shape != (bands,):
-        raise InputError(f"{path}: its front end has {bands} bands, its network's mask {mask.size}")
+    if result.shape != (results,):
+        raise InputError(f"{path}: {bands} bands give {result.size} values in its network, not {results}")
 
 
-def _as_float(chunk: np.ndarray) -> np.ndarray:
+def as_float(chunk: np.ndarray) -> np.ndarray:
+    """A chunk of sound, int16 or float, as float32 (samples,). Raises InputError for what is no sound."""
     if chunk.ndim != 1:
         raise InputError(f"a chunk is one channel of samples, not an array of shape {chunk.shape}")
     if chunk.dtype == np.int16:

@@ -31,8 +31,12 @@ FORMAT = 1
 """The newest metadata that is understood."""
 
 
+RESULTS = {"denoise": "mask", "tagging": "tags"}
+"""What the step of each task gives, beside its states."""
+
+
 class Engine(Protocol):
-    """What runs a denoiser's network, whatever it runs on."""
+    """What runs the network of a denoiser or a tagger, whatever it runs on."""
 
     metadata: dict[str, Any]
 
@@ -46,7 +50,7 @@ class Engine(Protocol):
         ...
 
     def step(self, features: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """(bands,) float32 in [-1, 1) -> (bands,) float32 in [0, 1], and the next state."""
+        """(bands,) float32 in [-1, 1) -> mask (bands,) or tags (classes,), float32 in [0, 1], and the next state."""
         ...
 
 
@@ -84,11 +88,12 @@ class FileEngine(ABC):
         return initial_state(self.graph)
 
     def step(self, features: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """One frame of a denoiser: (bands,) float32 in [-1, 1) -> (bands,) float32 in [0, 1], and the next state."""
+        """One frame: (bands,) float32 in [-1, 1) -> mask (bands,) or tags (classes,), float32 in [0, 1], and the state."""
         outputs, state = self.step_named({"features": features}, state)
-        if "mask" not in outputs:
-            raise InputError(f"the step gives {', '.join(outputs)}, no mask: this is not a denoiser")
-        return outputs["mask"], state
+        result = RESULTS.get(str(self.metadata.get("task")), "mask")
+        if result not in outputs:
+            raise InputError(f"the step gives {', '.join(outputs)}, no {result}: its file's task is another one")
+        return outputs[result], state
 
     def step_named(self, inputs: Mapping[str, np.ndarray], state: State) -> tuple[dict[str, np.ndarray], State]:
         """One frame of any task: named float32 inputs, each flat or of its tensor's shape, to named flat outputs.
