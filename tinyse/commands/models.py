@@ -12,7 +12,8 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """List the named models: parameters, multiply-accumulates a frame and a second, state and latency.
 
     A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
-    State is in bytes of an int8 export; latency is the front end's, whatever the model.
+    State is in bytes of an int8 export; latency is the front end's, whatever the model. Those that tinyse brings along,
+    trained, are marked: `tinyse denoise --model NAME` runs them.
     """
     from rich.console import Console
     from rich.table import Table
@@ -26,8 +27,10 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         if (error.name or "").startswith("tinyse"):
             raise
         raise missing_extra(error.name or "torch", "train") from error
+    from tinyse import released
     from tinyse.spectra.front_end import FrontEndConfig
 
+    shipped = released.names()
     front_end = FrontEndConfig()
     rows = []
     for name, architecture in ARCHITECTURES.items():
@@ -41,13 +44,14 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
                 "macs_per_second": round(macs * front_end.frames_per_second),
                 "state_bytes": sum(channels * bins for channels, bins in network.state_shapes.values()),
                 "latency_ms": front_end.window_ms,
+                "trained": name in shipped,
             }
         )
     if as_json:
         print(json.dumps(rows, indent=2))
         return
     table = Table()
-    for title in ("model", "parameters", "MAC a frame", "MAC/s", "state bytes", "latency ms"):
+    for title in ("model", "parameters", "MAC a frame", "MAC/s", "state bytes", "latency ms", "trained"):
         table.add_column(title, justify="left" if title == "model" else "right")
     for row in rows:
         macs = f"{row['macs_per_second'] / 1e6:.1f} M"
@@ -58,6 +62,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             macs,
             f"{row['state_bytes']:,}",
             f"{row['latency_ms']:g}",
+            "comes along" if row["trained"] else "",
         ]
         table.add_row(*map(str, cells))
     Console().print(table)
