@@ -50,19 +50,18 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table()
-    for title in ("model", "parameters", "MAC a frame", "MAC/s", "state bytes", "latency ms", "trained"):
-        table.add_column(title, justify="left" if title == "model" else "right")
+    table = Table(caption="* comes along, trained" if shipped else None, caption_justify="left")
+    for title in ("model", "parameters", "MAC a frame", "MAC/s", "state bytes", "latency ms"):
+        table.add_column(title, justify="left" if title == "model" else "right", no_wrap=title == "model")
     for row in rows:
         macs = f"{row['macs_per_second'] / 1e6:.1f} M"
         cells = [
-            row["name"],
+            row["name"] + (" *" if row["trained"] else ""),
             f"{row['parameters']:,}",
             f"{row['macs_per_frame']:,}",
             macs,
             f"{row['state_bytes']:,}",
             f"{row['latency_ms']:g}",
-            "comes along" if row["trained"] else "",
         ]
         table.add_row(*map(str, cells))
     Console().print(table)
