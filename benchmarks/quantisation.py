@@ -6,7 +6,7 @@
 Prints Markdown; study.md, study.json, study.png and the .tflite files go to --output. With --parent, the post-training
 precisions of the float parent stand beside the trained integers. Quality comes from TFLM, bit for bit what a device
 computes; times are this computer's; cycles on an NPU are computed by Vela. Ranges are calibrated on the valid split of
---data, and what is scored is refused among its clips. Ten minutes or so on a free core; --limit and --minutes
+--data, and what is scored is refused among its clips. An estimated ten minutes of a free core; --limit and --minutes
 make it shorter.
 """
 
