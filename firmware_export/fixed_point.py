@@ -43,7 +43,8 @@ def rounded(x: np.ndarray, bits: int) -> np.ndarray:
 class FixedFrontEnd:
     """Tables in Q15 and Q30, and the steps that use them: one hop at a time, int64 throughout."""
 
-    def __init__(self, front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> None:
+    def __init__(self, front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -> None:
+        """`mask` is None where sound does not come back: then there is no synthesis."""
         self.config, bands, transform = front_end.config, front_end.bands, front_end.transform
         self.order = transform.order
         self.window = np.minimum(quantised(front_end.window, Q15), Q15 - 1)
@@ -67,7 +68,8 @@ class FixedFrontEnd:
         self.feature_zero = features.grid.zero_point
         self.feature_low = max(round(-1 / step) + self.feature_zero, -128)
         self.feature_high = min(round(127 / 128 / step) + self.feature_zero, 127)
-        self.mask_step, self.mask_zero = round(float(mask.grid.scale[0]) * Q15), mask.grid.zero_point
+        if mask is not None:
+            self.mask_step, self.mask_zero = round(float(mask.grid.scale[0]) * Q15), mask.grid.zero_point
 
     def initial_state(self) -> State:
         """Silence."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from firmware_export import fixed_point as fixed_point_twin
@@ -15,33 +17,36 @@ LARGEST_LIMIT_DB = 60
 """The strength goes in whole dB up to this; beyond it no limit is as good."""
 
 
-def sources(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor, fixed_point: bool = False) -> dict[str, str]:
+def sources(
+    front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None, fixed_point: bool = False
+) -> dict[str, str]:
     """{file name: text} of the generated part of the front end; `features` and `mask` are the network's tensors.
 
-    Raises InputError where they do not fit it.
+    `mask` is None where sound goes in and does not come out. Raises InputError where they do not fit.
     """
     bands = front_end.config.bands
-    for tensor in (features, mask):
+    for tensor in filter(None, (features, mask)):
         if int(np.prod(tensor.shape)) != bands:
             raise InputError(f"{tensor.name!r} has the shape {tensor.shape}, the front end has {bands} bands")
     if not fixed_point:
         return {
-            "front_end.h": header(front_end, "float", "tinyse/spectra"),
+            "front_end.h": header(front_end, "float", "tinyse/spectra", mask is not None),
             "front_end_tables.h": tables(front_end, features, mask),
             "transform_tables.h": transform_tables(front_end),
         }
-    if 255 * float(mask.grid.scale[0]) > 1:
+    if mask is not None and 255 * float(mask.grid.scale[0]) > 1:
         raise InputError(f"{mask.name!r} reaches beyond a gain of 1, which the fixed-point front end cannot express")
     twin = fixed_point_twin.FixedFrontEnd(front_end, features, mask)
     return {
-        "front_end.h": header(front_end, "int32_t", "firmware_export/fixed_point.py"),
-        "front_end_tables.h": fixed_tables(front_end, twin),
+        "front_end.h": header(front_end, "int32_t", "firmware_export/fixed_point.py", mask is not None),
+        "front_end_tables.h": fixed_tables(front_end, twin, mask is not None),
         "transform_tables.h": fixed_transform_tables(twin),
     }
 
 
-def header(front_end: spectra.FrontEnd, number: str, twin: str) -> str:
+def header(front_end: spectra.FrontEnd, number: str, twin: str, synthesis: bool) -> str:
     """Sizes and the state, in the C type `number`."""
+    limit = f"#define TINYSE_LARGEST_LIMIT {LARGEST_LIMIT_DB} /* dB */\n#define TINYSE_SYNTHESIS /* sound comes out */\n"
     config = front_end.config
     return text.fill(
         "front_end.h.in",
@@ -50,14 +55,16 @@ def header(front_end: spectra.FrontEnd, number: str, twin: str) -> str:
             "WINDOW": config.window,
             "TRANSFORM": config.transform_size,
             "BANDS": config.bands,
-            "LARGEST_LIMIT": LARGEST_LIMIT_DB,
+            "TITLE": ", and mask to sound" if synthesis else "",
+            "MASK": ", and values of the mask" if synthesis else "",
+            "SYNTHESIS": limit if synthesis else "",
             "NUMBER": number,
             "TWIN": twin,
         },
     )
 
 
-def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
+def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -> str:
     """Constants of float32, exactly those that Python computes with."""
     bands = front_end.bands
     widths = np.array([np.flatnonzero(row)[-1] + 1 for row in bands.taps])
@@ -73,8 +80,6 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
         "LARGEST_FEATURE": np.float32(127 / 128),
         "FEATURE_STEP": features.grid.scale[0],
         "FEATURE_ZERO": features.grid.zero_point,
-        "MASK_STEP": mask.grid.scale[0],
-        "MASK_ZERO": mask.grid.zero_point,
         **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(COEFFICIENTS)},
     }
     arrays = {
@@ -82,19 +87,16 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor) -> str:
         "band_first": _compact(bands.first),
         "band_width": _compact(widths),
         "band_shares": shares.astype(np.float32),
-        "bin_band": _compact(bands.lower),
-        "bin_weight": bands.weight,
-        "limits": limits().astype(np.float32),
     }
-    lines = [f"#define {name} {_constant(value)}" for name, value in constants.items()]
-    if np.array_equal(front_end.window, front_end.synthesis_window):
-        lines.append("#define synthesis_window window")
-    else:
-        arrays["synthesis_window"] = front_end.synthesis_window
-    return text.fill(
-        "front_end_tables.h.in",
-        {"CONSTANTS": "\n".join(lines), "ARRAYS": "\n".join(text.array(*item) for item in arrays.items())},
-    )
+    if mask is not None:
+        constants |= {"MASK_STEP": mask.grid.scale[0], "MASK_ZERO": mask.grid.zero_point}
+        arrays |= {
+            "bin_band": _compact(bands.lower),
+            "bin_weight": bands.weight,
+            "limits": limits().astype(np.float32),
+            "synthesis_window": front_end.synthesis_window,
+        }
+    return _filled(constants, arrays)
 
 
 def transform_tables(front_end: spectra.FrontEnd) -> str:
@@ -115,7 +117,7 @@ def limits() -> np.ndarray:
     return np.array([10 ** (-decibels / 20) for decibels in range(LARGEST_LIMIT_DB + 1)])
 
 
-def fixed_tables(front_end: spectra.FrontEnd, twin: fixed_point_twin.FixedFrontEnd) -> str:
+def fixed_tables(front_end: spectra.FrontEnd, twin: fixed_point_twin.FixedFrontEnd, synthesis: bool) -> str:
     """Constants of the fixed-point front end."""
     widths = np.array([np.flatnonzero(row)[-1] + 1 for row in front_end.bands.taps])
     shares = np.concatenate([row[:width] for row, width in zip(twin.taps, widths, strict=True)])
@@ -132,8 +134,6 @@ def fixed_tables(front_end: spectra.FrontEnd, twin: fixed_point_twin.FixedFrontE
         "FEATURE_ZERO": twin.feature_zero,
         "FEATURE_LOW": twin.feature_low,
         "FEATURE_HIGH": twin.feature_high,
-        "MASK_STEP": twin.mask_step,
-        "MASK_ZERO": twin.mask_zero,
         **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(twin.coefficients)},
     }
     arrays = {
@@ -141,19 +141,16 @@ def fixed_tables(front_end: spectra.FrontEnd, twin: fixed_point_twin.FixedFrontE
         "band_first": _compact(twin.first),
         "band_width": _compact(widths),
         "band_shares": shares.astype(np.uint16),
-        "bin_band": _compact(twin.lower),
-        "bin_weight": twin.weight.astype(np.uint16),
-        "limits": fixed_point_twin.quantised(limits(), fixed_point_twin.Q15).astype(np.int32),
     }
-    lines = [f"#define {name} {_constant(value)}" for name, value in constants.items()]
-    if np.array_equal(twin.window, twin.synthesis_window):
-        lines.append("#define synthesis_window window")
-    else:
-        arrays["synthesis_window"] = twin.synthesis_window.astype(np.int16)
-    return text.fill(
-        "front_end_tables.h.in",
-        {"CONSTANTS": "\n".join(lines), "ARRAYS": "\n".join(text.array(*item) for item in arrays.items())},
-    )
+    if synthesis:
+        constants |= {"MASK_STEP": twin.mask_step, "MASK_ZERO": twin.mask_zero}
+        arrays |= {
+            "bin_band": _compact(twin.lower),
+            "bin_weight": twin.weight.astype(np.uint16),
+            "limits": fixed_point_twin.quantised(limits(), fixed_point_twin.Q15).astype(np.int32),
+            "synthesis_window": twin.synthesis_window.astype(np.int16),
+        }
+    return _filled(constants, arrays)
 
 
 def fixed_transform_tables(twin: fixed_point_twin.FixedFrontEnd) -> str:
@@ -166,6 +163,18 @@ def fixed_transform_tables(twin: fixed_point_twin.FixedFrontEnd) -> str:
     }
     arrays = {"order": _compact(twin.order), **{name: values.astype(np.int32) for name, values in angles.items()}}
     return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
+
+
+def _filled(constants: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """The header of constants and arrays; two windows that are equal lie in flash once."""
+    lines = [f"#define {name} {_constant(value)}" for name, value in constants.items()]
+    if "synthesis_window" in arrays and np.array_equal(arrays["window"], arrays["synthesis_window"]):
+        del arrays["synthesis_window"]
+        lines.append("#define synthesis_window window")
+    return text.fill(
+        "front_end_tables.h.in",
+        {"CONSTANTS": "\n".join(lines), "ARRAYS": "\n".join(text.array(*item) for item in arrays.items())},
+    )
 
 
 def _constant(value: object) -> str:

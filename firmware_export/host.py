@@ -38,7 +38,7 @@ class HostEngine(FileEngine):
 
     def _load(self, graph: Graph) -> Step:
         self.firmware = firmware = make(graph, self._digest)
-        self.ffi, self.library = load(firmware, "network.h" if firmware.front_end is None else "tinyse.h")
+        self.ffi, self.library = load(firmware, firmware.header if firmware.header == "tinyse.h" else "network.h")
         network, program = self.ffi.new("tinyse_network *"), firmware.program
         homes = {name: self.ffi.buffer(getattr(network, name)) for name in ("states", "arena")}
 

@@ -43,7 +43,7 @@ def export_ladspa(model: str | Path, target: str | Path) -> Path:
 def denoiser(model: str | Path) -> Firmware:
     """The firmware of a .tflite that denoises. Raises InputError for another."""
     firmware = make(reader.read(Path(model)), sha256(model))
-    if firmware.front_end is None:
+    if firmware.front_end is None or firmware.header != "tinyse.h":
         raise InputError(f"{model} is no denoiser: it has no front end")
     return firmware
 

@@ -14,8 +14,11 @@ def report(program: Program, front_end: FrontEnd | None, digest: str) -> dict[st
     graph, plan = program.graph, program.plan
     ram = {"states": program.state_bytes, "arena": plan.bytes, "scratch": 4 * program.scratch_words, "overread": 64}
     if front_end is not None:
-        ram["front_end"] = front_end_bytes(front_end)
+        listens = graph.metadata.get("task") == "tagging"
+        ram["front_end"] = front_end_bytes(front_end, not listens)
         ram["audio_buffers"] = 2 * 2 * front_end.config.hop
+        if listens:
+            ram["pooling"] = 12 * len(graph.metadata["classes"])
     moment = graph.operators[min(plan.largest_moment, len(graph.operators) - 1)]
     return {
         "model": digest,
@@ -32,10 +35,11 @@ def report(program: Program, front_end: FrontEnd | None, digest: str) -> dict[st
     }
 
 
-def front_end_bytes(front_end: FrontEnd) -> int:
-    """The size of `tinyse_front_end`."""
+def front_end_bytes(front_end: FrontEnd, synthesis: bool = True) -> int:
+    """The size of `tinyse_front_end`, with or without what makes sound again."""
     config = front_end.config
-    return 4 * (config.transform_size + 2 + config.delay + config.bands + 3) + 2 * config.delay
+    words = config.transform_size + 2 + config.bands + 2 + (config.delay + 1 if synthesis else 0)
+    return 4 * words + 2 * config.delay
 
 
 def lines(values: dict[str, Any]) -> str:

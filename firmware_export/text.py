@@ -65,6 +65,12 @@ def _value(value: Any) -> str:
     return number(value)
 
 
+def string(value: str) -> str:
+    """A C string literal of exactly `value` in UTF-8: whatever is not a plain character is octal, so nothing ends it."""
+    plain = set(range(32, 127)) - set(b'"\\?%')
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in value.encode()) + '"'
+
+
 def identifier(name: str) -> str:
     """`name` in capitals, with underscores for what C does not allow in an identifier."""
     return re.sub(r"\W", "_", name, flags=re.ASCII).upper()

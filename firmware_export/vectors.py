@@ -14,7 +14,7 @@ from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.integers import reference
 from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph
+from tinyse.integers.graph import Graph, Tensor
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.path import SignalPath
 
@@ -106,6 +106,53 @@ def network_source(program: Program, frames: int) -> str:
         "LOADS": "\n".join(loads),
     }
     return text.fill("test/vectors_network.c.in", contents)
+
+
+def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool = False) -> str:
+    """vectors.c of a tagger: `frames` hops from silence, and the decision behind each whole second."""
+    graph, hop = program.graph, front_end.config.hop
+    given, step, network = sound(frames * hop), reference.compile(graph), initial_state(graph)
+    features = graph.tensors[graph.inputs["features"]]
+    rows = _fixed_features if fixed_point else _float_features
+    checksums, probabilities = [], []
+    for row in rows(front_end, features, given):
+        results = step({**network, "features": row.reshape(features.shape)})
+        network = {name: results[name] for name in network}
+        checksums.append(checksum(graph, results))
+        probabilities.append(results["tags"].ravel().astype(np.int64) + 128)
+    every = round(front_end.config.frames_per_second)
+    seconds = [np.array(probabilities[end - every : end]) for end in range(every, frames + 1, every)]
+    values = {
+        "FRAMES": frames,
+        "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
+        "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
+        "IN": text.array("vectors_in", given, "const"),
+        # C has no empty arrays.
+        "TAGS": text.array("vectors_tags", np.array([decision(second) for second in seconds] or [0], np.uint8), "const"),
+    }
+    return text.fill("test/vectors_tagger.c.in", values)
+
+
+def decision(probabilities: np.ndarray) -> np.ndarray:
+    """(frames, classes) in steps of 1/256 -> (classes,) uint8: `tinyse.streaming.pooling`, to the nearest step."""
+    sums, squares = probabilities.sum(0), np.square(probabilities).sum(0)
+    return ((squares + sums // 2) // np.maximum(sums, 1)).astype(np.uint8)
+
+
+def _float_features(front_end: FrontEnd, features: Tensor, given: np.ndarray) -> np.ndarray:
+    analysis, level, _ = front_end.initial_state()
+    spectra, _ = front_end.analyse(from_pcm16(given), analysis)
+    values, _ = front_end.features(spectra, level)
+    return quantise_values(values, features.grid.scale[0], features.grid.zero_point, features.dtype)
+
+
+def _fixed_features(front_end: FrontEnd, features: Tensor, given: np.ndarray) -> np.ndarray:
+    fixed, rows = FixedFrontEnd(front_end, features, None), []
+    state = fixed.initial_state()
+    for hop in given.reshape(-1, front_end.config.hop):
+        _, values, state = fixed.analyse(hop, state)
+        rows.append(values)
+    return np.array(rows)
 
 
 def float_stream(graph: Graph, front_end: FrontEnd, given: np.ndarray) -> tuple[np.ndarray, list[int]]:

@@ -53,7 +53,7 @@ def build_wasm(firmware: Firmware) -> bytes:
 
 
 def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
-    if firmware.front_end is None:
+    if firmware.front_end is None or firmware.header != "tinyse.h":
         raise InputError(f"{name} is no denoiser")
     config = firmware.front_end.config
     latency = 1000 * config.window / config.sample_rate

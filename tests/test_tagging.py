@@ -354,6 +354,40 @@ def test_the_c_computes_the_bits_of_the_reference(model):
         assert all(np.array_equal(state[name], c_state[name]) for name in state)
 
 
+@pytest.mark.parametrize("fixed_point", [False, True], ids=["float", "fixed"])
+@pytest.mark.parametrize("name", [None, "cortex-m4", "cortex-m3", "cortex-m55", "rv32imac"])
+def test_firmware_replays_network_and_decisions(model, tmp_path, name, fixed_point):
+    from firmware_export import targets
+    from firmware_export.export import export
+
+    core = targets.CORES.get(name) if name else None
+    if name and (core is None or core.missing):
+        pytest.skip(f"{name}: {core.missing if core else 'not a core'}")
+    if core is None and shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    firmware = export(model.with_suffix(".tflite"), tmp_path / "out", 96, fixed_point)
+    assert firmware.header == "tagger.h" and '"hiss"' in firmware.sources["tagger.c"]
+    targets.build(tmp_path / "out", core, tmp_path / "replay")
+    assert targets.run(core, tmp_path / "replay") == (0, "network equal\ndecisions equal\n")
+
+
+@given(st.integers(1, 40), st.integers(0, 2**31))
+@settings(max_examples=30, deadline=None)
+def test_the_devices_decision_is_the_streams(frames, seed):
+    from firmware_export.vectors import decision
+
+    steps = np.random.default_rng(seed).integers(0, 256, (frames, 5))
+    steps[:, 0] = 0
+    whole, _ = pooling.pool((steps / 256).astype(np.float32))
+    assert decision(steps) == pytest.approx(256 * whole, abs=0.501)
+
+
+def test_names_of_classes_cannot_leave_their_string():
+    from firmware_export.text import string
+
+    assert string('a"b\\??/\n%é') == '"a\\042b\\134\\077\\077/\\012\\045\\303\\251"'
+
+
 def test_what_an_export_says_of_itself(model):
     graph = read(model.with_suffix(".tflite"))
     assert graph.metadata["task"] == "tagging" and graph.metadata["classes"] == list(CLASSES)

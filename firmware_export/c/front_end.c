@@ -13,22 +13,16 @@
 #error "the front end needs IEEE arithmetic in the order of its source: compile it without -ffast-math"
 #endif
 
-#define BINS (TINYSE_TRANSFORM / 2 + 1)
-#define ROUND_TO_EVEN 12582912.0f /* 1.5 * 2^23: floats of this size are whole numbers */
-
 void tinyse_front_end_reset(tinyse_front_end *state)
 {
     memset(state->bins, 0, sizeof state->bins);
+#ifdef TINYSE_SYNTHESIS
     memset(state->tail, 0, sizeof state->tail);
+#endif
     memset(state->logs, 0, sizeof state->logs);
     memset(state->past, 0, sizeof state->past);
     state->level = SILENT_LEVEL;
     state->rate = 1.0f;
-}
-
-void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
-{
-    state->limit = decibels < 0 ? 0.0f : limits[decibels];
 }
 
 /* log2 of a positive, normal number: exponent plus a polynomial of the fraction (tinyse/spectra/logarithm.py). */
@@ -112,6 +106,15 @@ void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_H
     relate(state, features);
 }
 
+#ifdef TINYSE_SYNTHESIS
+#define BINS (TINYSE_TRANSFORM / 2 + 1)
+#define ROUND_TO_EVEN 12582912.0f /* 1.5 * 2^23: floats of this size are whole numbers */
+
+void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
+{
+    state->limit = decibels < 0 ? 0.0f : limits[decibels];
+}
+
 /* Each bin times its gain: the bands' gains, interpolated between their centres, and the limit. */
 static void apply(tinyse_front_end *state, const int8_t *mask)
 {
@@ -157,3 +160,4 @@ void tinyse_front_end_synthesise(tinyse_front_end *state, const int8_t mask[TINY
         tail[i] = frame[i + TINYSE_HOP] * synthesis_window[i + TINYSE_HOP];
     }
 }
+#endif

@@ -9,7 +9,6 @@
 #include "front_end_tables.h"
 #include "transform_fixed.h"
 
-#define BINS (TINYSE_TRANSFORM / 2 + 1)
 #define ONE 32768
 
 /* a * b / 2^bits, halves up. */
@@ -21,16 +20,13 @@ static inline int32_t scaled(int32_t a, int32_t b, int32_t bits)
 void tinyse_front_end_reset(tinyse_front_end *state)
 {
     memset(state->bins, 0, sizeof state->bins);
+#ifdef TINYSE_SYNTHESIS
     memset(state->tail, 0, sizeof state->tail);
+#endif
     memset(state->logs, 0, sizeof state->logs);
     memset(state->past, 0, sizeof state->past);
     state->level = SILENT_LEVEL;
     state->rate = ONE;
-}
-
-void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
-{
-    state->limit = decibels < 0 ? 0 : limits[decibels];
 }
 
 /* log2 of a power of 2^15 or more in units of 2^-45, in units of 2^-15. */
@@ -112,6 +108,14 @@ void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_H
     relate(state, features);
 }
 
+#ifdef TINYSE_SYNTHESIS
+#define BINS (TINYSE_TRANSFORM / 2 + 1)
+
+void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
+{
+    state->limit = decibels < 0 ? 0 : limits[decibels];
+}
+
 /* Each bin times its gain: the bands' gains, interpolated between their centres, and the limit. */
 static void apply(tinyse_front_end *state, const int8_t *mask)
 {
@@ -151,3 +155,4 @@ void tinyse_front_end_synthesise(tinyse_front_end *state, const int8_t mask[TINY
         tail[i] = scaled(frame[i + TINYSE_HOP], synthesis_window[i + TINYSE_HOP], 15);
     }
 }
+#endif

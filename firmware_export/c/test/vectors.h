@@ -16,6 +16,9 @@ extern const uint32_t vectors_checksums[];
 extern const int16_t vectors_in[];
 extern const int16_t vectors_out[];
 
+/* Of a tagger: the decision behind each whole second, from the same kind of sound. */
+extern const uint8_t vectors_tags[];
+
 /* Of a network without a front end: write a frame's inputs. */
 void vectors_load(tinyse_network *network, int frame);
 

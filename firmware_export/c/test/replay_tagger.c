@@ -1,0 +1,36 @@
+/* Replays the golden vectors of a tagger: every output and state of every frame, and every decision, must have the
+ * reference's bits. Prints lines of `name value`; the exit code is the number of frames and decisions that differ, at
+ * most 99.
+ */
+#include <string.h>
+
+#include "port.h"
+#include "tagger.h"
+#include "vectors.h"
+
+static tinyse_tagger tagger;
+
+int main(void)
+{
+    int wrong_frames = 0, wrong_decisions = 0;
+    uint8_t tags[TINYSE_CLASSES];
+
+    if (tinyse_tagger_init(&tagger) != TINYSE_OK) {
+        return 98;
+    }
+    for (int frame = 0; frame < vectors_frames; frame++) {
+        if (tinyse_tagger_process(&tagger, vectors_in + frame * TINYSE_HOP) != TINYSE_OK) {
+            return 97;
+        }
+        wrong_frames += vectors_checksum(&tagger.network) != vectors_checksums[frame];
+        if ((frame + 1) % TINYSE_HOPS_A_SECOND == 0) {
+            const uint8_t *expected = vectors_tags + frame / TINYSE_HOPS_A_SECOND * TINYSE_CLASSES;
+            tinyse_tagger_decide(&tagger, tags);
+            wrong_decisions += memcmp(tags, expected, sizeof tags) != 0;
+        }
+    }
+    port_print(wrong_frames ? "network differs\n" : "network equal\n");
+    port_print(wrong_decisions ? "decisions differ\n" : "decisions equal\n");
+    const int wrong = wrong_frames + wrong_decisions;
+    return wrong < 99 ? wrong : 99;
+}
