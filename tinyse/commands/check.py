@@ -32,8 +32,8 @@ def check(
     from tinyse.errors import missing_extra
 
     try:
-        from tinyse.models.network import MaskNetwork
         from tinyse.training.recipe import load_recipe
+        from tinyse.training.task import untrained
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tinyse"):
             raise
@@ -42,7 +42,7 @@ def check(
 
     chosen = load_recipe(recipe, settings or [])
     name, stage = list(chosen.stages.items())[-1]
-    graph = MaskNetwork(stage.architecture, chosen.front_end.bands).eval().emit(name)
+    graph = untrained(chosen, stage).eval().emit(name)
     integers = random_step(graph, chosen.export.precision)
     found = forecast(integers)
     summary = None

@@ -83,14 +83,26 @@ def _to_integers(
 
     try:
         from tinyse.clips import refuse_scored, valid_clips
+        from tinyse.config import build
         from tinyse.evaluation.pairs import find_pairs
         from tinyse.export import export_model
+        from tinyse.models.files import load_model
         from tinyse.recordings import open_data
+        from tinyse.training.finish_tagging import SECONDS, labelled_mixtures
+        from tinyse.training.recipe import BUILT_IN, Recipe
         from tinyse.training.run import data_path
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tinyse"):
             raise
         raise missing_extra(error.name or "torch", "train") from error
+    _, _, header = load_model(model)
+    if header["task"] == "tagging":
+        # Its recipe knows the valid folds; other data must have them, too.
+        changes = {} if data == BUILT_IN else {"data": data}
+        recipe = build(Recipe, {**header.get("whole_recipe", {}), **changes}, f"{model}: whole_recipe")
+        sounds, _, _ = labelled_mixtures(recipe, "valid", SECONDS, clips)
+        named = [(f"valid mixture {index}", sound) for index, sound in enumerate(sounds)]
+        return export_model(model, named, output, precision, target)
     chosen = valid_clips(open_data(data_path(data)), clips)
     benchmark = data_path(data) / "benchmark"
     if benchmark.is_dir():

@@ -78,3 +78,15 @@ def open_task(recipe: Recipe) -> Task:
     from tinyse.training.tagging import Tagging
 
     return Tagging(recipe) if recipe.task == "tagging" else Enhancement(recipe)
+
+
+def untrained(recipe: Recipe, stage: Stage) -> Encoder:
+    """A stage's network without its data; a tagger's classes are those of the labels, which are read."""
+    from tinyse.models.network import MaskNetwork
+    from tinyse.models.tagger import TaggingNetwork
+    from tinyse.recordings.labelled import open_labelled
+
+    if recipe.task == "tagging":
+        classes = open_labelled(recipe.data_path, recipe.tagging.level).classes
+        return TaggingNetwork(stage.architecture, recipe.front_end.bands, classes)
+    return MaskNetwork(stage.architecture, recipe.front_end.bands)
