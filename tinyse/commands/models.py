@@ -12,8 +12,9 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """List the named models: parameters, multiply-accumulates a frame and a second, state and latency.
 
     A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
-    State is in bytes of an int8 export; latency is the front end's, whatever the model. Those that tinyse brings along,
-    trained, are marked: `tinyse denoise --model NAME` runs them.
+    State is in bytes of an int8 export; latency is the front end's, whatever the model. Taggers are counted with 20
+    classes, on frames of 64 ms and 64 bands. Those that tinyse brings along, trained, are marked: `tinyse denoise
+    --model NAME` runs them.
     """
     from rich.console import Console
     from rich.table import Table
@@ -21,24 +22,29 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from tinyse.errors import missing_extra
 
     try:
-        from tinyse.models.architecture import ARCHITECTURES
+        from tinyse.models.architecture import ARCHITECTURES, TAGGERS
         from tinyse.models.network import MaskNetwork, parameters
+        from tinyse.models.tagger import TaggingNetwork
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tinyse"):
             raise
         raise missing_extra(error.name or "torch", "train") from error
     from tinyse import released
-    from tinyse.spectra.front_end import FrontEndConfig
+    from tinyse.spectra.front_end import TAGGING, FrontEndConfig
 
     shipped = released.names()
-    front_end = FrontEndConfig()
     rows = []
-    for name, architecture in ARCHITECTURES.items():
-        network = MaskNetwork(architecture, front_end.bands).eval()
+    for name, architecture in (ARCHITECTURES | TAGGERS).items():
+        front_end = TAGGING if name in TAGGERS else FrontEndConfig()
+        if name in TAGGERS:
+            network = TaggingNetwork(architecture, front_end.bands, tuple(f"class {i}" for i in range(20))).eval()
+        else:
+            network = MaskNetwork(architecture, front_end.bands).eval()
         macs = network.emit().macs
         rows.append(
             {
                 "name": name,
+                "task": network.task,
                 "parameters": parameters(network),
                 "macs_per_frame": macs,
                 "macs_per_second": round(macs * front_end.frames_per_second),

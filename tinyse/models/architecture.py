@@ -54,7 +54,7 @@ TAGGERS = {
     "tagger-medium": Architecture(channels=(8, 8, 12, 16), groups=4),
     "tagger-small": Architecture(channels=(4, 6, 8, 8), groups=4),
 }
-"""Named taggers, on 64 bands and for 20 classes about 140 k, 36 k, 10 k and 3 k parameters."""
+"""Named taggers, on 64 bands and for 20 classes about 130 k, 36 k, 10 k and 3 k parameters."""
 
 
 def named(name: str) -> Architecture:
