@@ -539,6 +539,22 @@ def test_tag_prints_decisions(model, tmp_path):
     assert len(lines) == 4 and lines[-1].strip().startswith("whole")
 
 
+def test_check_says_whether_a_tagger_ships(recipe):
+    facts = json.loads(tinyse("check", recipe, "--json"))
+    assert facts["ships"] and not facts["missing"]
+
+
+def test_export_calibrates_on_the_folds_that_the_recipe_names(recipe, tmp_path):
+    from tinyse.training.recipe import load_recipe
+    from tinyse.training.run import run
+
+    only = ["stages={only: {model: {channels: [4, 4]}, updates: 2, batch: 4, seconds: 0.8, warmup: 1, "
+            "losses: {binary_cross_entropy: 1.0}}}"]  # fmt: skip
+    trained = run(load_recipe(recipe, [*only, f"output={tmp_path / 'run'}"]), lambda _: None, lambda _: None)
+    facts = json.loads(tinyse("export", trained, "--clips", 2, "--json"))
+    assert len(facts["calibration"]) == 2 and trained.with_suffix(".tflite").is_file()
+
+
 def test_bench_takes_a_tagger(model):
     facts = json.loads(tinyse("bench", model.with_suffix(".tflite"), "--board", "STM32H743", "--seconds", 1, "--json"))
     assert facts["fits"] and facts["hops"] == 31 and facts["missed"] == {"late": 0, "lost": 0}
