@@ -206,6 +206,8 @@ class Recipe:
                 raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
         if self.data == BUILT_IN:
             raise InputError("data: the built-in corpus has no labels; name a folder with labels.csv")
+        if self.ship:
+            raise InputError("ship: labels do not say which weights may be released; use data of which all may")
         for part in ("train", "valid"):
             if not getattr(self.tagging, part):
                 raise InputError(f"tagging.{part}: name one fold or more")
