@@ -122,13 +122,14 @@ def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_poin
         probabilities.append(results["tags"].ravel().astype(np.int64) + 128)
     every = round(front_end.config.frames_per_second)
     seconds = [np.array(probabilities[end - every : end]) for end in range(every, frames + 1, every)]
+    # C has no empty arrays: of less than a second one zero is kept.
+    decisions = np.stack([decision(second) for second in seconds]) if seconds else np.zeros(1, np.uint8)
     values = {
         "FRAMES": frames,
         "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
         "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
         "IN": text.array("vectors_in", given, "const"),
-        # C has no empty arrays.
-        "TAGS": text.array("vectors_tags", np.array([decision(second) for second in seconds] or [0], np.uint8), "const"),
+        "TAGS": text.array("vectors_tags", decisions, "const"),
     }
     return text.fill("test/vectors_tagger.c.in", values)
 

@@ -492,6 +492,7 @@ def test_a_tagging_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_pat
         ("tagging.valid=['1']", "a fold is in one of train, valid and test"),
         ("tagging.level=medium", "'fine', 'coarse'"),
         ("data=built-in", "has no labels"),
+        ("stages.first.distillation={teacher: teacher, views: {batch: 1}}", "a tagger has no 'decoder_4'"),
         ("ship=true", "labels do not say"),
         ("stages.teacher.losses={compressed_spectral: 1}", "no supervised loss is named 'compressed_spectral'"),
         (

@@ -23,7 +23,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
     try:
         from tinyse.models.architecture import ARCHITECTURES, TAGGERS
-        from tinyse.models.network import MaskNetwork, parameters
+        from tinyse.models.network import Encoder, MaskNetwork, parameters
         from tinyse.models.tagger import TaggingNetwork
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tinyse"):
@@ -36,6 +36,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     rows = []
     for name, architecture in (ARCHITECTURES | TAGGERS).items():
         front_end = TAGGING if name in TAGGERS else FrontEndConfig()
+        network: Encoder
         if name in TAGGERS:
             network = TaggingNetwork(architecture, front_end.bands, tuple(f"class {i}" for i in range(20))).eval()
         else:

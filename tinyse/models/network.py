@@ -79,6 +79,10 @@ class Encoder(nn.Module):
         x, following["gru"] = self.blocks["gru"].emit(graph, "gru/step", x, states["gru"])
         return x, skips, {key: following[key] for key in states}
 
+    def emit(self, name: str = "step") -> Graph:
+        """One frame's step as a graph of float operators. The network's normalisations use their running statistics."""
+        raise NotImplementedError
+
 
 class MaskNetwork(Encoder):
     """Features (batch, frames, bands) and a state to a mask (batch, frames, bands) in (0, 1) and the next state.
@@ -104,7 +108,7 @@ class MaskNetwork(Encoder):
         return torch.sigmoid(x[:, 0].float()), following
 
     def emit(self, name: str = "step") -> Graph:
-        """One frame's step as a graph of float operators. The network's normalisations use their running statistics."""
+        """`mask` (1, 1, bands, 1) of one frame."""
         graph = Graph(name)
         x, skips, following = self.emit_encoder(graph)
         for level in range(self.architecture.depth, 0, -1):

@@ -38,7 +38,7 @@ class TaggingNetwork(Encoder):
         return torch.sigmoid(self.blocks["classifier"](x).float()), following
 
     def emit(self, name: str = "step") -> Graph:
-        """One frame's step as a graph of float operators; `tags` is (1, classes)."""
+        """`tags` (1, classes) of one frame."""
         graph = Graph(name)
         x, _, following = self.emit_encoder(graph)
         x = self.blocks["classifier"].emit(graph, "classifier/step", x)

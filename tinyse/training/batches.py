@@ -20,7 +20,7 @@ def batches(
     Update u takes examples u * batch to (u + 1) * batch - 1, of which process `rank` of `world` mixes every `world`-th.
     """
     order = [list(range(update * batch + rank, (update + 1) * batch, world)) for update in range(first, last)]
-    loader = DataLoader(
+    loader: DataLoader[Batch] = DataLoader(
         examples,  # type: ignore[arg-type]
         batch_sampler=order,
         num_workers=workers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.training.losses import LOSSES, TAGGING_LOSSES, check_names
 
 BUILT_IN = "built-in"
-TASKS = {"denoise": LOSSES, "tagging": TAGGING_LOSSES}
+TASKS: dict[str, Mapping[str, Any]] = {"denoise": LOSSES, "tagging": TAGGING_LOSSES}
 """The losses of each task."""
 
 
@@ -204,6 +204,11 @@ class Recipe:
         for name, stage in self.stages.items():
             if stage.quantise:
                 raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
+            if stage.distillation and stage.distillation.views:
+                for layer in stage.distillation.layers:
+                    if layer.startswith("decoder"):
+                        raise InputError(f"stages.{name}.distillation.layers: a tagger has no {layer!r}; name blocks such "
+                                         "as encoder_1 and gru")  # fmt: skip
         if self.data == BUILT_IN:
             raise InputError("data: the built-in corpus has no labels; name a folder with labels.csv")
         if self.ship:

@@ -133,7 +133,8 @@ class StageRun:
             raise InputError(f"{path}: the teacher's task is {header['task']!r}, the recipe's {self.recipe.task!r}")
         if front_end != self.recipe.front_end:
             raise InputError(f"{path}: the teacher's front end is another one than the recipe's")
-        return teacher.to(self.fabric.device, memory_format=torch.channels_last).requires_grad_(False)
+        moved = teacher.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return moved.requires_grad_(False)
 
     def _moved(self, batch: Batch) -> Batch:
         return tuple(part.to(self.fabric.device) for part in batch)
