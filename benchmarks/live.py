@@ -58,7 +58,9 @@ def main() -> int:
         expected = Denoiser(options.model, engine=options.engine).denoise(dry)
         played = soxr.resample(heard, options.rate, audio.SAMPLE_RATE)
         result = {
-            "played against the file-based result, SI-SDR dB": round(si_sdr(*sound_server.aligned(expected, played)), 1),
+            "played against the file-based result, SI-SDR dB": round(
+                si_sdr(*sound_server.aligned(expected, played)), 1
+            ),
             "microphone against the file, SI-SDR dB": round(si_sdr(*sound_server.aligned(given, dry)), 1),
             "load of the machine": os.getloadavg()[0],
             **figures,

@@ -68,7 +68,9 @@ def terminal(model: str, pairs: list[LoadedPair], folder: Path) -> None:
     console = Console(record=True, width=84, file=sys.stderr)
     console.print(picture(session.figures(), "student-62k live"))
     session.stop()
-    console.save_svg(str(IMAGES / "live.svg"), title="tinyse live --input noisy.wav --output out.wav --realtime --engine c")
+    console.save_svg(
+        str(IMAGES / "live.svg"), title="tinyse live --input noisy.wav --output out.wav --realtime --engine c"
+    )
 
 
 def page(model: str, pairs: list[LoadedPair], folder: Path) -> None:

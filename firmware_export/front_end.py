@@ -46,7 +46,9 @@ def sources(
 
 def header(front_end: spectra.FrontEnd, number: str, twin: str, synthesis: bool) -> str:
     """Sizes and the state, in the C type `number`."""
-    limit = f"#define TINYSE_LARGEST_LIMIT {LARGEST_LIMIT_DB} /* dB */\n#define TINYSE_SYNTHESIS /* sound comes out */\n"
+    limit = (
+        f"#define TINYSE_LARGEST_LIMIT {LARGEST_LIMIT_DB} /* dB */\n#define TINYSE_SYNTHESIS /* sound comes out */\n"
+    )
     config = front_end.config
     return text.fill(
         "front_end.h.in",

@@ -565,7 +565,9 @@ def test_bench_takes_a_tagger(model):
 def test_live_shows_tags(model, tiny, tmp_path):
     audio.write(tmp_path / "in.wav", sound("ring", 3, 2.5))
     ends = ("--input", tmp_path / "in.wav", "--output", tmp_path / "out.wav")
-    facts = json.loads(tinyse("live", "--model", tiny.integers, "--tags", model.with_suffix(".tflite"), *ends, "--json"))
+    facts = json.loads(
+        tinyse("live", "--model", tiny.integers, "--tags", model.with_suffix(".tflite"), *ends, "--json")
+    )
     assert facts["tags"] and len(audio.read(tmp_path / "out.wav")[0]) == 40000
 
 

@@ -105,11 +105,13 @@ def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict
             kind: {
                 "files": len(rows),
                 "hours": round(hours(rows), 2),
-                "corpora": {corpus: sorted({r.licence for r in rows if r.corpus == corpus})
-                            for corpus in sorted({r.corpus for r in rows})},
+                "corpora": {
+                    corpus: sorted({r.licence for r in rows if r.corpus == corpus})
+                    for corpus in sorted({r.corpus for r in rows})
+                },
             }
             for kind, rows in kinds.items()
-        },  # fmt: skip
+        },
         "data_hash": header["data_hash"],
         "built_in_gain_db": round(built_in_gain_db(folder / "model.tflite"), 3),
         "sha256": {file: sha256(folder / file) for file in FILES},
