@@ -160,6 +160,8 @@ def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
         ("front_end.hop_ms=5", "hop_ms"),
         ("precision=int4", "precision"),
         ("mixture.snr_db=[5, -5]", "snr_db"),
+        ("stages.distil.mixture={clean: 0.2}", "unknown key stages.distil.mixture.clean"),
+        ("stages.distil.mixture={clean_probability: 2}", "clean_probability is 2"),
         ("stages.teacher.learning_rate=.nan", "learning_rate: nan is no number"),
         ("nonsense", "KEY=VALUE"),
         ("stages=[", "no readable YAML"),
@@ -169,6 +171,21 @@ def test_mistakes_in_a_recipe_are_named(recipe, setting, message):
     with pytest.raises(InputError) as caught:
         load_recipe(recipe, [setting])
     assert message in str(caught.value)
+
+
+def test_a_stage_may_mix_otherwise(recipe, tmp_path):
+    """Its own keys replace the recipe's; a stage that says nothing is what it was before there were such keys."""
+    chosen = load_recipe(recipe, ["mixture.room_probability=0.1", "stages.distil.mixture={clean_probability: 0.2}"])
+    assert chosen.mixture_of(chosen.stages["teacher"]) == chosen.mixture
+    mixed = chosen.mixture_of(chosen.stages["distil"])
+    assert (mixed.clean_probability, mixed.room_probability) == (0.2, 0.1)
+    output = f"output={tmp_path / 'run'}"
+    first = run(load_recipe(recipe, [output, "stages.supervise.updates=2"]), nothing, nothing)
+    before = weights(tmp_path / "run")
+    noises = "stages.supervise.mixture={noise_only_probability: 0.9}"
+    run(load_recipe(recipe, [f"output={tmp_path / 'other'}", "stages.supervise.updates=2", noises]), nothing, nothing)
+    assert first.is_file()
+    assert any(not torch.equal(before[name], value) for name, value in weights(tmp_path / "other").items())
 
 
 def test_missing_recipe_and_missing_data(recipe, tmp_path):

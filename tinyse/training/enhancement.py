@@ -37,7 +37,7 @@ class Enhancement:
     def open(self, stage: Stage) -> str:
         recipe = self.recipe
         ship = True if recipe.ship else None
-        self.mixer = open_mixer(self.manifest, recipe.mixture, stage.seconds, recipe.seed, "train", ship)
+        self.mixer = open_mixer(self.manifest, recipe.mixture_of(stage), stage.seconds, recipe.seed, "train", ship)
         self.notices = self.mixer.notices
         return self.mixer.data_hash
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from tinyse import corpus
-from tinyse.config import build
+from tinyse.config import as_dict, build
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.integers.precision import PRECISIONS
@@ -71,6 +71,8 @@ class Stage:
     """Updates between two looks at the valid split, and between two checkpoints."""
     patience: int = 0
     """Looks without a better valid loss after which the stage ends early; 0 never does."""
+    mixture: dict[str, Any] | None = None
+    """Keys of the recipe's `mixture` that are others in this stage, such as {clean_probability: 0.2}."""
 
     def __post_init__(self) -> None:
         if not self.losses and self.distillation is None:
@@ -175,6 +177,7 @@ class Recipe:
                 raise InputError(f"stages.{name}: use letters, digits, '-' and '_' only, it names a folder")
             stage.architecture.check_bands(self.front_end.bands)
             check_names(stage.losses, TASKS[self.task])
+            self.mixture_of(stage, f"stages.{name}.mixture")
             if stage.start is not None:
                 if stage.start not in earlier:
                     raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage")
@@ -200,8 +203,14 @@ class Recipe:
         """The folder or manifest that `data` names."""
         return corpus.path() if self.data == BUILT_IN else Path(self.data)
 
+    def mixture_of(self, stage: Stage, where: str = "mixture") -> MixtureConfig:
+        """How the mixtures of `stage` are drawn; `where` names the stage's own keys in messages."""
+        return build(MixtureConfig, {**as_dict(self.mixture), **stage.mixture}, where) if stage.mixture else self.mixture
+
     def _check_tagging(self) -> None:
         for name, stage in self.stages.items():
+            if stage.mixture:
+                raise InputError(f"stages.{name}.mixture: a tagger's mixing is tagging.mixture, in all stages the same")
             if stage.quantise:
                 raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
             if stage.distillation and stage.distillation.views:
