@@ -9,8 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import steps
 
 from tinyse import corpus as built_in
+from tinyse.integers.calibration import Calibration, calibrate
+from tinyse.integers.graph import Graph
+from tinyse.integers.quantise import quantise
 
 # Before torch is imported anywhere: pytest-xdist runs as many processes as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,6 +38,24 @@ def data() -> Path:
 def corpus() -> Path:
     """The folder of the built-in corpus."""
     return built_in.path()
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    """A denoiser's step in float, as a graph, with random weights."""
+    return steps.denoiser()
+
+
+@pytest.fixture(scope="module")
+def calibration(graph: Graph) -> Calibration:
+    """What the activations of `graph` do on noise."""
+    return calibrate(graph, [("noise", {"features": steps.features(400)})])
+
+
+@pytest.fixture(scope="module")
+def integers(graph: Graph, calibration: Calibration) -> Graph:
+    """`graph` in int8."""
+    return quantise(graph, calibration)
 
 
 @dataclass(frozen=True)

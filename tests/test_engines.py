@@ -19,11 +19,6 @@ FRAMES = 500
 
 
 @pytest.fixture(scope="module")
-def graph() -> Graph:
-    return steps.denoiser()
-
-
-@pytest.fixture(scope="module")
 def float_file(graph: Graph, tmp_path_factory):
     path = tmp_path_factory.mktemp("engines") / "float.tflite"
     save(graph, path)
@@ -31,9 +26,9 @@ def float_file(graph: Graph, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def integer_file(graph: Graph, float_file):
+def integer_file(integers: Graph, float_file):
     path = float_file.with_name("int8.tflite")
-    save(quantise(graph, calibrate(graph, [("noise", {"features": steps.features(400)})])), path)
+    save(integers, path)
     return path
 
 

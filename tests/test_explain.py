@@ -11,27 +11,12 @@ import steps
 
 from tinyse.errors import InputError
 from tinyse.integers import explain, report, support
-from tinyse.integers.calibration import Calibration, calibrate
+from tinyse.integers.calibration import Calibration
 from tinyse.integers.graph import Graph
 from tinyse.integers.precision import PRECISIONS
 from tinyse.integers.quantise import quantise
 from tinyse.integers.structure import MOVES
 from tinyse.tflite.writer import save
-
-
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    return steps.denoiser()
-
-
-@pytest.fixture(scope="module")
-def calibration(graph: Graph) -> Calibration:
-    return calibrate(graph, [("noise", {"features": steps.features(400)})])
-
-
-@pytest.fixture(scope="module")
-def integers(graph: Graph, calibration: Calibration) -> Graph:
-    return quantise(graph, calibration)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -18,21 +18,6 @@ from tinyse.integers.quantise import quantise
 from tinyse.tflite.writer import write
 
 
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    return steps.denoiser()
-
-
-@pytest.fixture(scope="module")
-def calibration(graph: Graph) -> Calibration:
-    return calibrate(graph, [("noise", {"features": steps.features(400)})])
-
-
-@pytest.fixture(scope="module")
-def integers(graph: Graph, calibration: Calibration) -> Graph:
-    return quantise(graph, calibration)
-
-
 def run_float(graph: Graph, x: np.ndarray) -> np.ndarray:
     program, state, masks = float_execution.compile(graph), initial_state(graph), []
     for frame in x:

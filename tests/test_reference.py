@@ -12,28 +12,12 @@ from hypothesis import strategies as st
 
 from tinyse.errors import InputError
 from tinyse.integers import arithmetic, float_execution, reference
-from tinyse.integers.calibration import Calibration, calibrate
+from tinyse.integers.calibration import calibrate
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Quantization
 from tinyse.integers.precision import PRECISIONS
 from tinyse.integers.quantise import quantise
 from tinyse.tflite.writer import write
-
-
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    return steps.denoiser()
-
-
-@pytest.fixture(scope="module")
-def calibration(graph: Graph) -> Calibration:
-    return calibrate(graph, [("noise", {"features": steps.features(400)})])
-
-
-@pytest.fixture(scope="module")
-def integers(graph: Graph, calibration: Calibration) -> Graph:
-    return quantise(graph, calibration)
-
 
 STEPS = {
     "plain": {"seed": 0},
