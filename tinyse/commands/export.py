@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinyse.errors import InputError
+from tinyse.released import find
 
 if TYPE_CHECKING:
     from tinyse.export import Exported
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A trained .safetensors, or a .tflite for --firmware and --ladspa.")],
+    model: Annotated[
+        Path, typer.Argument(help="A trained .safetensors; for --firmware and --ladspa also a .tflite or a name.")
+    ],
     data: Annotated[
         str, typer.Option(help="Recordings whose valid split calibrates the ranges: a folder, a manifest, or built-in.")
     ] = "built-in",
@@ -46,6 +49,7 @@ def export(
 
     With --firmware or --ladspa, go on from there to C; a MODEL that is a .tflite already is taken as it is.
     """
+    model = find(model)
     if model.suffix == ".tflite":
         if firmware is None and ladspa is None:
             raise InputError(

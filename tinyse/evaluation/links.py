@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from tinyse.config import did_you_mean
@@ -20,14 +21,15 @@ DEFAULT_LINKS = (*FLOAT_LINKS, "litert", "tflm")
 def links_for(model: str | Path, integer_model: str | Path | None = None, names: Sequence[str] = ()) -> dict[str, Link]:
     """The links of a model in the order of the chain, by the names that tables print.
 
-    For a .safetensors: the float links, then those of `integer_model` (default: the .tflite of the same name beside it,
-    if there is one). For a .tflite: its runtimes. `names` chooses among `DEFAULT_LINKS` and "reference"; what is named
-    must be there. Float links set torch to one thread. Raises InputError for an unknown name, a missing file or a link
+    For a .safetensors, or the name of a model that came along where torch is installed: the float links, then those of
+    `integer_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
+    `names` chooses among `DEFAULT_LINKS` and "reference"; what is named must be there. Float links set torch to one
+    thread. Raises InputError for an unknown name, a missing file or a link
     that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
 
-    model = find(model)
+    model = _found(model)
     for name in names:
         if name not in (*FLOAT_LINKS, *INTEGER_LINKS):
             raise InputError(f"unknown link {name!r}{did_you_mean(name, (*FLOAT_LINKS, *INTEGER_LINKS))}")
@@ -60,3 +62,10 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
         else:
             links[INTEGER_LINKS[name]] = Denoiser(integer_model, engine=name).denoise  # type: ignore[arg-type]
     return links
+
+
+def _found(model: str | Path) -> Path:
+    """The file of a model; for a name its weights where they can be run, beside which the integers lie."""
+    path = find(model)
+    weights = path.with_suffix(".safetensors")
+    return weights if path != Path(model) and weights.is_file() and find_spec("torch") else path
