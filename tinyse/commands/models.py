@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,7 +33,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from tinyse.spectra.front_end import TAGGING, FrontEndConfig
 
     shipped = released.names()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, architecture in (ARCHITECTURES | TAGGERS).items():
         front_end = TAGGING if name in TAGGERS else FrontEndConfig()
         network: Encoder
@@ -61,12 +61,11 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     for title in ("model", "parameters", "MAC a frame", "MAC/s", "state bytes", "latency ms"):
         table.add_column(title, justify="left" if title == "model" else "right", no_wrap=title == "model")
     for row in rows:
-        macs = f"{row['macs_per_second'] / 1e6:.1f} M"
         cells = [
             row["name"] + (" *" if row["trained"] else ""),
             f"{row['parameters']:,}",
             f"{row['macs_per_frame']:,}",
-            macs,
+            f"{row['macs_per_second'] / 1e6:.1f} M",
             f"{row['state_bytes']:,}",
             f"{row['latency_ms']:g}",
         ]

@@ -16,6 +16,11 @@ from tinyse.spectra import front_end as reference
 class TorchFrontEnd(nn.Module):
     """Clips (batch, samples) <-> spectra (batch, frames, bins) complex64, features and gains (batch, frames, bands)."""
 
+    window: Tensor
+    synthesis_window: Tensor
+    share: Tensor
+    spread: Tensor
+
     def __init__(self, config: reference.FrontEndConfig) -> None:
         super().__init__()
         self.config = config

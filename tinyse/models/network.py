@@ -6,7 +6,7 @@ A denoiser goes up again by convolutions with added skips to a mask, the family 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         architecture.check_bands(bands)
         self.architecture, self.bands = architecture, bands
         channels = (1, *architecture.channels)
-        self.blocks = nn.ModuleDict()
+        self.blocks: Any = nn.ModuleDict()  # its items are our blocks, with `emit`
         self.state_shapes: dict[str, tuple[int, int]] = {}
         """(channels, bins) of each state, in the order of the blocks."""
         bins = bands

@@ -21,7 +21,7 @@ def save(
     facts: dict[str, Any],
 ) -> None:
     """Write the three sets of weights, the optimiser's moments and `facts`, whole or not at all."""
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for label, module in (("network", network), ("average", average), ("best", best)):
         tensors |= {f"{label}/{name}": tensor for name, tensor in module.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():

@@ -75,7 +75,7 @@ class Enhancement:
 def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[Tensor, Tensor]:
     """Noisy clips (batch, samples) to spectra (batch, frames, bins) and masks (batch, frames, bands), from silence."""
     spectra = front_end.analyse(noisy)
-    bare: nn.Module = getattr(network, "module", network)
+    bare: Any = getattr(network, "module", network)
     mask, _ = network(front_end.features(spectra), bare.initial_state(len(noisy)))
     return spectra, mask.float()
 

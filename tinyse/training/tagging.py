@@ -66,7 +66,7 @@ class Tagging:
         self.front_end.to(device)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        bare: nn.Module = getattr(network, "module", network)
+        bare: Any = getattr(network, "module", network)
         features = self.front_end.features(self.front_end.analyse(batch[0]))
         probabilities, _ = network(features, bare.initial_state(len(features)))
         tags = pooled(probabilities)
