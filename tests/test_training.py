@@ -16,7 +16,7 @@ from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
-from tinyse.training.stage import model_path  # noqa: E402
+from tinyse.training.stage import model_path, refuse_other_recipe, stage_record  # noqa: E402
 
 RECIPE = """
 stages:
@@ -186,6 +186,28 @@ def test_a_stage_may_mix_otherwise(recipe, tmp_path):
     run(load_recipe(recipe, [f"output={tmp_path / 'other'}", "stages.supervise.updates=2", noises]), nothing, nothing)
     assert first.is_file()
     assert any(not torch.equal(before[name], value) for name, value in weights(tmp_path / "other").items())
+
+
+def test_the_last_weights_may_be_kept(recipe, tmp_path):
+    """A rate far too high: the valid loss grows from look to look, so best and last are different weights."""
+    settings = ["stages.supervise.learning_rate=0.5", "stages.supervise.valid_every=1", "stages.supervise.average=0.1"]
+    kept = {}
+    for keep in ("best", "last"):
+        output = tmp_path / keep
+        run(load_recipe(recipe, [f"output={output}", f"stages.supervise.keep={keep}", *settings]), nothing, nothing)
+        looks = [json.loads(line)["valid_loss"] for line in (output / "supervise" / "log.jsonl").read_text().splitlines()]
+        kept[keep] = weights(output)
+    assert min(looks) < looks[-1]
+    assert any(not torch.equal(kept["best"][name], value) for name, value in kept["last"].items())
+
+
+def test_a_run_from_before_a_key_existed_is_not_another_recipe(recipe, tmp_path):
+    chosen = load_recipe(recipe, [f"output={tmp_path / 'run'}"])
+    record = stage_record(chosen, "supervise")
+    del record["stage"]["keep"], record["builds_on"]["distil"]["stage"]["keep"]
+    refuse_other_recipe(record, chosen, "supervise", tmp_path / "model")
+    with pytest.raises(InputError, match="keep: 'best' then, 'last' now"):
+        refuse_other_recipe(record, load_recipe(recipe, ["stages.supervise.keep=last"]), "supervise", tmp_path / "model")
 
 
 def test_missing_recipe_and_missing_data(recipe, tmp_path):

@@ -71,6 +71,9 @@ class Stage:
     """Updates between two looks at the valid split, and between two checkpoints."""
     patience: int = 0
     """Looks without a better valid loss after which the stage ends early; 0 never does."""
+    keep: Literal["best", "last"] = "best"
+    """Which running average becomes the model: of the least loss on the valid split, or of the last update. No clip of
+    that split is clean: a stage that is to spare clean speech keeps its last."""
     mixture: dict[str, Any] | None = None
     """Keys of the recipe's `mixture` that are others in this stage, such as {clean_probability: 0.2}."""
 

@@ -21,7 +21,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from tinyse.config import as_dict
+from tinyse.config import as_dict, build
 from tinyse.distillation.objective import distillation_loss
 from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
@@ -240,7 +240,8 @@ class StageRun:
             facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
                      "whole_recipe": as_dict(self.recipe)}  # fmt: skip
             facts |= {"quantisation": self.grids.as_json()} if self.grids else {}
-            save_model(path, self.best, self.recipe.front_end, facts)
+            kept = self.best if self.stage.keep == "best" else self.average
+            save_model(path, kept, self.recipe.front_end, facts)
             self.checkpoint_path.unlink(missing_ok=True)
         self.fabric.barrier()
         return path
@@ -277,11 +278,20 @@ def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
 def refuse_other_recipe(found: Any, recipe: Recipe, name: str, path: Path) -> None:
     """Raise InputError, naming the first key that differs, if `path` was made by another recipe."""
     wanted = stage_record(recipe, name)
-    difference = _first_difference(found, wanted)
+    difference = _first_difference(_completed(found), wanted)
     if difference:
         raise InputError(
             f"{path} was made by another recipe ({difference}); use another output folder, or remove {path.parent}"
         )
+
+
+def _completed(record: Any) -> Any:
+    """A record with the defaults of keys that stages did not have yet when it was made."""
+    try:
+        stage = as_dict(build(Stage, record["stage"]))
+        return {**record, "stage": stage, "builds_on": {k: _completed(v) for k, v in record["builds_on"].items()}}
+    except (AttributeError, InputError, KeyError, TypeError):
+        return record
 
 
 def _first_difference(found: Any, wanted: Any, where: str = "") -> str:
