@@ -6,7 +6,7 @@ line that says how to get it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from tinyse.audio import to_pcm16
+from tinyse.distillation.external import hops
 from tinyse.errors import InputError
 
 Stream = Callable[[np.ndarray], np.ndarray]
 SAMPLE_RATE = 16000
-WINDOWS = {"hann": 1.0, "sqrt-hann": 0.5}
-"""Analysis and synthesis windows of a streaming ONNX model: the power of the periodic Hann window."""
 
 
 def needed(package: str) -> Any:
@@ -40,7 +39,7 @@ def rnnoise() -> Stream:
         wide = to_pcm16(soxr.resample(samples, SAMPLE_RATE, library.SAMPLE_RATE))
         state = library.create()
         try:
-            frames = [library.process_mono_frame(state, frame)[0] for frame in _hops(wide, library.FRAME_SIZE)]
+            frames = [library.process_mono_frame(state, frame)[0] for frame in hops(wide, library.FRAME_SIZE)]
         finally:
             library.destroy(state)
         denoised = np.concatenate(frames).astype(np.float32) / 32768
@@ -69,7 +68,7 @@ def dtln(first: Path, second: Path, block: int = 512, hop: int = 128) -> Stream:
     def stream(samples: np.ndarray) -> np.ndarray:
         heard, summed, result = np.zeros(block, np.float32), np.zeros(block, np.float32), []
         states = masking.silence(), refining.silence()
-        for frame in _hops(samples, hop):
+        for frame in hops(samples, hop):
             heard = np.concatenate([heard[hop:], frame])
             spectrum = np.fft.rfft(heard)
             mask, state = masking.step(np.abs(spectrum), states[0])
@@ -110,56 +109,3 @@ class _Stateful:
         self._interpreter.invoke()
         frame, following = (self._interpreter.get_tensor(tensor["index"]) for tensor in self._outputs)
         return frame[0, 0], following
-
-
-def streaming_onnx(path: Path, window: str) -> Stream:
-    """An ONNX model of one spectrum: `mix` (1, bins, 1, 2) and caches in, a spectrum and the caches in that order out.
-
-    GTCRN and UL-UNAS (Rong Xiaobin) are published so. The window is 2 (bins - 1) long, `window` names its shape, the hop
-    is half of it, and synthesis divides by the overlapped squares, as `torch.istft` does.
-    """
-    onnxruntime = needed("onnxruntime")
-    if window not in WINDOWS:
-        raise InputError(f"{path}: window {window!r} is not one of {', '.join(WINDOWS)}")
-    if not path.is_file():
-        raise InputError(f"there is no model file {path}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own kinds, which share no base class
-        raise InputError(f"{path} is not an ONNX network: {str(error).splitlines()[0]}") from error
-    spectrum, *caches = session.get_inputs()
-    shapes = [node.shape for node in session.get_inputs()]
-    if any(not isinstance(size, int) for shape in shapes for size in shape) or [*shapes[0][:1], *shapes[0][2:]] != [
-        1,
-        1,
-        2,
-    ]:
-        raise InputError(f"{path} is no streaming model: it takes {shapes}, not a spectrum (1, bins, 1, 2) and caches")
-    hop = spectrum.shape[1] - 1
-    shape = np.hanning(2 * hop + 1)[:-1].astype(np.float32) ** WINDOWS[window]
-    norm = shape[:hop] ** 2 + shape[hop:] ** 2
-
-    def stream(samples: np.ndarray) -> np.ndarray:
-        state = [np.zeros(cache.shape, np.float32) for cache in caches]
-        heard, summed, result = np.zeros(2 * hop, np.float32), np.zeros(2 * hop, np.float32), []
-        for frame in _hops(samples, hop):
-            heard = np.concatenate([heard[hop:], frame])
-            analysed = np.fft.rfft(heard * shape)
-            mix = np.stack([analysed.real, analysed.imag], -1)[None, :, None].astype(np.float32)
-            names = (spectrum.name, *(cache.name for cache in caches))
-            denoised, *state = session.run(None, dict(zip(names, (mix, *state), strict=True)))
-            values = np.fft.irfft(denoised[0, :, 0, 0] + 1j * denoised[0, :, 0, 1]) * shape
-            summed = np.concatenate([summed[hop:], np.zeros(hop, np.float32)]) + values
-            result.append(summed[:hop] / norm)
-        return np.concatenate(result)[: len(samples)].astype(np.float32)
-
-    return stream
-
-
-def _hops(samples: np.ndarray, hop: int) -> Iterator[np.ndarray]:
-    """The samples in pieces of `hop`, the last one filled up with silence."""
-    for start in range(0, len(samples), hop):
-        piece = samples[start : start + hop]
-        yield np.pad(piece, (0, hop - len(piece)))

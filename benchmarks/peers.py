@@ -25,9 +25,10 @@ from pathlib import Path
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 import numpy as np
-from peer_runners import PACKAGES, SAMPLE_RATE, WINDOWS, Stream, dtln, streaming_onnx
+from peer_runners import PACKAGES, SAMPLE_RATE, Stream, dtln
 
 from tinyse.config import did_you_mean
+from tinyse.distillation.external import WINDOWS, OnnxStream
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import DEFAULT_METRICS, NOISY, Scores, score
 from tinyse.evaluation.links import links_for
@@ -98,7 +99,7 @@ def streams(arguments: argparse.Namespace) -> dict[str, Stream]:
     for first, second in arguments.dtln:
         found[f"DTLN {first.stem} + {second.stem}"] = dtln(first, second)
     for path, window in arguments.onnx:
-        found[Path(path).stem] = streaming_onnx(Path(path), window)
+        found[Path(path).stem] = OnnxStream(path, window)
     if not found:
         raise InputError("there is nothing to score: give --ours, --packages, --dtln or --onnx")
     return found

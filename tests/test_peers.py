@@ -33,34 +33,6 @@ def test_a_fixed_delay_is_taken_out(probe, delay):
     assert link.audio_seconds == 0.5 and link.cpu_seconds >= 0
 
 
-@pytest.mark.parametrize("window", ["hann", "sqrt-hann"])
-def test_a_streaming_onnx_model_that_changes_nothing_gives_its_input_back_one_hop_late(probe, window, monkeypatch):
-    """The runner's own transforms, with a session that hands every spectrum and cache through."""
-
-    class Node:
-        def __init__(self, name, shape):
-            self.name, self.shape = name, shape
-
-    class Session:
-        def __init__(self, *_, **__):
-            pass
-
-        def get_inputs(self):
-            return [Node("mix", [1, 257, 1, 2]), Node("cache", [1, 3])]
-
-        def run(self, _, feed):
-            return [feed["mix"], feed["cache"]]
-
-    class Runtime:
-        InferenceSession = Session
-        SessionOptions = type("SessionOptions", (), {})
-
-    monkeypatch.setattr(peer_runners, "needed", lambda package: Runtime)
-    stream = peer_runners.streaming_onnx(REPOSITORY / "README.md", window)
-    output = stream(probe.noisy)
-    np.testing.assert_allclose(output[256:], probe.noisy[:-256], atol=1e-6)
-
-
 def test_a_missing_package_is_named_with_its_command():
     with pytest.raises(InputError, match="pip install not_there"):
         peer_runners.needed("not_there.inner")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyse.errors import InputError
+from tinyse.errors import InputError, missing_extra
 
 SAMPLE_RATE = 16000
 WINDOW = 144160
@@ -69,7 +69,7 @@ def _session(path: str) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise InputError("DNSMOS needs the package onnxruntime: pip install onnxruntime") from error
+        raise missing_extra("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # it runs in a process pool
     try:
