@@ -275,6 +275,15 @@ REFUSED = {
         "train good.yaml --set output=OUT --set valid_clips=2 --set workers=0 --set threads=1 --train-only",
         "holds NaN",
     ),
+    "train from an external teacher that is missing": (
+        "train good.yaml --set output=OUT "
+        "--set 'stages.two.distillation={teacher: {onnx: none.onnx, window: hann}, output: 1}'",
+        "there is no model file none.onnx",
+    ),
+    "train from an external teacher without its window": (
+        "train good.yaml --set output=OUT --set 'stages.two.distillation={teacher: none.onnx, output: 1}'",
+        "{onnx: none.onnx, window: hann}",
+    ),
     # data
     "scan a missing folder": ("data scan none", "no such file or folder"),
     "scan an empty folder": ("data scan nothing", "not laid out"),

@@ -484,6 +484,24 @@ def test_a_tagging_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_pat
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_tagger_learns_labels_blended_with_its_teachers_tags(recipe, tmp_path):
+    from tinyse.training.recipe import load_recipe
+    from tinyse.training.run import launch, run
+    from tinyse.training.stage import StageRun
+    from tinyse.training.task import open_task
+
+    settings = [f"output={tmp_path / 'run'}", "stages.teacher.updates=1"]
+    settings += ["stages.first.distillation={teacher: [teacher], target: 0.25}",
+                 "stages.first.losses={binary_cross_entropy: 1.0}", "stages.second.updates=1"]  # fmt: skip
+    chosen = load_recipe(recipe, settings)
+    run(chosen, lambda _: None, lambda _: None)
+    task = open_task(chosen)
+    training = StageRun(launch(chosen.precision), chosen, task, "first", "")
+    batch = [torch.from_numpy(np.stack(part)) for part in zip(*task.valid(chosen.stages["first"]), strict=True)]
+    tags, _ = task.run(training.teachers.networks[0], batch)
+    torch.testing.assert_close(training.teachers.teach(batch).truth, 0.75 * batch[1] + 0.25 * tags)
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -493,6 +511,7 @@ def test_a_tagging_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_pat
         ("tagging.level=medium", "'fine', 'coarse'"),
         ("data=built-in", "has no labels"),
         ("stages.first.distillation={teacher: teacher, views: {batch: 1}}", "a tagger has no 'decoder_4'"),
+        ("stages.first.distillation={teacher: {onnx: a.onnx, window: hann}, output: 1}", "only the task 'denoise'"),
         ("ship=true", "labels do not say"),
         ("stages.teacher.losses={compressed_spectral: 1}", "no supervised loss is named 'compressed_spectral'"),
         (

@@ -63,7 +63,8 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         choices = [argument for argument in arguments if argument is not type(None)]
-        for choice in choices:
+        # The error that is told is that of the choice which `value` looks like.
+        for choice in sorted(choices, key=lambda choice: _looks_like(choice, value)):
             try:
                 return convert(choice, value, where)
             except InputError as error:
@@ -99,6 +100,13 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         return value
     name = getattr(hint, "__name__", str(hint))
     raise InputError(f"{where}: expected {name}, got {value!r}")
+
+
+def _looks_like(hint: Any, value: Any) -> bool:
+    """Whether a list or keys and values were given where the type `hint` is written so."""
+    if isinstance(value, Mapping):
+        return dataclasses.is_dataclass(hint) or typing.get_origin(hint) is dict
+    return isinstance(value, (list, tuple)) and typing.get_origin(hint) is tuple
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tinyse.distillation import views
+from tinyse.distillation.external import OnnxTeacher
 from tinyse.errors import InputError
 
 
@@ -17,8 +18,9 @@ class Distillation:
     """What the student learns of the teacher. Alone in a stage it is the first of two steps; beside a supervised loss
     it is the weighted mixture, the usual baseline."""
 
-    teacher: str
-    """The stage of this recipe whose model teaches, or the path of a model file."""
+    teacher: str | OnnxTeacher | tuple[str | OnnxTeacher, ...]
+    """The stage of this recipe whose model teaches, or the path of a .safetensors, or `{onnx: PATH, window: hann}` for a
+    model that is not ours; several of them are an ensemble, which teaches the mean of their outputs."""
     views: dict[str, float] = field(default_factory=dict)
     """Weight of the similarity loss for each view (batch, frame, bin, utterance)."""
     layers: tuple[str, ...] = (
@@ -34,14 +36,47 @@ class Distillation:
     """Blocks compared by the views, student's and teacher's of the same name."""
     output: float = 0.0
     """Weight of output distillation: the squared difference of the two outputs (masks, or logits' probabilities)."""
+    target: float = 0.0
+    """Share of the teacher's result (sound, or tags) in what the supervised losses compare with; the rest is the truth."""
 
     def __post_init__(self) -> None:
+        if not self.teachers:
+            raise InputError("distillation.teacher: name at least one")
+        for path in self.ours:
+            if path.endswith(".onnx"):
+                raise InputError(f"distillation.teacher: say which window {path} hears through: "
+                                 f"{{onnx: {path}, window: hann}}, or sqrt-hann")  # fmt: skip
         for view in self.views:
             views.named(view)
-        if not self.output and not any(self.views.values()):
-            raise InputError("distillation: give a view or the output a weight")
+        if not 0 <= self.target <= 1:
+            raise InputError(f"distillation.target: {self.target} is no share between 0 and 1")
+        if not (self.output or self.target or any(self.views.values())):
+            raise InputError("distillation: give a view, the output or the target a weight")
+        if any(self.views.values()) and (len(self.teachers) > 1 or self.external):
+            raise InputError("distillation.views: they compare layers with those of one network of ours; "
+                             "an ensemble or an ONNX model teaches by `output` or `target`")  # fmt: skip
         if any(self.views.values()) and not self.layers:
             raise InputError("distillation: the views need layers to compare")
+
+    @property
+    def teachers(self) -> tuple[str | OnnxTeacher, ...]:
+        """All teachers: one, or an ensemble."""
+        return self.teacher if isinstance(self.teacher, tuple) else (self.teacher,)
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """Those that are networks of ours: names of stages, or paths."""
+        return tuple(teacher for teacher in self.teachers if isinstance(teacher, str))
+
+    @property
+    def external(self) -> tuple[OnnxTeacher, ...]:
+        """Those that are not ours and teach by their sound."""
+        return tuple(teacher for teacher in self.teachers if isinstance(teacher, OnnxTeacher))
+
+    @property
+    def compared(self) -> list[str]:
+        """The layers whose outputs are needed: none without a view."""
+        return list(self.layers) if any(self.views.values()) else []
 
     @property
     def compares_clips(self) -> bool:

@@ -12,6 +12,9 @@ from torch.nn import functional
 
 from tinyse.spectra import front_end as reference
 
+SILENT_POWER = 1e-10
+"""Power of a band that is no sound any more: below 1 / 100 of 16-bit rounding noise."""
+
 
 class TorchFrontEnd(nn.Module):
     """Clips (batch, samples) <-> spectra (batch, frames, bins) complex64, features and gains (batch, frames, bands)."""
@@ -64,6 +67,18 @@ class TorchFrontEnd(nn.Module):
     def gains(self, mask: Tensor) -> Tensor:
         """(batch, frames, bands) -> (batch, frames, bins)."""
         return mask @ self.spread
+
+    @torch.no_grad()
+    def mask(self, spectra: Tensor, wanted: Tensor) -> Tensor:
+        """Both (batch, frames, bins) -> (batch, frames, bands) in [0, 1]: the gains that bring `spectra` nearest `wanted`.
+
+        Least squares over the bins of each band, as features weigh them: sum Re(W Y*) / sum |Y|^2. That is the ideal
+        phase-sensitive mask where a band is one bin. Digital silence gives 0.
+        """
+        with torch.autocast(spectra.device.type, enabled=False):
+            shared = (wanted * spectra.conj()).real @ self.share
+            powers = (spectra.real.square() + spectra.imag.square()) @ self.share
+            return (shared / powers.clamp_min(SILENT_POWER)).clamp(0, 1)
 
     def synthesise(self, spectra: Tensor) -> Tensor:
         """(batch, frames, bins) -> (batch, frames * hop - delay): what is complete, aligned with the analysed clip."""

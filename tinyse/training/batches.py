@@ -9,7 +9,25 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from tinyse.distillation.external import OnnxTeacher
 from tinyse.training.task import Batch, Examples
+
+
+class Taught:
+    """Examples with the sound (samples,) that each external teacher makes of theirs behind them.
+
+    They listen where the examples are mixed, so in the loader's processes. Nothing is kept: a run hears a mixture once.
+    """
+
+    def __init__(self, examples: Examples, teachers: Sequence[OnnxTeacher]) -> None:
+        self.examples, self.teachers = examples, teachers
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        example = self.examples[index]
+        return (*example, *(teacher.open().denoise(example[0]) for teacher in self.teachers))
 
 
 def batches(

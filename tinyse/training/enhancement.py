@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Enhancement:
-    """Batches are noisy and clean sound (batch, samples) each; the output is the mask (batch, frames, bands)."""
+    """Batches are noisy, clean and external teachers' sound (batch, samples); the output is the mask (batch, frames, bands)."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -60,13 +60,22 @@ class Enhancement:
         spectra, mask = masks(network, self.front_end, batch[0])
         return mask, (spectra, mask)
 
+    def answer(self, made: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
+        """The denoised sound (batch, samples). Its last window, which later frames would complete, is the clean one."""
+        spectra, mask = made
+        sound = self.front_end.synthesise(spectra * self.front_end.gains(mask))
+        return torch.cat([sound, batch[1][:, sound.shape[1] :]], dim=1)
+
+    def output_for(self, sound: Tensor, batch: Batch) -> Tensor:
+        return self.front_end.mask(self.front_end.analyse(batch[0]), self.front_end.analyse(sound))
+
     def supervised(self, made: tuple[Tensor, Tensor], batch: Batch, weights: Mapping[str, float]) -> Tensor:
         return supervised(estimate(self.front_end, *made, batch[0], batch[1]), weights)
 
     def scores(self, made: Sequence[tuple[Tensor, Tensor]], batches: Sequence[Batch]) -> dict[str, float]:
         pairs = [
             improvement_db(estimate(self.front_end, *each, noisy, clean), noisy)
-            for each, (noisy, clean) in zip(made, batches, strict=True)
+            for each, (noisy, clean, *_) in zip(made, batches, strict=True)
         ]
         gains, ratios = zip(*pairs, strict=True)
         return {"si_sdr_gain_db": float(torch.cat(gains).mean()), "sdr_db": float(torch.cat(ratios).mean())}

@@ -11,6 +11,7 @@ import yaml
 
 from tinyse import corpus
 from tinyse.config import as_dict, build
+from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.integers.precision import PRECISIONS
@@ -83,6 +84,8 @@ class Stage:
         for name in ("updates", "batch", "seconds", "learning_rate", "valid_every"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.distillation and self.distillation.target and not self.losses:
+            raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
         if self.quantise and self.start is None:
             raise InputError("quantise: name the stage to go on from in `start`; its ranges give the grids")
         if self.quantise and self.distillation and self.distillation.views:
@@ -97,6 +100,11 @@ class Stage:
     def architecture(self) -> Architecture:
         """The model's widths."""
         return named(self.model) if isinstance(self.model, str) else self.model
+
+    @property
+    def external_teachers(self) -> tuple[OnnxTeacher, ...]:
+        """Teachers that are not ours, whose sound the batches bring along."""
+        return self.distillation.external if self.distillation else ()
 
 
 @dataclass(frozen=True)
@@ -186,11 +194,11 @@ class Recipe:
                     raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage")
                 if self.stages[stage.start].architecture != stage.architecture:
                     raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
-            teacher = stage.distillation.teacher if stage.distillation else None
-            if teacher and teacher not in earlier and not Path(teacher).suffix:
-                raise InputError(
-                    f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
-                )
+            for teacher in stage.distillation.ours if stage.distillation else ():
+                if teacher not in earlier and not Path(teacher).suffix:
+                    raise InputError(
+                        f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
+                    )
             earlier.append(name)
         last = list(self.stages.values())[-1].quantise
         if last and last.precision != self.export.precision:
@@ -216,6 +224,9 @@ class Recipe:
                 raise InputError(f"stages.{name}.mixture: a tagger's mixing is tagging.mixture, in all stages the same")
             if stage.quantise:
                 raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
+            if stage.external_teachers:
+                raise InputError(f"stages.{name}.distillation.teacher: an ONNX model teaches by its sound, and only the task "
+                                 "'denoise' learns sound; name a tagger of ours")  # fmt: skip
             if stage.distillation and stage.distillation.views:
                 for layer in stage.distillation.layers:
                     if layer.startswith("decoder"):

@@ -17,13 +17,13 @@ from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.models.files import load_model
 from tinyse.recordings import open_data
-from tinyse.training.batches import batches, in_batches
+from tinyse.training.batches import Taught, batches, in_batches
 from tinyse.training.quantised import choose_grids
 from tinyse.training.recipe import BUILT_IN, Recipe
 from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
 from tinyse.training.task import Task, open_task
 
-PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors")
+PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors", "onnxruntime")
 
 
 def run(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None]) -> Path:
@@ -49,6 +49,10 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
     folder = Path(recipe.output)
     task = open_task(recipe)
     write_record(recipe, task, folder, fabric)
+    for name, stage in recipe.stages.items():
+        if not model_path(folder, name).exists():
+            for teacher in stage.external_teachers:  # what cannot be used is told before hours of other stages
+                teacher.open()
     for position, (name, stage) in enumerate(recipe.stages.items()):
         path = model_path(folder, name)
         if path.exists():
@@ -56,7 +60,8 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
             refuse_other_recipe(facts.get("recipe"), recipe, name, path)
             say(f"{name}: finished before, {path}")
             continue
-        valid = in_batches(task.valid(stage), stage.batch)
+        heard = Taught(task.valid(stage), stage.external_teachers)
+        valid = in_batches([heard[index] for index in range(len(heard))], stage.batch)
         data_hash = task.open(stage)
         for notice in task.notices if position == 0 else ():
             say(f"note: {notice}")
@@ -70,7 +75,7 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
         rank, world = fabric.global_rank, fabric.world_size
         if stage.batch % world:
             raise InputError(f"stages.{name}.batch: {stage.batch} clips do not divide among {world} processes")
-        examples = task.examples(position, stage.updates * stage.batch)
+        examples = Taught(task.examples(position, stage.updates * stage.batch), stage.external_teachers)
         feed = batches(examples, stage.batch, training.update, stage.updates, recipe.workers, rank, world)
         path = training.run(feed, valid, show)
         summary = ", ".join(f"{key} {value:.3f}" for key, value in training.valid.items())

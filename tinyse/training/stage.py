@@ -30,6 +30,7 @@ from tinyse.models.files import load_model, save_model
 from tinyse.training import checkpoint
 from tinyse.training.recipe import Recipe, Stage
 from tinyse.training.task import Batch, Task
+from tinyse.training.teachers import Teachers
 
 
 @dataclass
@@ -57,9 +58,11 @@ class StageRun:
         self.stage: Stage = recipe.stages[name]
         torch.manual_seed(recipe.seed)
         network = task.network(self.stage, grids)
+        taught_by: list[dict[str, Any]] = []
         if self.stage.start:
-            trained, _, _ = load_model(model_path(self.folder, self.stage.start))
+            trained, _, header = load_model(model_path(self.folder, self.stage.start))
             network.load_state_dict(trained.state_dict())
+            taught_by += header.get("teachers", [])
         network = network.to(fabric.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
@@ -70,7 +73,12 @@ class StageRun:
         self.bare = network
         self.network, self.optimiser = fabric.setup(network, optimiser)
         task.to(fabric.device)
-        self.teacher = self._load_teacher()
+        self.teachers: Teachers | None = None
+        if distillation := self.stage.distillation:
+            paths = {t: model_path(self.folder, t) if t in recipe.stages else Path(t) for t in distillation.ours}
+            self.teachers = Teachers(fabric, recipe, task, distillation, paths)
+            taught_by += self.teachers.origin
+        self.taught_by = list({entry["sha256"]: entry for entry in taught_by}.values())
         self.update, self.best_loss, self.looks_without_gain = 0, math.inf, 0
         self.valid: dict[str, float] = {}
 
@@ -122,37 +130,21 @@ class StageRun:
                 writer.close()
         return self._finish()
 
-    def _load_teacher(self) -> nn.Module | None:
-        distillation = self.stage.distillation
-        if distillation is None:
-            return None
-        named = distillation.teacher in self.recipe.stages
-        path = model_path(self.folder, distillation.teacher) if named else Path(distillation.teacher)
-        teacher, front_end, header = load_model(path)
-        if header["task"] != self.recipe.task:
-            raise InputError(f"{path}: the teacher's task is {header['task']!r}, the recipe's {self.recipe.task!r}")
-        if front_end != self.recipe.front_end:
-            raise InputError(f"{path}: the teacher's front end is another one than the recipe's")
-        moved = teacher.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return moved.requires_grad_(False)
-
     def _moved(self, batch: Batch) -> Batch:
         return tuple(part.to(self.fabric.device) for part in batch)
 
     def _losses(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
         """The stage's loss of a batch, and what the task made of it on the way."""
-        distillation = self.stage.distillation
         total = torch.zeros((), device=batch[0].device)
-        if distillation is None or self.teacher is None:
+        if self.teachers is None:
             _, made = self.task.run(network, batch)
         else:
-            layers = list(distillation.layers) if distillation.views else []
-            bare = getattr(network, "module", network)
-            with Recorder(bare, layers) as student_layers:
+            config = self.teachers.config
+            with Recorder(getattr(network, "module", network), config.compared) as layers:
                 output, made = self.task.run(network, batch)
-            with torch.no_grad(), self.fabric.autocast(), Recorder(self.teacher, layers) as teacher_layers:
-                teacher_output, _ = self.task.run(self.teacher, batch)
-            total = total + distillation_loss(distillation, student_layers, teacher_layers, output, teacher_output)
+            lesson = self.teachers.teach(batch)
+            total = total + distillation_loss(config, layers, lesson.layers, output, lesson.output)
+            batch = (batch[0], lesson.truth)
         if self.stage.losses:
             total = total + self.task.supervised(made, batch, self.stage.losses)
         return total, made
@@ -238,7 +230,7 @@ class StageRun:
         path = model_path(self.folder, self.name)
         if self.fabric.is_global_zero:
             facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
-                     "whole_recipe": as_dict(self.recipe)}  # fmt: skip
+                     "whole_recipe": as_dict(self.recipe), "teachers": self.taught_by}  # fmt: skip
             facts |= {"quantisation": self.grids.as_json()} if self.grids else {}
             kept = self.best if self.stage.keep == "best" else self.average
             save_model(path, kept, self.recipe.front_end, facts)
@@ -263,14 +255,16 @@ def model_path(folder: Path, stage: str) -> Path:
 def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
     """What of a recipe decides a stage's result: its own keys, those of the stages it builds on, and the common ones."""
     stage = recipe.stages[name]
-    teacher = stage.distillation.teacher if stage.distillation else None
+    teachers = stage.distillation.ours if stage.distillation else ()
     record = {key: value for key, value in as_dict(recipe).items()
               if key in ("data", "ship", "seed", "front_end", "mixture", "valid_clips", "precision")}  # fmt: skip
     if recipe.task == "tagging":
         record |= {"task": recipe.task, "tagging": as_dict(recipe.tagging)}
     record["stage"] = as_dict(stage)
+    if stage.distillation and not stage.distillation.target:
+        del record["stage"]["distillation"]["target"]  # a key that came later: runs from before it are the same runs
     record["builds_on"] = {
-        other: stage_record(recipe, other) for other in (stage.start, teacher) if other in recipe.stages
+        other: stage_record(recipe, other) for other in (stage.start, *teachers) if other in recipe.stages
     }
     return record
 

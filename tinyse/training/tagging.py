@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tinyse.errors import InputError
 from tinyse.evaluation.tags import TagScores
 from tinyse.integers.trained import TrainedGrids
 from tinyse.mixtures.labelled import LabelledDataset, LabelledMixer
@@ -71,6 +72,12 @@ class Tagging:
         probabilities, _ = network(features, bare.initial_state(len(features)))
         tags = pooled(probabilities)
         return tags, tags
+
+    def answer(self, made: Tensor, batch: Batch) -> Tensor:
+        return made
+
+    def output_for(self, sound: Tensor, batch: Batch) -> Tensor:
+        raise InputError("sound says nothing of tags: a tagger learns from taggers")
 
     def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float]) -> Tensor:
         return torch.stack([weight * TAGGING_LOSSES[name](made, batch[1]) for name, weight in weights.items()]).sum()

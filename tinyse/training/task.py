@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tinyse.training.recipe import Recipe, Stage
 
 Batch = tuple[Tensor, ...]
-"""Sound (batch, samples), and what belongs to it."""
+"""Sound (batch, samples), the truth about it (clean sound, or labels), and what each external teacher made of the sound."""
 
 
 class Examples(Protocol):
@@ -60,7 +60,15 @@ class Task(Protocol):
         ...
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
-        """The output that output distillation compares, and what the other two methods need of this run."""
+        """The output that output distillation compares, and what the other methods need of this run."""
+        ...
+
+    def answer(self, made: Any, batch: Batch) -> Tensor:
+        """What a run says in place of the batch's truth: clean sound, or tags."""
+        ...
+
+    def output_for(self, sound: Tensor, batch: Batch) -> Tensor:
+        """The output with which a network would have made this sound (batch, samples) of the batch's."""
         ...
 
     def supervised(self, made: Any, batch: Batch, weights: Mapping[str, float]) -> Tensor:

@@ -1,0 +1,79 @@
+"""The teachers of a stage at work: networks of ours that hear the batch, and sounds of others that came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from tinyse.distillation.objective import Distillation
+from tinyse.distillation.views import Recorder
+from tinyse.errors import InputError
+from tinyse.files import sha256
+from tinyse.models.files import load_model
+from tinyse.training.task import Batch, Task
+
+if TYPE_CHECKING:
+    from tinyse.training.recipe import Recipe
+
+
+class Lesson(NamedTuple):
+    """What the teachers say of a batch."""
+
+    layers: Mapping[str, Tensor]
+    """Outputs of the blocks that views compare."""
+    output: Tensor
+    """Mean of the teachers' outputs."""
+    truth: Tensor
+    """What supervised losses compare with: the batch's truth, or its blend with the mean of the teachers' results."""
+
+
+class Teachers:
+    """One teacher or an ensemble."""
+
+    def __init__(
+        self, fabric: Fabric, recipe: Recipe, task: Task, config: Distillation, paths: Mapping[str, Path]
+    ) -> None:
+        """`paths` are the files of `config.ours`. Raises InputError for one that cannot teach this recipe's models."""
+        self.fabric, self.task, self.config = fabric, task, config
+        self.networks: list[nn.Module] = []
+        self.origin: list[dict[str, Any]] = []
+        """Files that taught, and those that taught these."""
+        for name in config.ours:
+            path = paths[name]
+            network, front_end, header = load_model(path)
+            if header["task"] != recipe.task:
+                raise InputError(f"{path}: the teacher's task is {header['task']!r}, the recipe's {recipe.task!r}")
+            if front_end != recipe.front_end:
+                raise InputError(f"{path}: the teacher's front end is another one than the recipe's")
+            network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.networks.append(network.requires_grad_(False))
+            file = f"{name}/{path.name}" if name in recipe.stages else path.name
+            self.origin += [{"file": file, "sha256": sha256(path), "external": False}, *header.get("teachers", [])]
+        for teacher in config.external:
+            path = Path(teacher.onnx)
+            self.origin.append({"file": path.name, "sha256": sha256(path), "external": True})
+
+    @torch.no_grad()
+    def teach(self, batch: Batch) -> Lesson:
+        """What there is to learn of a batch; nothing of it has a gradient."""
+        config, truth = self.config, batch[1]
+        outputs, answers = [], []
+        layers: dict[str, Tensor] = {}
+        for network in self.networks:
+            with self.fabric.autocast(), Recorder(network, config.compared) as seen:
+                output, made = self.task.run(network, batch)
+            layers |= seen
+            outputs.append(output)
+            if config.target:
+                answers.append(self.task.answer(made, batch))
+        for sound in batch[2:]:
+            outputs.append(self.task.output_for(sound, batch))
+            answers.append(sound)
+        if config.target:
+            truth = torch.lerp(truth, torch.stack(answers).mean(0).to(truth.dtype), config.target)
+        return Lesson(layers, torch.stack(outputs).mean(0), truth)
