@@ -105,6 +105,7 @@ def float_step(model: str | Path) -> FloatStep:
     graph = network.emit(model.stem)
     graph.metadata = {
         **{key: header[key] for key in ("format", "task", "front_end", "architecture", "classes") if key in header},
+        **({"teachers": header["teachers"]} if header.get("teachers") else {}),
         "model": header.get("model", model.stem),
         "weights_sha256": sha256(model),
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,9 +90,12 @@ def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict
     from tinyse.models.network import parameters
 
     network, _, header = load_model(folder / "model.safetensors")
-    recipe = header["whole_recipe"]
+    recipe, teachers = header["whole_recipe"], header.get("teachers", [])
     if not recipe["ship"]:
         raise InputError(f"{recipe_file}: released weights are trained with ship: true")
+    if not teachers and any(stage["distillation"] for stage in recipe["stages"].values()):
+        raise InputError(f"{folder / 'model.safetensors'} does not say who taught it, though {recipe_file} has a teacher: "
+                         "train it again")  # fmt: skip
     heard = [r for r in manifest.recordings if r.split == "train" and r.ship]
     kinds = {kind: [r for r in heard if r.kind == kind] for kind in KINDS}
     return {
@@ -101,6 +104,7 @@ def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict
         "parameters": parameters(network),
         "recipe_file": recipe_file,
         "recipe": recipe,
+        "teachers": teachers,
         "data": {
             kind: {
                 "files": len(rows),
@@ -130,7 +134,8 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
         f"- `{name}`: {stage['updates']:,} updates of {stage['batch']} clips of {stage['seconds']:g} s"
         + (f", from `{stage['start']}`" if stage["start"] else "")
         + (f", on the exported {stage['quantise']['precision']} integers" if stage["quantise"] else "")
-        + (f", losses {_weights(stage['losses'])}" if stage["losses"] else ", similarities alone")
+        + (f", losses {_weights(stage['losses'])}" if stage["losses"] else "")
+        + (f", taught by {_taught(stage['distillation'])}" if stage["distillation"] else "")
         for name, stage in card["recipe"]["stages"].items()
     ]
     values = {
@@ -139,7 +144,7 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
         "recipe": card["recipe_file"],
         "seed": str(card["recipe"]["seed"]),
         "data": "\n".join(rows),
-        "stages": "\n".join(stages),
+        "stages": "\n".join([*stages, "", *_teachers(card["teachers"])]),
         "scores": scores.replace("\n### ", "\n#### ").replace("### ", "#### ", 1).strip(),
         "built_in": f"{card['built_in_gain_db']:.2f}",
         "hashes": "\n".join(f"{digest}  {file}" for file, digest in card["sha256"].items()),
@@ -149,6 +154,24 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
 
 def _weights(losses: Mapping[str, float]) -> str:
     return ", ".join(f"{weight:g} x {name.replace('_', ' ')}" for name, weight in losses.items())
+
+
+def _taught(distillation: Mapping[str, Any]) -> str:
+    weights = {f"{view} similarities": weight for view, weight in distillation["views"].items()}
+    weights |= {name: distillation[name] for name in ("output", "target") if distillation.get(name)}
+    return _weights(weights)
+
+
+def _teachers(teachers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who taught the model, a line each with what holds for its file."""
+    if not teachers:
+        return ["No teacher: supervised only."]
+    lines = [
+        f"- `{t['file']}`, {'external: its own licence applies' if t['external'] else 'a network of tinyse'}; SHA-256 "
+        f"{t['sha256']}"
+        for t in teachers
+    ]
+    return ["It learned from the teachers:", "", *lines]
 
 
 def main(
