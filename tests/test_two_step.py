@@ -127,6 +127,7 @@ class Screen:
             raise KeyboardInterrupt
 
 
+@pytest.mark.timeout(900)  # trains five networks and scores each, PESQ included: half a minute of a free core
 def test_a_comparison_goes_on_where_it_was_stopped(base, tmp_path):
     settings = {"students": ("student-30k",), "schedules": ("supervised", "two-step-frame"), "updates": 4, "pairs": 2}
     teacher = two_step._teacher(TEACHER)

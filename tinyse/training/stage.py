@@ -261,8 +261,6 @@ def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
     if recipe.task == "tagging":
         record |= {"task": recipe.task, "tagging": as_dict(recipe.tagging)}
     record["stage"] = as_dict(stage)
-    if stage.distillation and not stage.distillation.target:
-        del record["stage"]["distillation"]["target"]  # a key that came later: runs from before it are the same runs
     record["builds_on"] = {
         other: stage_record(recipe, other) for other in (stage.start, *teachers) if other in recipe.stages
     }
