@@ -136,6 +136,8 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
         + (f", on the exported {stage['quantise']['precision']} integers" if stage["quantise"] else "")
         + (f", losses {_weights(stage['losses'])}" if stage["losses"] else "")
         + (f", taught by {_taught(stage['distillation'])}" if stage["distillation"] else "")
+        + "".join(f", {key.replace('_', ' ')} {value}" for key, value in (stage.get("mixture") or {}).items())
+        + (", last weights kept" if stage.get("keep") == "last" else "")
         for name, stage in card["recipe"]["stages"].items()
     ]
     values = {

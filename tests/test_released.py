@@ -1,0 +1,80 @@
+"""The models that tinyse ships: the files are what their cards say, and do what their cards say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinyse import released
+from tinyse.files import sha256
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.tflite import reader
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("student-62k", "student-30k")
+BARS = {"student-62k": {"gain": 7.2, "sdr": 12.5, "pesq": 1.83, "estoi": 0.745}, "student-30k": {"gain": 6.3}}
+"""What a release must reach on the public pairs, in TFLM (dB, dB, PESQ-WB, ESTOI)."""
+
+
+@pytest.fixture(params=NAMES)
+def folder(request) -> Path:
+    return released.FOLDER / request.param
+
+
+def card_of(folder: Path) -> dict:
+    return json.loads((folder / "card.json").read_text(encoding="utf-8"))
+
+
+def test_the_named_models_came_along():
+    assert set(NAMES) <= set(released.names())
+
+
+def test_every_file_is_the_one_on_the_card(folder):
+    card = card_of(folder)
+    assert {name: sha256(folder / name) for name in card["sha256"]} == card["sha256"]
+    assert set(card["sha256"]) | {"card.json", "card.md"} == {path.name for path in folder.iterdir()}
+    prose = (folder / "card.md").read_text(encoding="utf-8")
+    assert all(digest in prose for digest in card["sha256"].values())
+
+
+def test_the_integers_are_those_of_the_weights(folder):
+    metadata = reader.read(folder / "model.tflite").metadata
+    assert metadata["weights_sha256"] == card_of(folder)["sha256"]["model.safetensors"]
+    assert "clips" not in metadata
+
+
+def test_the_weights_heard_only_what_may_ship(folder):
+    card = card_of(folder)
+    assert card["recipe"]["ship"] is True
+    assert (ROOT / card["recipe_file"]).is_file()
+    licences = {corpus: named for part in card["data"].values() for corpus, named in part["corpora"].items()}
+    restricted = {corpus for corpus, named in licences.items() if any("NC" in licence for licence in named)}
+    # ESC-50's own licence is narrower than that of the clips chosen from it, and the card says so.
+    assert licences and restricted <= {"esc50_nc"}
+    assert not restricted or "only clips were heard" in (folder / "card.md").read_text(encoding="utf-8")
+    assert not Path(card["recipe"]["data"]).is_absolute() and not Path(card["recipe"]["output"]).is_absolute()
+
+
+@pytest.mark.parametrize("engine", ["reference", "tflm", "c"])
+def test_golden_vectors_come_out_bit_for_bit(folder, engine):
+    with np.load(folder / "golden.npz", allow_pickle=False) as golden:
+        denoised = Denoiser(folder / "model.tflite", engine=engine).denoise(golden["noisy"])
+        np.testing.assert_array_equal(denoised, golden["denoised"])
+
+
+def test_the_score_on_the_card_is_that_of_the_file(folder):
+    pytest.importorskip("tinyse.evaluation.metrics")
+    from tinyse.released.pack import built_in_gain_db
+
+    assert built_in_gain_db(folder / "model.tflite") == pytest.approx(card_of(folder)["built_in_gain_db"], abs=0.05)
+
+
+def test_the_scores_are_worth_shipping(folder):
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    noisy, shipped = (scores["summary"][link] for link in ("noisy", "int8 stream (TFLM)"))
+    figures = {
+        "gain": shipped["si_sdr"]["mean"] - noisy["si_sdr"]["mean"],
+        **{name: shipped[name]["mean"] for name in ("sdr", "pesq", "estoi")},
+    }
+    assert {name: figures[name] for name, bar in BARS[folder.name].items() if figures[name] < bar} == {}
