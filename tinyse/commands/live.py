@@ -48,7 +48,7 @@ def live(
         float | None, typer.Option(help="Keep this much of the noise: 12 takes away at most 12 dB.", min=0)
     ] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Let a file come no faster than it sounds.")] = False,
-    buffer_ms: Annotated[float, typer.Option(help="Sound that waits for the loudspeaker.", min=10, max=1000)] = 60,
+    buffer_ms: Annotated[float, typer.Option(help="Sound that waits for the loudspeaker.", min=10, max=1000)] = 100,
     device_rate: Annotated[
         int | None, typer.Option(help="Hz of the devices; by default 16000 where they have it, else their own.")
     ] = None,

@@ -67,7 +67,7 @@ class Session:
     """
 
     def __init__(
-        self, denoiser: Denoiser, source: End, sink: End, buffer_seconds: float = 0.06, tagger: Tagger | None = None
+        self, denoiser: Denoiser, source: End, sink: End, buffer_seconds: float = 0.1, tagger: Tagger | None = None
     ) -> None:
         """`tagger` listens to what comes in, in the time that the denoiser leaves."""
         self._denoiser, self._source, self._sink = denoiser, source, sink
