@@ -31,6 +31,8 @@ PROGRAMS = {
     "gcc": ("compile the firmware for this machine", "gcc"),
     "arm-none-eabi-gcc": ("compile the firmware for Arm", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     "qemu-system-arm": ("run the firmware on an emulated board", "qemu-system-arm"),
+    "clang": ("compile the firmware to WebAssembly (tinyse web)", "clang"),
+    "wasm-ld": ("link it", "lld"),
 }
 """Programs that are used when they are there: what for, and Debian's packages."""
 
