@@ -61,8 +61,9 @@ function hear({ noisy, clean, milliseconds }) {
 }
 
 function stopMicrophone() {
-  const { context, stream, hops } = running;
+  const { context, node, stream, hops } = running;
   running = null;
+  node.port.onmessage = null; // hops that are still on their way are nobody's
   stream.getTracks().forEach((track) => track.stop());
   context.close();
   const join = (side) => Int16Array.from(hops.flatMap((hop) => [...hop[side]]));
