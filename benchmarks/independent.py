@@ -1,7 +1,7 @@
 """What is not ours against what is: other runtimes on our files, TensorFlow's converter on our step.
 
     python benchmarks/independent.py runs/quick/supervise/model-float.tflite --data ../shared/data \
-        --environment /tmp/tflite-runtime --converter
+        --environment build/tflite-runtime --converter
 
 MODEL is the float .tflite that `tinyse export` writes beside the integers. The same frames of noisy speech go through
 the float stream, through our integers in every runtime, and with --converter (extra `tensorflow`, best in a virtual

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tinyse import released
+from tinyse.errors import InputError
+from tinyse.evaluation.links import links_for
 from tinyse.files import sha256
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tflite import reader
@@ -78,3 +80,20 @@ def test_the_scores_are_worth_shipping(folder):
         **{name: shipped[name]["mean"] for name in ("sdr", "pesq", "estoi")},
     }
     assert {name: figures[name] for name, bar in BARS[folder.name].items() if figures[name] < bar} == {}
+
+
+def test_a_name_means_weights_and_integers(folder):
+    """So `tinyse evaluate NAME` scores the whole chain; a file means that file."""
+    pytest.importorskip("torch")
+    pytest.importorskip("tflite_micro")
+    assert list(links_for(folder.name)) == ["float clip", "float stream", "int8 stream (LiteRT)", "int8 stream (TFLM)"]
+    assert list(links_for(folder / "model.tflite")) == ["int8 stream (LiteRT)", "int8 stream (TFLM)"]
+
+
+def test_a_name_can_be_exported_as_firmware(tmp_path):
+    from tinyse.commands.export import export
+
+    export(Path("student-30k"), firmware=tmp_path / "out")
+    assert (tmp_path / "out" / "CMakeLists.txt").is_file()
+    with pytest.raises(InputError, match="did you mean 'student-30k'"):
+        export(Path("student-30"), firmware=tmp_path / "other")

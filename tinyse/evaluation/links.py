@@ -24,8 +24,7 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
     For a .safetensors, or the name of a model that came along where torch is installed: the float links, then those of
     `integer_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
     `names` chooses among `DEFAULT_LINKS` and "reference"; what is named must be there. Float links set torch to one
-    thread. Raises InputError for an unknown name, a missing file or a link
-    that this model does not have.
+    thread. Raises InputError for an unknown name, a missing file or a link that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
 

@@ -36,4 +36,4 @@ def find(name_or_path: str | Path | None = None) -> Path:
         raise InputError(
             f"no model is named {given!r}: this tinyse came without models, give a .tflite or .safetensors"
         )
-    raise InputError(f"no model is named {given!r}{did_you_mean(given, names())}, or give a .tflite or .safetensors")
+    raise InputError(f"no model is named {given!r}{did_you_mean(given, names())} (or give a .tflite or .safetensors)")
