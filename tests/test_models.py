@@ -138,7 +138,7 @@ def test_graph_has_no_padding_or_transposition_and_named_states():
 
 def test_recurrence_gradient():
     torch.manual_seed(0)
-    shapes = [(5, 2, 12, 3), (2, 4, 3), (2, 12, 4), (2, 12, 1)]
+    shapes = [(5, 2, 3, 12), (2, 3, 4), (2, 12, 4), (2, 1, 12)]
     assert torch.autograd.gradcheck(
         Recurrence.apply, [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes]
     )
@@ -150,9 +150,9 @@ def test_recurrence_equals_torch_gru():
     x = torch.randn(6, 3, 4)
     with torch.no_grad():
         expected, _ = gru(x)
-        gates = (x @ gru.weight_ih_l0.T + gru.bias_ih_l0).transpose(1, 2)[:, None]
-        got = Recurrence.apply(gates, torch.zeros(1, 4, 3), gru.weight_hh_l0[None], gru.bias_hh_l0[None, :, None])
-    torch.testing.assert_close(got[:, 0].transpose(1, 2), expected, atol=1e-6, rtol=0)
+        gates = (x @ gru.weight_ih_l0.T + gru.bias_ih_l0)[:, None]
+        got = Recurrence.apply(gates, torch.zeros(1, 3, 4), gru.weight_hh_l0[None], gru.bias_hh_l0[None, None])
+    torch.testing.assert_close(got[:, 0], expected, atol=1e-6, rtol=0)
 
 
 def test_named_sizes():

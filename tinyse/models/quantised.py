@@ -22,7 +22,7 @@ from tinyse.integers.quantise import quantise
 from tinyse.integers.sequence import Arrays, Sequence
 from tinyse.integers.trained import TrainedGrids
 from tinyse.models.architecture import Architecture
-from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution
+from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution, projected
 from tinyse.models.network import MaskNetwork, State
 from tinyse.models.recurrence import Recurrence
 
@@ -121,9 +121,8 @@ class _Values:
         return self.map(name)[:, :, :1]
 
     def rows(self, names: list[str]) -> Tensor:
-        """(rows, width) of every frame and group as (frames, groups, width, clips * rows)."""
-        groups = [self.real(name).flatten(1, 2).transpose(1, 2) for name in names]
-        return torch.stack(groups, dim=1).contiguous()
+        """(rows, width) of every frame and group as (frames, groups, clips * rows, width)."""
+        return torch.stack([self.real(name).flatten(1, 2) for name in names], dim=1)
 
     def replace(self, y: Tensor, name: str) -> Tensor:
         """The integers' map for the float one, with the gradient of clipping to the grid."""
@@ -211,12 +210,12 @@ def _recur(values: _Values, block: GatedRecurrence, name: str, x: Tensor, state:
 
     input_weight = weights(block.input_weight, "from_input", "weights")
     input_bias = weights(block.input_bias, "from_input", "bias")
-    from_input = torch.matmul(input_weight, block.rows(x)) + input_bias
+    from_input = projected(block.rows(x), input_weight, input_bias)
     from_input = values.replace_rows(from_input, [f"{unit}/from_input" for unit in units])
     rows = _IntegerRecurrence.apply(
         from_input, block.rows(state)[0],
-        weights(block.state_weight, "from_state", "weights"), weights(block.state_bias, "from_state", "bias"),
-        torch.cat([made("reset"), made("update")], dim=2), made("state_new"), made("new"), made("state"),
+        weights(block.state_weight, "from_state", "weights"), weights(block.state_bias, "from_state", "bias").transpose(1, 2),
+        torch.cat([made("reset"), made("update")], dim=3), made("state_new"), made("new"), made("state"),
     )  # fmt: skip
     y = block.maps(rows, x)
     return values.replace(x + y, f"{name}/sum") if isinstance(block, SharedGRU) else y, y[:, :, -1:]
