@@ -49,6 +49,7 @@ from tinyse.training.run import run as train
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "student-62k.yaml"
 SETTINGS = "comparison.json"
+VARIANT = "two-step-bin@share=0.4@rate=2e-3@then=2e-3@layers=encoder+gru"
 LINK = "float-clip"
 """The whole clip at once: the float stream's numbers (tests/test_engines.py) in a fraction of its time."""
 
@@ -171,7 +172,8 @@ def parser() -> argparse.ArgumentParser:
         "--recipe", Path, None, f"mixing, batch, rate, losses; by default recipes/{RECIPE.name}, once begun the same"
     )
     option("--students", _names, defaults["students"], "names of models")
-    option("--schedules", _names, defaults["schedules"], f"of {', '.join(SCHEDULES)}, in the order of running")
+    known = f"of {', '.join(SCHEDULES)}, in the order of running; two steps take settings, as in {VARIANT}"
+    option("--schedules", _names, defaults["schedules"], known)
     option("--seeds", _numbers, defaults["seeds"], "the first for all schedules, the others for the finalists")
     option("--updates", int, defaults["updates"], "of every student")
     option("--distil-share", float, defaults["distil_share"], "share of the updates in the first of two steps")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tinyse.config import did_you_mean
+from tinyse.config import build, did_you_mean
 from tinyse.distillation.objective import Distillation
 from tinyse.distillation.views import VIEWS
 from tinyse.errors import InputError
@@ -32,8 +32,46 @@ SIMILARITY_WEIGHTS = {"batch": 20.0, "frame": 10.0, "bin": 10.0, "utterance": 30
 """Weight of a similarity loss beside the supervised ones, by view, before `Comparison.similarity`. With these its gradient
 begins at about the supervised one's norm: measured for a new student-62k, 0.22 supervised, 0.017 batch, 0.033 frame,
 0.033 bin, 0.001 utterance."""
+LAYERS: tuple[str, ...] = Distillation.layers
 OUTPUT_WEIGHT = 0.5
 """The same for output distillation, whose gradient begins at 0.45."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a two-step schedule does otherwise; its name says it: two-step-bin@share=0.4@rate=2e-3@layers=encoder+gru."""
+
+    share: float | None = None
+    """Share of the updates in the first step, in place of `Comparison.distil_share`."""
+    rate: float | None = None
+    """Highest learning rate of the first step, in place of the recipe's."""
+    then: float | None = None
+    """Highest learning rate of the second step."""
+    layers: tuple[str, ...] = LAYERS
+    """Layers that are compared; in the name, how they begin."""
+
+    @classmethod
+    def read(cls, schedule: str) -> Variant:
+        """The variant that a schedule's name asks for. Raises InputError for what is no setting."""
+        settings: dict[str, Any] = {}
+        for setting in schedule.split("@")[1:]:
+            key, _, value = setting.partition("=")
+            settings[key] = _layers(value) if key == "layers" else _number(key, value)
+        return build(cls, settings, f"schedule {schedule}")
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{key}={text}: that is no number") from error
+
+
+def _layers(beginnings: str) -> list[str]:
+    found = [layer for layer in LAYERS if layer.startswith(tuple(beginnings.split("+")))]
+    if not found:
+        raise InputError(f"no layer begins with {beginnings}: there are {', '.join(LAYERS)}")
+    return found
 
 
 class Run(NamedTuple):
@@ -79,6 +117,11 @@ class Comparison:
         for schedule in self.schedules:
             if schedule not in SCHEDULES and view_of(schedule) not in VIEWS:
                 raise InputError(f"no schedule is named {schedule!r}{did_you_mean(schedule, SCHEDULES)}")
+            if "@" in schedule and not schedule.startswith(TWO_STEP):
+                raise InputError(f"schedule {schedule}: only two steps have variants")
+            share = Variant.read(schedule).share
+            if share is not None and not 0 < share < 1:
+                raise InputError(f"schedule {schedule}: share lies between 0 and 1")
         if not 0 < self.distil_share < 1:
             raise InputError(f"distil_share is {self.distil_share:g}: it lies between 0 and 1")
         if self.updates < 2 or self.teacher_updates < 1:
@@ -111,13 +154,14 @@ def view_of(schedule: str) -> str:
     """The view that a schedule distils by; empty for those without one."""
     for kind in (MIXTURE, TWO_STEP):
         if schedule.startswith(kind):
-            return schedule.removeprefix(kind)
+            return schedule.removeprefix(kind).partition("@")[0]
     return ""
 
 
 def title(schedule: str) -> str:
     """A schedule in words."""
-    return SCHEDULES.get(schedule, schedule)
+    name, _, settings = schedule.partition("@")
+    return ", ".join([SCHEDULES.get(name, name), *settings.split("@")]) if settings else SCHEDULES.get(name, name)
 
 
 def recipe(comparison: Comparison, run: Run) -> Recipe:
@@ -139,10 +183,13 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
         rate = comparison.teacher_learning_rate
         stages = {"teacher": stage(comparison.teacher_updates, learning_rate=rate)}
     elif run.schedule.startswith(TWO_STEP):
-        first = min(comparison.updates - 1, max(1, round(comparison.updates * comparison.distil_share)))
+        variant = Variant.read(run.schedule)
+        first = min(comparison.updates - 1, max(1, round(comparison.updates * (variant.share or comparison.distil_share))))
+        rates = [base.learning_rate if rate is None else rate for rate in (variant.rate, variant.then)]
+        learned = distillation(views={view: 1.0}, layers=variant.layers)
         stages = {
-            "distil": stage(first, losses={}, distillation=distillation(views={view: 1.0})),
-            "supervise": stage(comparison.updates - first, start="distil"),
+            "distil": stage(first, losses={}, distillation=learned, learning_rate=rates[0]),
+            "supervise": stage(comparison.updates - first, start="distil", learning_rate=rates[1]),
         }
     else:
         learned = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from two_step_plan import BASELINE, SCHEDULES, TWO_STEP, Comparison, Run, finalists, last_stage, planned, title
+from two_step_plan import BASELINE, TWO_STEP, Comparison, Run, finalists, last_stage, planned, title
 
 from tinyse.config import as_dict
 from tinyse.errors import InputError
@@ -309,7 +309,7 @@ def draw(findings: Findings, path: Path) -> None:
             look = {"color": colours[schedule], "marker": "o" if schedule.startswith(TWO_STEP) else "s"}
             means = [findings.summary(student, schedule, "sdr", level).mean for level in snr_db]
             line = "--" if schedule == BASELINE else "-"
-            gain.plot(snr_db, means, linestyle=line, markersize=4, label=SCHEDULES.get(schedule, schedule), **look)
+            gain.plot(snr_db, means, linestyle=line, markersize=4, label=title(schedule), **look)
             differences = [findings.difference(student, schedule, "sdr", level) for level in snr_db]
             known = [(x, d) for x, d in zip(snr_db, differences, strict=True) if d is not None]
             if known:

@@ -61,6 +61,18 @@ def test_two_steps_first_only_distil_and_then_only_supervise(base):
     assert mixed.losses == supervise.losses and set(mixed.distillation.views) == {"batch"}
 
 
+def test_a_variant_changes_what_its_name_says_and_nothing_else(base):
+    names = "two-step-bin", "two-step-bin@share=0.4@rate=1e-3@then=2e-3@layers=encoder+gru"
+    comparison = Comparison(base, "out", schedules=names, updates=100)
+    plain, other = (recipe(comparison, Run("student-62k", name, 0)) for name in names)
+    assert plain.output != other.output
+    distil, supervise = other.stages.values()
+    assert (distil.updates, supervise.updates) == (40, 60)
+    assert (distil.learning_rate, supervise.learning_rate) == (1e-3, 2e-3)
+    layers = ("encoder_1", "encoder_2", "encoder_3", "encoder_4", "gru")
+    assert distil.distillation == dataclasses.replace(plain.stages["distil"].distillation, layers=layers)
+
+
 def test_a_stage_that_trains_integers_lends_no_settings(base):
     stage = base.stages["supervise"]
     integers = dataclasses.replace(stage, start="supervise", quantise=Quantise(), learning_rate=1e-5)
@@ -102,6 +114,12 @@ def test_the_teacher_runs_first_and_further_seeds_last(base):
     ("changes", "said"),
     [
         ({"schedules": ("two-step-frames",)}, "two-step-frame"),
+        ({"schedules": ("two-step-bins@share=0.4",)}, "two-step-bin"),
+        ({"schedules": ("two-step-bin@shares=0.4",)}, "share"),
+        ({"schedules": ("two-step-bin@share=half",)}, "half"),
+        ({"schedules": ("two-step-bin@share=1",)}, "share"),
+        ({"schedules": ("two-step-bin@layers=decoders",)}, "decoder_4"),
+        ({"schedules": ("mixture-bin@share=0.4",)}, "only two steps"),
         ({"students": ("student-60k",)}, "student-62k"),
         ({"seeds": (1, 1)}, "seeds"),
         ({"distil_share": 1.0}, "distil_share"),
