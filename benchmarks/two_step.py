@@ -16,6 +16,7 @@ import dataclasses
 import json
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,7 @@ def main() -> None:
     if arguments.report:
         print(write_report(comparison, finished(comparison)))
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Screen() as screen:
         compare(comparison, screen)
 

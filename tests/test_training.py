@@ -81,7 +81,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_path):
     assert updates == [2, 4, 6]
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(recipe, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_run_goes_on_from_its_checkpoint(recipe, tmp_path, sent):
     command = [
         sys.executable,
         "-m",
@@ -101,8 +102,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint(recipe, tmp_path):
             assert process.poll() is None and time.monotonic() < deadline, "no checkpoint was written"
             time.sleep(0.05)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.send_signal(sent)
+        code = process.wait()
+    assert code == (130 if sent == signal.SIGTERM else -signal.SIGKILL)
     reached = load_tensors(checkpoint)[1]["update"]
     assert 0 < reached < 400
     lines = []

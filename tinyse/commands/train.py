@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,7 @@ def train(
 ) -> None:
     """Run the stages of RECIPE: train, distil, supervise, then make integers of the last model and measure the chain.
 
-    Stop it with Ctrl-C (or worse) and start it again with the same command: finished stages are not run again, an
+    Stop it with Ctrl-C or SIGTERM (or worse) and start it again with the same command: finished stages are not run again, an
     unfinished one goes on from its last checkpoint, to the same result. On several GPUs: torchrun --nproc-per-node N
     -m tinyse train RECIPE.
     """
@@ -40,6 +41,8 @@ def train(
             raise
         raise missing_extra(error.name or "torch", "train") from error
     chosen = load_recipe(recipe, settings or [])
+    # What a scheduler sends before it takes the machine away: keep what is done, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Screen() as screen:
         model = run(chosen, screen.show, screen.say)
     if not train_only:

@@ -59,4 +59,5 @@ def in_batches(examples: Sequence[tuple[np.ndarray, ...]], batch: int) -> list[B
 def _prepare_worker(_worker: int) -> None:
     # Ctrl-C reaches the whole process group; only the main process answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
