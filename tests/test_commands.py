@@ -61,6 +61,30 @@ def test_a_users_error_is_one_line_and_exit_2(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("mistyped", "said"),
+    [
+        (["denois"], "No such command 'denois'. Did you mean 'denoise'?; tinyse --help explains"),
+        (["denoise", "in.wav"], "Missing argument 'OUT'; tinyse denoise --help explains"),
+        (["data", "scan", ".", "--jsn"], "No such option: --jsn"),
+        (["bench", "model.tflite", "--seed", "many"], "Invalid value for '--seed'"),
+    ],
+)
+def test_a_mistyped_command_line_is_one_line_and_exit_2(mistyped, said):
+    answer = run(*mistyped)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith(f"tinyse: {said}")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_without_a_command_there_is_the_help():
+    answer = run()
+    assert answer.returncode == 2
+    assert "From recordings to firmware" in answer.stdout
+    assert answer.stderr == ""
+
+
+@pytest.mark.parametrize(
     ("raised", "code", "printed"),
     [
         (InputError("first\n  second"), 2, "tinyse: first second\n"),
@@ -71,7 +95,7 @@ def test_a_users_error_is_one_line_and_exit_2(tmp_path):
     ids=["input", "interrupt", "interrupt-in-typer", "exit"],
 )
 def test_main_turns_errors_into_exit_codes(monkeypatch, capsys, raised, code, printed):
-    def app() -> None:
+    def app(**_) -> None:
         raise raised
 
     monkeypatch.setattr(command_line, "app", app)

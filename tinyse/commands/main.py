@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,6 +39,9 @@ COMMANDS = {
     "This machine": ("doctor",),
 }
 """The commands of each panel of the help, each in the module of its name: `app` for a group, else a function."""
+
+UsageError: Any = typer.BadParameter.__base__
+"""What a mistyped command line raises: typer names only its children."""
 
 app = typer.Typer(
     name="tinyse",
@@ -83,8 +86,12 @@ def main() -> None:
     """Run the command line: 0 for success, 2 for what the user can mend, 130 after Ctrl-C; no traceback for either."""
     code: int | str | None
     try:
-        app()
-        code = 0
+        # Typer's own way to end draws a box around a mistyped option; ours is one line, as for any other mistake.
+        code = app(prog_name="tinyse", standalone_mode=False) or 0
+    except UsageError as error:
+        if error.format_message():  # else the help has been shown, to a command without arguments
+            print(f"tinyse: {_usage(error)}", file=sys.stderr)
+        code = 2
     except InputError as error:
         print(f"tinyse: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
@@ -95,6 +102,12 @@ def main() -> None:
     if code == 130:
         print("tinyse: interrupted", file=sys.stderr)
     sys.exit(code if _flushed() else 1)
+
+
+def _usage(error: Any) -> str:
+    """What was wrong with the command line, and where it is explained."""
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    return f"{said}; {error.ctx.command_path} --help explains" if error.ctx else said
 
 
 def _flushed() -> bool:
