@@ -115,7 +115,7 @@ class Comparison:
         for student in self.students:
             named(student)
         for schedule in self.schedules:
-            if schedule not in SCHEDULES and view_of(schedule) not in VIEWS:
+            if schedule not in SCHEDULES and not (views_of(schedule) and set(views_of(schedule)) <= set(VIEWS)):
                 raise InputError(f"no schedule is named {schedule!r}{did_you_mean(schedule, SCHEDULES)}")
             if "@" in schedule and not schedule.startswith(TWO_STEP):
                 raise InputError(f"schedule {schedule}: only two steps have variants")
@@ -150,12 +150,12 @@ class Comparison:
         return Path(self.output) / run.model / run.schedule / f"seed-{run.seed}"
 
 
-def view_of(schedule: str) -> str:
-    """The view that a schedule distils by; empty for those without one."""
+def views_of(schedule: str) -> list[str]:
+    """The views that a schedule distils by, as in two-step-bin+utterance; none for those without one."""
     for kind in (MIXTURE, TWO_STEP):
         if schedule.startswith(kind):
-            return schedule.removeprefix(kind).partition("@")[0]
-    return ""
+            return schedule.removeprefix(kind).partition("@")[0].split("+")
+    return []
 
 
 def title(schedule: str) -> str:
@@ -178,7 +178,7 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
     def distillation(**weights: object) -> Distillation:
         return Distillation(teacher=str(comparison.teacher_path), **weights)  # type: ignore[arg-type]
 
-    view = view_of(run.schedule)
+    weights = {view: SIMILARITY_WEIGHTS[view] for view in views_of(run.schedule)}
     if run == comparison.teacher_run:
         rate = comparison.teacher_learning_rate
         stages = {"teacher": stage(comparison.teacher_updates, learning_rate=rate)}
@@ -186,7 +186,9 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
         variant = Variant.read(run.schedule)
         first = min(comparison.updates - 1, max(1, round(comparison.updates * (variant.share or comparison.distil_share))))
         rates = [base.learning_rate if rate is None else rate for rate in (variant.rate, variant.then)]
-        learned = distillation(views={view: 1.0}, layers=variant.layers)
+        # Alone in its stage a loss needs no weight; several are weighted against the first.
+        shares = {view: weight / next(iter(weights.values())) for view, weight in weights.items()}
+        learned = distillation(views=shares, layers=variant.layers)
         stages = {
             "distil": stage(first, losses={}, distillation=learned, learning_rate=rates[0]),
             "supervise": stage(comparison.updates - first, start="distil", learning_rate=rates[1]),
@@ -194,7 +196,7 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
     else:
         learned = None
         if run.schedule.startswith(MIXTURE):
-            learned = distillation(views={view: SIMILARITY_WEIGHTS[view] * comparison.similarity})
+            learned = distillation(views={view: weight * comparison.similarity for view, weight in weights.items()})
         elif run.schedule == "output":
             learned = distillation(output=comparison.output_weight)
         stages = {"supervise": stage(comparison.updates, distillation=learned)}

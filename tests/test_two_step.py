@@ -73,6 +73,12 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else(base):
     assert distil.distillation == dataclasses.replace(plain.stages["distil"].distillation, layers=layers)
 
 
+def test_views_may_be_combined(base):
+    distil, _ = recipe(Comparison(base, "out"), Run("student-62k", "two-step-bin+utterance@share=0.4", 0)).stages.values()
+    assert list(distil.distillation.views) == ["bin", "utterance"]
+    assert distil.distillation.views["bin"] == 1.0 and distil.distillation.views["utterance"] > 1.0
+
+
 def test_a_stage_that_trains_integers_lends_no_settings(base):
     stage = base.stages["supervise"]
     integers = dataclasses.replace(stage, start="supervise", quantise=Quantise(), learning_rate=1e-5)
@@ -115,6 +121,7 @@ def test_the_teacher_runs_first_and_further_seeds_last(base):
     [
         ({"schedules": ("two-step-frames",)}, "two-step-frame"),
         ({"schedules": ("two-step-bins@share=0.4",)}, "two-step-bin"),
+        ({"schedules": ("two-step-bin+frames",)}, "two-step-frame"),
         ({"schedules": ("two-step-bin@shares=0.4",)}, "share"),
         ({"schedules": ("two-step-bin@share=half",)}, "half"),
         ({"schedules": ("two-step-bin@share=1",)}, "share"),
