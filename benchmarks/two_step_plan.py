@@ -39,25 +39,32 @@ OUTPUT_WEIGHT = 0.5
 
 @dataclass(frozen=True)
 class Variant:
-    """What a two-step schedule does otherwise; its name says it: two-step-bin@share=0.4@rate=2e-3@layers=encoder+gru."""
+    """What a schedule does otherwise; its name says it: supervised@rate=8e-3, two-step-bin@share=0.4@layers=encoder+gru."""
 
     share: float | None = None
-    """Share of the updates in the first step, in place of `Comparison.distil_share`."""
+    """Of two steps: share of the updates in the first, in place of `Comparison.distil_share`."""
     rate: float | None = None
-    """Highest learning rate of the first step, in place of the recipe's."""
+    """Highest learning rate of the first step, or of the only one, in place of the recipe's."""
     then: float | None = None
-    """Highest learning rate of the second step."""
+    """Of two steps: highest learning rate of the second."""
     layers: tuple[str, ...] = LAYERS
-    """Layers that are compared; in the name, how they begin."""
+    """Of views: the layers that are compared; in the name, how they begin."""
 
     @classmethod
     def read(cls, schedule: str) -> Variant:
-        """The variant that a schedule's name asks for. Raises InputError for what is no setting."""
+        """The variant that a schedule's name asks for. Raises InputError for what is no setting, or none of that schedule."""
         settings: dict[str, Any] = {}
         for setting in schedule.split("@")[1:]:
             key, _, value = setting.partition("=")
+            if (key in ("share", "then") and not schedule.startswith(TWO_STEP)) or (
+                key == "layers" and not views_of(schedule)
+            ):
+                raise InputError(f"schedule {schedule}: {key} has no meaning here")
             settings[key] = _layers(value) if key == "layers" else _number(key, value)
-        return build(cls, settings, f"schedule {schedule}")
+        variant = build(cls, settings, f"schedule {schedule}")
+        if variant.share is not None and not 0 < variant.share < 1:
+            raise InputError(f"schedule {schedule}: share lies between 0 and 1")
+        return variant
 
 
 def _number(key: str, text: str) -> float:
@@ -115,13 +122,10 @@ class Comparison:
         for student in self.students:
             named(student)
         for schedule in self.schedules:
-            if schedule not in SCHEDULES and not (views_of(schedule) and set(views_of(schedule)) <= set(VIEWS)):
-                raise InputError(f"no schedule is named {schedule!r}{did_you_mean(schedule, SCHEDULES)}")
-            if "@" in schedule and not schedule.startswith(TWO_STEP):
-                raise InputError(f"schedule {schedule}: only two steps have variants")
-            share = Variant.read(schedule).share
-            if share is not None and not 0 < share < 1:
-                raise InputError(f"schedule {schedule}: share lies between 0 and 1")
+            name = schedule.partition("@")[0]
+            if name not in SCHEDULES and not (views_of(name) and set(views_of(name)) <= set(VIEWS)):
+                raise InputError(f"no schedule is named {name!r}{did_you_mean(name, SCHEDULES)}")
+            Variant.read(schedule)
         if not 0 < self.distil_share < 1:
             raise InputError(f"distil_share is {self.distil_share:g}: it lies between 0 and 1")
         if self.updates < 2 or self.teacher_updates < 1:
@@ -178,14 +182,14 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
     def distillation(**weights: object) -> Distillation:
         return Distillation(teacher=str(comparison.teacher_path), **weights)  # type: ignore[arg-type]
 
+    variant = Variant.read(run.schedule)
+    rates = [base.learning_rate if rate is None else rate for rate in (variant.rate, variant.then)]
     weights = {view: SIMILARITY_WEIGHTS[view] for view in views_of(run.schedule)}
     if run == comparison.teacher_run:
         rate = comparison.teacher_learning_rate
         stages = {"teacher": stage(comparison.teacher_updates, learning_rate=rate)}
     elif run.schedule.startswith(TWO_STEP):
-        variant = Variant.read(run.schedule)
         first = min(comparison.updates - 1, max(1, round(comparison.updates * (variant.share or comparison.distil_share))))
-        rates = [base.learning_rate if rate is None else rate for rate in (variant.rate, variant.then)]
         # Alone in its stage a loss needs no weight; several are weighted against the first.
         shares = {view: weight / next(iter(weights.values())) for view, weight in weights.items()}
         learned = distillation(views=shares, layers=variant.layers)
@@ -196,10 +200,11 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
     else:
         learned = None
         if run.schedule.startswith(MIXTURE):
-            learned = distillation(views={view: weight * comparison.similarity for view, weight in weights.items()})
-        elif run.schedule == "output":
+            scaled = {view: weight * comparison.similarity for view, weight in weights.items()}
+            learned = distillation(views=scaled, layers=variant.layers)
+        elif run.schedule.startswith("output"):
             learned = distillation(output=comparison.output_weight)
-        stages = {"supervise": stage(comparison.updates, distillation=learned)}
+        stages = {"supervise": stage(comparison.updates, distillation=learned, learning_rate=rates[0])}
     return replace(comparison.base, stages=stages, seed=run.seed, output=str(comparison.folder(run)))
 
 

@@ -73,6 +73,12 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else(base):
     assert distil.distillation == dataclasses.replace(plain.stages["distil"].distillation, layers=layers)
 
 
+def test_one_step_has_a_rate_too(base):
+    (stage,) = recipe(Comparison(base, "out"), Run("student-62k", "supervised@rate=8e-3", 0)).stages.values()
+    (plain,) = recipe(Comparison(base, "out"), Run("student-62k", "supervised", 0)).stages.values()
+    assert stage == dataclasses.replace(plain, learning_rate=8e-3)
+
+
 def test_views_may_be_combined(base):
     distil, _ = recipe(Comparison(base, "out"), Run("student-62k", "two-step-bin+utterance@share=0.4", 0)).stages.values()
     assert list(distil.distillation.views) == ["bin", "utterance"]
@@ -126,7 +132,8 @@ def test_the_teacher_runs_first_and_further_seeds_last(base):
         ({"schedules": ("two-step-bin@share=half",)}, "half"),
         ({"schedules": ("two-step-bin@share=1",)}, "share"),
         ({"schedules": ("two-step-bin@layers=decoders",)}, "decoder_4"),
-        ({"schedules": ("mixture-bin@share=0.4",)}, "only two steps"),
+        ({"schedules": ("mixture-bin@share=0.4",)}, "share has no meaning"),
+        ({"schedules": ("supervised@layers=gru",)}, "layers has no meaning"),
         ({"students": ("student-60k",)}, "student-62k"),
         ({"seeds": (1, 1)}, "seeds"),
         ({"distil_share": 1.0}, "distil_share"),
