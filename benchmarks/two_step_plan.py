@@ -216,6 +216,12 @@ def last_stage(base: Recipe) -> Stage:
     return stages[-1]
 
 
+def baseline(schedules: Sequence[str], valid: Mapping[str, float]) -> str:
+    """Supervision only, of its variants that have a score the best on the valid split: an opponent is tuned as well."""
+    variants = [name for name in schedules if name.partition("@")[0] == BASELINE and name in valid]
+    return max(variants, key=lambda name: valid[name], default=BASELINE)
+
+
 def finalists(schedules: Sequence[str], valid: Mapping[str, float]) -> list[str]:
     """The schedules that deserve further seeds: the baseline, the best two-step one and the best of the others.
 
@@ -224,9 +230,9 @@ def finalists(schedules: Sequence[str], valid: Mapping[str, float]) -> list[str]
     if any(schedule not in valid for schedule in schedules):
         return []
     two_step = [schedule for schedule in schedules if schedule.startswith(TWO_STEP)]
-    others = [schedule for schedule in schedules if schedule != BASELINE and schedule not in two_step]
+    others = [name for name in schedules if name.partition("@")[0] != BASELINE and name not in two_step]
     best = [max(group, key=lambda schedule: valid[schedule]) for group in (two_step, others) if group]
-    return [schedule for schedule in schedules if schedule == BASELINE or schedule in best]
+    return [schedule for schedule in schedules if schedule in (baseline(schedules, valid), *best)]
 
 
 def planned(comparison: Comparison, valid: Mapping[Run, float]) -> list[Run]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from two_step_plan import BASELINE, TWO_STEP, Comparison, Run, finalists, last_stage, planned, title
+from two_step_plan import BASELINE, TWO_STEP, Comparison, Run, baseline, finalists, last_stage, planned, title
 
 from tinyse.config import as_dict
 from tinyse.errors import InputError
@@ -100,11 +100,12 @@ class Findings:
 
     def difference(self, model: str, schedule: str, metric: str, level: float | None = None) -> Summary | None:
         """A schedule against the supervised baseline of the same model, pair by pair, over the seeds that both have."""
-        both = [seed for seed in self.seeds(model, schedule) if seed in self.seeds(model, BASELINE)]
-        if not both or schedule == BASELINE:
+        base = self.baseline(model)
+        both = [seed for seed in self.seeds(model, schedule) if seed in self.seeds(model, base)]
+        if not both or schedule == base:
             return None
         chosen = self.at(level)
-        before, after = (self.values(model, name, metric, both)[chosen] for name in (BASELINE, schedule))
+        before, after = (self.values(model, name, metric, both)[chosen] for name in (base, schedule))
         return paired(before, after)
 
     @property
@@ -119,9 +120,16 @@ class Findings:
 
     def finalists(self, student: str) -> list[str]:
         """The student's schedules that get further seeds, once its first seed is complete."""
+        return finalists(self.comparison.schedules, self.first_seed(student))
+
+    def baseline(self, student: str) -> str:
+        """What the student's schedules are compared with."""
+        return baseline(self.comparison.schedules, self.first_seed(student))
+
+    def first_seed(self, student: str) -> dict[str, float]:
+        """Valid scores of the student's schedules under the first seed."""
         first = self.comparison.seeds[0]
-        scores = {run.schedule: value for run, value in self.valid.items() if (run.model, run.seed) == (student, first)}
-        return finalists(self.comparison.schedules, scores)
+        return {run.schedule: value for run, value in self.valid.items() if (run.model, run.seed) == (student, first)}
 
 
 def write_report(comparison: Comparison, results: Mapping[Run, Result]) -> str:
@@ -180,7 +188,7 @@ def summaries(findings: Findings) -> list[Table]:
         rows.append((*label, f"{valid:.2f}", *cells, f"{quoted:.2f}" if quoted else ""))
         if findings.difference(model, schedule, "sdr"):
             change = (cell(metric, findings.difference(model, schedule, metric), "+") for metric in METRICS)
-            base = PAPER.get((model, BASELINE))
+            base = PAPER.get((model, BASELINE))  # the paper has one
             theirs = f"{quoted - base:+.2f}" if quoted and base else ""
             differences.append((model, title(schedule), count, *change, theirs))
     return [
@@ -202,7 +210,8 @@ def summaries(findings: Findings) -> list[Table]:
             "Against supervised only, pair by pair",
             ("model", "schedule", "seeds", *(TITLES[metric] for metric in METRICS), "paper's SDR"),
             tuple(differences),
-            "Seeds that both have. A difference is more than luck of the pairs where its interval leaves out zero.",
+            "Supervised only at the rate that is best on the valid split; seeds that both have. A difference is more than "
+            "luck of the pairs where its interval leaves out zero.",
         ),
     ]
 
@@ -236,9 +245,10 @@ def seeds(findings: Findings) -> list[Table]:
     """Every run by itself: how much of a difference is the seed's."""
     rows = []
     for run, result in findings.results.items():
-        same = findings.results.get(Run(run.model, BASELINE, run.seed))
+        base = findings.baseline(run.model)
+        same = findings.results.get(Run(run.model, base, run.seed))
         against = ""
-        if same and run.schedule != BASELINE and run != findings.comparison.teacher_run:
+        if same and run.schedule != base and run != findings.comparison.teacher_run:
             against = cell("sdr", paired(same.values("sdr"), result.values("sdr")), "+")
         gains = (cell(metric, summarise(result.values(metric))) for metric in METRICS)
         hours = "" if result.training_hours is None else f"{result.training_hours:.2f}"
@@ -308,7 +318,7 @@ def draw(findings: Findings, path: Path) -> None:
         for index, schedule in enumerate(names):
             look = {"color": colours[schedule], "marker": "o" if schedule.startswith(TWO_STEP) else "s"}
             means = [findings.summary(student, schedule, "sdr", level).mean for level in snr_db]
-            line = "--" if schedule == BASELINE else "-"
+            line = "--" if schedule == findings.baseline(student) else "-"
             gain.plot(snr_db, means, linestyle=line, markersize=4, label=title(schedule), **look)
             differences = [findings.difference(student, schedule, "sdr", level) for level in snr_db]
             known = [(x, d) for x, d in zip(snr_db, differences, strict=True) if d is not None]

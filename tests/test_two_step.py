@@ -108,6 +108,12 @@ def test_the_finalists_are_the_baseline_and_the_best_on_valid_of_each_kind():
     assert finalists(tuple(SCHEDULES), {"supervised": 1.0}) == []
 
 
+def test_the_baseline_is_tuned_like_its_rivals():
+    schedules = ("supervised", "supervised@rate=8e-3", "two-step-bin", "two-step-bin@rate=8e-3")
+    scores = dict(zip(schedules, (5.0, 5.2, 5.4, 5.3), strict=True))
+    assert finalists(schedules, scores) == ["supervised@rate=8e-3", "two-step-bin"]
+
+
 def test_the_teacher_runs_first_and_further_seeds_last(base):
     comparison = Comparison(base, "out", seeds=(4, 5))
     runs = planned(comparison, {})
