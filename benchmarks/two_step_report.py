@@ -301,14 +301,16 @@ def as_json(findings: Findings) -> dict[str, Any]:
 
 def draw(findings: Findings, path: Path) -> None:
     """Gain in SDR over input SNR, a column of two panels a student: the gain, and its difference to the baseline."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     teacher = findings.comparison.teacher_run
     students = [student for student in findings.comparison.students if findings.schedules(student)]
-    figure = Figure(figsize=(6.5 * len(students), 8), layout="constrained")
+    figure = Figure(figsize=(6.5 * len(students), 9), layout="constrained")
     panels = figure.subplots(2, len(students), squeeze=False, sharey="row")
     snr_db = np.array(findings.levels)
-    colours = {schedule: f"C{index}" for index, schedule in enumerate(findings.comparison.schedules)}
+    schedules = findings.comparison.schedules
+    colours = {schedule: colormaps["tab20"](index % 20) for index, schedule in enumerate(schedules)}
     for column, student in enumerate(students):
         gain, against = panels[:, column]
         names = findings.schedules(student)
@@ -328,9 +330,10 @@ def draw(findings: Findings, path: Path) -> None:
                 places, means = [x + aside for x, _ in known], [d.mean for _, d in known]
                 against.errorbar(places, means, bars, linestyle="", markersize=4, capsize=2, **look)
         gain.set(title=student, ylabel="SDR gain, dB", xlabel="input SNR, dB")
-        gain.legend(fontsize=8)
         against.axhline(0, color="grey", linewidth=0.8)
         against.set(ylabel="SDR against supervised only, dB", xlabel="input SNR, dB")
+    named = {label: line for gain in panels[0] for line, label in zip(*gain.get_legend_handles_labels(), strict=True)}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, fontsize=8)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 
