@@ -50,7 +50,7 @@ from tinyse.training.run import run as train
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "student-62k.yaml"
 SETTINGS = "comparison.json"
-VARIANT = "two-step-bin@share=0.4@rate=2e-3@then=2e-3@layers=encoder+gru"
+VARIANT = "two-step-bin@share=0.4@rate=16e-3@then=8e-3@layers=gru+decoder or supervised@rate=8e-3"
 LINK = "float-clip"
 """The whole clip at once: the float stream's numbers (tests/test_engines.py) in a fraction of its time."""
 
@@ -173,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
         "--recipe", Path, None, f"mixing, batch, rate, losses; by default recipes/{RECIPE.name}, once begun the same"
     )
     option("--students", _names, defaults["students"], "names of models")
-    known = f"of {', '.join(SCHEDULES)}, in the order of running; two steps take settings, as in {VARIANT}"
+    known = f"of {', '.join(SCHEDULES)}, in the order of running; they take settings, as in {VARIANT}"
     option("--schedules", _names, defaults["schedules"], known)
     option("--seeds", _numbers, defaults["seeds"], "the first for all schedules, the others for the finalists")
     option("--updates", int, defaults["updates"], "of every student")

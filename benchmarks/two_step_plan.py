@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinyse.config import build, did_you_mean
+from tinyse.config import did_you_mean
 from tinyse.distillation.objective import Distillation
 from tinyse.distillation.views import VIEWS
 from tinyse.errors import InputError
@@ -53,32 +54,35 @@ class Variant:
     @classmethod
     def read(cls, schedule: str) -> Variant:
         """The variant that a schedule's name asks for. Raises InputError for what is no setting, or none of that schedule."""
+        name, *texts = schedule.split("@")
+        known = ["rate", *(["share", "then"] if name.startswith(TWO_STEP) else []), *(["layers"] if views_of(name) else [])]
         settings: dict[str, Any] = {}
-        for setting in schedule.split("@")[1:]:
-            key, _, value = setting.partition("=")
-            if (key in ("share", "then") and not schedule.startswith(TWO_STEP)) or (
-                key == "layers" and not views_of(schedule)
-            ):
-                raise InputError(f"schedule {schedule}: {key} has no meaning here")
-            settings[key] = _layers(value) if key == "layers" else _number(key, value)
-        variant = build(cls, settings, f"schedule {schedule}")
-        if variant.share is not None and not 0 < variant.share < 1:
-            raise InputError(f"schedule {schedule}: share lies between 0 and 1")
-        return variant
+        for text in texts:
+            key, _, value = text.partition("=")
+            if key not in known or key in settings:
+                raise InputError(f"schedule {schedule}: {text!r} is no setting of {name}, which has each of "
+                                 f"{', '.join(known)} once")  # fmt: skip
+            settings[key] = _layers(value) if key == "layers" else _number(text, 1 if key == "share" else math.inf)
+        return cls(**settings)
 
 
-def _number(key: str, text: str) -> float:
+def _number(setting: str, end: float) -> float:
+    """The number of `rate=8e-3`, between 0 and `end`."""
     try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"{key}={text}: that is no number") from error
+        number = float(setting.partition("=")[2])
+    except ValueError:
+        number = math.nan
+    if not 0 < number < end:
+        raise InputError(f"{setting}: expected a number above 0" + (f" and below {end:g}" if end < math.inf else ""))
+    return number
 
 
-def _layers(beginnings: str) -> list[str]:
-    found = [layer for layer in LAYERS if layer.startswith(tuple(beginnings.split("+")))]
-    if not found:
-        raise InputError(f"no layer begins with {beginnings}: there are {', '.join(LAYERS)}")
-    return found
+def _layers(beginnings: str) -> tuple[str, ...]:
+    """The layers that begin so, in their own order."""
+    for beginning in beginnings.split("+"):
+        if not beginning or not any(layer.startswith(beginning) for layer in LAYERS):
+            raise InputError(f"layers={beginnings}: no layer begins with {beginning!r}; there are {', '.join(LAYERS)}")
+    return tuple(layer for layer in LAYERS if layer.startswith(tuple(beginnings.split("+"))))
 
 
 class Run(NamedTuple):
@@ -123,7 +127,8 @@ class Comparison:
             named(student)
         for schedule in self.schedules:
             name = schedule.partition("@")[0]
-            if name not in SCHEDULES and not (views_of(name) and set(views_of(name)) <= set(VIEWS)):
+            views = views_of(name)
+            if name not in SCHEDULES and (not views or not set(views) <= set(VIEWS) or len(set(views)) < len(views)):
                 raise InputError(f"no schedule is named {name!r}{did_you_mean(name, SCHEDULES)}")
             Variant.read(schedule)
         if not 0 < self.distil_share < 1:
@@ -164,8 +169,8 @@ def views_of(schedule: str) -> list[str]:
 
 def title(schedule: str) -> str:
     """A schedule in words."""
-    name, _, settings = schedule.partition("@")
-    return ", ".join([SCHEDULES.get(name, name), *settings.split("@")]) if settings else SCHEDULES.get(name, name)
+    name, *settings = schedule.split("@")
+    return ", ".join([SCHEDULES.get(name, name), *settings])
 
 
 def recipe(comparison: Comparison, run: Run) -> Recipe:

@@ -154,7 +154,7 @@ def markdown(findings: Findings) -> str:
         "## Two-step distillation against its alternatives",
         "",
         f"Every student: {comparison.updates} updates of {stage.batch} clips of {stage.seconds:g} s; the first of two steps "
-        f"takes {100 * comparison.distil_share:g} % of them. Teacher: {architecture}"
+        f"takes {100 * comparison.distil_share:g} % of them, unless its name says otherwise. Teacher: {architecture}"
         + ("." if comparison.trained_teacher else f", {comparison.teacher_updates} updates."),
         f"Training took {hours:.1f} hours so far ({comparison.base.threads} threads, {os.cpu_count()} cores, "
         f"{platform.platform()}; other work on them included).",

@@ -232,7 +232,7 @@ class Classifier(nn.Module):
 def projected(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x (frames, groups, rows, width), weight (groups, out, width), bias (groups, out, 1) -> (frames, groups, rows, out).
 
-    float32. One product a group for all frames: a product a frame, of a few rows each, is up to ten times slower on a CPU.
+    float32. One product a group for all frames: a product a frame, of a few rows each, is far slower on a CPU.
     """
     frames, groups, rows, width = x.shape
     product = x.transpose(0, 1).reshape(groups, frames * rows, width) @ weight.transpose(1, 2)
