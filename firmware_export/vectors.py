@@ -16,10 +16,11 @@ from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Tensor
 from tinyse.spectra.front_end import FrontEnd
+from tinyse.streaming.engine import Engine
 from tinyse.streaming.path import SignalPath
 
 
-class Reference:
+class Reference(Engine):
     """The reference as an engine of `SignalPath` that keeps a checksum of every frame."""
 
     def __init__(self, graph: Graph) -> None:

@@ -13,6 +13,8 @@ from tinyse.errors import InputError
 from tinyse.evaluation.metrics import attenuation_db, level_change_db, si_sdr
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.engines import FileEngine
+from tinyse.streaming.hops import NOTHING, whole_hops
 
 ENGINES = {
     "torch": ("torch", "weights"),
@@ -244,6 +246,47 @@ def test_bad_sound_is_refused_and_the_stream_stands_where_it_was(denoiser, bad, 
     assert "\n" not in str(caught.value)
     rest = stream(denoiser, [samples[1000:]])
     np.testing.assert_array_equal(np.concatenate([begun, rest]), undisturbed)
+
+
+def test_every_engine_answers_its_whole_interface(denoiser):
+    state = denoiser.engine.initial_state()
+    assert denoiser.engine.state_bytes == sum(value.nbytes for value in state.values())
+    if isinstance(denoiser.engine, FileEngine):
+        with pytest.raises(InputError, match="only the engine torch"):
+            denoiser.denoise_clip(noise(300))
+
+
+@given(st.integers(1, 40), st.lists(st.integers(0, 100), max_size=8))
+def test_whole_hops_lose_nothing_and_keep_less_than_a_hop(hop, lengths):
+    chunks = [np.full(length, index, np.float32) for index, length in enumerate(lengths)]
+    waiting, taken = NOTHING, []
+    for chunk in chunks:
+        whole, waiting = whole_hops(waiting, chunk, hop)
+        assert len(whole) % hop == 0
+        assert len(waiting) < hop
+        taken.append(whole)
+    np.testing.assert_array_equal(np.concatenate([NOTHING, *taken, waiting]), np.concatenate([NOTHING, *chunks]))
+
+
+def test_the_torch_engine_takes_one_thread_and_leaves_the_others_to_the_program(tiny, monkeypatch):
+    torch = pytest.importorskip("torch")
+    denoiser, before, seen = Denoiser(tiny.weights), torch.get_num_threads(), []
+    network = denoiser.engine.network
+
+    def watched(*arguments):
+        seen.append(torch.get_num_threads())
+        return network(*arguments)
+
+    watched.initial_state = network.initial_state
+    monkeypatch.setattr(denoiser.engine, "network", watched)
+    torch.set_num_threads(3)
+    try:
+        denoiser.process(noise(600))
+        denoiser.denoise_clip(noise(600))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("limit_db", [-1, -0.001, float("nan")])

@@ -23,8 +23,8 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
 
     For a .safetensors, or the name of a model that came along where torch is installed: the float links, then those of
     `integer_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
-    `names` chooses among `DEFAULT_LINKS` and "reference"; what is named must be there. Float links set torch to one
-    thread. Raises InputError for an unknown name, a missing file or a link that this model does not have.
+    `names` chooses among `DEFAULT_LINKS` and "reference"; what is named must be there. Raises InputError for an
+    unknown name, a missing file or a link that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
 
@@ -48,11 +48,6 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
             needed = "a .safetensors" if name in FLOAT_LINKS else "a .tflite, beside it or given"
             raise InputError(f"{model} has no link {name!r}: it needs {needed}")
     chosen = [name for name in there if name in (names or DEFAULT_LINKS)]
-    if set(chosen) & set(FLOAT_LINKS):
-        import torch
-
-        # A frame is too little work to share: two threads took 14 times as long as one, with measures beside them.
-        torch.set_num_threads(1)
     links: dict[str, Link] = {}
     for name in chosen:
         if name in FLOAT_LINKS:

@@ -18,6 +18,7 @@ from tinyse.live.meters import LevelMeter, Stopwatch
 from tinyse.live.rates import Resampler
 from tinyse.live.ring import Ring
 from tinyse.live.wav import WavWriter
+from tinyse.streaming import hops
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.tagger import Tagger
 
@@ -81,7 +82,7 @@ class Session:
         self._noisy, self._clean, self._heard = (LevelMeter(hops_per_second) for _ in range(3))
         self._watch = Stopwatch(1 / hops_per_second)
         self._late = 0
-        self._waiting = np.zeros(0, np.float32)
+        self._waiting = hops.NOTHING
         self._past = np.zeros(denoiser.delay, np.float32)
         self._skip = denoiser.delay if sink.waits else 0
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -180,12 +181,9 @@ class Session:
 
     def _feed(self, samples: np.ndarray) -> None:
         """Denoise as many whole hops as there are."""
-        stream = np.concatenate([self._waiting, samples])
         hop = self._denoiser.hop
-        whole = len(stream) // hop * hop
-        self._waiting = stream[whole:]
-        for first in range(0, whole, hop):
-            noisy = stream[first : first + hop]
+        whole, self._waiting = hops.whole_hops(self._waiting, samples, hop)
+        for noisy in whole.reshape(-1, hop):
             begin = time.perf_counter()
             clean = self._denoiser.process(noisy)
             self._listen(noisy)

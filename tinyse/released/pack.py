@@ -70,7 +70,7 @@ def golden(model: Path) -> bytes:
         masks.append(np.round(mask * 256).astype(np.uint8))
         return mask, state
 
-    denoiser.engine.step = recorded
+    denoiser.engine.step = recorded  # type: ignore[method-assign]
     denoised = denoiser.denoise(noisy)
     file = BytesIO()
     np.savez_compressed(file, noisy=noisy, denoised=denoised, masks=np.stack(masks))

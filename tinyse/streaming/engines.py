@@ -7,10 +7,10 @@ interpreters never see a file's own bytes: the file is read and validated, and w
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tinyse.integers import reference
 from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Tensor
+from tinyse.streaming.engine import Engine
 from tinyse.streaming.native_output import captured
 from tinyse.tflite.reader import read
 from tinyse.tflite.writer import write
@@ -35,26 +36,7 @@ RESULTS = {"denoise": "mask", "tagging": "tags"}
 """What the step of each task gives, beside its states."""
 
 
-class Engine(Protocol):
-    """What runs the network of a denoiser or a tagger, whatever it runs on."""
-
-    metadata: dict[str, Any]
-
-    @property
-    def state_bytes(self) -> int:
-        """Size of the state between frames, in bytes."""
-        ...
-
-    def initial_state(self) -> State:
-        """The state of silence."""
-        ...
-
-    def step(self, features: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """(bands,) float32 in [-1, 1) -> mask (bands,) or tags (classes,), float32 in [0, 1], and the next state."""
-        ...
-
-
-class FileEngine(ABC):
+class FileEngine(Engine):
     """A .tflite of ours as an engine; a subclass says what runs it."""
 
     def __init__(self, path: str | Path | bytes) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyse.spectra.front_end import AnalysisState, FrontEnd, LevelState, SynthesisState
-from tinyse.streaming.engines import Engine
+from tinyse.streaming.engine import Engine
 
 
 class PathState(NamedTuple):

@@ -12,8 +12,8 @@ from tinyse.errors import InputError
 from tinyse.models.architecture import classes_of
 from tinyse.released import find
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
-from tinyse.streaming import pooling
-from tinyse.streaming.denoiser import EngineName, as_float, check_fit, open_engine
+from tinyse.streaming import hops, pooling
+from tinyse.streaming.opening import EngineName, check_fit, open_engine
 from tinyse.streaming.pooling import PoolState
 
 
@@ -54,7 +54,7 @@ class Tagger:
         `every_seconds` is rounded to whole hops. Raises InputError for a model that cannot be used.
         """
         path = find(model)
-        self.engine = open_engine(path, engine or ("torch" if path.suffix == ".safetensors" else "litert"))
+        self.engine = open_engine(path, engine)
         metadata = self.engine.metadata
         if metadata.get("task") != "tagging":
             raise InputError(f"{path} is no tagger of tinyse: its metadata names the task {metadata.get('task')!r}")
@@ -81,7 +81,7 @@ class Tagger:
         """Forget everything that was heard."""
         self._analysis, self._level, _ = self.front_end.initial_state()
         self._network = self.engine.initial_state()
-        self._waiting = np.zeros(0, np.float32)
+        self._waiting = hops.NOTHING
         self._heard = 0
         self._frames = 0
         self._pooled = pooling.initial_state(len(self.classes))
@@ -92,10 +92,8 @@ class Tagger:
 
         Raises InputError for another shape or type, and for NaN or infinite samples; the stream then stands where it was.
         """
-        stream = np.concatenate([self._waiting, as_float(np.asarray(chunk))])
-        whole = len(stream) // self.hop * self.hop
-        self._waiting = stream[whole:].copy()
-        spectra, self._analysis = self.front_end.analyse(stream[:whole], self._analysis)
+        whole, self._waiting = hops.whole_hops(self._waiting, hops.as_float(np.asarray(chunk)), self.hop)
+        spectra, self._analysis = self.front_end.analyse(whole, self._analysis)
         features, self._level = self.front_end.features(spectra, self._level)
         decisions = []
         for frame in features:
@@ -109,7 +107,7 @@ class Tagger:
 
     def flush(self) -> list[Decision]:
         """The decision about a last, shorter stretch, if there is one; samples behind the last whole hop are not heard."""
-        self._waiting = np.zeros(0, np.float32)
+        self._waiting = hops.NOTHING
         return [self._decide()] if self._frames else []
 
     def whole(self) -> Decision:

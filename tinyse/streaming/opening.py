@@ -1,0 +1,56 @@
+"""Engines by name, and whether a network fits the front end that its file names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.streaming.engine import Engine
+
+EngineName = Literal["litert", "tflm", "reference", "c", "torch"]
+ENGINES = ("litert", "tflm", "reference", "c", "torch")
+
+
+def open_engine(path: Path, name: EngineName | None = None) -> Engine:
+    """The engine of that name on a model file; by default torch for a .safetensors, and litert for a .tflite.
+
+    Raises InputError where they do not fit.
+    """
+    name = name or ("torch" if path.suffix == ".safetensors" else "litert")
+    if name not in ENGINES:
+        raise InputError(f"no engine is named {name!r}: there are {', '.join(ENGINES)}")
+    if not path.is_file():
+        raise InputError(f"there is no model file {path}")
+    if (path.suffix == ".safetensors") != (name == "torch"):
+        fitting = "torch" if path.suffix == ".safetensors" else "litert, tflm, reference or c"
+        raise InputError(f"engine {name!r} does not run {path.name}: use {fitting}")
+    if name == "torch":
+        from tinyse.streaming.torch_engine import TorchEngine
+
+        return TorchEngine(path)
+    if name == "c":
+        from firmware_export.host import HostEngine
+
+        return HostEngine(path)
+    from tinyse.streaming import engines
+
+    kinds = {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}
+    return kinds[name](path)
+
+
+def check_fit(engine: Engine, bands: int, results: int, path: Path) -> None:
+    """Raise InputError where the network is not for this front end: a file's metadata may say what is not so.
+
+    `results` is how many values its mask or its tags have.
+    """
+    try:
+        result, _ = engine.step(np.zeros(bands, np.float32), engine.initial_state())
+    except InputError as error:
+        raise InputError(
+            f"{path}: its front end has {bands} bands, which its network does not take: {error}"
+        ) from error
+    if result.shape != (results,):
+        raise InputError(f"{path}: {bands} bands give {result.size} values in its network, not {results}")
