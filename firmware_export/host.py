@@ -20,7 +20,7 @@ from firmware_export.export import Firmware, make
 from firmware_export.program import STATES, Storage
 from firmware_export.targets import EXACT, OPTIMISATION
 from tinyse.audio import from_pcm16, to_pcm16
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 from tinyse.integers.graph import Graph
 from tinyse.streaming.engines import FileEngine, Step
 
@@ -109,10 +109,8 @@ def load(firmware: Firmware, header: str) -> tuple[Any, Any]:
 
     Raises InputError where there is no C compiler.
     """
-    try:
+    with needs("live", "cffi"):
         from cffi import FFI
-    except ModuleNotFoundError as error:
-        raise missing_extra("cffi", "live") from error
     with tempfile.TemporaryDirectory(prefix="tinyse-") as name:
         folder = Path(name)
         write_sources(firmware, folder)

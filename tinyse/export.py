@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 from tinyse.files import sha256, write_json
 from tinyse.integers.calibration import Calibration, calibrate
 from tinyse.integers.graph import Graph
@@ -94,12 +94,8 @@ def float_step(model: str | Path) -> FloatStep:
 
     Raises InputError for a model that cannot be used.
     """
-    try:
+    with needs("train"):
         from tinyse.models.files import load_model
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("tinyse"):
-            raise
-        raise missing_extra(error.name or "torch", "train") from error
     model = Path(model)
     network, front_end_config, header = load_model(model)
     graph = network.emit(model.stem)

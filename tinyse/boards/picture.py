@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyse.errors import missing_extra
+from tinyse.errors import needs
 from tinyse.files import replacing
 
 
@@ -14,11 +14,9 @@ def draw_latencies(
     path: str | Path, title: str, board_seconds: np.ndarray, host_seconds: np.ndarray, hop_seconds: float
 ) -> None:
     """Two histograms, (hops,) seconds each: the board's emulated time a hop and this machine's measured time."""
-    try:
+    with needs("train", "matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing_extra("matplotlib", "train") from error
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)  # no window, no global state
     figure.suptitle(title)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.errors import needs
+
 if TYPE_CHECKING:
     from tinyse.boards.vela import VelaSummary
     from tinyse.integers.forecast import Forecast
@@ -29,15 +31,9 @@ def check(
     fast: a kernel made for the hardware; plain: one in portable C, or on the core beside an NPU; none: it cannot run.
     Exits with 0 if the step can ship on TFLM, with 1 if not.
     """
-    from tinyse.errors import missing_extra
-
-    try:
+    with needs("train"):
         from tinyse.training.recipe import load_recipe
         from tinyse.training.task import untrained
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("tinyse"):
-            raise
-        raise missing_extra(error.name or "torch", "train") from error
     from tinyse.integers.forecast import forecast, random_step
 
     chosen = load_recipe(recipe, settings or [])

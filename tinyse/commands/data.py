@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinyse.errors import missing_extra
+from tinyse.errors import needs
 
 if TYPE_CHECKING:
     from tinyse.recordings import Manifest
@@ -52,12 +52,10 @@ def preview(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other mixtures.")] = 0,
 ) -> None:
     """Write a few noisy and clean pairs, as training would hear them, with their spectrograms."""
-    try:
+    with needs("train"):
         from tinyse.mixtures import MixtureConfig, open_mixer
         from tinyse.mixtures.preview import write_preview
         from tinyse.recordings import open_data
-    except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "scipy", "train") from error
     mixer = open_mixer(open_data(data), MixtureConfig(), seconds, seed)
     for notice in mixer.notices:
         print(f"tinyse: {notice}", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tinyse.errors import InputError
+from tinyse.errors import InputError, needs
 from tinyse.released import find
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ def _write_firmware(integers: Path, folder: Path, fixed_point: bool, cmsis: bool
 def _to_integers(
     model: Path, data: str, output: Path | None, clips: int, precision: str | None, target: str
 ) -> Exported:
-    from tinyse.errors import missing_extra
-
-    try:
+    with needs("train"):
         from tinyse.clips import refuse_scored, valid_clips
         from tinyse.config import build
         from tinyse.evaluation.pairs import find_pairs
@@ -95,10 +93,6 @@ def _to_integers(
         from tinyse.training.finish_tagging import SECONDS, labelled_mixtures
         from tinyse.training.recipe import BUILT_IN, Recipe
         from tinyse.training.run import data_path
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("tinyse"):
-            raise
-        raise missing_extra(error.name or "torch", "train") from error
     _, _, header = load_model(model)
     if header["task"] == "tagging":
         # Its recipe knows the valid folds; other data must have them, too.

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tinyse.errors import needs
+
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the named models: parameters, multiply-accumulates a frame and a second, state and latency.
@@ -19,16 +21,10 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from rich.console import Console
     from rich.table import Table
 
-    from tinyse.errors import missing_extra
-
-    try:
+    with needs("train"):
         from tinyse.models.architecture import ARCHITECTURES, TAGGERS
         from tinyse.models.network import Encoder, MaskNetwork, parameters
         from tinyse.models.tagger import TaggingNetwork
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("tinyse"):
-            raise
-        raise missing_extra(error.name or "torch", "train") from error
     from tinyse import released
     from tinyse.spectra.front_end import TAGGING, FrontEndConfig
 

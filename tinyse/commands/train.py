@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.errors import needs
+
 if TYPE_CHECKING:
     from tinyse.training.stage import Progress
 
@@ -29,17 +31,11 @@ def train(
     unfinished one goes on from its last checkpoint, to the same result. On several GPUs: torchrun --nproc-per-node N
     -m tinyse train RECIPE.
     """
-    from tinyse.errors import missing_extra
-
     # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
+    with needs("train"):
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("tinyse"):
-            raise
-        raise missing_extra(error.name or "torch", "train") from error
     chosen = load_recipe(recipe, settings or [])
     # What a scheduler sends before it takes the machine away: keep what is done, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 
 WINDOWS = {"hann": 1.0, "sqrt-hann": 0.5}
 """Analysis and synthesis windows of a streaming ONNX model: the power of the periodic Hann window."""
@@ -50,10 +50,8 @@ class OnnxStream:
             raise InputError(f"{path}: window {window!r} is not one of {', '.join(WINDOWS)}")
         if not Path(path).is_file():
             raise InputError(f"there is no model file {path}")
-        try:
+        with needs("onnx", "onnxruntime"):
             import onnxruntime
-        except ImportError as error:
-            raise missing_extra("onnxruntime", "onnx") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors: what it warns of is how the file was written

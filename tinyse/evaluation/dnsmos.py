@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 
 SAMPLE_RATE = 16000
 WINDOW = 144160
@@ -66,10 +66,8 @@ def _run(path: str | Path, batch: np.ndarray) -> np.ndarray:
 def _session(path: str) -> Any:
     if not Path(path).is_file():
         raise InputError(f"there is no DNSMOS network at {path}: give the path of sig_bak_ovr.onnx")
-    try:
+    with needs("onnx", "onnxruntime"):
         import onnxruntime
-    except ImportError as error:
-        raise missing_extra("onnxruntime", "onnx") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # it runs in a process pool
     try:

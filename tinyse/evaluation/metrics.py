@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinyse.config import did_you_mean
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 
 SAMPLE_RATE = 16000
 
@@ -84,10 +84,8 @@ def attenuation_db(before: np.ndarray, after: np.ndarray) -> float:
 def pesq_wb(reference: np.ndarray, estimate: np.ndarray) -> float:
     """Wide-band PESQ (ITU-T P.862.2), MOS-LQO from 1.04 to 4.64. nan where it finds no utterance in the reference,
     and for clips shorter than its quarter of a second."""
-    try:
+    with needs("metrics", "pesq"):
         import pesq
-    except ImportError as error:
-        raise missing_extra("pesq", "metrics") from error
     reference, estimate = _pair(reference, estimate)
     if not (reference.any() and estimate.any()):
         return float("nan")
@@ -128,10 +126,8 @@ def measure(reference: np.ndarray, estimate: np.ndarray, names: Sequence[str]) -
 
 
 def _stoi(reference: np.ndarray, estimate: np.ndarray, extended: bool) -> float:
-    try:
+    with needs("metrics", "pystoi"):
         import pystoi
-    except ImportError as error:
-        raise missing_extra("pystoi", "metrics") from error
     reference, estimate = _pair(reference, estimate)
     if not (reference.any() and estimate.any()):
         return float("nan")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,8 @@ class TagScores:
 
         Raises InputError where no class has clips with and without it.
         """
-        try:
+        with needs("metrics", "scikit-learn"):
             from sklearn.metrics import auc, average_precision_score, precision_recall_curve
-        except ModuleNotFoundError as error:
-            raise missing_extra("scikit-learn", "metrics") from error
         labels = np.asarray(labels) > 0.5
         if tags.shape != labels.shape or tags.shape[1:] != (len(classes),):
             raise ValueError(f"{tags.shape} tags and {labels.shape} labels of {len(classes)} classes")

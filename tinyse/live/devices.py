@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from tinyse.audio import SAMPLE_RATE
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 from tinyse.live.ends import BLOCK_SECONDS
 from tinyse.live.ring import Ring
 from tinyse.streaming.native_output import captured
@@ -22,10 +22,8 @@ OPENING_SECONDS = 4.0
 def portaudio() -> Any:
     """The package sounddevice. Raises InputError where it or PortAudio is not installed."""
     try:
-        with captured():  # ALSA prints what it did not find on the way
+        with needs("live", "sounddevice"), captured():  # ALSA prints what it did not find on the way
             import sounddevice
-    except ModuleNotFoundError as error:
-        raise missing_extra("sounddevice", "live") from error
     except OSError as error:
         raise InputError(
             "PortAudio, which reaches the sound card, is not installed: apt-get install libportaudio2 "

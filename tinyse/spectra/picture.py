@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyse.errors import missing_extra
+from tinyse.errors import needs
 from tinyse.files import replacing
 
 SAMPLE_RATE = 16000
@@ -20,10 +20,8 @@ Panel = tuple[str, np.ndarray]
 
 def require_matplotlib() -> None:
     """Raise InputError where matplotlib is not installed: better before the work than after it."""
-    try:
+    with needs("train", "matplotlib"):
         import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise missing_extra("matplotlib", "train") from error
 
 
 def draw_spectrograms(rows: Sequence[Sequence[Panel]], path: str | Path) -> None:

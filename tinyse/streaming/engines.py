@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinyse.errors import InputError, missing_extra
+from tinyse.errors import InputError, needs
 from tinyse.integers import reference
 from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.execution import initial_state
@@ -168,10 +168,8 @@ class ReferenceEngine(FileEngine):
 
 def tflm_interpreter(graph: Graph) -> Any:
     """TFLM's interpreter of a graph. Raises InputError where the package is missing or TFLM has not all operators."""
-    try:
+    with needs("export", "tflite-micro"):
         from tflite_micro.python.tflite_micro import runtime
-    except ImportError as error:
-        raise missing_extra("tflite-micro", "export") from error
     content = write(graph)
     # Activations at worst all at once, and TFLM's own bookkeeping of tensors, operators and channels.
     size = (1 << 20) + 2 * len(content) + 2 * sum(tensor.bytes for tensor in graph.tensors.values())

@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tinyse.errors import missing_extra
+from tinyse.errors import needs
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.engine import Engine
 
-try:
+with needs("train"):
     import torch
 
     from tinyse.models.files import load_model
-except ModuleNotFoundError as error:  # the base install has no torch
-    raise missing_extra(error.name or "torch", "train") from error
 
 
 @contextlib.contextmanager

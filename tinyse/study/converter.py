@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyse.errors import missing_extra
+from tinyse.errors import needs
 from tinyse.integers import float_execution
 from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.calibration import frames_of
@@ -41,10 +41,8 @@ def convert(
     With `grids`, 8-bit ones of all activations, fake-quantisation nodes pin the ranges and no clip is replayed: what is
     left to the converter is weights, biases, multipliers and the file. Raises InputError without tensorflow.
     """
-    try:
+    with needs("tensorflow", "tensorflow"):
         import tensorflow as tf
-    except ImportError as error:
-        raise missing_extra("tensorflow", "tensorflow") from error
     inputs = {name: f"input_{index}" for index, name in enumerate(graph.inputs)}
     outputs = {name: f"output_{index}" for index, name in enumerate(graph.outputs)}
 
