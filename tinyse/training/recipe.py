@@ -172,8 +172,9 @@ class Recipe:
     """Mixtures of the valid split, fixed, on which losses are compared."""
     export: Export = field(default_factory=Export)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    precision: str = "bf16-mixed"
-    """Arithmetic of training, as Lightning Fabric names it: bf16-mixed or 32-true."""
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
+    """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed where the machine has instructions for
+    it, 32-true (float32) elsewhere. The run keeps what it began with."""
     threads: int = 0
     """Threads of a training process; 0 takes all cores."""
     workers: int = 1
@@ -204,8 +205,6 @@ class Recipe:
         if last and last.precision != self.export.precision:
             raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
                              f"not in {self.export.precision!r}")  # fmt: skip
-        if self.precision not in ("bf16-mixed", "32-true"):
-            raise InputError(f"precision: {self.precision!r} is not one of 'bf16-mixed', '32-true'")
         if self.task == "tagging":
             self._check_tagging()
 

@@ -18,6 +18,7 @@ from tinyse.files import write_json
 from tinyse.models.files import load_model
 from tinyse.recordings import open_data
 from tinyse.training.batches import Taught, batches, in_batches
+from tinyse.training.machine import Machine, settled, this_machine
 from tinyse.training.quantised import choose_grids
 from tinyse.training.recipe import BUILT_IN, Recipe
 from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
@@ -26,26 +27,31 @@ from tinyse.training.task import Task, open_task
 PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors", "onnxruntime")
 
 
-def run(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None]) -> Path:
+def run(
+    recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None], machine: Machine | None = None
+) -> Path:
     """Run all stages of a recipe and return the last one's model.
 
     `show` is called after every update, `say` with a line at the beginning and end of each stage. Under torchrun the
-    processes share each batch (Lightning Fabric's DDP). Raises InputError for what the user can mend, such as an output
-    folder that another recipe filled.
+    processes share each batch (Lightning Fabric's DDP). `machine`, by default this one, decides what the recipe leaves
+    open. Raises InputError for what the user can mend, such as an output folder that another recipe filled.
     """
     torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
     torch.set_flush_denormal(True)
     try:
-        return run_stages(recipe, show, say)
+        return run_stages(recipe, show, say, machine or this_machine())
     finally:
         torch.set_flush_denormal(False)  # it would change what the rest of the process computes
 
 
-def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None]) -> Path:
+def run_stages(
+    recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None], machine: Machine
+) -> Path:
     """`run`, in a process that is set up for it."""
-    fabric = launch(recipe.precision)
+    fabric = launch("32-true")
     if not fabric.is_global_zero:
         show, say = _nothing, _nothing
+    recipe, arithmetic = fabric.broadcast(settled(recipe, machine))  # machines of several kinds may share a run
     folder = Path(recipe.output)
     task = open_task(recipe)
     write_record(recipe, task, folder, fabric)
@@ -70,6 +76,9 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
         fabric = launch("32-true" if stage.quantise else recipe.precision)
         training = StageRun(fabric, recipe, task, name, data_hash, grids)
         training.restore()
+        if arithmetic:
+            say(arithmetic)
+            arithmetic = ""
         begun = f", from update {training.update}" if training.update else ""
         say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")
         rank, world = fabric.global_rank, fabric.world_size

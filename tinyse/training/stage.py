@@ -85,7 +85,7 @@ class StageRun:
     @property
     def checkpoint_path(self) -> Path:
         """The file that a stopped stage goes on from."""
-        return self.folder / self.name / "checkpoint.safetensors"
+        return checkpoint_path(self.folder, self.name)
 
     def restore(self) -> None:
         """Go on from the checkpoint, if there is one. Raises InputError if it is another recipe's."""
@@ -250,6 +250,11 @@ def learning_rate(stage: Stage, update: int) -> float:
 def model_path(folder: Path, stage: str) -> Path:
     """Where a finished stage's model lies."""
     return folder / stage / "model.safetensors"
+
+
+def checkpoint_path(folder: Path, stage: str) -> Path:
+    """Where a stage that is not finished leaves what it goes on from."""
+    return folder / stage / "checkpoint.safetensors"
 
 
 def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:

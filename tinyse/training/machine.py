@@ -1,0 +1,83 @@
+"""What a recipe leaves to the machine (`precision: auto`), and how a run keeps it once it has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+
+from tinyse.models.files import load_tensors
+from tinyse.training.recipe import Recipe
+from tinyse.training.stage import checkpoint_path, model_path
+
+Arithmetic = Literal["bf16-mixed", "32-true"]
+"""What `precision` may be once it is settled, as Lightning Fabric names it."""
+
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16")
+"""Of x86 and Arm, as cpuinfo names them. AVX512 without them has oneDNN emulate bf16, as AVX2 has."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides how fast this machine trains."""
+
+    name: str
+    """For messages: the GPU's name, or that it is a processor."""
+    bf16: bool
+    """Whether it computes in bf16, rather than emulating it, which takes two to five times as long as float32."""
+
+    @property
+    def precision(self) -> Arithmetic:
+        """The faster arithmetic."""
+        return "bf16-mixed" if self.bf16 else "32-true"
+
+
+def this_machine() -> Machine:
+    """The GPU where there is one, which is where a run trains; the processor otherwise."""
+    if torch.cuda.is_available():
+        return Machine(torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False))
+    if torch.backends.mps.is_available():
+        return Machine("an Apple GPU", False)  # some generations emulate it and nothing tells which
+    return Machine("this processor", has_bf16(processor_capabilities()))
+
+
+def processor_capabilities() -> Mapping[str, Any]:
+    """What the processor says of itself, by the names of cpuinfo."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return torch.cpu.get_capabilities()
+    cpuinfo = Path("/proc/cpuinfo")  # an older torch: x86 Linux and Arm Linux list the same names there
+    return dict.fromkeys(cpuinfo.read_text().split(), True) if cpuinfo.exists() else {}
+
+
+def has_bf16(capabilities: Mapping[str, Any]) -> bool:
+    """Whether a processor of these capabilities has instructions for bf16."""
+    return any(capabilities.get(name) for name in BF16_INSTRUCTIONS)
+
+
+def settled(recipe: Recipe, machine: Machine) -> tuple[Recipe, str]:
+    """The recipe with `precision` settled, and a line that says to what and why; empty if there is nothing to say.
+
+    A run that has begun keeps its arithmetic, wherever it goes on: other arithmetic gives other weights.
+    """
+    emulated = "" if machine.bf16 else f"; {machine.name} only emulates bf16, 32-true would be faster"
+    if recipe.precision != "auto":
+        return recipe, f"precision: bf16-mixed{emulated}" if emulated and recipe.precision == "bf16-mixed" else ""
+    if begun := precision_of_run(recipe):
+        why = "as this run began" + (emulated if begun == "bf16-mixed" else "")
+        return replace(recipe, precision=begun), f"precision: {begun}, {why}"
+    why = "has bf16 instructions" if machine.bf16 else "has no bf16 instructions"
+    return replace(recipe, precision=machine.precision), f"precision: {machine.precision}, {machine.name} {why}"
+
+
+def precision_of_run(recipe: Recipe) -> Arithmetic | None:
+    """The arithmetic of the first stage that the run's folder knows; None for a run that has yet to begin."""
+    for name in recipe.stages:
+        for path in (model_path(Path(recipe.output), name), checkpoint_path(Path(recipe.output), name)):
+            if path.exists():
+                record = load_tensors(path)[1].get("recipe")
+                if isinstance(record, dict) and record.get("precision") in get_args(Arithmetic):
+                    return record["precision"]  # type: ignore[no-any-return]
+    return None
