@@ -33,9 +33,9 @@ def network(architecture: Architecture = SMALL, bands: int = 32, seed: int = 0) 
 
 
 LAYERS = {
-    "convolution": (lambda: CausalConvolution(3, 5), 3),
+    "convolution": (lambda: CausalConvolution(3, 5, 8), 3),
     "grouped GRU": (lambda: GroupedGRU(2, 4, 8), 4),
-    "shared GRU": (lambda: SharedGRU(4), 4),
+    "shared GRU": (lambda: SharedGRU(4, 8), 4),
 }
 
 
@@ -68,6 +68,14 @@ def test_layer_stream_equals_clip(layer):
         frames.append(y)
     torch.testing.assert_close(torch.cat(frames, 2), clip, atol=1e-6, rtol=0)
     torch.testing.assert_close(state, end, atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_layer_declares_its_state(layer):
+    module, channels = layer
+    silence = module.initial_state(2)
+    assert silence.shape == (2, channels, 1, 8) and not silence.any()
+    assert module(torch.randn(2, channels, 3, 8), silence)[1].shape == silence.shape
 
 
 @torch.no_grad()

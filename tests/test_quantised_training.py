@@ -9,7 +9,7 @@ import pytest
 import steps
 
 from tinyse.errors import InputError
-from tinyse.integers import reference
+from tinyse.integers import float_execution, reference
 from tinyse.integers.arithmetic import dequantise_values
 from tinyse.integers.calibration import calibrate
 from tinyse.integers.execution import initial_state
@@ -155,6 +155,41 @@ def test_the_gradient_is_nearly_the_float_networks(trained):
     for name, exact in gradients[0].items():
         alike = torch.cosine_similarity(exact, gradients[1][name], dim=0)
         assert alike > (0.9 if exact.norm() > 1e-5 else -1), (name, float(alike))
+
+
+def test_another_wiring_is_written_once():
+    """Fewer skips and a doubled logit: torch, the exported graph and the integers all follow."""
+    torch = pytest.importorskip("torch")
+    from tinyse.models.architecture import Architecture
+    from tinyse.models.network import MaskNetwork
+    from tinyse.models.quantised import QuantisedNetwork
+
+    def wire(self, run, x, states):
+        x, skips, following = self.encode(run, x, states)
+        x = run.add("twice", x, skips[-1])
+        for level in (2, 1):
+            x = run.layer(f"decoder_{level}", x)
+        return run.sigmoid("mask", run.add("with_itself", x, x)), following
+
+    architecture = Architecture((4, 6), groups=2, shared_gru=(1,))
+    network = type("Other", (MaskNetwork,), {"wire": wire})(architecture, 128).eval()
+    features, graph = features_of(1, 12), network.emit()
+    with torch.no_grad():
+        masks, _ = network(features, network.initial_state())
+    frames = [{"features": frame.reshape(1, 1, 128, 1)} for frame in features[0].numpy()]
+    for values, mask in zip(float_execution.replay(float_execution.compile(graph), frames), masks[0], strict=True):
+        np.testing.assert_allclose(values["mask"].ravel(), mask, atol=2e-6)
+
+    integers = quantise(graph, calibrate(graph, [("noise", {"features": features[0].numpy()})]))
+    grids = TrainedGrids("int8", activation_grids(integers))
+    quantised = type("QuantisedOther", (QuantisedNetwork,), {"wire": wire})(architecture, 128, grids)
+    quantised.load_state_dict(network.state_dict())
+    masks, _ = quantised(features, quantised.initial_state())
+    engine = ReferenceEngine(write(replace(integers, metadata={"format": 1})))
+    state = engine.initial_state()
+    for frame in range(12):
+        mask, state = engine.step(features[0, frame].numpy(), state)
+        assert np.array_equal(mask, masks[0, frame].detach().numpy())
 
 
 # The stage

@@ -19,15 +19,29 @@ from tinyse.integers.graph import Graph
 from tinyse.models.recurrence import Recurrence
 
 
-class CausalConvolution(nn.Module):
+class StreamingLayer(nn.Module):
+    """A layer with a state, of which it says itself what it looks like."""
+
+    state_shape: tuple[int, int]
+    """(channels, bins)."""
+
+    def initial_state(self, batch: int = 1) -> Tensor:
+        """Silence: zeros (batch, channels, 1, bins) on the layer's device."""
+        channels, bins = self.state_shape
+        return torch.zeros(batch, channels, 1, bins, device=next(self.parameters()).device)
+
+
+class CausalConvolution(StreamingLayer):
     """Kernel (2, 3) over (frames, bins), halving the bins; batch normalisation; ReLU.
 
     It sees the frame before and the present one. The last bin is padded with zero: at an even number of bins that is
     SAME padding at stride 2, so the exported convolution needs no PAD.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, bins: int) -> None:
+        """`bins` are those of its input."""
         super().__init__()
+        self.state_shape = (inputs, bins)
         self.convolution = nn.Conv2d(inputs, outputs, (2, 3), stride=(1, 2), bias=False)
         self.normalisation = nn.BatchNorm2d(outputs)
 
@@ -39,7 +53,7 @@ class CausalConvolution(nn.Module):
 
     def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
         """Past and present frame on the channel axis, then a (1, 3) convolution. Returns output and next state."""
-        weights, bias = folded(self.convolution, self.normalisation)
+        weights, bias = map(_numpy, folded(self.convolution, self.normalisation))
         # (out, in, 2, 3) -> (out, 1, 3, 2 * in): the past frame's channels come first, as in the concatenation.
         kernel = weights.transpose(0, 2, 3, 1).transpose(0, 2, 1, 3).reshape(len(bias), 1, 3, -1)
         both = graph.concatenation(f"{name}/past_and_present", [state, x], axis=3)
@@ -76,14 +90,14 @@ class UpsamplingConvolution(nn.Module):
 
     def emit(self, graph: Graph, name: str, x: str) -> str:
         """A (1, 3) convolution and a RESHAPE."""
-        weights, bias = folded(self.convolution, self.normalisation)
+        weights, bias = map(_numpy, folded(self.convolution, self.normalisation))
         activation = "NONE" if self.normalisation is None else "RELU"
         y = graph.convolution(f"{name}/pairs", x, weights.transpose(0, 2, 3, 1), bias, activation=activation)
         _, _, bins, channels = graph.shape(y)
         return graph.reshape(name, y, (1, 1, 2 * bins, channels // 2))
 
 
-class GatedRecurrence(nn.Module):
+class GatedRecurrence(StreamingLayer):
     """Parallel gated recurrent units of equal size, each as wide as its input (Cho et al. 2014, as in torch.nn.GRU).
 
     r, z = sigmoid(W x + U h), n = tanh(W x + r * (U h + b)), h = n + z * (h - n). Groups share no weights and run in one call.
@@ -137,6 +151,7 @@ class GroupedGRU(GatedRecurrence):
         if channels % groups:
             raise ValueError(f"{channels} channels do not split into {groups} equal groups")
         super().__init__(groups, channels // groups * bins)
+        self.state_shape = (channels, bins)
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """`state`: the last output."""
@@ -182,8 +197,9 @@ class SharedGRU(GatedRecurrence):
     Local memory at a cost of few weights: they are used once a bin (as the inter-frame path of dual-path networks).
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, bins: int) -> None:
         super().__init__(1, channels)
+        self.state_shape = (channels, bins)
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """`state`: the last output of the recurrence, before x is added."""
@@ -219,9 +235,9 @@ class Classifier(nn.Module):
         nn.init.constant_(self.linear.bias, -2.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, frames, bins) -> (batch, frames, classes)."""
+        """(batch, channels, frames, bins) -> (batch, 1, frames, classes)."""
         # Bins first, channels within a bin: the order of the exported (1, 1, bins, channels).
-        return self.linear(x.permute(0, 2, 3, 1).flatten(2))
+        return self.linear(x.permute(0, 2, 3, 1).flatten(2))[:, None]
 
     def emit(self, graph: Graph, name: str, x: str) -> str:
         """A RESHAPE that moves nothing and a FULLY_CONNECTED: (1, classes)."""
@@ -239,19 +255,23 @@ def projected(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return product.view(groups, frames, rows, -1).transpose(0, 1).float() + bias.transpose(1, 2)
 
 
-def folded(convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | None) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (out, in, frames, bins) and bias (out,) of a convolution with its normalisation folded in."""
-    weights = _numpy(convolution.weight).astype(np.float64)
-    bias = np.zeros(len(weights)) if convolution.bias is None else _numpy(convolution.bias).astype(np.float64)
-    if normalisation is not None:
-        mean, variance = _numpy(normalisation.running_mean), _numpy(normalisation.running_var).astype(np.float64)
-        scale = _numpy(normalisation.weight) / np.sqrt(variance + normalisation.eps)
-        weights = weights * scale[:, None, None, None]
-        bias = (bias - mean) * scale + _numpy(normalisation.bias)
-    return weights.astype(np.float32), bias.astype(np.float32)
+def folded(
+    convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | None, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """Weights (out, in, frames, bins) and bias (out,) of a convolution with its normalization folded in.
+
+    Computed in `dtype`, with gradients: `torch.nn.utils.fuse_conv_bn_weights` returns new parameters, which have none.
+    """
+    weights = convolution.weight.to(dtype)
+    bias = weights.new_zeros(len(weights)) if convolution.bias is None else convolution.bias.to(dtype)
+    if normalisation is None:
+        return weights, bias
+    mean, variance = normalisation.running_mean, normalisation.running_var
+    if mean is None or variance is None:
+        raise ValueError("a normalization without running statistics cannot be exported")
+    scale = normalisation.weight / torch.sqrt(variance.to(dtype) + normalisation.eps)
+    return weights * scale[:, None, None, None], (bias - mean) * scale + normalisation.bias
 
 
-def _numpy(tensor: Tensor | None) -> np.ndarray:
-    if tensor is None:
-        raise ValueError("a normalisation without running statistics cannot be exported")
+def _numpy(tensor: Tensor) -> np.ndarray:
     return tensor.detach().float().cpu().numpy()

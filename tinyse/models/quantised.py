@@ -9,11 +9,12 @@ integers run in numpy, on the CPU whatever the device.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from tinyse.integers.arithmetic import dequantise_values, quantise_values
@@ -22,7 +23,7 @@ from tinyse.integers.quantise import quantise
 from tinyse.integers.sequence import Arrays, Sequence
 from tinyse.integers.trained import TrainedGrids
 from tinyse.models.architecture import Architecture
-from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution, projected
+from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution, folded, projected
 from tinyse.models.network import MaskNetwork, State
 from tinyse.models.recurrence import Recurrence
 
@@ -46,26 +47,30 @@ class QuantisedNetwork(MaskNetwork):
     def _forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
         integers = self.integers()
         values = _Values(integers, _run(integers, features, state), features.device)
-        x = values.map("features")
-        following: State = {}
-        skips = []
-        for level in range(1, self.architecture.depth + 1):
-            for name in (f"encoder_{level}", f"shared_gru_{level}"):
-                if name in self.blocks:
-                    x, following[name] = self._encode(values, name, x, values.given(integers.inputs[name]))
-            skips.append(x)
-        x, following["gru"] = self._encode(values, "gru", x, values.given(integers.inputs["gru"]))
-        for level in range(self.architecture.depth, 0, -1):
-            x = values.replace(x + skips[level - 1], f"decoder_{level}/skip")
-            block: UpsamplingConvolution = self.blocks[f"decoder_{level}"]  # type: ignore[assignment]
-            x = _upsample(values, block, f"decoder_{level}/step", x)
-        return values.replace(torch.sigmoid(x), "mask")[:, 0], following
+        states = {name: values.given(integers.inputs[name]) for name in self.state_shapes}
+        result, following = self.wire(IntegerRunner(self.blocks, values), values.map("features"), states)
+        return result[:, 0], following
 
-    def _encode(self, values: _Values, name: str, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        block, place = self.blocks[name], f"{name}/step"
-        if isinstance(block, CausalConvolution):
-            return _downsample(values, block, place, x, state)
-        return _recur(values, block, place, x, state)  # type: ignore[arg-type]
+
+class IntegerRunner:
+    """On tensors whose values are those of the integers, and whose gradients are the float network's."""
+
+    def __init__(self, blocks: Mapping[str, Any], values: _Values) -> None:
+        self.blocks, self.values = blocks, values
+
+    def layer(self, name: str, x: Tensor) -> Tensor:
+        return _upsample(self.values, self.blocks[name], f"{name}/step", x)
+
+    def streaming_layer(self, name: str, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        block = self.blocks[name]
+        function: Any = _downsample if isinstance(block, CausalConvolution) else _recur
+        return function(self.values, block, f"{name}/step", x, state)
+
+    def add(self, name: str, a: Tensor, b: Tensor) -> Tensor:
+        return self.values.replace(a + b, name)
+
+    def sigmoid(self, name: str, x: Tensor) -> Tensor:
+        return self.values.replace(torch.sigmoid(x), name)
 
 
 class _Straight(torch.autograd.Function):
@@ -158,23 +163,10 @@ def _run(integers: Graph, features: Tensor, state: State) -> Arrays:
     return Sequence(integers)(inputs, states)
 
 
-def _folded(convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | None) -> tuple[Tensor, Tensor]:
-    """`layers.folded` with its gradient."""
-    weight = convolution.weight
-    bias = weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias
-    if normalisation is None:
-        return weight, bias
-    mean, variance = normalisation.running_mean, normalisation.running_var
-    if mean is None or variance is None:
-        raise ValueError("a normalisation without running statistics cannot be exported")
-    scale = normalisation.weight * torch.rsqrt(variance + normalisation.eps)
-    return weight * scale[:, None, None, None], (bias - mean) * scale + normalisation.bias
-
-
 def _downsample(
     values: _Values, block: CausalConvolution, name: str, x: Tensor, state: Tensor
 ) -> tuple[Tensor, Tensor]:
-    weight, bias = _folded(block.convolution, block.normalisation)
+    weight, bias = folded(block.convolution, block.normalisation, torch.float32)
     out, inputs = weight.shape[:2]
 
     def layout(exact: Tensor) -> Tensor:
@@ -189,7 +181,7 @@ def _downsample(
 
 
 def _upsample(values: _Values, block: UpsamplingConvolution, name: str, x: Tensor) -> Tensor:
-    weight, bias = _folded(block.convolution, block.normalisation)
+    weight, bias = folded(block.convolution, block.normalisation, torch.float32)
     weight = values.constant(weight, f"{name}/pairs/weights", lambda exact: exact.permute(0, 3, 1, 2))
     bias = values.constant(bias, f"{name}/pairs/bias")
     y = functional.conv2d(x, weight, bias, padding=(0, 1))

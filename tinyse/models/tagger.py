@@ -6,23 +6,25 @@ of frames leave it, and whoever runs it pools them (`tinyse.streaming.pooling`),
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph
 from tinyse.models.architecture import Architecture
 from tinyse.models.layers import Classifier
-from tinyse.models.network import Encoder, State
+from tinyse.models.network import Encoder
+from tinyse.models.wiring import Runner, V
 
 
 class TaggingNetwork(Encoder):
     """Features (batch, frames, bands) and a state to probabilities (batch, frames, classes) and the next state.
 
-    Behind the encoder comes `classifier`.
+    After the encoder comes `classifier`.
     """
 
     task = "tagging"
+    result = "tags"
 
     def __init__(self, architecture: Architecture, bands: int, classes: tuple[str, ...]) -> None:
         super().__init__(architecture, bands)
@@ -32,20 +34,9 @@ class TaggingNetwork(Encoder):
         channels, bins = self.state_shapes["gru"]
         self.blocks["classifier"] = Classifier(channels, bins, len(classes))
 
-    def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step of any number of frames."""
-        x, _, following = self.encode(features, state)
-        return torch.sigmoid(self.blocks["classifier"](x).float()), following
-
-    def emit(self, name: str = "step") -> Graph:
-        """`tags` (1, classes) of one frame."""
-        graph = Graph(name)
-        x, _, following = self.emit_encoder(graph)
-        x = self.blocks["classifier"].emit(graph, "classifier/step", x)
-        graph.add_output("tags", graph.unary("LOGISTIC", "tags", x))
-        for key, value in following.items():
-            graph.add_output(key, value)
-        return graph
+    def wire(self, run: Runner[V], x: V, states: Mapping[str, V]) -> tuple[V, dict[str, V]]:
+        x, _, following = self.encode(run, x, states)
+        return run.sigmoid("tags", run.layer("classifier", x)), following
 
 
 def pooled(probabilities: Tensor) -> Tensor:
