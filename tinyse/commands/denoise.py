@@ -47,41 +47,36 @@ def denoise(
 ) -> None:
     """Write IN without its noise to OUT, as 16-bit wav at 16 kHz of the same length, its latency taken out."""
     import numpy as np
-    from rich.console import Console
-    from rich.progress import Progress
 
     from tinyse import audio
+    from tinyse.progress import counted
     from tinyse.streaming.denoiser import Denoiser
 
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
     files: list[dict[str, Any]] = []
-    screen = Console(stderr=True)
-    # Where nobody looks there is no bar: rich would leave an empty line of it.
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        for noisy_path, clean_path in _jobs(source, target):
-            noisy, notices = audio.read(noisy_path)
-            bar = progress.add_task(noisy_path.name, total=len(noisy))
-            start = time.perf_counter()
-            pieces = []
-            try:
+    for noisy_path, clean_path in _jobs(source, target):
+        noisy, notices = audio.read(noisy_path)
+        start = time.perf_counter()
+        pieces = []
+        try:
+            with counted(noisy_path.name, len(noisy)) as advance:
                 for piece in np.split(noisy, range(PIECE, len(noisy), PIECE)):
                     pieces.append(denoiser.process(piece))
-                    progress.advance(bar, len(piece))
-            except InputError as error:
-                raise InputError(f"cannot use {noisy_path}: {error}") from error
-            pieces.append(denoiser.flush())
-            elapsed = time.perf_counter() - start
-            audio.write(clean_path, np.concatenate(pieces)[denoiser.delay :])
-            progress.remove_task(bar)
-            files.append(
-                {
-                    "in": str(noisy_path),
-                    "out": str(clean_path),
-                    "seconds": len(noisy) / audio.SAMPLE_RATE,
-                    "compute_seconds": elapsed,
-                    "notices": notices,
-                }
-            )
+                    advance(len(piece))
+        except InputError as error:
+            raise InputError(f"cannot use {noisy_path}: {error}") from error
+        pieces.append(denoiser.flush())
+        elapsed = time.perf_counter() - start
+        audio.write(clean_path, np.concatenate(pieces)[denoiser.delay :])
+        files.append(
+            {
+                "in": str(noisy_path),
+                "out": str(clean_path),
+                "seconds": len(noisy) / audio.SAMPLE_RATE,
+                "compute_seconds": elapsed,
+                "notices": notices,
+            }
+        )
     summary = _summary(files, denoiser.latency_ms)
     for notice, count in Counter(notice for file in files for notice in file["notices"]).items():
         print(f"tinyse: {notice}" + (f" ({count} files)" if len(files) > 1 else ""), file=sys.stderr)

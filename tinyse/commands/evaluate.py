@@ -23,21 +23,18 @@ def evaluate(
 ) -> None:
     """Score MODEL on the pairs in DATA: every link of its chain, on noisy clips, clean speech and noise alone."""
     from rich.console import Console
-    from rich.progress import Progress
 
     from tinyse import files
     from tinyse.evaluation import chain, report
     from tinyse.evaluation.links import links_for
     from tinyse.evaluation.pairs import find_pairs
+    from tinyse.progress import counted
 
     pairs = find_pairs(data, limit)
     chosen = links_for(model, integer_model, _names(links))
     measures = _names(metrics) or chain.DEFAULT_METRICS
-    screen = Console(stderr=True)
-    # Where nobody looks there is no bar: rich would leave an empty line of it.
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("pairs", total=len(pairs))
-        scores = chain.score(chosen, pairs, measures, processes, dnsmos, lambda: progress.advance(task))
+    with counted("pairs", len(pairs)) as advance:
+        scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance)
     if output is not None:
         files.write_json(output / "scores.json", report.as_json(scores))
         files.write_text(output / "scores.md", report.markdown(scores))

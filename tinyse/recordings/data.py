@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tinyse import audio
 from tinyse.errors import InputError
+from tinyse.progress import track
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, plain
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split
-from tinyse.recordings.progress import track
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
 from tinyse.recordings.store import NAMED, parts_in, recordings_in
 

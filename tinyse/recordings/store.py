@@ -27,8 +27,8 @@ import numpy as np
 from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.files import replacing, write_text
+from tinyse.progress import track
 from tinyse.recordings.manifest import COLUMNS, Manifest, Recording
-from tinyse.recordings.progress import track
 
 FORMAT = "tinyse-audio-1"
 NAMED = 5

@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tinyse.progress import bars
 from tinyse.study.study import Progress
 
 
 @contextmanager
 def shown(lines: bool = False) -> Iterator[Progress]:
     """What `study` takes as `progress`, on standard error; away from a terminal nothing, or a line a part with `lines`."""
-    from rich import progress
-    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-    screen = Console(stderr=True)
-    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TimeElapsedColumn())
-    # Where nobody looks there is no bar: rich would leave an empty line of it.
-    with progress.Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bars:
-        task, last = bars.add_task("", total=1.0), ""
+    with bars(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as screen:
+        task, last = screen.add_task("", total=1.0), ""
 
         def show(part: str, share: float) -> None:
             nonlocal last
-            if lines and part != last and not screen.is_terminal:
-                screen.print(part, highlight=False)
+            if lines and part != last and not screen.console.is_terminal:
+                screen.console.print(part, highlight=False)
             last = part
-            bars.update(task, description=part, completed=share)
+            screen.update(task, description=part, completed=share)
 
         yield show

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinyse import audio
@@ -14,6 +13,7 @@ from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import as_json, markdown
 from tinyse.export import export_model
 from tinyse.files import write_json, write_text
+from tinyse.progress import counted
 from tinyse.recordings import open_data
 from tinyse.spectra.picture import draw_spectrograms
 from tinyse.streaming.denoiser import Denoiser
@@ -41,7 +41,7 @@ def export_and_evaluate(recipe: Recipe, model: Path, say: Callable[[str], None])
         say(f"scored before: {scores}")
         return
     say(f"examples to hear and see: {write_examples(integers, pairs, Path(recipe.output) / 'examples')}")
-    with track("scoring", len(pairs)) as advance:
+    with counted("scoring", len(pairs)) as advance:
         result = score(links_for(model), pairs, processes=2, progress=advance)
     write_json(scores, as_json(result))
     write_text(scores.with_suffix(".md"), markdown(result))
@@ -66,18 +66,6 @@ def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int 
 def pairs_folder(recipe: Recipe) -> Path:
     """Where the recipe's pairs lie."""
     return Path(recipe.evaluation.pairs) if recipe.evaluation.pairs else data_path(recipe.data) / "benchmark"
-
-
-@contextlib.contextmanager
-def track(text: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on the terminal; call what is yielded once an item."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(text, total=total)
-        yield lambda: bars.advance(task)
 
 
 def newer(path: Path, than: Path) -> bool:

@@ -1,0 +1,35 @@
+"""Progress bars: nothing where nobody looks, gone when the work is done."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+WORK = """
+from tinyse.progress import counted, track
+with counted("pairs", 3) as advance:
+    for item in range(3):
+        advance()
+print(sum(track(range(200), 200, "files")))
+"""
+
+
+def test_there_is_no_bar_in_a_log_or_a_pipe():
+    run = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("19900\n", "")
+
+
+def test_a_terminal_shows_the_bar_and_keeps_nothing_of_it():
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    run = subprocess.run(
+        [sys.executable, "-c", WORK], stdout=subprocess.PIPE, stderr=theirs, env=environment, check=True
+    )
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16)
+    os.close(ours)
+    assert run.stdout == b"19900\n"
+    assert b"pairs" in shown and b"files" in shown
+    assert shown.rstrip(b"\x1b[?25h\r").endswith((b"\x1b[2K", b"\x1b[1A")), shown[-80:]

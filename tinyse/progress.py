@@ -1,0 +1,45 @@
+"""Progress bars for whoever waits: on standard error, gone when the work is done; away from a terminal there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+T = TypeVar("T")
+
+FEW = 100
+
+
+@contextmanager
+def bars(*columns: ProgressColumn, transient: bool = True) -> Iterator[Progress]:
+    """Rich's bars, with its usual columns by default. `transient` ones leave nothing on the screen."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    screen = Console(stderr=True)
+    # Where nobody looks there is no bar: rich would leave an empty line of it.
+    with Progress(*columns, console=screen, transient=transient, disable=not screen.is_terminal) as shown:
+        yield shown
+
+
+@contextmanager
+def counted(text: str, total: float) -> Iterator[Callable[..., None]]:
+    """One bar; call what is yielded after each item, or with the number of items that were done."""
+    with bars() as shown:
+        task = shown.add_task(text, total=total)
+        yield lambda items=1: shown.advance(task, items)
+
+
+def track(items: Iterable[T], total: int, text: str) -> Iterator[T]:
+    """Yield from `items`, with a bar if there are more than a few."""
+    if total < FEW:
+        yield from items
+        return
+    with counted(text, total) as advance:
+        for item in items:
+            yield item
+            advance()
