@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
 from tinyse.training.machine import Machine, has_bf16, processor_capabilities  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
@@ -106,3 +107,35 @@ def test_what_was_chosen_needs_no_line(recipe, tmp_path):
     lines: list[str] = []
     run(recipe(f"output={tmp_path / 'run'}", "precision=32-true"), nothing, lines.append, PLAIN)
     assert lines[0].startswith("one: 4 updates")
+
+
+@pytest.mark.parametrize(
+    ("machine", "processes", "settings", "threads", "workers"),
+    [
+        (Machine("2 cores", False, cores=2), 1, (), 2, 1),
+        (Machine("2 cores", False, cores=2), 2, (), 1, 1),
+        (Machine("2 cores", False, cores=2), 4, (), 1, 1),
+        (Machine("2 cores", False, cores=2), 1, ("threads=3", "workers=0"), 3, 0),
+        (Machine("64 cores", True, cores=64), 1, (), 64, 7),
+        (Machine("64 cores", True, cores=64), 8, (), 8, 1),
+        (Machine("a GPU", True, gpu=True, cores=16), 1, (), 16, 8),
+        (Machine("a GPU", True, gpu=True, cores=16), 4, (), 4, 3),
+        (Machine("a GPU", True, gpu=True, cores=1), 1, (), 1, 1),
+    ],
+    ids=lambda value: value.name if isinstance(value, Machine) else None,
+)
+def test_processes_share_the_cores(recipe, machine, processes, settings, threads, workers):
+    chosen = recipe("threads=0", "workers=auto", *settings)
+    assert machine.threads(chosen, processes) == threads
+    assert machine.workers(chosen, chosen.stages["one"], processes) == workers
+
+
+def test_a_teacher_that_listens_where_is_mixed_takes_all_cores(recipe):
+    chosen = recipe("workers=auto", "stages.one.distillation={teacher: {onnx: a.onnx, window: hann}, output: 1.0}")
+    assert Machine("8 cores", False, cores=8).workers(chosen, chosen.stages["one"], 1) == 8
+
+
+@pytest.mark.parametrize("setting", ["workers=-1", "threads=-2", "workers=many"])
+def test_numbers_of_processes_that_cannot_be(recipe, setting):
+    with pytest.raises(InputError, match=setting.partition("=")[0]):
+        recipe(setting)

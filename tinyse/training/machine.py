@@ -1,4 +1,4 @@
-"""What a recipe leaves to the machine (`precision: auto`), and how a run keeps it once it has begun."""
+"""What a recipe leaves to the machine: arithmetic, which a run keeps once it has begun, threads, and processes that mix."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import joblib
 import torch
 
 from tinyse.models.files import load_tensors
-from tinyse.training.recipe import Recipe
+from tinyse.training.recipe import Recipe, Stage
 from tinyse.training.stage import checkpoint_path, model_path
 
 Arithmetic = Literal["bf16-mixed", "32-true"]
@@ -29,19 +30,42 @@ class Machine:
     bf16: bool
     """Whether it computes in bf16, rather than emulating it, which takes two to five times as long as float32."""
 
+    gpu: bool = False
+    cores: int = 1
+    """Physical ones that this process may use: a container's share, not the host's."""
+
     @property
     def precision(self) -> Arithmetic:
         """The faster arithmetic."""
         return "bf16-mixed" if self.bf16 else "32-true"
 
+    def threads(self, recipe: Recipe, processes: int) -> int:
+        """Threads of each of the `processes` that train here."""
+        return recipe.threads or max(1, self.cores // processes)
+
+    def workers(self, recipe: Recipe, stage: Stage, processes: int) -> int:
+        """Processes that mix for each of the `processes` that train here.
+
+        One mixes what ten cores train on (benchmarks/mixing.py and training_speed.py). A GPU takes what the other cores
+        give it, and so does a teacher that listens where is mixed.
+        """
+        if isinstance(recipe.workers, int):
+            return recipe.workers
+        cores = max(1, self.cores // processes)
+        if stage.external_teachers:
+            return cores
+        return min(8, max(1, cores - 1)) if self.gpu else 1 + cores // 10
+
 
 def this_machine() -> Machine:
     """The GPU where there is one, which is where a run trains; the processor otherwise."""
+    cores = joblib.cpu_count(only_physical_cores=True)
     if torch.cuda.is_available():
-        return Machine(torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False))
-    if torch.backends.mps.is_available():
-        return Machine("an Apple GPU", False)  # some generations emulate it and nothing tells which
-    return Machine("this processor", has_bf16(processor_capabilities()))
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Machine(torch.cuda.get_device_name(), bf16, gpu=True, cores=cores)
+    if torch.backends.mps.is_available():  # some generations emulate bf16 and nothing tells which
+        return Machine("an Apple GPU", bf16=False, gpu=True, cores=cores)
+    return Machine("this processor", has_bf16(processor_capabilities()), cores=cores)
 
 
 def processor_capabilities() -> Mapping[str, Any]:

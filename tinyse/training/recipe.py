@@ -176,9 +176,9 @@ class Recipe:
     """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed where the machine has instructions for
     it, 32-true (float32) elsewhere. The run keeps what it began with."""
     threads: int = 0
-    """Threads of a training process; 0 takes all cores."""
-    workers: int = 1
-    """Processes that mix; the result does not depend on their number."""
+    """Threads of a training process; 0 takes the cores there are, divided among the processes of torchrun."""
+    workers: Literal["auto"] | int = "auto"
+    """Processes that mix, for each that trains; the result does not depend on their number."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -205,6 +205,9 @@ class Recipe:
         if last and last.precision != self.export.precision:
             raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
                              f"not in {self.export.precision!r}")  # fmt: skip
+        for name in ("threads", "workers"):
+            if isinstance(value := getattr(self, name), int) and value < 0:
+                raise InputError(f"{name} is {value}: it cannot be negative")
         if self.task == "tagging":
             self._check_tagging()
 

@@ -36,10 +36,11 @@ def run(
     processes share each batch (Lightning Fabric's DDP). `machine`, by default this one, decides what the recipe leaves
     open. Raises InputError for what the user can mend, such as an output folder that another recipe filled.
     """
-    torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
+    machine = machine or this_machine()
+    torch.set_num_threads(machine.threads(recipe, processes_here()))
     torch.set_flush_denormal(True)
     try:
-        return run_stages(recipe, show, say, machine or this_machine())
+        return run_stages(recipe, show, say, machine)
     finally:
         torch.set_flush_denormal(False)  # it would change what the rest of the process computes
 
@@ -85,7 +86,8 @@ def run_stages(
         if stage.batch % world:
             raise InputError(f"stages.{name}.batch: {stage.batch} clips do not divide among {world} processes")
         examples = Taught(task.examples(position, stage.updates * stage.batch), stage.external_teachers)
-        feed = batches(examples, stage.batch, training.update, stage.updates, recipe.workers, rank, world)
+        workers = machine.workers(recipe, stage, processes_here())
+        feed = batches(examples, stage.batch, training.update, stage.updates, workers, rank, world)
         path = training.run(feed, valid, show)
         summary = ", ".join(f"{key} {value:.3f}" for key, value in training.valid.items())
         say(f"{name}: done, valid {summary}; {path}")
@@ -94,12 +96,17 @@ def run_stages(
 
 def launch(precision: str) -> Fabric:
     """One process on the GPU if there is one; under torchrun, one of its processes."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    processes = processes_here()
     nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
     strategy = "ddp" if processes * nodes > 1 else "auto"
     fabric = Fabric(accelerator="auto", devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
     return fabric
+
+
+def processes_here() -> int:
+    """How many processes of this run torchrun started on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def data_path(data: str) -> Path:
