@@ -22,7 +22,7 @@ VERSION = "1"
 """Of the C interface."""
 
 KERNELS = (
-    "kernels.h", "requantise.h", "window.h", "window.c", "convolve_portable.c", "add_portable.c", "multiply_portable.c",
+    "target.h", "kernels.h", "requantise.h", "window.h", "window.c", "convolve_portable.c", "add_portable.c", "multiply_portable.c",
     "look_up_portable.c", "copy_rows.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip
@@ -31,7 +31,9 @@ CMSIS_KERNELS = ("convolve_cmsis.c",)
 SIGNAL_PATH = ("tinyse.c",)
 HEADERS = ("tinyse.h", "tagger.h", "network.h")
 """The interface of a denoiser, of a tagger and of a bare network; an export has the first of these that it has."""
-FLOAT_FRONT_END = ("front_end.c", "transform.h", "transform.c", "transform_cmsis.c")
+FLOAT_FRONT_END = (
+    "front_end.c", "transform.h", "reorder.h", "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
+)  # fmt: skip
 FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
 
 
@@ -122,6 +124,8 @@ def export(
         tests["vectors.c"] = vectors.tagger_source(firmware.program, firmware.front_end, frames, fixed_point)
     else:
         tests["vectors.c"] = vectors.source(firmware.program, firmware.front_end, frames, fixed_point)
+    if "transform_portable.c" in firmware.sources:
+        tests["transform.c"] = _template("test/transform.c")
     for name, content in tests.items():
         files.write_text(folder / "test" / name, content)
     for name, content in cmake.sources().items():

@@ -105,13 +105,18 @@ def transform_tables(front_end: spectra.FrontEnd) -> str:
     """Order and angles of the Fourier transform."""
     transform = front_end.transform
     arrays = {
-        "order": _compact(transform.order),
+        "swaps": _compact(swaps(transform.order)),
         "cosines": transform.cosine,
         "sines": transform.sine,
         "turn_cosines": transform.turn_cosine,
         "turn_sines": transform.turn_sine,
     }
     return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
+
+
+def swaps(order: np.ndarray) -> np.ndarray:
+    """The pairs of places whose values change places when `order`, an involution, is applied; flat."""
+    return np.array([(i, j) for i, j in enumerate(order) if i < j]).ravel()
 
 
 def limits() -> np.ndarray:
@@ -163,7 +168,7 @@ def fixed_transform_tables(twin: fixed_point_twin.FixedFrontEnd) -> str:
         "turn_cosines": twin.turn_cosine,
         "turn_sines": twin.turn_sine,
     }
-    arrays = {"order": _compact(twin.order), **{name: values.astype(np.int32) for name, values in angles.items()}}
+    arrays = {"swaps": _compact(swaps(twin.order)), **{name: values.astype(np.int32) for name, values in angles.items()}}
     return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
 
 

@@ -12,14 +12,10 @@
 
 #include <stdint.h>
 
+#include "target.h"
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "weights are laid out for little-endian processors"
-#endif
-
-#if !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
-#define TINYSE_MVE 1
-#elif !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-#define TINYSE_DSP 1
 #endif
 
 /* real = multiplier / 2^31 / 2^shift, multiplier in [2^30, 2^31). The `_dsp` variants need shifts of 1 or more. */

@@ -28,7 +28,7 @@ static void transform(float *values, uint8_t inverse)
 }
 
 /* The library keeps the last bin, which is real, in the place of the first one's imaginary part, which is zero. */
-void tinyse_transform_forward(float *values)
+void tinyse_transform_forward_cmsis(float *values)
 {
     transform(values, 0);
     values[TINYSE_TRANSFORM] = values[1];
@@ -36,7 +36,7 @@ void tinyse_transform_forward(float *values)
     values[1] = 0.0f;
 }
 
-void tinyse_transform_inverse(float *values)
+void tinyse_transform_inverse_cmsis(float *values)
 {
     values[1] = values[TINYSE_TRANSFORM];
     transform(values, 1);

@@ -30,16 +30,13 @@ static inline void cross(int32_t *top, int32_t *bottom, int32_t re, int32_t im, 
 
 static void reorder(int32_t *values)
 {
-    for (int32_t i = 0; i < HALF; i++) {
-        const int32_t j = order[i];
-        if (j > i) {
-            int32_t *a = values + 2 * i, *b = values + 2 * j;
-            const int32_t re = a[0], im = a[1];
-            a[0] = b[0];
-            a[1] = b[1];
-            b[0] = re;
-            b[1] = im;
-        }
+    for (uint32_t i = 0; i < sizeof swaps / sizeof swaps[0]; i += 2) {
+        int32_t *a = values + 2 * swaps[i], *b = values + 2 * swaps[i + 1];
+        const int32_t re = a[0], im = a[1];
+        a[0] = b[0];
+        a[1] = b[1];
+        b[0] = re;
+        b[1] = im;
     }
 }
 

@@ -1,0 +1,14 @@
+/* Which variants of the code the compiler's target can run; define TINYSE_PORTABLE to get portable C everywhere. */
+#ifndef TINYSE_TARGET_H
+#define TINYSE_TARGET_H
+
+#if !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define TINYSE_MVE 1
+#if __ARM_FEATURE_MVE & 2
+#define TINYSE_MVE_FLOAT 1
+#endif
+#elif !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define TINYSE_DSP 1
+#endif
+
+#endif
