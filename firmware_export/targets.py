@@ -111,7 +111,7 @@ CORES = {
 
 
 def build(folder: Path, core: Core | None, binary: Path, flags: Sequence[str] = (), test: str = "replay") -> None:
-    """Compile an exported folder with a test of its own ("replay", "kernels" or "transform") for `core` or for this computer (None).
+    """Compile an exported folder with a test of its own, as replay, kernels or transform, for `core` or this computer (None).
 
     Raises InputError with what the compiler says first.
     """
