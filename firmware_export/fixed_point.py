@@ -63,13 +63,13 @@ class FixedFrontEnd:
         self.silent_level = round(float(np.log2(spectra.POWER_FLOOR)) * Q15)
         self.silence = round(float(spectra.SILENCE) * Q15)
         self.jump = round(float(spectra.JUMP) * Q15)
-        step = float(features.grid.scale[0])
+        step = float(features.scale)
         self.feature_factor = round(float(front_end.feature_scale) / step * (1 << FEATURE_BITS))
-        self.feature_zero = features.grid.zero_point
+        self.feature_zero = features.zero_point
         self.feature_low = max(round(-1 / step) + self.feature_zero, -128)
         self.feature_high = min(round(127 / 128 / step) + self.feature_zero, 127)
         if mask is not None:
-            self.mask_step, self.mask_zero = round(float(mask.grid.scale[0]) * Q15), mask.grid.zero_point
+            self.mask_step, self.mask_zero = round(float(mask.scale) * Q15), mask.zero_point
 
     def initial_state(self) -> State:
         """Silence."""

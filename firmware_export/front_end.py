@@ -34,7 +34,7 @@ def sources(
             "front_end_tables.h": tables(front_end, features, mask),
             "transform_tables.h": transform_tables(front_end),
         }
-    if mask is not None and 255 * float(mask.grid.scale[0]) > 1:
+    if mask is not None and 255 * float(mask.scale) > 1:
         raise InputError(f"{mask.name!r} reaches beyond a gain of 1, which the fixed-point front end cannot express")
     twin = fixed_point_twin.FixedFrontEnd(front_end, features, mask)
     return {
@@ -80,8 +80,8 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -
         "MEAN_SCALE": np.float32(1 / front_end.config.bands),
         "FEATURE_SCALE": front_end.feature_scale,
         "LARGEST_FEATURE": np.float32(127 / 128),
-        "FEATURE_STEP": features.grid.scale[0],
-        "FEATURE_ZERO": features.grid.zero_point,
+        "FEATURE_STEP": features.scale,
+        "FEATURE_ZERO": features.zero_point,
         **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(COEFFICIENTS)},
     }
     arrays = {
@@ -91,7 +91,7 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -
         "band_shares": shares.astype(np.float32),
     }
     if mask is not None:
-        constants |= {"MASK_STEP": mask.grid.scale[0], "MASK_ZERO": mask.grid.zero_point}
+        constants |= {"MASK_STEP": mask.scale, "MASK_ZERO": mask.zero_point}
         arrays |= {
             "bin_band": _compact(bands.lower),
             "bin_weight": bands.weight,

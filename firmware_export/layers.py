@@ -53,14 +53,14 @@ def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = Fals
     y = graph.tensors[operator.outputs[0]]
     sizes = _sizes(operator, x, kernel, y, where)
     weights = kernel.constant.reshape(kernel.shape[0], -1).astype(np.int64)
-    folded = bias.constant.astype(np.int64) - x.grid.zero_point * weights.sum(1)
+    folded = bias.constant.astype(np.int64) - x.zero_point * weights.sum(1)
     multipliers, shifts = arithmetic.quantise_multipliers(reference.output_scales(operator, x, kernel, y))
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
     arithmetic.check_accumulator(where, largest, shifts)
     fields = {
         **sizes,
-        "input_zero": x.grid.zero_point,
-        "output_zero": y.grid.zero_point,
+        "input_zero": x.zero_point,
+        "output_zero": y.zero_point,
         "low": reference.limits(operator, y)[0],
     }
     if cmsis and _padding_suits_cmsis(sizes):
@@ -151,7 +151,7 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
     # TFLM's Prepare works in double for ADD and in float for SUB.
     real = np.float64 if operator.kind == "ADD" else np.float32
-    sa, sb, sy = (real(tensor.grid.scale[0]) for tensor in (a, b, y))
+    sa, sb, sy = (real(tensor.scale) for tensor in (a, b, y))
     signs = (1, 1 if operator.kind == "ADD" else -1)
     exchanged = bool(sb > sa)
     if exchanged:
@@ -164,7 +164,7 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
     multiplier, shift = arithmetic.quantise_multiplier(float(common / (real(1 << 20) * sy)))
     arithmetic.check_accumulator(where, 1 << 28, shift)
     factor = signs[0] * (1 << 20)
-    offset = -signs[0] * signs[1] * a.grid.zero_point * (1 << 19)
+    offset = -signs[0] * signs[1] * a.zero_point * (1 << 19)
     layer = Layer(
         "tinyse_add",
         "tinyse_addition",
@@ -172,10 +172,10 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
             "a_factor": factor,
             "offset": offset,
             "b_sign": signs[1],
-            "b_zero": b.grid.zero_point,
+            "b_zero": b.zero_point,
             "b_scale": (b_multiplier, -b_shift),
             "scale": (multiplier, -shift),
-            "output_zero": y.grid.zero_point,
+            "output_zero": y.zero_point,
             "low": reference.limits(operator, y)[0],
         },
         fast=b_shift <= -1 and abs(offset) << -b_shift < 1 << 30 and _foldable(shift, y),
@@ -186,17 +186,17 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
 def product(graph: Graph, operator: Operator, where: str) -> Layer:
     """MUL, without its layout."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
-    sa, sb, sy = (np.float64(tensor.grid.scale[0]) for tensor in (a, b, y))
+    sa, sb, sy = (np.float64(tensor.scale) for tensor in (a, b, y))
     multiplier, shift = arithmetic.quantise_multiplier(float(sa * sb / sy))
     arithmetic.check_accumulator(where, 255 * 255, shift)
     return Layer(
         "tinyse_multiply",
         "tinyse_product",
         {
-            "a_zero": a.grid.zero_point,
-            "b_zero": b.grid.zero_point,
+            "a_zero": a.zero_point,
+            "b_zero": b.zero_point,
             "scale": (multiplier, -shift),
-            "output_zero": y.grid.zero_point,
+            "output_zero": y.zero_point,
             "low": reference.limits(operator, y)[0],
         },
         fast=_foldable(shift, y),
@@ -212,4 +212,4 @@ def table(graph: Graph, operator: Operator, where: str) -> Layer:
 
 def _foldable(shift: int, y: Tensor) -> bool:
     """Whether the zero point can be added before the shift to the right without leaving 31 bits."""
-    return shift <= -1 and (abs(y.grid.zero_point) + 1) << -shift < 1 << 30
+    return shift <= -1 and (abs(y.zero_point) + 1) << -shift < 1 << 30

@@ -55,7 +55,7 @@ def step(program: Program) -> str:
     resets = []
     for name in program.graph.states:
         tensor = program.graph.tensors[program.graph.inputs[name]]
-        zero = tensor.grid.zero_point if tensor.quantization else 0
+        zero = tensor.zero_point if tensor.quantization else 0
         identifier = f"TINYSE_STATE_{text.identifier(name)}"
         resets.append(f"    memset({identifier}(network), {zero}, {identifier}_BYTES);")
     lines = []

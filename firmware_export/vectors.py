@@ -12,7 +12,6 @@ from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.program import Program
 from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.integers import reference
-from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Tensor
 from tinyse.spectra.front_end import FrontEnd
@@ -38,13 +37,9 @@ class Reference(Engine):
 
     def step(self, features: np.ndarray, state: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         tensor, mask = (self.graph.tensors[n] for n in (self.graph.inputs["features"], self.graph.outputs["mask"]))
-        grid = tensor.grid
-        feed = quantise_values(features, grid.scale[0], grid.zero_point, tensor.dtype).reshape(tensor.shape)
-        results = self.program({**state, "features": feed})
+        results = self.program({**state, "features": tensor.quantize(features).reshape(tensor.shape)})
         self.checksums.append(checksum(self.graph, results))
-        grid = mask.grid
-        values = dequantise_values(results["mask"], grid.scale[0], grid.zero_point).ravel()
-        return values, {name: results[name] for name in self.graph.states}
+        return mask.dequantize(results["mask"]).ravel(), {name: results[name] for name in self.graph.states}
 
 
 def checksum(graph: Graph, results: Mapping[str, np.ndarray]) -> int:
@@ -145,7 +140,7 @@ def _float_features(front_end: FrontEnd, features: Tensor, given: np.ndarray) ->
     analysis, level, _ = front_end.initial_state()
     spectra, _ = front_end.analyse(from_pcm16(given), analysis)
     values, _ = front_end.features(spectra, level)
-    return quantise_values(values, features.grid.scale[0], features.grid.zero_point, features.dtype)
+    return features.quantize(values)
 
 
 def _fixed_features(front_end: FrontEnd, features: Tensor, given: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyse.integers import arithmetic, tables
-from tinyse.integers.graph import Quantization
+from tinyse.integers.graph import Quantization, Tensor
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 
@@ -89,3 +89,32 @@ def test_gates_are_near_the_function(kind: str) -> None:
     x = np.arange(-32768, 32768) / 4096
     y = 1 / (1 + np.exp(-x)) if kind == "LOGISTIC" else np.tanh(x)
     assert np.abs(np.clip(y * 32768, -32768, 32767) - wide).max() <= 3
+
+
+@given(
+    st.floats(-4, 4, width=32), st.sampled_from([np.int8, np.int16]), st.floats(2.0**-12, 2.0**-4), st.integers(-9, 9)
+)
+def test_a_tensor_holds_real_values_within_half_a_step(x: float, dtype: type, scale: float, zero_point: int) -> None:
+    tensor = Tensor("x", (1,), np.dtype(dtype), None, Quantization(np.float32(scale), zero_point))
+    held = tensor.quantize(np.float32([x]))
+    assert held.dtype == dtype
+    low, high = (tensor.dequantize(np.array([end], dtype))[0] for end in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    assert abs(tensor.dequantize(held)[0] - np.clip(x, low, high)) <= 0.5001 * tensor.scale
+    assert np.array_equal(tensor.quantize(tensor.dequantize(held)), held)
+
+
+def test_constants_have_real_values_per_channel_and_wide_ones_are_exact() -> None:
+    weights = np.arange(-6, 6, dtype=np.int8).reshape(3, 2, 2)
+    scales = np.float32([0.5, 0.25, 2])
+    real = Tensor("w", weights.shape, weights.dtype, weights, Quantization(scales)).dequantize(weights)
+    assert real.dtype == np.float32 and np.array_equal(real, weights * scales[:, None, None])
+    bias = np.array([2**40 + 1])  # more bits than float32 has before the product
+    assert Quantization(np.float32(2.0**-30)).dequantize(bias) == np.float32((2**40 + 1) / 2**30)
+    with pytest.raises(ValueError, match="3 scales"):
+        Quantization(scales).quantize(np.zeros(3), np.dtype(np.int8))
+
+
+def test_a_float_tensor_holds_values_as_they_are() -> None:
+    x = np.linspace(-1, 1, 7)
+    tensor = Tensor("x", (7,), np.dtype(np.float32))
+    assert np.array_equal(tensor.dequantize(tensor.quantize(x)), np.float32(x))

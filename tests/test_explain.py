@@ -30,7 +30,7 @@ def test_explained_parts_add_up(precision: str, graph: Graph, calibration: Calib
         assert np.sqrt(error.total) <= parts.sum() + 1e-9
         assert 0 <= error.clipped <= 1
         # A kernel's own arithmetic adds less than a step.
-        assert error.rounding <= float(integers.tensors[error.output].grid.scale[0]) ** 2
+        assert error.rounding <= float(integers.tensors[error.output].scale) ** 2
     assert by_name["first"].weights > 0
     assert by_name["mask"].weights == 0
     text = explain.as_text(errors, only=3)

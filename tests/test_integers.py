@@ -9,7 +9,7 @@ import pytest
 import steps
 
 from tinyse.errors import InputError
-from tinyse.integers import arithmetic, float_execution, grids, ranges, reference
+from tinyse.integers import float_execution, grids, ranges, reference
 from tinyse.integers.calibration import Calibration, Histogram, calibrate
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Quantization
@@ -41,10 +41,10 @@ def run_integers(integers: Graph, x: np.ndarray) -> np.ndarray:
     program, state, masks = reference.compile(integers), initial_state(integers), []
     features, mask = integers.tensors["features"], integers.tensors[integers.outputs["mask"]]
     for frame in x:
-        values = arithmetic.quantise_values(frame, features.grid.scale[0], features.grid.zero_point, features.dtype)
+        values = features.quantize(frame)
         outputs = program({"features": values.reshape(features.shape), **state})
         state = {name: outputs[name] for name in state}
-        masks.append(arithmetic.dequantise_values(outputs["mask"], mask.grid.scale[0], mask.grid.zero_point).ravel())
+        masks.append(mask.dequantize(outputs["mask"]).ravel())
     return np.array(masks)
 
 

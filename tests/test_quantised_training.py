@@ -10,7 +10,6 @@ import steps
 
 from tinyse.errors import InputError
 from tinyse.integers import float_execution, reference
-from tinyse.integers.arithmetic import dequantise_values
 from tinyse.integers.calibration import calibrate
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph
@@ -121,8 +120,7 @@ def test_the_forward_pass_is_the_exported_file(trained):
             mask, following = engine.step(features[clip, frame].numpy(), following)
             assert np.array_equal(mask, masks[clip, frame].numpy())
         for name, value in following.items():
-            grid = integers.tensors[integers.outputs[name]].grid
-            real = dequantise_values(value, grid.scale[0], grid.zero_point)
+            real = integers.tensors[integers.outputs[name]].dequantize(value)
             assert np.array_equal(real[0].transpose(2, 0, 1), state[name][clip].numpy()), name
 
 

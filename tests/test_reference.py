@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyse.errors import InputError
-from tinyse.integers import arithmetic, float_execution, reference
+from tinyse.integers import float_execution, reference
 from tinyse.integers.calibration import calibrate
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Quantization
@@ -43,7 +43,7 @@ def test_reference_equals_tflm_over_2000_recurrent_frames(step: str, precision: 
     program, interpreter, state = reference.compile(integers), tflm_interpreter(integers), initial_state(integers)
     tensor = integers.tensors["features"]
     for index, frame in enumerate(steps.features(2000, bins, seed=5)):
-        x = arithmetic.quantise_values(frame, tensor.grid.scale[0], tensor.grid.zero_point, tensor.dtype)
+        x = tensor.quantize(frame)
         feed = {"features": x.reshape(1, 1, bins, 1), **state}
         for position, name in enumerate(integers.inputs):
             interpreter.set_input(np.ascontiguousarray(feed[name]), position)

@@ -13,7 +13,6 @@ import numpy as np
 from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.export import clip_features
-from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.execution import initial_state
 from tinyse.integers.sequence import Sequence as IntegerSequence
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
@@ -47,10 +46,9 @@ def integer_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
     run, probabilities = IntegerSequence(graph), []
     config = build(FrontEndConfig, graph.metadata.get("front_end", {}), f"{model}: front_end")
     for group in _groups(features_of(config, sounds)):
-        given = quantise_values(group, features.grid.scale[0], features.grid.zero_point, features.dtype)
-        given = given.transpose(1, 0, 2).reshape(group.shape[1], len(group), *features.shape)
+        given = features.quantize(group).transpose(1, 0, 2).reshape(group.shape[1], len(group), *features.shape)
         state = {name: np.stack([value] * len(group)) for name, value in initial_state(graph).items()}
-        made = dequantise_values(run({"features": given}, state)[tags.name], tags.grid.scale[0], tags.grid.zero_point)
+        made = tags.dequantize(run({"features": given}, state)[tags.name])
         probabilities.append(made[:, :, 0].transpose(1, 0, 2))
     return pooled_clips(np.concatenate(probabilities))
 

@@ -70,12 +70,8 @@ class Program:
 
 def initial_state(graph: Graph) -> dict[str, np.ndarray]:
     """The states before the first frame: real value zero, which in integers is the zero point."""
-    state = {}
-    for name in graph.states:
-        tensor = graph.tensors[graph.inputs[name]]
-        zero = tensor.grid.zero_point if tensor.dtype != np.float32 else 0
-        state[name] = np.full(tensor.shape, zero, tensor.dtype)
-    return state
+    tensors = {name: graph.tensors[graph.inputs[name]] for name in graph.states}
+    return {name: tensor.quantize(np.zeros(tensor.shape)) for name, tensor in tensors.items()}
 
 
 # Kernels that only move values; they are the same for every type.

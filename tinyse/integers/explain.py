@@ -20,7 +20,6 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.integers import float_execution, reference
-from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.calibration import frames_of
 from tinyse.integers.execution import Function, Program, initial_state
 from tinyse.integers.graph import Graph, Operator, Tensor
@@ -71,9 +70,9 @@ def explain(
         state, integer_state = initial_state(graph), initial_state(integers)
         for frame in frames_of(graph, name, inputs):
             values = exact.trace({**frame, **state})
-            entering = {key: _on_grid(value, integers.tensors[integers.inputs[key]]) for key, value in frame.items()}
+            entering = {key: integers.tensors[integers.inputs[key]].quantize(value) for key, value in frame.items()}
             traced = rounded.trace({**entering, **integer_state})
-            real = {key: _real(value, integers.tensors[key]) for key, value in traced.items()}
+            real = {key: integers.tensors[key].dequantize(value) for key, value in traced.items()}
             for probe in probes:
                 probe.add(values, real)
             state = _following(exact, values)
@@ -114,7 +113,7 @@ class _Probe:
         inputs = [real[key] for key in self.names]
         handed = self.plain(*inputs)
         weighted = self.rounded(*inputs) if self.rounded is not self.plain else handed
-        on_grid = _real(_on_grid(weighted, self.tensor), self.tensor)
+        on_grid = self.tensor.dequantize(self.tensor.quantize(weighted))
         errors = {
             "total": result - truth,
             "propagated": handed - truth,
@@ -126,7 +125,7 @@ class _Probe:
             self.sums[part] += float(np.square(error, dtype=np.float64).sum())
         self.sums["signal"] += float(np.square(truth, dtype=np.float64).sum())
         self.sums["mean"] += float(truth.sum(dtype=np.float64))
-        self.sums["clipped"] += float((np.abs(on_grid - weighted) > 0.501 * self.tensor.grid.scale[0]).sum())
+        self.sums["clipped"] += float((np.abs(on_grid - weighted) > 0.501 * self.tensor.scale).sum())
         self.count += truth.size
 
     def result(self) -> OperatorError:
@@ -140,7 +139,7 @@ def _probes(graph: Graph, integers: Graph) -> list[_Probe]:
     dequantised = replace(
         graph,
         tensors={
-            name: replace(tensor, data=_real(integers.tensors[name].constant, integers.tensors[name]))
+            name: replace(tensor, data=integers.tensors[name].dequantize(integers.tensors[name].constant))
             if tensor.data is not None and tensor.dtype == np.float32
             else tensor
             for name, tensor in graph.tensors.items()
@@ -174,17 +173,6 @@ def _original(name: str) -> str:
     for suffix in ("/int8", "/int16"):
         name = name.removesuffix(suffix)
     return name
-
-
-def _on_grid(value: np.ndarray, tensor: Tensor) -> np.ndarray:
-    return quantise_values(value, tensor.grid.scale[0], tensor.grid.zero_point, tensor.dtype)
-
-
-def _real(value: np.ndarray, tensor: Tensor) -> np.ndarray:
-    grid = tensor.grid
-    if len(grid.scale) == 1:
-        return dequantise_values(value, grid.scale[0], grid.zero_point)
-    return (value.astype(np.float64) * grid.scale.reshape(-1, *[1] * (value.ndim - 1))).astype(np.float32)
 
 
 def _following(program: Program, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from tinyse.integers.arithmetic import dequantise_values, quantise_values
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -40,6 +42,26 @@ class Quantization:
         if not (np.isfinite(scale).all() and (scale > 0).all()):
             raise ValueError("a scale must be a positive, finite number")
         object.__setattr__(self, "scale", scale)
+
+    @property
+    def tensor_scale(self) -> np.float32:
+        """The one scale of a quantization per tensor. Raises ValueError where each channel has its own."""
+        if len(self.scale) != 1:
+            raise ValueError(f"there are {len(self.scale)} scales, one per channel")
+        return self.scale[0]
+
+    def quantize(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Real values as integers of `dtype`, by the rule of `arithmetic.quantise_values`; one scale for all."""
+        return quantise_values(values, self.tensor_scale, self.zero_point, dtype)
+
+    def dequantize(self, integers: np.ndarray) -> np.ndarray:
+        """Integers as real values, float32, rounded once."""
+        if len(self.scale) == 1 and integers.dtype.itemsize <= 2:
+            return dequantise_values(integers, self.tensor_scale, self.zero_point)
+        scale = self.scale.astype(np.float64)
+        if len(scale) > 1:
+            scale = scale.reshape(-1, *[1] * (integers.ndim - 1 - self.axis))
+        return ((integers.astype(np.float64) - self.zero_point) * scale).astype(np.float32)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -72,6 +94,26 @@ class Tensor:
         if self.quantization is None:
             raise ValueError(f"{self.name!r} is not quantised")
         return self.quantization
+
+    @property
+    def scale(self) -> np.float32:
+        """Of a tensor that is known to be quantized with one scale."""
+        return self.grid.tensor_scale
+
+    @property
+    def zero_point(self) -> int:
+        """Of a tensor that is known to be quantized."""
+        return self.grid.zero_point
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """Real values, of any shape, as this tensor holds them: rounded to its integers, or float32 as they are."""
+        if self.quantization is None:
+            return np.asarray(values, np.float32)
+        return self.quantization.quantize(values, self.dtype)
+
+    def dequantize(self, values: np.ndarray) -> np.ndarray:
+        """What this tensor holds, of any shape, as real values: float32."""
+        return values if self.quantization is None else self.quantization.dequantize(values)
 
     @property
     def bytes(self) -> int:

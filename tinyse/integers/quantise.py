@@ -86,7 +86,7 @@ def quantise_weights(weights: Tensor, bias: Tensor, x: Tensor) -> tuple[Tensor, 
     w = weights.constant.astype(np.float64).reshape(len(weights.constant), -1)
     b = bias.constant.astype(np.float64)
     # A channel of tiny weights gets a scale that keeps its bias far within its bits.
-    least = np.maximum(np.abs(b) / (float(x.grid.scale[0]) * 2.0 ** (38 if wide else 28)), 1e-9)
+    least = np.maximum(np.abs(b) / (float(x.scale) * 2.0 ** (38 if wide else 28)), 1e-9)
     scales = np.maximum(_best_scales(w), least).astype(np.float32)
     integers = np.clip(np.rint(w / scales[:, None]), -127, 127).astype(np.int8).reshape(weights.shape)
     bias_scales = x.grid.scale * scales
@@ -118,5 +118,5 @@ def _operand(tensor: Tensor, dtype: np.dtype) -> Tensor:
     low, high = float(tensor.constant.min()), float(tensor.constant.max())
     grid = asymmetric_grid(low, high) if dtype == INT8 else symmetric_grid(max(-low, high))
     limits = np.iinfo(dtype)
-    data = np.clip(np.rint(tensor.constant / grid.scale) + grid.zero_point, limits.min, limits.max).astype(dtype)
+    data = np.clip(np.rint(tensor.constant / grid.tensor_scale) + grid.zero_point, limits.min, limits.max).astype(dtype)
     return replace(tensor, dtype=dtype, data=data, quantization=grid)

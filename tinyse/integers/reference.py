@@ -31,7 +31,7 @@ def limits(operator: Operator, output: Tensor) -> tuple[int, int]:
     """The least and the greatest integer that an operator may give: RELU's zero is the zero point."""
     info = np.iinfo(output.dtype)
     rectified = operator.options.get("activation", "NONE") == "RELU"
-    return (max(info.min, output.grid.zero_point) if rectified else info.min), info.max
+    return (max(info.min, output.zero_point) if rectified else info.min), info.max
 
 
 def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
@@ -44,9 +44,9 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     multipliers, shifts = arithmetic.quantise_multipliers(output_scales(operator, x, kernel, y))
     wide = x.dtype == np.int16
     weights = np.ascontiguousarray(weights, np.float64)
-    folded = bias.constant.astype(np.float64) - x.grid.zero_point * weights.sum(axis=0)
+    folded = bias.constant.astype(np.float64) - x.zero_point * weights.sum(axis=0)
     info = np.iinfo(x.dtype)
-    reach = max(info.max - x.grid.zero_point, x.grid.zero_point - info.min)
+    reach = max(info.max - x.zero_point, x.zero_point - info.min)
     largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.constant.astype(np.float64))
     arithmetic.check_accumulator(f"{operator.kind} {y.name!r}", largest, shifts, wide)
     requantise, finish = _requantiser(multipliers, shifts, wide), _finisher(operator, y)
@@ -61,10 +61,10 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
 
 def output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
     """Input scale x weight scale / output scale in double, in TFLM's order of operations."""
-    sx, sw, sy = x.grid.scale, weights.grid.scale, y.grid.scale
+    sx, sw, sy = x.scale, weights.grid.scale, np.float64(y.scale)
     if operator.kind == "FULLY_CONNECTED" and len(sw) == 1:
-        return (sx * sw).astype(np.float64) / np.float64(sy[0])  # GetQuantizedConvolutionMultipler: a float product
-    scales = np.float64(sx[0]) * sw.astype(np.float64) / np.float64(sy[0])
+        return (sx * sw).astype(np.float64) / sy  # GetQuantizedConvolutionMultipler: a float product
+    scales = np.float64(sx) * sw.astype(np.float64) / sy
     return np.broadcast_to(scales, (len(weights.constant),))
 
 
@@ -104,7 +104,7 @@ def _requantiser(multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False
 
 def _finisher(operator: Operator, y: Tensor) -> Function:
     """From requantised int64 to the output: zero point, clipping, type. The argument is scratch."""
-    zero_point, dtype = np.int64(y.grid.zero_point), y.dtype
+    zero_point, dtype = np.int64(y.zero_point), y.dtype
     low, high = (np.int64(limit) for limit in limits(operator, y))
 
     def finish(x: np.ndarray) -> np.ndarray:
@@ -121,7 +121,7 @@ def _convolution(graph: Graph, operator: Operator) -> Function:
     rows = weighted(graph, operator, weights)
     shape = graph.shape(operator.outputs[0])
     x = graph.tensors[operator.inputs[0]]
-    padding = np.full(1, x.grid.zero_point, x.dtype)
+    padding = np.full(1, x.zero_point, x.dtype)
 
     def function(value: np.ndarray) -> np.ndarray:
         padded = np.concatenate([value.ravel(), padding])
@@ -156,14 +156,14 @@ def _sum(graph: Graph, operator: Operator) -> Function:
     left = 15 if y.dtype == np.int16 else 20
     # TFLM's Prepare works in double for ADD and in float for SUB.
     real = np.float64 if operator.kind == "ADD" else np.float32
-    sa, sb, sy = (real(tensor.grid.scale[0]) for tensor in (a, b, y))
+    sa, sb, sy = (real(tensor.scale) for tensor in (a, b, y))
     common = real(2) * max(sa, sb)
     to_common = [_requantiser(*arithmetic.quantise_multipliers(scale / common)) for scale in (sa, sb)]
     back = _requantiser(*arithmetic.quantise_multipliers(common / (real(1 << left) * sy)))
     finish, combine = _finisher(operator, y), np.add if operator.kind == "ADD" else np.subtract
     on_common = []
     for tensor, requantise in zip((a, b), to_common, strict=True):
-        centred = _every(tensor.dtype).astype(np.int64) - tensor.grid.zero_point
+        centred = _every(tensor.dtype).astype(np.int64) - tensor.zero_point
         on_common.append(requantise(centred << left).astype(np.int32))
 
     def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -175,10 +175,10 @@ def _sum(graph: Graph, operator: Operator) -> Function:
 def _product(graph: Graph, operator: Operator) -> Function:
     """MUL: TFLM's MulElementwise, for 16-bit values too with a 32-bit product."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
-    sa, sb, sy = (np.float64(tensor.grid.scale[0]) for tensor in (a, b, y))
+    sa, sb, sy = (np.float64(tensor.scale) for tensor in (a, b, y))
     multiplier, shift = arithmetic.quantise_multipliers(sa * sb / sy)
     requantise = _requantiser(multiplier, shift)
-    za, zb = a.grid.zero_point, b.grid.zero_point
+    za, zb = a.zero_point, b.zero_point
     largest = (np.iinfo(a.dtype).max + abs(za) + 1) * (np.iinfo(b.dtype).max + abs(zb) + 1)
     arithmetic.check_accumulator(f"MUL {y.name!r}", largest, shift)
     finish = _finisher(operator, y)
@@ -213,11 +213,11 @@ def _index(x: np.ndarray) -> np.ndarray:
 def _requantise_table(x: Tensor, y: Tensor) -> np.ndarray:
     """QUANTIZE between integers: TFLM's Requantize."""
     limits_out = np.iinfo(y.dtype)
-    scale = np.float64(x.grid.scale[0]) / np.float64(y.grid.scale[0])
+    scale = np.float64(x.scale) / np.float64(y.scale)
     multiplier, shift = arithmetic.quantise_multiplier(float(scale))
-    centred = _every(x.dtype).astype(np.int64) - x.grid.zero_point
+    centred = _every(x.dtype).astype(np.int64) - x.zero_point
     arithmetic.check_accumulator(f"QUANTIZE {y.name!r}", int(np.abs(centred).max()), shift)
-    result = arithmetic.multiply(centred, multiplier, shift) + y.grid.zero_point
+    result = arithmetic.multiply(centred, multiplier, shift) + y.zero_point
     return np.clip(result, limits_out.min, limits_out.max).astype(y.dtype)
 
 

@@ -91,7 +91,7 @@ def _values(graph: Graph, names: dict[str, str]) -> list[dict[str, Any]]:
                 "name": name,
                 "shape": list(tensor.shape),
                 "dtype": str(tensor.dtype),
-                "scale": float(grid.scale[0]) if grid is not None else None,
+                "scale": float(grid.tensor_scale) if grid is not None else None,
                 "zero_point": grid.zero_point if grid is not None else None,
             }
         )

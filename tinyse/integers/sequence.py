@@ -185,7 +185,7 @@ def _convolution(graph: Graph, operator: Operator) -> Function:
 
     def function(value: np.ndarray) -> np.ndarray:
         leading = value.shape[: value.ndim - len(x.shape)]
-        padding = np.full((*leading, 1), x.grid.zero_point, x.dtype)
+        padding = np.full((*leading, 1), x.zero_point, x.dtype)
         padded = np.concatenate([value.reshape(*leading, -1), padding], axis=-1)
         taken = padded.take(indices, axis=-1).reshape(-1, indices.shape[1])
         return rows(taken.astype(np.float64)).reshape(*leading, *shape)

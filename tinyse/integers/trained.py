@@ -21,7 +21,7 @@ class TrainedGrids:
 
     def as_json(self) -> dict[str, Any]:
         """{"precision", "grids": {tensor: [scale, zero point]}}: a float32 survives JSON as it is."""
-        grids = {name: [float(grid.scale[0]), grid.zero_point] for name, grid in self.grids.items()}
+        grids = {name: [float(grid.tensor_scale), grid.zero_point] for name, grid in self.grids.items()}
         return {"precision": self.precision, "grids": grids}
 
     @classmethod

@@ -231,7 +231,7 @@ def _weighted(where: str, operator: Operator, tensors: list[Tensor], outputs: li
     wide = np.int32 if x.dtype == np.int8 else np.int64
     if weights.dtype != np.int8 or bias.dtype != wide or weights.quantization is None or bias.quantization is None:
         raise InputError(f"{where}: {x.dtype} values take quantised int8 weights and an {np.dtype(wide)} bias")
-    if weights.grid.zero_point or bias.grid.zero_point or weights.grid.axis:
+    if weights.zero_point or bias.zero_point or weights.grid.axis:
         raise InputError(f"{where}: weights and bias have zero point 0, and scales along the output channels")
     expected = x.grid.scale * weights.grid.scale
     if not np.allclose(bias.grid.scale, expected, rtol=1e-3, atol=0):
@@ -244,11 +244,11 @@ def _elementwise(where: str, operator: Operator, tensors: list[Tensor], outputs:
     if operator.kind in ("ADD", "SUB") and outputs[0].quantization is not None:
         # Kernels scale the sum of inputs on a finer grid down to the output, and stop the program where it is not down.
         finer = 2 ** (14 if outputs[0].dtype == np.int16 else 19)
-        if max(tensor.grid.scale[0] for tensor in tensors) >= finer * outputs[0].grid.scale[0]:
+        if max(tensor.scale for tensor in tensors) >= finer * outputs[0].scale:
             raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its inputs")
     fixed = FIXED_GRIDS.get((operator.kind, outputs[0].dtype))
     if fixed is not None and outputs[0].quantization != fixed:
-        grid = f"scale 1/{round(1 / fixed.scale[0])}, zero point {fixed.zero_point}"
+        grid = f"scale 1/{round(1 / fixed.tensor_scale)}, zero point {fixed.zero_point}"
         raise InputError(f"{where}: {_named(outputs[0])} must have {grid}")
 
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.graph import Graph
 from tinyse.integers.quantise import quantise
 from tinyse.integers.sequence import Arrays, Sequence
@@ -110,12 +109,8 @@ class _Values:
     def real(self, name: str) -> Tensor:
         """(frames, clips, *shape), or a constant in its own shape."""
         tensor = self.graph.tensors[name]
-        if tensor.data is not None:
-            scale = tensor.grid.scale.astype(np.float64)
-            value = tensor.data * (scale.reshape(-1, *[1] * (tensor.data.ndim - 1)) if len(scale) > 1 else scale)
-        else:
-            value = dequantise_values(self.arrays[name], tensor.grid.scale[0], tensor.grid.zero_point)
-        return torch.from_numpy(np.ascontiguousarray(value, np.float32)).to(self.device)
+        value = tensor.dequantize(self.arrays[name] if tensor.data is None else tensor.data)
+        return torch.from_numpy(np.ascontiguousarray(value)).to(self.device)
 
     def map(self, name: str) -> Tensor:
         """(1, 1, bins, channels) of every frame as (clips, channels, frames, bins)."""
@@ -141,8 +136,8 @@ class _Values:
     def clipped(self, y: Tensor, name: str) -> Tensor:
         """`y` within the range of a tensor's grid, half a step beyond its ends included."""
         tensor = self.graph.tensors[name]
-        limits, grid = np.iinfo(tensor.dtype), tensor.grid
-        low, high = (float(grid.scale[0]) * (end - grid.zero_point) for end in (limits.min - 0.5, limits.max + 0.5))
+        limits, scale = np.iinfo(tensor.dtype), float(tensor.scale)
+        low, high = (scale * (end - tensor.zero_point) for end in (limits.min - 0.5, limits.max + 0.5))
         return y.clamp(low, high)
 
     def constant(self, weight: Tensor, name: str, layout: Any = None) -> Tensor:
@@ -155,8 +150,7 @@ def _run(integers: Graph, features: Tensor, state: State) -> Arrays:
     """The integer step over (clips, frames, bands) from (clips, channels, 1, bins) states."""
 
     def on_grid(value: Tensor, name: str) -> np.ndarray:
-        tensor = integers.tensors[name]
-        return quantise_values(value.detach().cpu().numpy(), tensor.grid.scale[0], tensor.grid.zero_point, tensor.dtype)
+        return integers.tensors[name].quantize(value.detach().cpu().numpy())
 
     inputs = {"features": on_grid(features.transpose(0, 1)[:, :, None, None, :, None], integers.inputs["features"])}
     states = {name: on_grid(value.permute(0, 2, 3, 1)[:, None], integers.inputs[name]) for name, value in state.items()}

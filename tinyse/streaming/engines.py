@@ -16,7 +16,6 @@ import numpy as np
 
 from tinyse.errors import InputError, needs
 from tinyse.integers import reference
-from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Tensor
 from tinyse.streaming.engine import Engine
@@ -80,12 +79,12 @@ class FileEngine(Engine):
     def step_named(self, inputs: Mapping[str, np.ndarray], state: State) -> tuple[dict[str, np.ndarray], State]:
         """One frame of any task: named float32 inputs, each flat or of its tensor's shape, to named flat outputs.
 
-        Inputs are rounded to their grid by `arithmetic.quantise_values`, outputs are read off theirs. Raises InputError
+        Inputs are rounded to their tensor's integers, outputs are read off theirs (`Tensor.quantize`). Raises InputError
         for a name, a size or a state that does not fit, and for values that are not finite.
         """
         if set(inputs) != set(self._inputs):
             raise InputError(f"the step takes {', '.join(self._inputs)}, not {', '.join(inputs) or 'nothing'}")
-        feed = {name: _to_grid(name, inputs[name], tensor) for name, tensor in self._inputs.items()}
+        feed = {name: tensor.quantize(_checked(name, inputs[name], tensor)) for name, tensor in self._inputs.items()}
         for name, tensor in self._states.items():
             value = state.get(name)
             if value is None or value.shape != tensor.shape or value.dtype != tensor.dtype:
@@ -95,7 +94,7 @@ class FileEngine(Engine):
             feed[name] = value
         results = self._run(feed)
         return (
-            {name: _from_grid(results[name], tensor) for name, tensor in self._outputs.items()},
+            {name: tensor.dequantize(results[name]).ravel() for name, tensor in self._outputs.items()},
             {name: results[name] for name in self._states},
         )
 
@@ -180,22 +179,14 @@ def tflm_interpreter(graph: Graph) -> Any:
         raise InputError(f"TFLM cannot run this file: {_one_line(error, output.text)}") from error
 
 
-def _to_grid(name: str, value: np.ndarray, tensor: Tensor) -> np.ndarray:
+def _checked(name: str, value: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """`value` in the shape of `tensor`."""
     value = np.asarray(value, np.float32)
     if value.size != np.prod(tensor.shape) or not np.isfinite(value).all():
         raise InputError(
             f"{name}: {np.prod(tensor.shape)} finite values are expected, an array {value.shape} was given"
         )
-    value = value.reshape(tensor.shape)
-    if tensor.quantization is None:
-        return value
-    return quantise_values(value, tensor.quantization.scale[0], tensor.quantization.zero_point, tensor.dtype)
-
-
-def _from_grid(value: np.ndarray, tensor: Tensor) -> np.ndarray:
-    if tensor.quantization is None:
-        return value.ravel()
-    return dequantise_values(value, tensor.quantization.scale[0], tensor.quantization.zero_point).ravel()
+    return value.reshape(tensor.shape)
 
 
 def _one_line(error: Exception, printed: str) -> str:

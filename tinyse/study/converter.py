@@ -14,10 +14,9 @@ import numpy as np
 
 from tinyse.errors import needs
 from tinyse.integers import float_execution
-from tinyse.integers.arithmetic import dequantise_values, quantise_values
 from tinyse.integers.calibration import frames_of
 from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph, Operator, Quantization
+from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
 
 Frames = Mapping[str, np.ndarray]
 """A clip: {input that is no state: float32 (frames, ...)}."""
@@ -86,18 +85,20 @@ def stream(
     )
     runner = interpreter.get_signature_runner()
     before, after = runner.get_input_details(), runner.get_output_details()
-    feed = {key: _on_grid(np.zeros(detail["shape"], np.float32), detail) for key, detail in before.items()}
+    feed = {key: _tensor(detail).quantize(np.zeros(detail["shape"], np.float32)) for key, detail in before.items()}
     masks = np.empty_like(features)
     for frame, values in enumerate(features):
         key = inputs["features"]
-        feed[key] = _on_grid(values.reshape(before[key]["shape"]), before[key])
+        feed[key] = _tensor(before[key]).quantize(values.reshape(before[key]["shape"]))
         results = runner(**feed)
         key = outputs["mask"]
-        masks[frame] = _off_grid(results[key], after[key]).ravel()
+        masks[frame] = _tensor(after[key]).dequantize(results[key]).ravel()
         for name in set(inputs) & set(outputs):
             ends = before[inputs[name]], after[outputs[name]]
             value = results[outputs[name]]
-            feed[inputs[name]] = value if _one_grid(*ends) else _on_grid(_off_grid(value, ends[1]), ends[0])
+            if not _one_grid(*ends):
+                value = _tensor(ends[0]).quantize(_tensor(ends[1]).dequantize(value))
+            feed[inputs[name]] = value
     return masks
 
 
@@ -117,7 +118,7 @@ def _run(tf: Any, graph: Graph, values: dict[str, Any], grids: Mapping[str, Quan
     def pinned(name: str, value: Any) -> Any:
         if grids is None:
             return value
-        scale, zero = float(grids[name].scale[0]), grids[name].zero_point
+        scale, zero = float(grids[name].tensor_scale), grids[name].zero_point
         return tf.quantization.fake_quant_with_min_max_args(value, (-128 - zero) * scale, (127 - zero) * scale)
 
     values = {name: pinned(name, value) for name, value in values.items()}
@@ -172,18 +173,11 @@ def _fed(
             state = {key: results[key] for key in state}
 
 
-def _on_grid(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
-    if detail["dtype"] == np.float32:
-        return value
-    scale, zero = detail["quantization"]
-    return quantise_values(value, np.float32(scale), zero, np.dtype(detail["dtype"]))
-
-
-def _off_grid(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
-    if detail["dtype"] == np.float32:
-        return value
-    scale, zero = detail["quantization"]
-    return dequantise_values(value, np.float32(scale), zero)
+def _tensor(detail: Mapping[str, Any]) -> Tensor:
+    """The tensor that LiteRT describes."""
+    dtype, (scale, zero_point) = np.dtype(detail["dtype"]), detail["quantization"]
+    grid = Quantization(scale, zero_point) if scale else None
+    return Tensor(detail["name"], tuple(detail["shape"]), dtype, None, grid)
 
 
 def _one_grid(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.arithmetic import dequantise_values
 from tinyse.integers.graph import Graph
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
@@ -118,7 +117,7 @@ def in_environment(folder: Path, graph: Graph, features: np.ndarray) -> np.ndarr
         np.save(before, features)
         # Isolated: neither this folder nor PYTHONPATH may lend the environment a module.
         _run([str(_python(folder)), "-I", str(PLAYER), str(model), str(before), str(after)])
-        return dequantise_values(np.load(after), mask.grid.scale[0], mask.grid.zero_point)
+        return mask.dequantize(np.load(after))
 
 
 def _python(folder: Path) -> Path:

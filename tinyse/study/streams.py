@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyse.integers.arithmetic import dequantise_values
 from tinyse.integers.graph import Graph, Tensor
 from tinyse.integers.structure import blends, groups
 from tinyse.spectra.front_end import FrontEnd
@@ -57,11 +56,11 @@ def run_streams(
     for frame, values in enumerate(features):
         for name, engine in engines.items():
             masks[name][frame], states[name] = engine.step(values, states[name])
-        truth = {key: _real(states[names[0]][key], tensors[names[0]][key]) for key in kept}
+        truth = {key: tensors[names[0]][key].dequantize(states[names[0]][key]) for key in kept}
         power[frame] = sum(_energy(value) for value in truth.values())
         for name in names[1:]:
             errors[name][frame] = sum(
-                _energy(_real(states[name][key], tensors[name][key]) - truth[key]) for key in kept
+                _energy(tensors[name][key].dequantize(states[name][key]) - truth[key]) for key in kept
             )
         progress((frame + 1) / len(features))
     outputs = {
@@ -86,12 +85,6 @@ def ratio_db(signal: float, error: float) -> float:
 
 def _state(graph: Graph, name: str) -> Tensor:
     return graph.tensors[graph.inputs[name]]
-
-
-def _real(value: np.ndarray, tensor: Tensor) -> np.ndarray:
-    if tensor.quantization is None:
-        return value
-    return dequantise_values(value, tensor.grid.scale[0], tensor.grid.zero_point)
 
 
 def _energy(values: np.ndarray) -> float:
