@@ -151,7 +151,7 @@ def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
     [
         ("stages.teacher.update=3", "unknown key stages.teacher.update: did you mean 'updates'"),
         ("stages.teacher.updates=many", "stages.teacher.updates: expected int"),
-        ("stages.teacher.updates=0", "updates must be positive"),
+        ("stages.teacher.updates=0", "updates is 0"),
         ("stages.distil.batch=1", "batch of one"),
         ("stages.distil.distillation.views={frames: 1}", "did you mean 'frame'"),
         ("stages.distil.distillation.teacher=professor", "no earlier stage"),

@@ -15,6 +15,17 @@ from tinyse.errors import InputError
 T = TypeVar("T")
 
 
+@dataclasses.dataclass(frozen=True)
+class Between:
+    """The values that a number in a file may have, both ends included: `seconds: Annotated[float, Between(0.1, 600)]`.
+
+    A file may come from a stranger, so every number that sizes memory, time or generated code has its bounds.
+    """
+
+    low: float
+    high: float
+
+
 def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """An instance of the frozen dataclass `cls` from `values`; `where` names the place in messages ("recipe.mixture").
 
@@ -23,7 +34,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where or cls.__name__}: expected keys and values, got {values!r}")
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     prefix = f"{where}." if where else ""
     for key in values:
@@ -40,6 +51,25 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         raise
     except ValueError as error:
         raise InputError(f"{where or cls.__name__}: {error}") from error
+
+
+def check_bounds(config: Any) -> None:
+    """Raise InputError, by name, for a field of the dataclass `config` outside its `Between`; for `__post_init__`."""
+    hints = typing.get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        _check(hints[field.name], getattr(config, field.name), field.name)
+
+
+def _check(hint: Any, value: Any, where: str) -> None:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        for bounds in arguments[1:]:
+            if isinstance(bounds, Between) and not bounds.low <= value <= bounds.high:
+                raise InputError(f"{where} is {value}: it has to lie between {bounds.low:g} and {bounds.high:g}")
+    elif origin is tuple and isinstance(value, tuple):
+        each = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        for index, (item_hint, item) in enumerate(zip(each, value, strict=True)):
+            _check(item_hint, item, f"{where}[{index}]")
 
 
 def did_you_mean(given: str, allowed: typing.Iterable[str]) -> str:
@@ -59,6 +89,10 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
+    if origin is typing.Annotated:
+        converted = convert(arguments[0], value, where)
+        _check(hint, converted, where)
+        return converted
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None

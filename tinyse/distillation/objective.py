@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from tinyse.config import Between, check_bounds
 from tinyse.distillation import views
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.errors import InputError
@@ -21,7 +23,7 @@ class Distillation:
     teacher: str | OnnxTeacher | tuple[str | OnnxTeacher, ...]
     """The stage of this recipe whose model teaches, or the path of a .safetensors, or `{onnx: PATH, window: hann}` for a
     model that is not ours; several of them are an ensemble, which teaches the mean of their outputs."""
-    views: dict[str, float] = field(default_factory=dict)
+    views: dict[str, Annotated[float, Between(0, 1e9)]] = field(default_factory=dict)
     """Weight of the similarity loss for each view (batch, frame, bin, utterance)."""
     layers: tuple[str, ...] = (
         "encoder_1",
@@ -34,12 +36,13 @@ class Distillation:
         "decoder_2",
     )
     """Blocks compared by the views, student's and teacher's of the same name."""
-    output: float = 0.0
+    output: Annotated[float, Between(0, 1e9)] = 0.0
     """Weight of output distillation: the squared difference of the two outputs (masks, or logits' probabilities)."""
-    target: float = 0.0
+    target: Annotated[float, Between(0, 1)] = 0.0
     """Share of the teacher's result (sound, or tags) in what the supervised losses compare with; the rest is the truth."""
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if not self.teachers:
             raise InputError("distillation.teacher: name at least one")
         for path in self.ours:
@@ -48,8 +51,6 @@ class Distillation:
                                  f"{{onnx: {path}, window: hann}}, or sqrt-hann")  # fmt: skip
         for view in self.views:
             views.named(view)
-        if not 0 <= self.target <= 1:
-            raise InputError(f"distillation.target: {self.target} is no share between 0 and 1")
         if not (self.output or self.target or any(self.views.values())):
             raise InputError("distillation: give a view, the output or the target a weight")
         if any(self.views.values()) and (len(self.teachers) > 1 or self.external):

@@ -6,35 +6,37 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from tinyse.audio import SAMPLE_RATE, from_pcm16
+from tinyse.config import Between, check_bounds
 from tinyse.errors import InputError
-from tinyse.mixtures.config import Range
+from tinyse.mixtures.config import DecibelRange
 from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
 from tinyse.mixtures.sources import active_span, faded
 from tinyse.recordings.labelled import LabelledData
 from tinyse.recordings.store import AudioStore
 
 PEAK = 0.99
+_Clips = Annotated[int, Between(1, 64)]
 
 
 @dataclass(frozen=True)
 class LabelledMixtureConfig:
     """How clips become a mixture. A range is (lowest, highest), drawn evenly between."""
 
-    clips: tuple[int, int] = (1, 3)
+    clips: tuple[_Clips, _Clips] = (1, 3)
     """Clips of a mixture; labels are united. 1 to 1 mixes nothing."""
-    snr_db: Range = (-6.0, 6.0)
+    snr_db: DecibelRange = (-6.0, 6.0)
     """The first clip against each further one, powers of their active frames."""
-    level_db: Range = (-40.0, -15.0)
+    level_db: DecibelRange = (-40.0, -15.0)
     """Level of the first clip's active frames, dB re full scale."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.clips[0] <= self.clips[1]:
-            raise InputError(f"clips is {self.clips}: at least 1, the lowest number first")
-        for name in ("snr_db", "level_db"):
+        check_bounds(self)
+        for name in ("clips", "snr_db", "level_db"):
             if not getattr(self, name)[0] <= getattr(self, name)[1]:
                 raise InputError(f"{name} is {getattr(self, name)}: the lowest value comes first")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from tinyse.config import did_you_mean
+from tinyse.config import Between, check_bounds, did_you_mean
 from tinyse.errors import InputError
 
 
@@ -14,17 +14,18 @@ from tinyse.errors import InputError
 class Architecture:
     """Widths of one member of the family: all members share depth and time-frequency resolution."""
 
-    channels: tuple[int, ...]
+    channels: tuple[Annotated[int, Between(1, 1024)], ...]
     """Channels behind each encoder block; each halves the bins, and a decoder block doubles them again."""
-    groups: int = 1
+    groups: Annotated[int, Between(1, 1024)] = 1
     """Parallel GRUs in the bottleneck; the channels of the last block divide into them."""
     shared_gru: tuple[int, ...] = ()
     """Encoder blocks (from 1) that are followed by a GRU with weights shared by all bins."""
 
     def __post_init__(self) -> None:
-        if not self.channels or min(self.channels) < 1:
-            raise InputError("channels: at least one block of at least one channel is needed")
-        if self.groups < 1 or self.channels[-1] % self.groups:
+        check_bounds(self)
+        if not self.channels:
+            raise InputError("channels: at least one block is needed")
+        if self.channels[-1] % self.groups:
             raise InputError(f"groups: {self.channels[-1]} channels do not divide into {self.groups} equal groups")
         for block in self.shared_gru:
             if not 1 <= block <= len(self.channels):

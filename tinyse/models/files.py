@@ -76,16 +76,25 @@ def load_model(path: str | Path) -> tuple[MaskNetwork | TaggingNetwork, FrontEnd
     front_end = build(FrontEndConfig, header.get("front_end", {}), f"{path}: front_end")
     architecture = build(Architecture, header.get("architecture", {}), f"{path}: architecture")
     network: MaskNetwork | TaggingNetwork
-    if header["task"] == TaggingNetwork.task:
-        network = TaggingNetwork(architecture, front_end.bands, classes_of(header, str(path)))
-    else:
-        network = MaskNetwork(architecture, front_end.bands)
-    load_weights(network, tensors, str(path))
+    # Without memory at first: a header may promise any size, and only weights that are there are made room for.
+    with torch.device("meta"):
+        if header["task"] == TaggingNetwork.task:
+            network = TaggingNetwork(architecture, front_end.bands, classes_of(header, str(path)))
+        else:
+            network = MaskNetwork(architecture, front_end.bands)
+    check_weights(network, tensors, str(path))
+    network.to_empty(device="cpu").load_state_dict(tensors)
     return network.eval(), front_end, header
 
 
 def load_weights(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
     """Put tensors into a network. Raises InputError, by name, where they do not fit or are not finite."""
+    check_weights(network, tensors, where)
+    network.load_state_dict(dict(tensors))
+
+
+def check_weights(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    """Raise InputError, by name, where tensors are not the network's or are not finite."""
     expected = network.state_dict()
     for name in expected.keys() | tensors.keys():
         if name not in tensors or name not in expected:
@@ -97,4 +106,3 @@ def load_weights(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
                              f"the architecture asks for {tuple(expected[name].shape)}")  # fmt: skip
         if not torch.isfinite(tensors[name].float()).all():
             raise InputError(f"{where}: weight {name!r} holds NaN or infinite values")
-    network.load_state_dict(dict(tensors))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from tinyse.config import Between, check_bounds
 from tinyse.errors import InputError
 from tinyse.spectra.bands import Bands, divide
 from tinyse.spectra.fft import RealTransform
@@ -23,19 +24,20 @@ class FrontEndConfig:
     """The front end's measures. Sizes follow from them as properties."""
 
     sample_rate: int = 16000
-    window_ms: float = 32.0
+    window_ms: Annotated[float, Between(1, 256)] = 32.0
     """Length of a frame. Its square-root Hann window is used twice, before and behind the mask."""
-    hop_ms: float = 16.0
+    hop_ms: Annotated[float, Between(0.5, 128)] = 16.0
     """Time between frames; a whole number of hops, two or more, fills a window."""
-    bands: int = 128
-    linear_hz: float = 2000.0
+    bands: Annotated[int, Between(1, 1024)] = 128
+    linear_hz: Annotated[float, Between(0, 24000)] = 2000.0
     """Below this, every bin is a band of its own."""
-    level_seconds: float = 1.0
+    level_seconds: Annotated[float, Between(0.01, 60)] = 1.0
     """Memory of the running level that features are relative to."""
-    feature_range_db: float = 48.0
+    feature_range_db: Annotated[float, Between(1, 200)] = 48.0
     """Level against the running level that a feature of 1 stands for; beyond it features are clipped."""
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if self.sample_rate != 16000:
             raise InputError(f"sample_rate: tinyse works at 16000 Hz, not {self.sample_rate}; recordings are resampled")
         for name in ("window_ms", "hop_ms"):
@@ -44,8 +46,6 @@ class FrontEndConfig:
                 raise InputError(f"{name}: {getattr(self, name)} ms is no whole number of samples, of at least 16")
         if self.window % self.hop or self.window < 2 * self.hop:
             raise InputError(f"hop_ms: a window of {self.window_ms} ms is not two or more hops of {self.hop_ms} ms")
-        if not (self.level_seconds > 0 and self.feature_range_db > 0):
-            raise InputError("level_seconds and feature_range_db must be positive")
 
     @property
     def window(self) -> int:

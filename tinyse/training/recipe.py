@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
 from tinyse import corpus
-from tinyse.config import as_dict, build
+from tinyse.config import Between, as_dict, build, check_bounds
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
@@ -22,6 +22,9 @@ from tinyse.recordings.labelled import Level
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.training.losses import LOSSES, TAGGING_LOSSES, check_names
 
+_Count = Annotated[int, Between(1, 1_000_000)]
+_Weight = Annotated[float, Between(0, 1e40)]
+
 BUILT_IN = "built-in"
 TASKS: dict[str, Mapping[str, Any]] = {"denoise": LOSSES, "tagging": TAGGING_LOSSES}
 """The losses of each task."""
@@ -32,14 +35,13 @@ class Quantise:
     """A stage that trains the exported integers: its forward pass is theirs, bit for bit, its gradient float32."""
 
     precision: str = "int8"
-    clips: int = 24
+    clips: _Count = 24
     """Mixtures of the valid split on which the grids are chosen, once, before the first update."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
-        if self.clips < 1:
-            raise InputError(f"clips must be positive, not {self.clips}")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,29 @@ class Stage:
 
     model: str | Architecture
     """A name that `tinyse models` lists, or the widths of another member of the family."""
-    updates: int
+    updates: Annotated[int, Between(1, 1e9)]
     """Optimiser steps."""
     start: str | None = None
     """An earlier stage whose weights this one goes on from; None starts from random weights."""
-    losses: dict[str, float] = field(default_factory=dict)
+    losses: dict[str, _Weight] = field(default_factory=dict)
     """Weight of each supervised loss; empty for a stage that only distils."""
     distillation: Distillation | None = None
     quantise: Quantise | None = None
     """Trains the exported integers; needs `start`. Exporting then calibrates nothing again."""
-    batch: int = 16
+    batch: Annotated[int, Between(1, 65536)] = 16
     """Clips in an update, over all processes."""
-    seconds: float = 4.0
+    seconds: Annotated[float, Between(0.1, 600)] = 4.0
     """Length of a clip."""
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, Between(1e-12, 1e6)] = 1e-3
     """Highest rate, reached after `warmup` updates; from there a half cosine leads to zero."""
-    warmup: int = 50
-    weight_decay: float = 0.01
-    clip_gradient: float = 5.0
-    average: float = 0.998
+    warmup: Annotated[int, Between(0, 1e9)] = 50
+    weight_decay: Annotated[float, Between(0, 1e3)] = 0.01
+    clip_gradient: Annotated[float, Between(1e-9, 1e9)] = 5.0
+    average: Annotated[float, Between(0, 1)] = 0.998
     """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
-    valid_every: int = 100
+    valid_every: Annotated[int, Between(1, 1e9)] = 100
     """Updates between two looks at the valid split, and between two checkpoints."""
-    patience: int = 0
+    patience: Annotated[int, Between(0, 1e9)] = 0
     """Looks without a better valid loss after which the stage ends early; 0 never does."""
     keep: Literal["best", "last"] = "best"
     """Which running average becomes the model: of the least loss on the valid split, or of the last update. No clip of
@@ -81,9 +83,7 @@ class Stage:
     def __post_init__(self) -> None:
         if not self.losses and self.distillation is None:
             raise InputError("a stage needs losses, distillation, or both")
-        for name in ("updates", "batch", "seconds", "learning_rate", "valid_every"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be positive, not {getattr(self, name)}")
+        check_bounds(self)
         if self.distillation and self.distillation.target and not self.losses:
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
         if self.quantise and self.start is None:
@@ -112,7 +112,7 @@ class Export:
     """How the last stage's model becomes integers."""
 
     precision: str = "int8"
-    clips: int = 24
+    clips: _Count = 24
     """Mixtures of the valid split that calibration replays, frame by frame."""
 
 
@@ -122,7 +122,7 @@ class Evaluation:
 
     pairs: str | None = None
     """A folder of pairs; by default the data's own `benchmark`."""
-    limit: int = 0
+    limit: Annotated[int, Between(0, 1e9)] = 0
     """Only the first pairs; 0 takes all."""
 
 
@@ -139,15 +139,14 @@ class Tagging:
     level: Level = "coarse"
     """Which classes of SONYC-UST are learnt."""
     mixture: LabelledMixtureConfig = field(default_factory=LabelledMixtureConfig)
-    test_clips: int = 256
+    test_clips: _Count = 256
     """Mixtures of the test folds, fixed."""
 
     def __post_init__(self) -> None:
         names = [*self.train, *self.valid, *self.test]
         if len(set(names)) != len(names):
             raise InputError(f"folds: {', '.join(names)}: a fold is in one of train, valid and test")
-        if self.test_clips < 1:
-            raise InputError(f"test_clips must be positive, not {self.test_clips}")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -164,20 +163,20 @@ class Recipe:
     """Folder for checkpoints, logs, models and reports."""
     ship: bool = False
     """Train only on recordings whose licence lets the weights be released."""
-    seed: int = 0
+    seed: Annotated[int, Between(0, 2**63 - 1)] = 0
     front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     tagging: Tagging = field(default_factory=Tagging)
-    valid_clips: int = 64
+    valid_clips: _Count = 64
     """Mixtures of the valid split, fixed, on which losses are compared."""
     export: Export = field(default_factory=Export)
     evaluation: Evaluation = field(default_factory=Evaluation)
     precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
     """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed where the machine has instructions for
     it, 32-true (float32) elsewhere. The run keeps what it began with."""
-    threads: int = 0
+    threads: Annotated[int, Between(0, 1024)] = 0
     """Threads of a training process; 0 takes the cores there are, divided among the processes of torchrun."""
-    workers: Literal["auto"] | int = "auto"
+    workers: Literal["auto"] | Annotated[int, Between(0, 1024)] = "auto"
     """Processes that mix, for each that trains; the result does not depend on their number."""
 
     def __post_init__(self) -> None:
