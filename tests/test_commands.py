@@ -1,16 +1,12 @@
-"""The command line: fast, without torch, one line for an error; doctor and denoise."""
+"""The command line: fast, without torch, one line for an error; doctor."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import types
-from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from typer.testing import CliRunner
 
 import tinyse
@@ -169,87 +165,3 @@ def test_requirements_are_read_with_their_extra():
     assert doctor.parse_requirement("numpy<3,>=2.0") == ("numpy", "<3,>=2.0", "base")
     assert doctor.parse_requirement('torch<3,>=2.8; extra == "train"') == ("torch", "<3,>=2.8", "train")
     assert doctor.parse_requirement("tinyse[train,export]; extra == 'all'") == ("tinyse", "", "all")
-
-
-# denoise, with a denoiser that halves
-
-
-class Halving:
-    """Stands in for `Denoiser`: 64 samples late, and half as loud."""
-
-    delay, latency_ms = 64, 20.0
-
-    def __init__(self, model, engine=None, attenuation_limit_db=None):
-        self.waiting = np.zeros(self.delay, np.float32)
-
-    def process(self, chunk):
-        stream = np.concatenate([self.waiting, chunk / 2])
-        self.waiting = stream[len(chunk) :]
-        return stream[: len(chunk)]
-
-    def flush(self):
-        rest, self.waiting = self.waiting, np.zeros(self.delay, np.float32)
-        return rest
-
-
-@pytest.fixture
-def halving(monkeypatch):
-    module = types.ModuleType("tinyse.streaming.denoiser")
-    module.Denoiser = Halving
-    monkeypatch.setitem(sys.modules, "tinyse.streaming.denoiser", module)
-
-
-def write_noise(path: Path, seconds: float = 2.3, sample_rate: int = 16000) -> np.ndarray:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pcm = np.random.default_rng(0).integers(-9999, 9999, round(seconds * sample_rate), dtype=np.int16)
-    soundfile.write(path, pcm, sample_rate)
-    return pcm
-
-
-def test_denoise_keeps_length_and_place(halving, tmp_path):
-    pcm = write_noise(tmp_path / "noisy.wav")
-    answer = runner.invoke(command_line.app, ["denoise", str(tmp_path / "noisy.wav"), str(tmp_path / "clean.wav")])
-    assert answer.exit_code == 0
-    assert "real-time factor" in answer.stdout
-    assert "20 ms" in answer.stdout
-    clean, _ = soundfile.read(tmp_path / "clean.wav", dtype="int16")
-    assert len(clean) == len(pcm)
-    assert np.abs(clean - pcm / 2).max() <= 0.5
-
-
-def test_denoise_takes_a_folder_and_reports_json(halving, tmp_path):
-    write_noise(tmp_path / "in" / "a.wav")
-    write_noise(tmp_path / "in" / "deep" / "b.flac", sample_rate=48000)
-    (tmp_path / "in" / "notes.txt").write_text("no sound")
-    answer = runner.invoke(command_line.app, ["denoise", str(tmp_path / "in"), str(tmp_path / "out"), "--json"])
-    assert answer.exit_code == 0
-    report = json.loads(answer.stdout)
-    assert report["seconds"] == pytest.approx(4.6, abs=0.01)
-    assert {Path(file["out"]).relative_to(tmp_path).as_posix() for file in report["files"]} == {
-        "out/a.wav",
-        "out/deep/b.wav",
-    }
-    assert any("48000" in notice for file in report["files"] for notice in file["notices"])
-    assert "48000" in answer.stderr
-    assert (tmp_path / "out" / "deep" / "b.wav").is_file()
-
-
-def test_denoise_does_not_overwrite_its_input(halving, tmp_path):
-    pcm = write_noise(tmp_path / "a.wav")
-    answer = runner.invoke(command_line.app, ["denoise", str(tmp_path), str(tmp_path)])
-    assert isinstance(answer.exception, InputError)
-    assert np.array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], pcm)
-
-
-def test_denoise_refuses_names_that_fall_together(halving, tmp_path):
-    write_noise(tmp_path / "in" / "a.wav")
-    write_noise(tmp_path / "in" / "a.flac")
-    answer = runner.invoke(command_line.app, ["denoise", str(tmp_path / "in"), str(tmp_path / "out")])
-    assert isinstance(answer.exception, InputError)
-    assert not (tmp_path / "out").exists()
-
-
-def test_denoise_of_an_empty_folder_says_what_it_looked_for(halving, tmp_path):
-    answer = runner.invoke(command_line.app, ["denoise", str(tmp_path), str(tmp_path / "out")])
-    assert isinstance(answer.exception, InputError)
-    assert ".flac" in str(answer.exception)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import types
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -403,3 +404,111 @@ def test_a_device_that_is_lost_ends_the_session_with_one_line(tiny, server):
     assert process.returncode == 2
     assert errors.count("\n") == 1, errors
     assert "stopped: it was unplugged" in errors
+
+
+# Recordings that end badly.
+
+
+def test_a_recording_on_a_full_disk_ends_and_the_session_goes_on(tiny, noisy, tmp_path, monkeypatch):
+    full = tmp_path / "full"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", make(full)], capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--record", full / "both", "--json")
+        answer = run("live", "--model", tiny.integers, *arguments)
+        assert answer.returncode == 1
+        assert "No space left" in answer.stderr
+        assert answer.stderr.count("\n") == 1
+        figures = json.loads(answer.stdout)
+        assert figures["seconds"] == pytest.approx(3, abs=0.1)
+        assert "No space left" in figures["recording_error"]
+        assert len(soundfile.read(tmp_path / "out.wav")[0]) == 3 * RATE + 37
+        recorded = soundfile.read(full / "both-in.wav", dtype="int16")[0]
+        assert 4000 < len(recorded) < 2 * RATE
+        delay = Denoiser(tiny.integers).delay
+        np.testing.assert_array_equal(
+            recorded[delay:], soundfile.read(noisy, dtype="int16")[0][: len(recorded) - delay]
+        )
+        assert not list(full.glob("*.recording.wav"))
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_a_full_disk_is_known_without_a_disk(tiny, noisy, tmp_path, monkeypatch):
+    """The same where nobody may mount one: the second block does not fit."""
+    written = []
+
+    def write(self, content):
+        written.append(len(content))
+        if len(content) > 100 and len([size for size in written if size > 100]) > 2:
+            raise OSError(28, "No space left on device")
+        return FileIO.write(self, content)
+
+    monkeypatch.setattr("tinyse.live.wav.FileIO", type("Full", (FileIO,), {"write": write}))
+    caught = []
+
+    def prepare(session):
+        session.record(tmp_path / "both")
+        caught.append(session)
+
+    heard = session_between(tiny, noisy, tmp_path / "heard.wav", prepare)
+    assert len(heard) == 3 * RATE + 37
+    assert "No space left" in caught[0].figures().recording_error
+    for side in ("in", "out"):
+        assert len(soundfile.read(tmp_path / f"both-{side}.wav")[0]) > RATE / 2
+
+
+def test_a_recording_that_was_killed_plays(tiny, noisy, tmp_path):
+    arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--realtime", "--record", tmp_path / "both")
+    process = subprocess.Popen(command("live", "--model", tiny.integers, *arguments), stdout=subprocess.DEVNULL)
+    path = tmp_path / "both-in.recording.wav"
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not (path.exists() and path.stat().st_size > RATE):
+        time.sleep(0.01)
+    process.kill()
+    process.wait(30)
+    for side in ("in", "out"):
+        left = soundfile.read(tmp_path / f"both-{side}.recording.wav", dtype="int16")[0]
+        assert len(left) >= RATE - 256
+    delay = Denoiser(tiny.integers).delay
+    recorded = soundfile.read(path, dtype="int16")[0]
+    np.testing.assert_array_equal(recorded[delay:], soundfile.read(noisy, dtype="int16")[0][: len(recorded) - delay])
+
+
+def test_a_place_where_nothing_can_be_recorded_is_said_before_the_session(tiny, noisy, tmp_path):
+    arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--record", "/proc/no/both")
+    answer = run("live", "--model", tiny.integers, *arguments)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1), answer.stderr
+    assert "cannot write /proc/no/both-in.wav" in answer.stderr
+
+
+def test_an_order_to_record_where_nothing_can_be_written_does_not_end_the_session(tiny, noisy, tmp_path):
+    session = Session(Denoiser(tiny.integers), FileSource(noisy, realtime=True), FileSink(tmp_path / "heard.wav"))
+    session.start()
+    session.record(Path("/proc/no/both"))
+    assert session.wait(30)
+    session.stop()
+    assert "cannot write" in session.figures().recording_error
+    assert len(soundfile.read(tmp_path / "heard.wav")[0]) == 3 * RATE + 37
+
+
+@pytest.mark.parametrize("seconds", [0.5, 0, 99])
+def test_so_many_seconds_of_a_file(tiny, noisy, tmp_path, seconds):
+    arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--seconds", seconds)
+    assert run("live", "--model", tiny.integers, *arguments).returncode == 0
+    expected = min(round(seconds * RATE), 3 * RATE + 37)
+    assert soundfile.info(tmp_path / "out.wav").frames == expected
+
+
+def test_an_output_that_is_no_wav_is_no_wav_inside(tiny, noisy, tmp_path):
+    arguments = ("--model", tiny.integers, "--input", noisy, "--output")
+    assert run("live", *arguments, tmp_path / "out.flac").returncode == 0
+    assert soundfile.info(tmp_path / "out.flac").format == "FLAC"
+    answer = run("live", *arguments, tmp_path / "out.m4a")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert "cannot write" in answer.stderr or "no output device" in answer.stderr or "PortAudio" in answer.stderr

@@ -1,25 +1,28 @@
-"""`tinyse denoise`: take the noise out of a file, or of every file in a folder."""
+"""`tinyse denoise`: take the noise out of a file, of every file in a folder, or of a pipe."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
+from dataclasses import asdict
 from enum import Enum
+from io import BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tinyse.errors import InputError
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
-"""What counts as sound in a folder; a file that is named on the command line may be called anything."""
+if TYPE_CHECKING:
+    from tinyse.streaming.batch import Result, Settings
 
-
-PIECE = 16000
-"""Samples that go through the denoiser between two moves of the bar: a second."""
+PIPE = Path("-")
+FILES_PER_PROCESS = 4
+"""A process takes a second or two to open a model: fewer files are done before."""
 
 
 class Engine(str, Enum):
@@ -32,9 +35,21 @@ class Engine(str, Enum):
     c = "c"
 
 
+class Format(str, Enum):
+    """Samples of raw sound, little-endian."""
+
+    u8 = "u8"
+    s16 = "s16"
+    s24 = "s24"
+    s32 = "s32"
+    f32 = "f32"
+
+
 def denoise(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A sound file, or a folder of them.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The wav to write, or the folder for them.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A sound file, a folder of them, or - for a pipe.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The file to write (wav, flac, ogg, opus, mp3, aiff), a folder, or -.")
+    ],
     model: Annotated[
         str | None,
         typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which tinyse brings."),
@@ -43,81 +58,144 @@ def denoise(
     attenuation_limit_db: Annotated[
         float | None, typer.Option(help="Keep this much of the noise: 12 takes away at most 12 dB.", min=0)
     ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes for a folder; by default as many as it has work for.", min=1)
+    ] = None,
+    rate: Annotated[int | None, typer.Option(help="Hz of raw sound in a pipe; by default 16000.", min=1000)] = None,
+    raw_format: Annotated[
+        Format | None, typer.Option("--format", help="Samples of raw sound in a pipe; by default s16.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Write IN without its noise to OUT, as 16-bit wav at 16 kHz of the same length, its latency taken out."""
-    import numpy as np
+    """Write IN without its noise to OUT at 16 kHz, mono, of the same length, its latency taken out.
 
-    from tinyse import audio
-    from tinyse.progress import counted
-    from tinyse.streaming.denoiser import Denoiser
+    A wav stays in its sample format. In a folder, files that cannot be used are named, the others are done, and the exit
+    status is 1.
 
-    denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
-    files: list[dict[str, Any]] = []
-    for noisy_path, clean_path in _jobs(source, target):
-        noisy, notices = audio.read(noisy_path)
-        start = time.perf_counter()
-        pieces = []
-        try:
-            with counted(noisy_path.name, len(noisy)) as advance:
-                for piece in np.split(noisy, range(PIECE, len(noisy), PIECE)):
-                    pieces.append(denoiser.process(piece))
-                    advance(len(piece))
-        except InputError as error:
-            raise InputError(f"cannot use {noisy_path}: {error}") from error
-        pieces.append(denoiser.flush())
-        elapsed = time.perf_counter() - start
-        audio.write(clean_path, np.concatenate(pieces)[denoiser.delay :])
-        files.append(
-            {
-                "in": str(noisy_path),
-                "out": str(clean_path),
-                "seconds": len(noisy) / audio.SAMPLE_RATE,
-                "compute_seconds": elapsed,
-                "notices": notices,
-            }
-        )
-    summary = _summary(files, denoiser.latency_ms)
-    for notice, count in Counter(notice for file in files for notice in file["notices"]).items():
-        print(f"tinyse: {notice}" + (f" ({count} files)" if len(files) > 1 else ""), file=sys.stderr)
-    if as_json:
-        print(json.dumps({**summary, "files": files}, indent=2, allow_nan=False))
+    As IN and OUT, - is raw mono sound on standard input and output: arecord -f S16_LE -r 16000 -t raw | tinyse denoise
+    - - | aplay -f S16_LE -r 16000. A wav on standard input, which arecord writes by default, comes out as a wav.
+    """
+    from tinyse.streaming.batch import Settings
+
+    settings = Settings(model, engine.value if engine else None, attenuation_limit_db)
+    if PIPE in (source, target):
+        if processes is not None:
+            raise InputError("--processes is for a folder; a pipe is one stream")
+        _pipe(source, target, settings, rate, raw_format, as_json)
         return
-    written = str(target) if len(files) == 1 else f"{len(files)} files in {target}"
-    print(
-        f"{written}: {summary['seconds']:.1f} s of sound in {summary['compute_seconds']:.2f} s "
-        f"(real-time factor {summary['real_time_factor']:.3f}), latency {summary['latency_ms']:g} ms"
+    if rate is not None or raw_format is not None:
+        raise InputError("--rate and --format are for raw sound in a pipe: give - as IN or OUT")
+    _files(source, target, settings, processes, as_json)
+
+
+def _files(source: Path, target: Path, settings: Settings, processes: int | None, as_json: bool) -> None:
+    from tinyse.progress import counted
+    from tinyse.streaming.batch import denoise_file, denoise_files, find_jobs
+
+    jobs = find_jobs(source, target)
+    denoiser = settings.open()  # a wrong model is said once, not for each file
+    if source.is_dir():
+        count = processes or max(min(os.cpu_count() or 1, len(jobs) // FILES_PER_PROCESS), 1)
+        with counted(f"{len(jobs)} files", len(jobs)) as advance:
+            results = denoise_files(jobs, settings, count, advance)
+    else:
+        with counted(source.name, 1) as advance:
+            results = [denoise_file(denoiser, jobs[0], advance)]
+    done = [result for result in results if result.error is None]
+    failed = [result for result in results if result.error is not None]
+    for notice, number in Counter(notice for result in done for notice in result.notices).items():
+        print(f"tinyse: {notice}" + (f" ({number} files)" if len(results) > 1 else ""), file=sys.stderr)
+    for result in failed:
+        print(f"tinyse: {result.error}", file=sys.stderr)
+    summary = _summary(done, denoiser.latency_ms)
+    if as_json:
+        files = [{"in": r.source, "out": r.target, **_without_paths(r)} for r in results]
+        print(json.dumps({**summary, "failed": len(failed), "files": files}, indent=2, allow_nan=False))
+    else:
+        written = str(target) if not source.is_dir() else f"{len(done)} files in {target}"
+        print(_sentence(written, summary))
+        if failed:
+            print(f"{len(failed)} of {len(results)} files could not be used: see above", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _pipe(
+    source: Path, target: Path, settings: Settings, rate: int | None, raw_format: Format | None, as_json: bool
+) -> None:
+    from tinyse import audio, pcm
+    from tinyse.encoding import SoundWriter, check_writable
+    from tinyse.live.pipe import PipeReader, PipeWriter, denoised
+
+    if source.is_dir() or target.is_dir():
+        raise InputError("a pipe is one stream: give a file, not a folder, on its other side")
+    if target == PIPE and sys.stdout.isatty():
+        raise InputError(
+            "standard output is a terminal: send the sound to a program or a file, or name a file to write"
+        )
+    if source == PIPE and sys.stdin.isatty():
+        raise InputError("standard input is a terminal: pipe sound into it, or name a file to read")
+    if target != PIPE:
+        check_writable(target)
+    denoiser = settings.open()
+    layout = pcm.Layout(raw_format.value if raw_format else "s16", rate or audio.SAMPLE_RATE)
+    reader, notices = None, list[str]()
+    if source == PIPE:
+        reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), layout)
+        if reader.is_wav and (rate or raw_format):
+            raise InputError("standard input is a wav, which says its rate and format: leave out --rate and --format")
+        blocks, source_rate, layout = iter(reader), reader.layout.rate, reader.layout
+    else:
+        sound, notices = audio.read(source)
+        blocks, source_rate = iter([sound]), audio.SAMPLE_RATE
+    target_rate = layout.rate if target == PIPE else audio.SAMPLE_RATE
+    samples, start = 0, time.perf_counter()
+    try:
+        if target == PIPE:
+            to_wav = reader is not None and reader.is_wav
+            writer = PipeWriter(BufferedWriter(FileIO(1, "w", closefd=False)), layout.format, target_rate, to_wav)
+            for block in denoised(denoiser, blocks, source_rate, target_rate):
+                writer.write(block)
+                samples += len(block)
+        else:
+            with SoundWriter(target) as file:
+                for block in denoised(denoiser, blocks, source_rate, target_rate):
+                    file.write(block)
+                    samples += len(block)
+    except BrokenPipeError as leaving:  # whoever listened has left: that is how a pipe ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from leaving
+    if reader is not None and reader.cut:
+        notices = [*notices, f"{reader.cut} bytes at the end of standard input were no whole sample"]
+    for notice in notices:
+        print(f"tinyse: {notice}", file=sys.stderr)
+    screen = sys.stderr if target == PIPE else sys.stdout
+    facts = {"seconds": samples / target_rate, "elapsed_seconds": time.perf_counter() - start}
+    if as_json:
+        print(json.dumps({**facts, "latency_ms": denoiser.latency_ms, "notices": notices}, indent=2), file=screen)
+    elif target != PIPE:
+        print(f"{target}: {facts['seconds']:.1f} s of sound, latency {denoiser.latency_ms:g} ms", file=screen)
+
+
+def _without_paths(result: Result) -> dict[str, Any]:
+    return {key: value for key, value in asdict(result).items() if key not in ("source", "target")}
+
+
+def _sentence(written: str, summary: dict[str, float | None]) -> str:
+    factor = summary["real_time_factor"]
+    return (
+        f"{written}: {summary['seconds']:.1f} s of sound in {summary['compute_seconds']:.2f} s"
+        + (f" (real-time factor {factor:.3f})" if factor is not None else "")
+        + f", latency {summary['latency_ms']:g} ms"
     )
 
 
-def _jobs(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """What to read and what to write: one file, or every sound below a folder at its place below the other."""
-    if not source.is_dir():
-        if target.is_dir():
-            target = target / f"{source.stem}.wav"
-        jobs = [(source, target)]
-    else:
-        if target.is_file():
-            raise InputError(f"{source} is a folder but {target} is a file: name a folder to write to")
-        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-        if not found:
-            raise InputError(f"no sound files in {source}: looked for {', '.join(sorted(SUFFIXES))}")
-        jobs = [(path, (target / path.relative_to(source)).with_suffix(".wav")) for path in found]
-    for clean_path, count in Counter(clean_path for _, clean_path in jobs).items():
-        if count > 1:
-            raise InputError(f"{count} files would be written to {clean_path}: their names differ only in the ending")
-    for noisy_path, clean_path in jobs:
-        if noisy_path.resolve() == clean_path.resolve():
-            raise InputError(f"{clean_path} would be overwritten by its own clean version: name another place")
-    return jobs
-
-
-def _summary(files: list[dict[str, Any]], latency_ms: float) -> dict[str, float]:
+def _summary(done: list[Result], latency_ms: float) -> dict[str, float | None]:
     """Totals over all files. The real-time factor is seconds of computing for each second of sound, without reading."""
-    seconds, compute_seconds = (sum(file[key] for file in files) for key in ("seconds", "compute_seconds"))
+    seconds, compute_seconds = sum(r.seconds for r in done), sum(r.compute_seconds for r in done)
     return {
         "seconds": seconds,
         "compute_seconds": compute_seconds,
-        "real_time_factor": compute_seconds / seconds,
+        "real_time_factor": compute_seconds / seconds if seconds else None,
         "latency_ms": latency_ms,
     }

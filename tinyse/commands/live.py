@@ -6,14 +6,13 @@ import contextlib
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tinyse.commands.denoise import SUFFIXES
 from tinyse.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def live(
         str | None, typer.Option("--input", help="A microphone by its name or a part of it, or a sound file.")
     ] = None,
     sink: Annotated[
-        str | None, typer.Option("--output", help="A loudspeaker by its name or a part of it, or a wav to write.")
+        str | None, typer.Option("--output", help="A loudspeaker by its name or a part of it, or a file to write.")
     ] = None,
     devices: Annotated[bool, typer.Option("--devices", help="List microphones and loudspeakers, and leave.")] = False,
     model: Annotated[
@@ -52,7 +51,9 @@ def live(
     device_rate: Annotated[
         int | None, typer.Option(help="Hz of the devices; by default 16000 where they have it, else their own.")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop after so long; by default at q or Ctrl-C.", min=0)] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Stop after so much sound; by default at q or Ctrl-C, or a file's end.", min=0)
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(metavar="PREFIX", help="Record to PREFIX-in.wav and PREFIX-out.wav from the start.")
     ] = None,
@@ -75,10 +76,11 @@ def live(
         raise InputError("--realtime is for a file that comes as slowly as it sounds: name one with --input noisy.wav")
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
     tagger = Tagger(tags) if tags else None
-    session = Session(denoiser, *_ends(source, sink, realtime, device_rate), buffer_ms / 1000, tagger)
+    session = Session(denoiser, *_ends(source, sink, realtime, device_rate, seconds), buffer_ms / 1000, tagger)
     if record is not None:
         session.record(record)
-    end = time.monotonic() + seconds if seconds is not None else float("inf")
+    # A file ends by itself, after so much of its sound as was asked for; a device by the clock.
+    end = time.monotonic() + seconds if seconds is not None and not _is_file(source) else float("inf")
     with quiet_libraries():  # PortAudio's own words when a device is lost
         session.start()
         try:
@@ -87,10 +89,16 @@ def live(
         finally:
             figures = session.figures()
             session.stop()
+        figures = replace(figures, recording_error=session.figures().recording_error)  # its end may have failed, too
     print(json.dumps(asdict(figures), indent=2) if as_json else summary(figures))
+    if figures.recording_error:
+        print(f"tinyse: the recording stopped: {figures.recording_error}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
-def _ends(source: str | None, sink: str | None, realtime: bool, rate: int | None) -> tuple[End, End]:
+def _ends(
+    source: str | None, sink: str | None, realtime: bool, rate: int | None, seconds: float | None
+) -> tuple[End, End]:
     from tinyse.live import devices, ends
 
     to_file = _is_file(sink)
@@ -98,7 +106,7 @@ def _ends(source: str | None, sink: str | None, realtime: bool, rate: int | None
         raise InputError(f"{sink} would be overwritten by its own clean version: name another place")
     origin: End
     if _is_file(source):
-        origin = ends.FileSource(Path(str(source)), realtime or not to_file)
+        origin = ends.FileSource(Path(str(source)), realtime or not to_file, seconds)
     else:
         origin = devices.Microphone(source, rate)
     target: End = ends.FileSink(Path(str(sink))) if to_file else devices.Loudspeaker(sink, rate)
@@ -106,6 +114,8 @@ def _ends(source: str | None, sink: str | None, realtime: bool, rate: int | None
 
 
 def _is_file(name: str | None) -> bool:
+    from tinyse.recordings.layouts import SUFFIXES
+
     return name is not None and (Path(name).suffix.lower() in SUFFIXES or Path(name).is_file())
 
 

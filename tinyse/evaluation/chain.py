@@ -19,7 +19,7 @@ from tinyse.errors import InputError
 from tinyse.evaluation.dnsmos import dnsmos
 from tinyse.evaluation.metrics import attenuation_db, level_change_db, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import LoadedPair, Pair
-from tinyse.evaluation.pool import Pool
+from tinyse.pool import Pool
 
 Link = Callable[[np.ndarray], np.ndarray]
 

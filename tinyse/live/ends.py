@@ -10,9 +10,9 @@ from typing import Protocol
 import soundfile
 
 from tinyse.audio import SAMPLE_RATE
+from tinyse.encoding import SoundWriter
 from tinyse.errors import InputError
 from tinyse.live.ring import Ring
-from tinyse.live.wav import WavWriter
 
 BLOCK_SECONDS = 0.01
 """Sound moves in pieces of this length, as from a sound card."""
@@ -56,14 +56,15 @@ class FileSource:
 
     waits, latency, faults = True, 0.0, 0
 
-    def __init__(self, path: Path, realtime: bool) -> None:
-        """Raises InputError for a file that is no sound."""
+    def __init__(self, path: Path, realtime: bool, seconds: float | None = None) -> None:
+        """`seconds`: how much of it to give; all by default. Raises InputError for a file that is no sound."""
         if not path.is_file():
             raise InputError(f"cannot read {path}: no such file")
         try:
             with soundfile.SoundFile(path) as file:
                 self.rate = file.samplerate
-                self._samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+                count = -1 if seconds is None else round(seconds * file.samplerate)
+                self._samples = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise InputError(f"cannot read {path}: {error}") from error
         self.name, self._realtime = str(path), realtime
@@ -95,14 +96,14 @@ class FileSource:
 
 
 class FileSink:
-    """A 16-bit wav at 16 kHz."""
+    """A sound file at 16 kHz, in the format of its suffix."""
 
     rate, waits, latency, faults = SAMPLE_RATE, True, 0.0, 0
 
     def __init__(self, path: Path) -> None:
         """Raises InputError where the file cannot be written."""
         self.name = str(path)
-        self._file = WavWriter(path)
+        self._file = SoundWriter(path)
         self._thread = threading.Thread(target=self._run, name="file sink", daemon=True)
         self._error: InputError | None = None
 

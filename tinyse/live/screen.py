@@ -72,4 +72,6 @@ def _keys(figures: Figures) -> Text:
         text.append(f" {key} ", style="reverse").append(
             f" {meaning}  ", style="bold yellow" if active.get(key) else "default"
         )
+    if figures.recording_error:
+        text.append(f"\n recording stopped: {figures.recording_error}", style="bold red")
     return text.append(f"\n recording to {figures.recording}" if figures.recording else "")

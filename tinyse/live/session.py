@@ -17,7 +17,7 @@ from tinyse.live.ends import BLOCK_SECONDS, End
 from tinyse.live.meters import LevelMeter, Stopwatch
 from tinyse.live.rates import Resampler
 from tinyse.live.ring import Ring
-from tinyse.live.wav import WavWriter
+from tinyse.live.wav import Recorder
 from tinyse.streaming import hops
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.tagger import Tagger
@@ -56,6 +56,8 @@ class Figures:
     bypass: bool
     mute: bool
     recording: str
+    recording_error: str
+    """Why the last recording ended by itself; the session goes on."""
     tags: str
     """What was heard in the last second, where a tagger listens."""
 
@@ -86,7 +88,7 @@ class Session:
         self._past = np.zeros(denoiser.delay, np.float32)
         self._skip = denoiser.delay if sink.waits else 0
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._recording: tuple[WavWriter, WavWriter] | None = None
+        self._recorder = Recorder()
         self._stopped, self._over = threading.Event(), threading.Event()
         self._error: Exception | None = None
         self._worker = threading.Thread(target=self._run, name="denoiser", daemon=True)
@@ -127,14 +129,20 @@ class Session:
             self._orders.put(self._tagger.reset)
 
     def record(self, prefix: Path | None) -> None:
-        """Write both sides, aligned, to PREFIX-in.wav and PREFIX-out.wav from now on; None ends that."""
-        self._orders.put(lambda: self._record(prefix))
+        """Write both sides, aligned, to PREFIX-in.wav and PREFIX-out.wav from now on; None ends that.
+
+        Raises InputError where the files cannot be written and the session has not started; a running one says so in its
+        figures.
+        """
+        if prefix is not None and not self._worker.is_alive():
+            self._recorder.start(prefix)
+        else:
+            self._orders.put(lambda: self._record(prefix))
 
     def figures(self) -> Figures:
         """How it goes at this moment."""
         waiting = len(self._incoming) / self._source.rate + len(self._outgoing) / self._sink.rate
         waiting += self._to_model.delay + self._to_sink.delay
-        recording = self._recording
         return Figures(
             seconds=self._watch.hops * self._denoiser.hop / self._denoiser.sample_rate,
             input_db=self._noisy.level_db,
@@ -155,7 +163,8 @@ class Session:
             clipped_out=self._heard.clipped,
             bypass=self.bypass,
             mute=self.mute,
-            recording=str(recording[1].path) if recording else "",
+            recording=self._recorder.path,
+            recording_error=self._recorder.error,
             tags=self._tags,
         )
 
@@ -217,9 +226,7 @@ class Session:
         heard = np.zeros_like(clean) if self.mute else dry if self.bypass else clean
         if len(heard):
             self._heard.add(heard)
-        if self._recording:
-            for file, samples in zip(self._recording, (dry, heard), strict=True):
-                file.write(samples)
+        self._recorder.write(dry, heard)
         skipped = min(self._skip, len(heard))
         self._skip -= skipped
         self._send(self._to_sink.process(np.clip(heard[skipped:], -1, 1)))
@@ -228,17 +235,19 @@ class Session:
         (self._outgoing.put if self._sink.waits else self._outgoing.write)(samples)
 
     def _record(self, prefix: Path | None) -> None:
-        for file in self._recording or ():
-            file.close()
-        self._recording = None
-        if prefix is not None:
-            noisy, heard = (WavWriter(prefix.with_name(f"{prefix.name}-{side}.wav")) for side in ("in", "out"))
-            self._recording = noisy, heard
+        """An order that fails is no reason to end what is heard."""
+        try:
+            if prefix is None:
+                self._recorder.stop()
+            else:
+                self._recorder.start(prefix)
+        except InputError as error:
+            self._recorder.error = str(error)
 
     def _close(self) -> None:
         try:
             self._stop_ends()
-            self._record(None)
+            self._recorder.stop()
         except Exception as error:
             self._error = self._error or error
         finally:

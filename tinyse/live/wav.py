@@ -1,40 +1,113 @@
-"""A 16-bit wav that grows while sound comes, and is there as a whole or not at all."""
+"""A recording: a 16-bit wav that plays at any moment, whatever ends the program that writes it."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from tinyse import audio
+from tinyse.audio import SAMPLE_RATE
 from tinyse.errors import InputError
-from tinyse.files import replacing
+from tinyse.pcm import encode, wav_header
+
+HEADER_BYTES = len(wav_header("s16", SAMPLE_RATE, 0))
 
 
-class WavWriter:
-    """Mono at 16 kHz; it takes its name when it is closed."""
+class Recording:
+    """Mono at 16 kHz in NAME.recording.wav, which becomes NAME.wav when it is closed.
+
+    Each second goes to the disk, and its header with it: a program that was killed leaves a file that plays. An older
+    recording of the same name stays until the new one is finished.
+    """
 
     def __init__(self, path: str | Path) -> None:
         """Raises InputError where the file cannot be written."""
         self.path = Path(path)
-        self._stack = ExitStack()
-        temporary = self._stack.enter_context(replacing(self.path))
+        self._growing = self.path.with_name(f"{self.path.stem}.recording.wav")
+        self._waiting: list[np.ndarray] = []
+        self._bytes = 0
         try:
-            opened = soundfile.SoundFile(temporary, "w", audio.SAMPLE_RATE, 1, subtype="PCM_16", format="WAV")
-            self._file = self._stack.enter_context(opened)
-        except soundfile.LibsndfileError as error:
-            self._stack.close()
-            raise InputError(f"cannot write {path}: {error}") from error
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # No buffer of Python's: what was written is in the file, and what did not fit is known at once.
+            self._file = FileIO(self._growing, "w")
+            self._write_header()
+        except OSError as error:
+            raise self._failed(error) from error
 
     def write(self, samples: np.ndarray) -> None:
-        """Append (samples,) float32. Raises InputError when the disk is full."""
-        try:
-            self._file.write(audio.to_pcm16(samples))
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"cannot write {self.path}: {error}") from error
+        """Append (samples,) float32. Raises InputError when the disk is full; `close` then keeps what was written."""
+        self._waiting.append(samples)
+        if sum(map(len, self._waiting)) >= SAMPLE_RATE:
+            self._flush()
 
     def close(self) -> None:
-        """Finish the file and give it its name."""
-        self._stack.close()
+        """Give the file its name. Raises InputError where its end could not be written: it has its name all the same."""
+        try:
+            self._flush()
+        finally:
+            self._file.close()
+            try:
+                self._growing.replace(self.path)
+            except OSError as error:
+                raise self._failed(error) from error
+
+    def _flush(self) -> None:
+        content = encode(np.concatenate([*self._waiting, np.zeros(0, np.float32)]), "s16")
+        self._waiting = []
+        try:
+            while content:
+                written = self._file.write(content)
+                self._bytes += written
+                content = content[written:]
+        except OSError as error:
+            raise self._failed(error) from error
+        finally:
+            self._write_header()  # over bytes that are there: it needs no room
+
+    def _write_header(self) -> None:
+        self._file.seek(0)
+        self._file.write(wav_header("s16", SAMPLE_RATE, self._bytes - self._bytes % 2))
+        self._file.seek(HEADER_BYTES + self._bytes)
+
+    def _failed(self, error: OSError) -> InputError:
+        return InputError(f"cannot write {self.path}: {error.strerror or error}")
+
+
+class Recorder:
+    """Both sides of a session, aligned, in PREFIX-in.wav and PREFIX-out.wav. A full disk ends the recording and no more."""
+
+    def __init__(self) -> None:
+        self._sides: tuple[Recording, ...] = ()
+        self.error = ""
+        """Why the last recording ended by itself, in one line."""
+
+    @property
+    def path(self) -> str:
+        """Where the heard side goes; empty while nothing is recorded."""
+        sides = self._sides  # a copy: another thread may be ending it
+        return str(sides[1].path) if sides else ""
+
+    def start(self, prefix: Path) -> None:
+        """End what runs and begin anew. Raises InputError where the files cannot be written."""
+        self.stop()
+        self.error = ""
+        self._sides = tuple(Recording(prefix.with_name(f"{prefix.name}-{side}.wav")) for side in ("in", "out"))
+
+    def write(self, *blocks: np.ndarray) -> None:
+        """A block (samples,) of each side; nothing happens while nothing is recorded."""
+        try:
+            for side, samples in zip(self._sides, blocks, strict=False):
+                side.write(samples)
+        except InputError as error:
+            self.stop()
+            self.error = str(error)
+
+    def stop(self) -> None:
+        """End the recording, and leave both files whole."""
+        sides, self._sides = self._sides, ()
+        for side in sides:
+            try:
+                side.close()
+            except InputError as error:
+                self.error = str(error)

@@ -1,11 +1,15 @@
-"""A process pool that stays small in memory and goes quietly when the user presses Ctrl-C."""
+"""A process pool that stays small in memory, and whose processes end with the one that opened it, however that ends."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +21,7 @@ class Pool:
 
     No more than a few jobs a process wait at a time: `submit` blocks until there is room, so that the sounds of a
     thousand files are not held in memory. Workers are spawned, not forked: runtimes of models hold threads and locks.
+    A worker that was killed ends the block with an InputError.
     """
 
     def __init__(self, processes: int) -> None:
@@ -27,7 +32,7 @@ class Pool:
         self._executor: concurrent.futures.ProcessPoolExecutor | None = None
         if processes > 1:
             self._executor = concurrent.futures.ProcessPoolExecutor(
-                processes, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+                processes, multiprocessing.get_context("spawn"), initializer=_end_with_the_parent
             )
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
@@ -52,8 +57,21 @@ class Pool:
         if self._executor is not None:
             # After an error nobody waits for the results any more; what is running takes a second at most.
             self._executor.shutdown(wait=True, cancel_futures=kind is not None)
+        if isinstance(error, BrokenProcessPool):
+            raise InputError(
+                "a process of this command was killed, perhaps for want of memory: try again with fewer --processes"
+            ) from error
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal: only the parent answers it, the workers end with the pool."""
+def _end_with_the_parent() -> None:
+    """Ctrl-C reaches every process of a terminal: only the parent answers it, the workers end with the pool. A parent
+    that is terminated or killed ends no pool, so each worker watches for that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch_the_parent, name="parent watch", daemon=True).start()
+
+
+def _watch_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

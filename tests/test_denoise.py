@@ -1,0 +1,352 @@
+"""`tinyse denoise`: files in their formats, folders whose bad files are named, and pipes; with a denoiser that halves."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from firmware_export.vectors import sound
+from tinyse import pcm
+from tinyse.commands import main as command_line
+from tinyse.errors import InputError
+from tinyse.live.pipe import PipeReader, denoised
+from tinyse.streaming import batch
+from tinyse.streaming.denoiser import Denoiser
+
+RATE = 16000
+runner = CliRunner()
+
+
+class Halving:
+    """Stands in for `Denoiser`: 64 samples late, and half as loud."""
+
+    delay, latency_ms, sample_rate = 64, 20.0, RATE
+
+    def __init__(self, model=None, engine=None, attenuation_limit_db=None):
+        self.reset()
+
+    def reset(self):
+        self.waiting = np.zeros(self.delay, np.float32)
+
+    def process(self, chunk):
+        stream = np.concatenate([self.waiting, chunk / 2])
+        self.waiting = stream[len(chunk) :]
+        return stream[: len(chunk)]
+
+    def flush(self):
+        rest = self.waiting
+        self.reset()
+        return rest
+
+
+@pytest.fixture
+def halving(monkeypatch):
+    monkeypatch.setattr(batch, "Denoiser", Halving)
+    batch._opened.cache_clear()
+    yield
+    batch._opened.cache_clear()
+
+
+def denoise(*arguments: object):
+    return runner.invoke(command_line.app, ["denoise", *map(str, arguments)])
+
+
+def run(*arguments: object, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tinyse", "denoise", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
+
+
+def write_noise(path: Path, seconds: float = 2.3, rate: int = RATE, **options) -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pcm = np.random.default_rng(0).integers(-9999, 9999, round(seconds * rate), dtype=np.int16)
+    soundfile.write(path, pcm / 32768, rate, **options)
+    return pcm
+
+
+# Files
+
+
+def test_a_file_keeps_length_and_place(halving, tmp_path):
+    given = write_noise(tmp_path / "noisy.wav")
+    answer = denoise(tmp_path / "noisy.wav", tmp_path / "clean.wav")
+    assert answer.exit_code == 0
+    assert "real-time factor" in answer.stdout
+    assert "20 ms" in answer.stdout
+    clean, _ = soundfile.read(tmp_path / "clean.wav", dtype="int16")
+    assert len(clean) == len(given)
+    assert np.abs(clean - given / 2).max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("a.flac", "FLAC"),
+        ("a.mp3", "MP3"),
+        ("a.ogg", "OGG"),
+        ("a.opus", "OGG"),
+        ("a.aiff", "AIFF"),
+        ("a.WAV", "WAV"),
+        ("a", "WAV"),
+    ],
+)
+def test_an_output_is_what_its_suffix_says(halving, tmp_path, name, format):
+    given = write_noise(tmp_path / "noisy.wav")
+    assert denoise(tmp_path / "noisy.wav", tmp_path / name).exit_code == 0
+    info = soundfile.info(tmp_path / name)
+    assert info.format == format
+    assert info.samplerate in (RATE, 48000)  # opus is always decoded at 48 kHz
+    if format in ("FLAC", "AIFF", "WAV"):
+        assert np.abs(soundfile.read(tmp_path / name, dtype="int16")[0] - given / 2).max() <= 0.5
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.txt", "a.wav.bak"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(halving, tmp_path, name):
+    write_noise(tmp_path / "noisy.wav")
+    answer = denoise(tmp_path / "noisy.wav", tmp_path / name)
+    assert isinstance(answer.exception, InputError)
+    assert ".flac" in str(answer.exception)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("samples", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
+def test_a_wav_keeps_its_sample_format(halving, tmp_path, samples):
+    given = write_noise(tmp_path / "noisy.wav", subtype=samples)
+    assert denoise(tmp_path / "noisy.wav", tmp_path / "clean.wav").exit_code == 0
+    assert soundfile.info(tmp_path / "clean.wav").subtype == samples
+    clean = soundfile.read(tmp_path / "clean.wav")[0]
+    assert np.abs(clean - given / 65536).max() <= (0.02 if samples in ("PCM_U8", "ULAW", "ALAW") else 2**-16)
+
+
+def test_24_bits_do_not_fit_into_an_mp3_and_that_is_no_error(halving, tmp_path):
+    write_noise(tmp_path / "noisy.wav", subtype="PCM_24")
+    assert denoise(tmp_path / "noisy.wav", tmp_path / "clean.mp3").exit_code == 0
+
+
+def test_an_input_is_not_overwritten(halving, tmp_path):
+    given = write_noise(tmp_path / "a.wav")
+    assert isinstance(denoise(tmp_path, tmp_path).exception, InputError)
+    assert np.array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], given)
+
+
+# Folders
+
+
+def test_a_folder_is_done_file_by_file_and_reported_as_json(halving, tmp_path):
+    write_noise(tmp_path / "in" / "a.wav")
+    write_noise(tmp_path / "in" / "deep" / "b.flac", rate=48000)
+    (tmp_path / "in" / "notes.txt").write_text("no sound")
+    answer = denoise(tmp_path / "in", tmp_path / "out", "--json")
+    assert answer.exit_code == 0
+    report = json.loads(answer.stdout)
+    assert report["seconds"] == pytest.approx(4.6, abs=0.01)
+    written = {Path(file["out"]).relative_to(tmp_path).as_posix() for file in report["files"]}
+    assert written == {"out/a.wav", "out/deep/b.wav"}
+    assert any("48000" in notice for file in report["files"] for notice in file["notices"])
+    assert "48000" in answer.stderr
+    assert (tmp_path / "out" / "deep" / "b.wav").is_file()
+
+
+def bad_folder(folder: Path) -> None:
+    """Two good files, and every kind of bad one between them."""
+    write_noise(folder / "a.wav", 0.3)
+    (folder / "b.wav").write_bytes(b"no sound at all")
+    (folder / "c.flac").write_bytes(b"")
+    soundfile.write(folder / "d.wav", np.full(100, np.nan, np.float32), RATE, subtype="FLOAT")
+    (folder / "e.m4a").write_bytes(b"\0\0\0\x20ftypM4A broken")
+    (folder / "f.wav").symlink_to(folder / "gone.wav")
+    write_noise(folder / "z.wav", 0.3)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_bad_files_are_named_and_the_others_done(tiny, tmp_path, processes):
+    bad_folder(tmp_path / "in")
+    answer = run(
+        tmp_path / "in", tmp_path / "out", "--model", tiny.integers, "--processes", processes, "--json", text=True
+    )
+    assert answer.returncode == 1
+    report = json.loads(answer.stdout)
+    errors = {Path(file["in"]).name: file["error"] for file in report["files"]}
+    assert [name for name, error in errors.items() if error is None] == ["a.wav", "z.wav"]
+    assert list(errors) == sorted(errors)
+    assert report["failed"] == 5
+    for name, error in errors.items():
+        if error is not None:
+            assert name in error
+            assert error in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.wav", "z.wav"]
+
+
+def test_a_file_after_a_bad_one_starts_from_silence(tiny, tmp_path):
+    """NaN in the middle of a stream must not leave its past to the next file."""
+    given = write_noise(tmp_path / "in" / "b.wav", 0.3)
+    spoiled = np.float32(given / 32768)
+    spoiled[-1] = np.nan
+    soundfile.write(tmp_path / "in" / "a.wav", spoiled, RATE, subtype="FLOAT")
+    settings = batch.Settings(str(tiny.integers))
+    results = batch.denoise_files(batch.find_jobs(tmp_path / "in", tmp_path / "out"), settings)
+    assert [result.error is None for result in results] == [False, True]
+    clean = soundfile.read(tmp_path / "out" / "b.wav", dtype="int16")[0]
+    np.testing.assert_array_equal(clean, Denoiser(tiny.integers).denoise(given))
+
+
+def test_nothing_but_bad_files_is_still_a_report(halving, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "b.wav").write_bytes(b"no sound at all")
+    answer = denoise(tmp_path / "in", tmp_path / "out", "--json")
+    assert answer.exit_code == 1
+    assert json.loads(answer.stdout)["real_time_factor"] is None
+
+
+def test_a_library_that_stumbles_over_one_file_does_not_end_the_others(halving, tmp_path, monkeypatch):
+    write_noise(tmp_path / "in" / "a.wav", 0.1)
+    write_noise(tmp_path / "in" / "b.wav", 0.1)
+    read = batch.audio.read
+    monkeypatch.setattr(batch.audio, "read", lambda path: read(path) if path.name == "b.wav" else [][1])
+    answer = denoise(tmp_path / "in", tmp_path / "out", "--processes", 1)
+    assert answer.exit_code == 1
+    assert "a.wav: IndexError" in answer.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.wav"]
+
+
+def test_names_that_fall_together_are_refused(halving, tmp_path):
+    write_noise(tmp_path / "in" / "a.wav")
+    write_noise(tmp_path / "in" / "a.flac")
+    assert isinstance(denoise(tmp_path / "in", tmp_path / "out").exception, InputError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_says_what_it_looked_for(halving, tmp_path):
+    answer = denoise(tmp_path, tmp_path / "out")
+    assert isinstance(answer.exception, InputError)
+    assert ".flac" in str(answer.exception)
+
+
+# Pipes
+
+
+def test_raw_samples_through_a_pipe_are_the_denoised_file(tiny, tmp_path):
+    given = sound(RATE + 37)
+    expected = Denoiser(tiny.integers).denoise(given)
+    answer = run("-", "-", "--model", tiny.integers, input=given.tobytes())
+    assert answer.returncode == 0, answer.stderr
+    np.testing.assert_array_equal(np.frombuffer(answer.stdout, "<i2"), expected)
+    soundfile.write(tmp_path / "x.wav", given, RATE)
+    assert run(tmp_path / "x.wav", "-", "--model", tiny.integers, cwd=tmp_path).stdout == answer.stdout
+    assert not (tmp_path / "-").exists()
+    assert run("-", tmp_path / "y.flac", "--model", tiny.integers, input=given.tobytes()).returncode == 0
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "y.flac", dtype="int16")[0], expected)
+
+
+def test_a_wav_on_standard_input_comes_out_as_a_wav_of_its_kind(tiny):
+    """What `arecord | tinyse denoise - - | aplay` does without any option: unsigned 8 bits at 8 kHz, of unknown size."""
+    given = pcm.wav_header("u8", 8000) + pcm.encode(np.float32(sound(8000) / 32768), "u8")
+    answer = run("-", "-", "--model", tiny.integers, input=given)
+    assert answer.returncode == 0, answer.stderr
+    layout, _ = pcm.read_header(io.BytesIO(answer.stdout))
+    assert (layout.format, layout.rate, layout.channels) == ("u8", 8000, 1)
+    assert len(answer.stdout) == len(given)
+
+
+def test_a_pipe_gives_what_it_can_before_the_end(tiny):
+    """A live pipe that waited for its end would be silent."""
+    command = [sys.executable, "-m", "tinyse", "denoise", "-", "-", "--model", str(tiny.integers)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        process.stdin.write(sound(RATE).tobytes())
+        process.stdin.flush()
+        late = Denoiser(tiny.integers).delay + 256
+        assert len(process.stdout.read(2 * (RATE - late))) == 2 * (RATE - late)
+        process.stdin.close()
+        assert len(process.stdout.read()) == 2 * late
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+
+
+def test_a_listener_that_leaves_is_no_traceback(tiny):
+    line = f"head -c 999999 /dev/zero | {sys.executable} -m tinyse denoise - - --model {tiny.integers} | head -c 2"
+    answer = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=False)
+    assert answer.stdout == b"\0\0"
+    assert answer.stderr == b""
+
+
+def test_ffmpeg_on_both_sides(tiny, tmp_path):
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("apt-get install ffmpeg")
+    soundfile.write(tmp_path / "x.wav", np.stack([sound(44100)] * 2, axis=1), 44100)
+    raw = "-f s24le -ac 1 -ar 48000"
+    line = (
+        f"ffmpeg -loglevel error -i x.wav {raw} - "
+        f"| {sys.executable} -m tinyse denoise - - --rate 48000 --format s24 --model {tiny.integers} "
+        f"| ffmpeg -loglevel error {raw} -i - y.flac"
+    )
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=tmp_path, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "y.flac").frames == pytest.approx(48000, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "words"),
+    [
+        (("-", "-", "--rate", "8000"), pcm.wav_header("s16", RATE), "leave out --rate"),
+        (("-", "-"), pcm.wav_header("s16", RATE)[:20], "ends in its header"),
+        (("-", "-"), b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "without a format"),
+        (("-", "-", "--processes", "2"), b"", "--processes"),
+        (("{folder}", "-"), b"", "not a folder"),
+        (("-", "x.m4a"), b"", "cannot write x.m4a"),
+        (("a.wav", "b.wav", "--rate", "8000"), b"", "give - as IN or OUT"),
+        (("no.wav", "-"), b"", "no such file"),
+    ],
+)
+def test_what_a_pipe_cannot_do_is_one_line(tiny, tmp_path, arguments, given, words):
+    filled = (argument.format(folder=tmp_path) for argument in arguments)
+    answer = run(*filled, "--model", tiny.integers, input=given, cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, b"")
+    assert words in answer.stderr.decode()
+    assert answer.stderr.count(b"\n") == 1
+
+
+def test_half_a_sample_at_the_end_is_said(tiny):
+    answer = run("-", "-", "--model", tiny.integers, input=sound(300).tobytes() + b"\1")
+    assert len(answer.stdout) == 600
+    assert b"1 bytes at the end" in answer.stderr
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(pcm.FORMATS)), st.lists(st.floats(-1, 1, width=32), max_size=50))
+def test_samples_come_back_within_half_a_step(format, values):
+    samples = np.array(values, np.float32)
+    back = pcm.decode(pcm.encode(samples, format), pcm.Layout(format, RATE))
+    step = {"u8": 2**-7, "s16": 2**-15}.get(format, 2**-23)
+    np.testing.assert_allclose(back, np.clip(samples, -1, 1 - (step if format != "f32" else 0)), atol=0.51 * step)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from([8000, 11025, 16000, 44100, 48000]),
+    st.sampled_from([8000, 16000, 48000]),
+    st.lists(st.integers(0, 3000), max_size=6),
+)
+def test_a_pipe_is_as_long_at_any_rate(rate, target_rate, lengths):
+    blocks = [np.full(length, 0.1, np.float32) for length in lengths]
+    made = sum(map(len, denoised(Halving(), blocks, rate, target_rate)))
+    assert made == round(sum(lengths) * target_rate / rate)
+
+
+def test_a_known_size_ends_the_sound_before_what_follows_it():
+    """Editors put their notes behind the samples: they are no sound."""
+    header = pcm.wav_header("s16", RATE, 8)
+    reader = PipeReader(io.BytesIO(header + b"\1\0" * 4 + b"LIST\4\0\0\0note"), pcm.Layout("s16", RATE))
+    assert sum(map(len, reader)) == 4

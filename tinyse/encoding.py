@@ -1,0 +1,92 @@
+"""Sound files that grow while sound comes: in the format that their suffix names, whole or not at all."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from tinyse.audio import SAMPLE_RATE, to_pcm16
+from tinyse.errors import InputError
+from tinyse.files import replacing
+
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".aiff": ("AIFF", "PCM_16"),
+    ".aif": ("AIFF", "PCM_16"),
+    "": ("WAV", "PCM_16"),
+}
+"""What a suffix means to libsndfile: the format, and the samples in it where nothing else is asked for."""
+KEPT = frozenset({"PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"})
+"""Sample formats that an output may take over from its input."""
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise InputError for a name whose suffix is no format that can be written."""
+    _format(Path(path))
+
+
+def sample_format(path: str | Path) -> str | None:
+    """libsndfile's name of the samples in a sound file, None where it cannot say."""
+    try:
+        return str(soundfile.info(path).subtype)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError):
+        return None
+
+
+class SoundWriter:
+    """Mono at 16 kHz, in the format of the path's suffix; the file takes its name when it is closed.
+
+    As a context it closes the file at the end of the block, and leaves none where the block raised.
+    """
+
+    def __init__(self, path: str | Path, samples: str | None = None) -> None:
+        """`samples`: the sample format of libsndfile, say PCM_24; the suffix's own where it cannot have that one.
+
+        Raises InputError where the file cannot be written.
+        """
+        self.path = Path(path)
+        kind, usual = _format(self.path)
+        fits = samples in KEPT and soundfile.check_format(kind, samples)
+        self._samples = str(samples) if fits else usual
+        self._stack = ExitStack()
+        temporary = self._stack.enter_context(replacing(self.path))
+        try:
+            opened = soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, subtype=self._samples, format=kind)
+            self._file = self._stack.enter_context(opened)
+        except soundfile.LibsndfileError as error:
+            self._stack.close()
+            raise InputError(f"cannot write {path}: {error}") from error
+
+    def write(self, samples: np.ndarray) -> None:
+        """Append (samples,) float32. Raises InputError when the disk is full."""
+        # libsndfile scales floats to 16 bits in its own way; ours is the one that the firmware is compared with.
+        content = to_pcm16(samples) if self._samples == "PCM_16" else samples
+        try:
+            self._file.write(content)
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"cannot write {self.path}: {error}") from error
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        self._stack.close()
+
+    def __enter__(self) -> SoundWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.__exit__(*error)  # type: ignore[arg-type]
+
+
+def _format(path: Path) -> tuple[str, str]:
+    known = FORMATS.get(path.suffix.lower())
+    if known is None or known[0] not in soundfile.available_formats():
+        can = ", ".join(suffix for suffix in FORMATS if suffix)
+        raise InputError(f"cannot write {path}: {path.suffix} is no format that can be written; name it {can}")
+    return known

@@ -1,0 +1,87 @@
+"""Sound on standard input and output: raw samples, or a wav as recorders write it to a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from io import BufferedIOBase
+from typing import BinaryIO
+
+import numpy as np
+
+from tinyse import pcm
+from tinyse.live.rates import Resampler
+from tinyse.streaming.aligned import aligned
+from tinyse.streaming.denoiser import Denoiser
+
+BLOCK_BYTES = 1 << 16
+"""The most that is read at a time; a pipe gives what is there."""
+
+
+class PipeReader:
+    """Sound from a stream of bytes. `layout` is what it said of itself, or else what was assumed of it."""
+
+    def __init__(self, stream: BufferedIOBase, assumed: pcm.Layout) -> None:
+        """Reads as much as shows whether it is a wav. Raises InputError for a wav that cannot be read."""
+        header, self._first = pcm.read_header(stream)
+        self._stream, self.layout, self.is_wav = stream, header or assumed, header is not None
+        self.cut = 0
+        """Bytes at the end that were no whole sample."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Blocks (samples,) float32, as they come."""
+        rest, left = self._first, self.layout.size
+        while left is None or left > 0:
+            # read1 gives what a pipe holds now, where read would wait for more.
+            content = self._stream.read1(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left))
+            if not content:
+                break
+            left = None if left is None else left - len(content)
+            rest += content
+            whole = len(rest) // self.layout.frame * self.layout.frame
+            yield pcm.decode(rest[:whole], self.layout)
+            rest = rest[whole:]
+        self.cut = len(rest)
+
+
+class PipeWriter:
+    """Sound to a stream of bytes, each block at once."""
+
+    def __init__(self, stream: BinaryIO, format: str, rate: int, wav: bool) -> None:
+        """`wav`: with a header in front, which says that the end is not known."""
+        self._stream, self._format = stream, format
+        if wav:
+            stream.write(pcm.wav_header(format, rate))
+
+    def write(self, samples: np.ndarray) -> None:
+        """(samples,) float32."""
+        self._stream.write(pcm.encode(samples, self._format))
+        self._stream.flush()
+
+
+def denoised(denoiser: Denoiser, blocks: Iterable[np.ndarray], rate: int, target_rate: int) -> Iterator[np.ndarray]:
+    """Blocks (samples,) at `rate` -> denoised blocks at `target_rate`, aligned with them and together as long."""
+    taken = given = 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal taken
+        for block in blocks:
+            taken += len(block)
+            yield block
+
+    for block in resampled(
+        aligned(denoiser, resampled(counted(), rate, denoiser.sample_rate)), denoiser.sample_rate, target_rate
+    ):
+        given += len(block)
+        # Each resampler rounds the length at its end, by a sample at most.
+        ended = max(given - round(taken * target_rate / rate), 0)
+        yield block[: max(len(block) - ended, 0)]
+        given -= min(ended, len(block))
+    yield np.zeros(max(round(taken * target_rate / rate) - given, 0), np.float32)
+
+
+def resampled(blocks: Iterable[np.ndarray], rate: int, target_rate: int) -> Iterator[np.ndarray]:
+    """Blocks (samples,) float32 at `rate` as blocks at `target_rate`."""
+    resampler = Resampler(rate, target_rate)
+    for block in blocks:
+        yield resampler.process(block)
+    yield resampler.flush()

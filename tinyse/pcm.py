@@ -1,0 +1,122 @@
+"""Samples as bytes: the raw formats of pipes, and the header that makes a wav of them."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from io import BufferedIOBase
+
+import numpy as np
+
+from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.errors import InputError
+
+FORMATS = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4}
+"""Bytes per sample, little-endian."""
+FLOAT_TAG, EXTENSIBLE_TAG = 3, 0xFFFE
+UNKNOWN_BYTES = 0xFFFFFFFF
+"""What a wav that is a stream says of its size."""
+ENDLESS_BYTES = 0x7FFF0000
+"""From here on a promised size is no size: recorders to a pipe promise 2 or 4 GB."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How samples lie in a stream of bytes."""
+
+    format: str
+    rate: int
+    channels: int = 1
+    size: int | None = None
+    """Bytes of sound, None where the stream ends when it ends."""
+
+    @property
+    def frame(self) -> int:
+        """Bytes of one sample of every channel."""
+        return FORMATS[self.format] * self.channels
+
+
+def decode(content: bytes, layout: Layout) -> np.ndarray:
+    """Whole frames of bytes -> (samples,) float32, the channels mixed down to one."""
+    if layout.format == "u8":
+        samples = (np.frombuffer(content, np.uint8).astype(np.float32) - 128) / np.float32(128)
+    elif layout.format == "s16":
+        samples = from_pcm16(np.frombuffer(content, "<i2"))
+    elif layout.format == "s24":
+        wide = np.zeros((len(content) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
+        samples = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
+    elif layout.format == "s32":
+        samples = np.frombuffer(content, "<i4").astype(np.float32) / np.float32(2**31)
+    else:
+        samples = np.frombuffer(content, "<f4").astype(np.float32)
+    return samples if layout.channels == 1 else samples.reshape(-1, layout.channels).mean(axis=1)
+
+
+def encode(samples: np.ndarray, format: str) -> bytes:
+    """(samples,) float32 -> bytes; integers are rounded and clipped."""
+    if format == "f32":
+        return samples.astype("<f4").tobytes()
+    if format == "s16":
+        return to_pcm16(samples).astype("<i2").tobytes()
+    full = 2.0 ** (8 * FORMATS[format] - 1)
+    scaled = np.clip(np.rint(samples.astype(np.float64) * full), -full, full - 1)
+    if format == "u8":
+        return (scaled + 128).astype(np.uint8).tobytes()
+    whole = np.ascontiguousarray(scaled.astype("<i4"))
+    return whole.tobytes() if format == "s32" else whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+
+
+def wav_header(format: str, rate: int, size: int | None = None) -> bytes:
+    """The 44 bytes before `size` bytes of mono sound; None for a stream whose end is not known."""
+    width, tag = FORMATS[format], FLOAT_TAG if format == "f32" else 1
+    size = UNKNOWN_BYTES if size is None else size
+    parts = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, 1, rate, rate * width, width, 8 * width)
+    return (
+        struct.pack("<4sI4s", b"RIFF", min(size + 36, UNKNOWN_BYTES), b"WAVE")
+        + parts
+        + struct.pack("<4sI", b"data", size)
+    )
+
+
+def read_header(stream: BufferedIOBase) -> tuple[Layout | None, bytes]:
+    """What the header of a wav says, up to its first sample; or None for raw sound, and what of it was read.
+
+    Raises InputError for a wav of another kind, and for one that ends in its header.
+    """
+    start = stream.read(12)
+    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+        return None, start
+    layout = None
+    while True:
+        name, size = struct.unpack("<4sI", _exactly(stream, 8))
+        if name == b"data":
+            break
+        content = _exactly(stream, size + size % 2)
+        if name == b"fmt ":
+            layout = _layout(content)
+    if layout is None:
+        raise InputError("standard input is a wav without a format: give raw PCM, or a wav as recorders write it")
+    known = 0 < size < ENDLESS_BYTES
+    return Layout(layout.format, layout.rate, layout.channels, size if known else None), b""
+
+
+def _layout(content: bytes) -> Layout:
+    if len(content) < 16:
+        raise InputError("standard input is a wav with a broken header")
+    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
+    if tag == EXTENSIBLE_TAG and len(content) >= 26:
+        (tag,) = struct.unpack("<H", content[24:26])
+    kinds = {(1, 8): "u8", (1, 16): "s16", (1, 24): "s24", (1, 32): "s32", (FLOAT_TAG, 32): "f32"}
+    if (tag, bits) not in kinds or not channels or not rate:
+        raise InputError(
+            f"standard input is a wav of kind {tag} with {bits} bits: PCM of 8 to 32 bits or float of 32 can be read"
+        )
+    return Layout(kinds[tag, bits], rate, channels)
+
+
+def _exactly(stream: BufferedIOBase, count: int) -> bytes:
+    content = stream.read(count)
+    if len(content) < count:
+        raise InputError("standard input is a wav that ends in its header")
+    return content

@@ -1,0 +1,142 @@
+"""Many sound files through one model: what fails is named, and the others go on."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tinyse import audio
+from tinyse.encoding import SoundWriter, check_writable, sample_format
+from tinyse.errors import InputError
+from tinyse.pool import Pool
+from tinyse.recordings.layouts import SUFFIXES
+from tinyse.streaming.aligned import aligned
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.opening import EngineName
+
+PIECE = 16000
+"""Samples that go through the denoiser at a time: a second."""
+UNREADABLE = frozenset({".m4a", ".aac", ".mp4", ".m4b", ".wma", ".webm", ".amr", ".caf"}) - SUFFIXES
+"""Sound, too, by its name: it is tried, so that what cannot be read is named."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a denoiser is opened with."""
+
+    model: str | None = None
+    engine: EngineName | None = None
+    attenuation_limit_db: float | None = None
+
+    def open(self) -> Denoiser:
+        """Raises InputError for what does not fit."""
+        return Denoiser(self.model, engine=self.engine, attenuation_limit_db=self.attenuation_limit_db)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to read, and one to write."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a job."""
+
+    source: str
+    target: str
+    seconds: float = 0.0
+    """Of sound."""
+    compute_seconds: float = 0.0
+    notices: list[str] = field(default_factory=list)
+    error: str | None = None
+    """Why there is no output, in one line."""
+
+
+def find_jobs(source: Path, target: Path) -> list[Job]:
+    """One file, or every sound below a folder as a wav at its place below the other folder.
+
+    Raises InputError for a folder without sound, for outputs of one name, over their input or in a format that cannot be
+    written.
+    """
+    if not source.is_dir():
+        jobs = [Job(source, target / f"{source.stem}.wav" if target.is_dir() else target)]
+    else:
+        if target.is_file():
+            raise InputError(f"{source} is a folder but {target} is a file: name a folder to write to")
+        known = SUFFIXES | UNREADABLE
+        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in known and not path.is_dir())
+        if not found:
+            raise InputError(f"no sound files in {source}: looked for {', '.join(sorted(SUFFIXES))}")
+        jobs = [Job(path, (target / path.relative_to(source)).with_suffix(".wav")) for path in found]
+    for clean_path, count in Counter(job.target for job in jobs).items():
+        if count > 1:
+            raise InputError(f"{count} files would be written to {clean_path}: their names differ only in the ending")
+    for job in jobs:
+        check_writable(job.target)
+        if job.source.resolve() == job.target.resolve():
+            raise InputError(f"{job.target} would be overwritten by its own clean version: name another place")
+    return jobs
+
+
+def denoise_file(denoiser: Denoiser, job: Job, advance: Callable[[float], None] = lambda share: None) -> Result:
+    """Read, denoise, write. `advance` gets the share of the file that was done. Raises InputError, by name."""
+    noisy, notices = audio.read(job.source)
+    elapsed = 0.0
+    blocks = np.split(noisy, range(PIECE, len(noisy), PIECE))
+    clean = aligned(denoiser, blocks)
+    with SoundWriter(job.target, sample_format(job.source)) as file:
+        while True:
+            start = time.perf_counter()
+            try:
+                block = next(clean, None)
+            except InputError as error:
+                raise InputError(f"cannot use {job.source}: {error}") from error
+            elapsed += time.perf_counter() - start
+            if block is None:
+                break
+            file.write(block)
+            advance(len(block) / len(noisy))
+    return Result(str(job.source), str(job.target), len(noisy) / audio.SAMPLE_RATE, elapsed, notices)
+
+
+def denoise_files(
+    jobs: Sequence[Job], settings: Settings, processes: int = 1, progress: Callable[[], None] = lambda: None
+) -> list[Result]:
+    """Every job, in `processes` others (1: in this one); `progress` is called after each. Files that fail say why."""
+
+    def submit(pool: Pool, job: Job) -> Future[Result]:
+        future = pool.submit(_attempt, settings, job)
+        future.add_done_callback(lambda _: progress())
+        return future
+
+    with Pool(processes) as pool:
+        futures = [submit(pool, job) for job in jobs]
+        return [future.result() for future in futures]
+
+
+def _attempt(settings: Settings, job: Job) -> Result:
+    denoiser = _opened(settings)
+    try:
+        return denoise_file(denoiser, job)
+    except InputError as error:
+        reason = " ".join(str(error).split())
+    except Exception as error:  # whatever a library makes of one broken file, a night's other files are to be done
+        reason = f"cannot use {job.source}: {type(error).__name__}: {' '.join(str(error).split())}"
+    denoiser.reset()
+    return Result(str(job.source), str(job.target), error=reason)
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(settings: Settings) -> Denoiser:
+    """A process opens the model once."""
+    return settings.open()
