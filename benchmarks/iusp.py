@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from iusp_report import METHODS, SIZES, Result, Run, write_report
 
-from tinyse.commands.train import Screen
+from tinyse.commands.screen import Screen
 from tinyse.config import build
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError

@@ -28,12 +28,12 @@ import yaml
 from two_step_plan import SCHEDULES, Comparison, Run, last_stage, planned, recipe
 from two_step_report import GAINS, Result, write_report
 
-from tinyse.commands.train import Screen
+from tinyse.commands.screen import Screen
 from tinyse.config import as_dict, build, convert
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, score
 from tinyse.evaluation.links import links_for
-from tinyse.evaluation.pairs import LoadedPair, find_pairs
+from tinyse.evaluation.pairs import LoadedPair, find_pairs, require_own_pairs
 from tinyse.evaluation.report import as_json
 from tinyse.evaluation.statistics import paired
 from tinyse.files import write_json
@@ -43,9 +43,8 @@ from tinyse.models.files import load_model
 from tinyse.models.network import parameters
 from tinyse.recordings import open_data
 from tinyse.spectra.picture import require_matplotlib
-from tinyse.training.finish import newer, pairs_folder
+from tinyse.training.finish import newer
 from tinyse.training.recipe import Recipe, load_recipe
-from tinyse.training.run import data_path
 from tinyse.training.run import run as train
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "student-62k.yaml"
@@ -79,7 +78,7 @@ def finish(comparison: Comparison, run: Run, screen: Screen) -> tuple[Result, bo
     steps = None if given else recipe(comparison, run)
     model = given or train(steps, screen.show, screen.say)
     folder = comparison.folder(run)
-    pairs = find_pairs(pairs_folder(comparison.base), comparison.pairs or None)
+    pairs = find_pairs(require_own_pairs(comparison.base.data_paths), comparison.pairs or None)
     path = folder / "result.json"
     if newer(path, model):
         result = Result.read(path)
@@ -103,7 +102,7 @@ def valid_scores(model: Path, base: Recipe) -> dict[str, float]:
 
     A stage's own valid loss will not do: it has other terms under every schedule.
     """
-    mixtures = valid_mixtures(open_data(data_path(base.data)), base.valid_clips, last_stage(base).seconds)
+    mixtures = valid_mixtures(open_data(base.data_paths), base.valid_clips, last_stage(base).seconds)
     pairs = [LoadedPair(f"valid {index}", m.clean, m.noisy, math.nan) for index, m in enumerate(mixtures)]
     quality = score(links_for(model, names=[LINK]), pairs, GAINS).quality
     before, after = quality[NOISY], next(row for link, row in quality.items() if link != NOISY)

@@ -443,7 +443,7 @@ def recipe(folder, tmp_path):
 
 
 def test_a_recipe_from_labels_to_scored_integers(recipe, tmp_path):
-    from tinyse.training.finish import export_and_evaluate
+    from tinyse.training.finish import finish, plan
     from tinyse.training.recipe import load_recipe
     from tinyse.training.run import run
 
@@ -453,11 +453,10 @@ def test_a_recipe_from_labels_to_scored_integers(recipe, tmp_path):
     assert trained.parent.name == "second" and any("mean_average_precision" in line for line in lines)
     _, _, header = load_model(tmp_path / "run/teacher/model.safetensors")
     assert header["valid"]["mean_average_precision"] > 0.8, "hiss, hum and ring are easy to tell apart"
-    said = []
-    export_and_evaluate(chosen, trained, said.append)
+    finished = finish(chosen, plan(chosen), trained, lambda _: None)
     scores = json.loads((trained.parent / "scores.json").read_text())
     assert set(scores) == {"float", "int8"} and scores["float"]["clips"] == 24
-    assert "micro AUPRC" in said[-1] and trained.with_suffix(".tflite").is_file()
+    assert "micro AUPRC" in finished.tables[0].header and finished.integers.is_file()
     again = []
     assert run(chosen, lambda _: None, again.append) == trained
     assert all("finished before" in line for line in again)

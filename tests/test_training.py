@@ -120,16 +120,16 @@ def test_a_killed_run_goes_on_from_its_checkpoint(recipe, tmp_path, sent):
 
 
 def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
-    from tinyse.training.finish import export_and_evaluate
+    from tinyse.training.finish import finish, plan
 
     chosen = load_recipe(recipe, [f"output={tmp_path / 'run'}"])
-    lines = []
-    model = run(chosen, nothing, lines.append)
-    said = []
-    export_and_evaluate(chosen, model, said.append)
+    planned = plan(chosen)
+    model = run(chosen, nothing, nothing)
+    finished = finish(chosen, planned, model, nothing)
     for name in ("model.tflite", "model-float.tflite", "model-report.json", "scores.json", "scores.md"):
         assert (model.parent / name).stat().st_size > 0, name
-    assert "float stream" in said[-1] and "TFLM" in said[-1]
+    links = [row[0] for row in finished.tables[0].rows]
+    assert finished.integers == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(links)
     record = json.loads((tmp_path / "run/recipe.json").read_text())
     assert record["recipe"]["stages"]["teacher"]["updates"] == 4 and "torch" in record["versions"]
     again = []

@@ -41,11 +41,14 @@ def valid_clips(manifest: Manifest, count: int) -> list[Clip]:
 
 
 def refuse_scored(clips: Sequence[Clip], pairs: Iterable[Pair]) -> None:
-    """Raise InputError, naming both, where a clip is, or is mixed from, a sound of the list that is scored."""
-    scored = {}
+    """Raise InputError, naming both, where a clip is, or is mixed from, a sound of the list that is scored.
+
+    Also for a pair that cannot be read.
+    """
+    scored: dict[str, Path] = {}
     for pair in pairs:
-        for path in (pair.clean, pair.noisy):
-            scored[_digest(audio.read(path)[0])] = path
+        loaded = pair.load()
+        scored |= {_digest(loaded.clean): pair.clean, _digest(loaded.noisy): pair.noisy}
     read: dict[Path, str] = {}
     for clip in clips:
         for path in clip.files:

@@ -32,6 +32,15 @@ class Exported:
     report: dict[str, Any]
 
     @property
+    def summary(self) -> str:
+        """Where the .tflite is and what is in it, in a line."""
+        facts = self.report
+        return (
+            f"{self.integers}: {facts['precision']}, {facts['file_bytes']:,} bytes, {facts['macs']:,} MAC per frame, "
+            f"{facts['state_bytes']:,} bytes of state"
+        )
+
+    @property
     def text(self) -> str:
         """The report to read."""
         return as_text(self.report)

@@ -86,13 +86,12 @@ def _to_integers(
     with needs("train"):
         from tinyse.clips import refuse_scored, valid_clips
         from tinyse.config import build
-        from tinyse.evaluation.pairs import find_pairs
+        from tinyse.evaluation.pairs import find_pairs, own_pairs
         from tinyse.export import export_model
         from tinyse.models.files import load_model
         from tinyse.recordings import open_data
         from tinyse.training.finish_tagging import SECONDS, labelled_mixtures
-        from tinyse.training.recipe import BUILT_IN, Recipe
-        from tinyse.training.run import data_path
+        from tinyse.training.recipe import BUILT_IN, Recipe, data_paths
     _, _, header = load_model(model)
     if header["task"] == "tagging":
         # Its recipe knows the valid folds; other data must have them, too.
@@ -101,8 +100,8 @@ def _to_integers(
         sounds, _, _ = labelled_mixtures(recipe, "valid", SECONDS, clips)
         named = [(f"valid mixture {index}", sound) for index, sound in enumerate(sounds)]
         return export_model(model, named, output, precision, target)
-    chosen = valid_clips(open_data(data_path(data)), clips)
-    benchmark = data_path(data) / "benchmark"
-    if benchmark.is_dir():
-        refuse_scored(chosen, find_pairs(benchmark))
+    places = data_paths(data)
+    chosen = valid_clips(open_data(places), clips)
+    if (scored := own_pairs(places)) is not None:
+        refuse_scored(chosen, find_pairs(scored))
     return export_model(model, [(clip.name, clip.sound) for clip in chosen], output, precision, target)

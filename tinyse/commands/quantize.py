@@ -44,7 +44,7 @@ def study(
     from rich.console import Console
 
     from tinyse.clips import refuse_scored
-    from tinyse.evaluation.pairs import find_pairs
+    from tinyse.evaluation.pairs import find_pairs, require_own_pairs
     from tinyse.evaluation.report import as_markdown, as_rich
     from tinyse.files import write_json, write_text
     from tinyse.integers.precision import PRECISIONS
@@ -56,7 +56,7 @@ def study(
     from tinyse.study.tables import tables
 
     require_matplotlib()
-    scored = find_pairs(_place(data) / "benchmark" if pairs is None else pairs, limit)
+    scored = find_pairs(require_own_pairs([_place(data)]) if pairs is None else pairs, limit)
     chosen = _clips(data, clips)
     refuse_scored(chosen, scored)
     folder = output or checkpoint.parent / "quantisation"

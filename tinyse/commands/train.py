@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,8 @@ import typer
 from tinyse.errors import needs
 
 if TYPE_CHECKING:
-    from tinyse.training.stage import Progress
+    from tinyse.training.finish import Finished
+    from tinyse.training.recipe import Recipe
 
 
 def train(
@@ -27,75 +29,66 @@ def train(
 ) -> None:
     """Run the stages of RECIPE: train, distil, supervise, then make integers of the last model and measure the chain.
 
+    Before the first update, everything that the end needs is looked at, and the whole recipe is rehearsed in small.
     Stop it with Ctrl-C or SIGTERM (or worse) and start it again with the same command: finished stages are not run again, an
     unfinished one goes on from its last checkpoint, to the same result. On several GPUs: torchrun --nproc-per-node N
     -m tinyse train RECIPE.
     """
+    from tinyse.commands.screen import Screen
+
     # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with needs("train"):
+        from tinyse.training import finish, rehearsal
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
     chosen = load_recipe(recipe, settings or [])
     # What a scheduler sends before it takes the machine away: keep what is done, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rank = int(os.environ.get("RANK", "0"))
     with Screen() as screen:
+        say = screen.say if rank == 0 else _nothing
+        say(f"data: {_data(chosen)}")
+        rehearsal.refuse_full_disk(chosen)
+        plan = None if train_only or rank else finish.plan(chosen)
+        for note in plan.notes if plan else ():
+            say(f"note: {note}")
+        if not rehearsal.is_finished(chosen):
+            say("rehearsal: one update of every stage, export and scores in small")
+            begun = time.monotonic()
+            rehearsal.rehearse(chosen, plan, rank)
+            say(f"rehearsal: done in {time.monotonic() - begun:.0f} s")
         model = run(chosen, screen.show, screen.say)
-    if not train_only:
-        from tinyse.training.finish import export_and_evaluate
-
-        export_and_evaluate(chosen, model, print)
+    if plan is not None:
+        _print(finish.finish(chosen, plan, model, say), chosen)
 
 
-class Screen:
-    """Progress on a terminal: a bar a stage, with rate and time left; in a file, a line now and then."""
+def _data(recipe: Recipe) -> str:
+    from tinyse.training.recipe import BUILT_IN
 
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+    if recipe.data == BUILT_IN:
+        return "the built-in corpus, a small one of synthetic voices; --set data=FOLDER trains on recordings of yours"
+    return ", ".join(map(str, recipe.data_paths))
 
-        self.console = Console(stderr=True)
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-        self._tasks: dict[str, int] = {}
-        self._valid: dict[str, float] = {}
 
-    def __enter__(self) -> Screen:
-        self._bars.start()
-        return self
+def _print(finished: Finished, recipe: Recipe) -> None:
+    """The scores as tables, where the model is, and what to do next."""
+    from rich.console import Console
 
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+    from tinyse.evaluation.report import as_rich
 
-    def say(self, line: str) -> None:
-        """A line of its own."""
-        self.console.print(line, highlight=False, soft_wrap=True)
+    console = Console()
+    for table in as_rich(finished.tables):
+        console.print(table)
+    if finished.scores is not None:
+        console.print(f"all scores: {finished.scores}", highlight=False, markup=False, soft_wrap=True)
+    path = finished.integers
+    following = [f"tinyse denoise noisy.wav clean.wav --model {path}", f"tinyse export {path} --firmware firmware/"]
+    if recipe.task == "tagging":
+        following[0] = f"tinyse tag street.wav --model {path}"
+    console.print("\n".join([f"model: {path}", "next:", *(f"  {line}" for line in following)]),
+                  highlight=False, markup=False, soft_wrap=True)  # fmt: skip
 
-    def show(self, progress: Progress) -> None:
-        """Move the stage's bar."""
-        facts = f"loss {progress.loss:.4f}  {progress.audio_per_second:.0f} s/s"
-        if progress.valid:
-            facts += "  valid " + ", ".join(f"{name} {value:.4f}" for name, value in progress.valid.items())
-        if not self.console.is_terminal:
-            if progress.valid is not self._valid:
-                self._valid = progress.valid
-                self.say(f"{progress.stage} {progress.update}/{progress.updates}  {facts}")
-            return
-        if progress.stage not in self._tasks:
-            self._tasks[progress.stage] = self._bars.add_task(progress.stage, total=progress.updates, facts="")
-        self._bars.update(self._tasks[progress.stage], completed=progress.update, facts=facts)  # type: ignore[arg-type]
+
+def _nothing(_: str) -> None:
+    """What the other processes of a parallel run say."""

@@ -1,13 +1,20 @@
-"""Pairs to score on: a folder with `clean/` and `noisy/`, whose files pair up by name or by a table `pairs.csv`.
+"""Pairs to score on: noisy and clean files in a folder, in any of these layouts, tried in this order.
 
-Columns of `pairs.csv`: `clean` and `noisy` (paths relative to the folder), optionally `id` and `snr_db`; others are
-ignored. Where no SNR is given it is measured, and rounded to a whole dB so that tables by SNR stay readable.
+- a table `pairs.csv` with the columns `clean` and `noisy` (paths relative to the folder), optionally `id` and `snr_db`;
+  others are ignored. `tinyse data pairs` writes it;
+- `clean/` and `noisy/`, whose files pair up by name, or by the `fileid_N` at the end of it (DNS-Challenge);
+- `clean_testset_wav/` and `noisy_testset_wav/` (VoiceBank-DEMAND), by name;
+- `NAME-clean.wav` beside `NAME-noisy.wav`, as `tinyse data preview` writes them.
+
+Where no SNR is given it is measured, and rounded to a whole dB so that tables by SNR stay readable.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +61,13 @@ class LoadedPair:
         return self.noisy - self.clean
 
 
+LAYOUTS = (
+    "clean/ and noisy/, a pairs.csv, clean_testset_wav/ and noisy_testset_wav/ (VoiceBank-DEMAND), "
+    "or files NAME-clean.wav and NAME-noisy.wav"
+)
+_FILE_ID = re.compile(r"fileid_\d+$")
+
+
 def find_pairs(folder: str | Path, limit: int | None = None) -> list[Pair]:
     """The pairs of a folder, in the order of the table or by name, the first `limit` of them.
 
@@ -62,12 +76,30 @@ def find_pairs(folder: str | Path, limit: int | None = None) -> list[Pair]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: give a folder with clean/ and noisy/")
+        raise InputError(f"there is no folder {folder}: give a folder with {LAYOUTS}")
     if limit is not None and limit < 1:
         raise InputError(f"a limit of {limit} leaves no pairs: give 1 or more")
     table = folder / "pairs.csv"
-    pairs = _from_table(folder, table) if table.is_file() else _from_names(folder)
-    return pairs[:limit]
+    return (_from_table(folder, table) if table.is_file() else _from_files(folder))[:limit]
+
+
+def own_pairs(data: Iterable[Path]) -> Path | None:
+    """The pairs that recordings bring along: the first of the folders' `benchmark` or VoiceBank-DEMAND's test set."""
+    for folder in data:
+        if (folder / "benchmark").is_dir():
+            return folder / "benchmark"
+        if folder.is_dir() and _voicebank(folder):
+            return folder
+    return None
+
+
+def require_own_pairs(data: Sequence[Path]) -> Path:
+    """`own_pairs`. Raises InputError where there are none."""
+    found = own_pairs(data)
+    if found is None:
+        places = ", ".join(map(str, data))
+        raise InputError(f"{places} brings no pairs to score on: name a folder of pairs; `tinyse data pairs` makes one")
+    return found
 
 
 def _from_table(folder: Path, table: Path) -> list[Pair]:
@@ -99,25 +131,66 @@ def _from_row(folder: Path, table: Path, row: dict[str, str | None], line: int) 
     return Pair(row.get("id") or paths["noisy"].stem, paths["clean"], paths["noisy"], snr_db)
 
 
-def _from_names(folder: Path) -> list[Pair]:
-    clean, noisy = _sounds(folder / "clean"), _sounds(folder / "noisy")
+def _from_files(folder: Path) -> list[Pair]:
+    sides = [folder / "clean", folder / "noisy"]
+    if not any(side.is_dir() for side in sides):
+        sides = _voicebank(folder)
+    if not sides:
+        clean, noisy = _sounds(folder, "-clean"), _sounds(folder, "-noisy")
+        if not (clean or noisy):
+            raise InputError(f"{folder} holds no pairs: expected {LAYOUTS}{_elsewhere(folder)}")
+        return _paired(clean, noisy, "a file NAME-clean", "a file NAME-noisy")
+    for side in sides:
+        if not side.is_dir():
+            raise InputError(f"there is no folder {side}: expected {LAYOUTS}")
+    clean, noisy = map(_sounds, sides)
+    if not clean and not noisy:
+        raise InputError(f"{sides[0]} and {sides[1]} hold no sound files")
+    # DNS-Challenge: clean_fileid_7.wav belongs to clnsp1_train_69005_1_snr15_tl-21_fileid_7.wav.
+    if not set(clean) & set(noisy) and all(_FILE_ID.search(name) for name in (*clean, *noisy)):
+        clean, noisy = _by_file_id(clean), _by_file_id(noisy)
+    return _paired(clean, noisy, f"{sides[0].name}/", f"{sides[1].name}/")
+
+
+def _paired(clean: dict[str, Path], noisy: dict[str, Path], in_clean: str, in_noisy: str) -> list[Pair]:
     for name in sorted(set(clean) ^ set(noisy)):
-        here, there = ("clean", "noisy") if name in clean else ("noisy", "clean")
-        path = (clean if name in clean else noisy)[name]
-        raise InputError(f"{path} in {here}/ has no partner of that name in {there}/")
-    if not clean:
-        raise InputError(f"{folder}/clean and {folder}/noisy hold no sound files")
+        path, here, there = (
+            (clean[name], in_clean, in_noisy) if name in clean else (noisy[name], in_noisy, in_clean)
+        )
+        raise InputError(f"{path} in {here} has no partner of that name in {there}")
     return [Pair(name, clean[name], noisy[name]) for name in sorted(clean)]
 
 
-def _sounds(folder: Path) -> dict[str, Path]:
-    """Sound files of a folder and its subfolders by their relative path without the ending."""
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: pairs lie in clean/ and noisy/, or are listed in pairs.csv")
+def _voicebank(folder: Path) -> list[Path]:
+    """clean_testset_wav and noisy_testset_wav, where there are both."""
+    sides = [next(iter(sorted(folder.glob(f"{side}_testset*wav"))), None) for side in ("clean", "noisy")]
+    return [side for side in sides if side] if all(sides) else []
+
+
+def _by_file_id(files: dict[str, Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for name, path in files.items():
+        file_id = _FILE_ID.findall(name)[0]
+        if file_id in found:
+            raise InputError(f"{found[file_id]} and {path} have the same {file_id}: which one is meant?")
+        found[file_id] = path
+    return found
+
+
+def _elsewhere(folder: Path) -> str:
+    """Where there is a folder of pairs below: DNS-Challenge keeps them in synthetic/no_reverb."""
+    below = [path.parent for depth in ("*", "*/*") for path in sorted(folder.glob(f"{depth}/noisy")) if path.is_dir()]
+    found = next((path for path in below if (path / "clean").is_dir()), None)
+    return f"; did you mean {found}?" if found else ""
+
+
+def _sounds(folder: Path, ending: str = "") -> dict[str, Path]:
+    """Sound files by their relative path without the ending: those of the folder and all below, or, with an `ending` of
+    the name, those directly in it."""
     files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(folder.glob(f"*{ending}.*") if ending else folder.rglob("*")):
         if path.suffix.lower() in SOUND_FILES and path.is_file():
-            name = path.relative_to(folder).with_suffix("").as_posix()
+            name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
             if name in files:
                 raise InputError(f"{files[name]} and {path} have the same name: which one is meant?")
             files[name] = path

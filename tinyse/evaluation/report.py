@@ -35,6 +35,9 @@ DECIMALS = {"pesq": 3, "stoi": 3, "estoi": 3, "largest_difference": 6}
 """Decimals in tables, two where not named."""
 
 
+BY_SNR = "By input SNR"
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of text, ready to be printed anywhere."""
@@ -51,6 +54,11 @@ def tables(scores: Scores) -> list[Table]:
     if scores.steps:
         result.append(_steps(scores))
     return [table for table in result if table.rows]
+
+
+def summary_tables(scores: Scores) -> list[Table]:
+    """What fits a screen at the end of a run: all tables but the long one by input SNR."""
+    return [table for table in tables(scores) if table.title != BY_SNR]
 
 
 def markdown(scores: Scores) -> str:
@@ -142,7 +150,7 @@ def _by_snr(scores: Scores) -> Table:
             rows.append((f"{level:g}", link, str(len(chosen)), *cells))
     header = ("input SNR dB", "link", "pairs", *_titles(scores.metrics))
     note = "Row noisy: the unprocessed value. Other rows: the change against it, paired file by file."
-    return Table("By input SNR", header, tuple(rows), note)
+    return Table(BY_SNR, header, tuple(rows), note)
 
 
 def _worse(scores: Scores) -> Table:

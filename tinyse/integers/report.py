@@ -50,8 +50,9 @@ def as_text(facts: dict[str, Any]) -> str:
             grid = f"scale {value['scale']:.9g}, zero point {value['zero_point']}" if value["scale"] else "no scale"
             shape = " x ".join(map(str, value["shape"]))
             lines.append(f"  {title[:-1]} {value['name']}: {value['dtype']} {shape}, {grid}")
-    for clip in facts["calibration"] or ():
-        lines.append(f"  calibrated on {clip['name']}: {clip['frames']} frames, SHA-256 {clip['sha256'][:16]}")
+    if clips := facts["calibration"]:
+        frames = sum(clip["frames"] for clip in clips)
+        lines.append(f"calibrated on {len(clips)} clips, {frames:,} frames; the report has their names and SHA-256")
     return "\n".join(lines)
 
 

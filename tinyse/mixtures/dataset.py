@@ -54,7 +54,9 @@ def open_mixer(
         recordings = manifest.select(kind, split, ship)  # type: ignore[arg-type]
         if not recordings:
             terms = " whose licence lets weights be released (ship is yes)" if ship else ""
-            raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}")
+            there = ship and manifest.select(kind, split)  # type: ignore[arg-type]
+            hint = "; --set ship=false trains on all, weights that you may not release" if there else ""
+            raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}{hint}")
         return AudioStore.build(manifest.root, recordings, cache_directory)
 
     rooms = store("rir") if config.room_probability and manifest.select("rir", split, ship) else None

@@ -10,16 +10,19 @@ from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.progress import track
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, plain
-from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split
+from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split, join
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
 from tinyse.recordings.store import NAMED, parts_in, recordings_in
 
 
-def open_data(path: str | Path) -> Manifest:
+def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
     """The manifest of a manifest's .csv, of a folder in any known layout (scanned now), or of a folder of shards.
 
-    Raises InputError if there is nothing usable, or if a speaker or source recording is in two splits.
+    Several paths become one data set. Raises InputError if there is nothing usable, or if a speaker or source recording
+    is in two splits.
     """
+    if not isinstance(path, (str, Path)):
+        return _open_several([Path(each) for each in path])
     path = Path(path)
     if path.is_file() and path.suffix.lower() == ".csv":
         manifest = Manifest.read(path)
@@ -27,6 +30,17 @@ def open_data(path: str | Path) -> Manifest:
         manifest = Manifest(path, tuple(recordings_in(path)))
     else:
         return scan(path)
+    check_leaks(manifest.recordings)
+    return manifest
+
+
+def _open_several(paths: Sequence[Path]) -> Manifest:
+    if len(paths) == 1:
+        return open_data(paths[0])
+    for path in paths:
+        if parts_in(path):
+            raise InputError(f"{path}: a folder of shards is a data set of its own, it does not join others")
+    manifest = join([open_data(path) for path in paths])
     check_leaks(manifest.recordings)
     return manifest
 

@@ -181,18 +181,21 @@ def main(
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
 ) -> None:
     """Train RECIPE where it is not trained, and write the folder of the released model."""
-    from tinyse.commands.train import Screen
+    from tinyse.commands.screen import Screen
     from tinyse.recordings import open_data
-    from tinyse.training.finish import export_and_evaluate, pairs_folder
+    from tinyse.training.finish import finish, plan
     from tinyse.training.recipe import load_recipe
-    from tinyse.training.run import data_path, run
+    from tinyse.training.run import run
 
     chosen = load_recipe(recipe, settings or [])
+    planned = plan(chosen)
+    if planned.pairs is None:
+        raise InputError("a released model has scores: " + "; ".join(planned.notes))
     with Screen() as screen:
         model = run(chosen, screen.show, screen.say)
-    export_and_evaluate(chosen, model, print)
-    manifest = open_data(data_path(chosen.data))
-    print(pack(model.parent, recipe.stem, f"recipes/{recipe.name}", manifest, pairs_folder(chosen).name))
+    finish(chosen, planned, model, print)
+    manifest = open_data(chosen.data_paths)
+    print(pack(model.parent, recipe.stem, f"recipes/{recipe.name}", manifest, planned.pairs.name))
 
 
 if __name__ == "__main__":

@@ -165,10 +165,16 @@ class ReferenceEngine(FileEngine):
         return reference.compile(graph)
 
 
-def tflm_interpreter(graph: Graph) -> Any:
-    """TFLM's interpreter of a graph. Raises InputError where the package is missing or TFLM has not all operators."""
+def require_tflm() -> Any:
+    """The module that runs TFLM. Raises InputError where the package is not installed."""
     with needs("export", "tflite-micro"):
         from tflite_micro.python.tflite_micro import runtime
+    return runtime
+
+
+def tflm_interpreter(graph: Graph) -> Any:
+    """TFLM's interpreter of a graph. Raises InputError where the package is missing or TFLM has not all operators."""
+    runtime = require_tflm()
     content = write(graph)
     # Activations at worst all at once, and TFLM's own bookkeeping of tensors, operators and channels.
     size = (1 << 20) + 2 * len(content) + 2 * sum(tensor.bytes for tensor in graph.tensors.values())

@@ -27,7 +27,7 @@ class Enhancement:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.manifest = open_data(recipe.data_path)
+        self.manifest = open_data(recipe.data_paths)
         self.front_end = TorchFrontEnd(recipe.front_end)
         self.notices: tuple[str, ...] = ()
 

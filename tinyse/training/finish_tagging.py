@@ -22,26 +22,27 @@ SECONDS = 4.0
 """Of a clip that calibrates or is scored."""
 
 
-def export_and_score_tags(recipe: Recipe, model: Path, say: Callable[[str], None]) -> None:
+def export_and_score_tags(recipe: Recipe, model: Path, say: Callable[[str], None]) -> tuple[Path, list[Table]]:
     """Write the .tflite beside `model`, calibrated on the valid folds, and score both on the test folds, if there are any.
 
-    Writes scores.json and scores.md.
+    Writes scores.json and scores.md. Returns the .tflite and the tables.
     """
     clips, _, _ = labelled_mixtures(recipe, "valid", SECONDS, recipe.export.clips)
     named = [(f"valid mixture {index}", clip) for index, clip in enumerate(clips)]
     exported = export_model(model, named, precision=recipe.export.precision)
-    say(exported.text)
+    say(exported.summary)
     if not recipe.tagging.test:
-        return
+        return exported.integers, []
+    say(f"scoring {recipe.tagging.test_clips} mixtures of the test folds")
     clips, labels, classes = labelled_mixtures(recipe, "test", SECONDS, recipe.tagging.test_clips)
     scores = {
         "float": TagScores.of(float_tags(model, clips), labels, classes),
         recipe.export.precision: TagScores.of(integer_tags(exported.integers, clips), labels, classes),
     }
     write_json(model.parent / "scores.json", {link: asdict(score) for link, score in scores.items()})
-    text = as_markdown(tables(scores))
-    write_text(model.parent / "scores.md", text)
-    say(text)
+    made = tables(scores)
+    write_text(model.parent / "scores.md", as_markdown(made))
+    return exported.integers, made
 
 
 def labelled_mixtures(

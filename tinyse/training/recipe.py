@@ -115,13 +115,20 @@ class Export:
     clips: _Count = 24
     """Mixtures of the valid split that calibration replays, frame by frame."""
 
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+
 
 @dataclass(frozen=True)
 class Evaluation:
     """What the chain of numbers is measured on."""
 
     pairs: str | None = None
-    """A folder of pairs; by default the data's own `benchmark`."""
+    """A folder of pairs. By default the data's own (`benchmark/` in its folder, or VoiceBank-DEMAND's test set), else
+    mixtures of the test split, which are written to `pairs/` in the output folder."""
+    mixtures: _Count = 60
+    """How many mixtures of the test split are scored where no pairs are given."""
     limit: Annotated[int, Between(0, 1e9)] = 0
     """Only the first pairs; 0 takes all."""
 
@@ -156,9 +163,9 @@ class Recipe:
     stages: dict[str, Stage]
     """Training stages by name, in order. The last one's model is exported."""
     task: Literal["denoise", "tagging"] = "denoise"
-    data: str = BUILT_IN
-    """A folder or manifest of recordings (see `tinyse data scan`), or the corpus that tinyse ships; for the task
-    `tagging`, clips with labels."""
+    data: str | tuple[str, ...] = BUILT_IN
+    """A folder or manifest of recordings (see `tinyse data scan`), a list of them, or `built-in`, the small corpus that
+    tinyse ships; for the task `tagging`, one folder of clips with labels."""
     output: str = "runs/recipe"
     """Folder for checkpoints, logs, models and reports."""
     ship: bool = False
@@ -182,6 +189,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise InputError("stages: a recipe trains at least one model")
+        if not self.data_paths:
+            raise InputError("data: name a folder or a manifest of recordings")
         earlier: list[str] = []
         for name, stage in self.stages.items():
             if not name.replace("-", "").replace("_", "").isalnum():
@@ -211,9 +220,9 @@ class Recipe:
             self._check_tagging()
 
     @property
-    def data_path(self) -> Path:
-        """The folder or manifest that `data` names."""
-        return corpus.path() if self.data == BUILT_IN else Path(self.data)
+    def data_paths(self) -> tuple[Path, ...]:
+        """The folders and manifests that `data` names."""
+        return data_paths(self.data)
 
     def mixture_of(self, stage: Stage, where: str = "mixture") -> MixtureConfig:
         """How the mixtures of `stage` are drawn; `where` names the stage's own keys in messages."""
@@ -234,12 +243,20 @@ class Recipe:
                         raise InputError(f"stages.{name}.distillation.layers: a tagger has no {layer!r}; name blocks such "
                                          "as encoder_1 and gru")  # fmt: skip
         if self.data == BUILT_IN:
-            raise InputError("data: the built-in corpus has no labels; name a folder with labels.csv")
+            raise InputError("data: the built-in corpus has no labels; name a folder with labels.csv: --set data=FOLDER")
+        if len(self.data_paths) != 1:
+            raise InputError("data: a tagger trains on one folder of clips with labels")
         if self.ship:
             raise InputError("ship: labels do not say which weights may be released; use data of which all may")
         for part in ("train", "valid"):
             if not getattr(self.tagging, part):
                 raise InputError(f"tagging.{part}: name one fold or more")
+
+
+def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
+    """The folders and manifests that a recipe's `data` names."""
+    given = (data,) if isinstance(data, str) else data
+    return tuple(corpus.path() if each == BUILT_IN else Path(each) for each in given)
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from tinyse import corpus
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import write_json
@@ -20,7 +19,7 @@ from tinyse.recordings import open_data
 from tinyse.training.batches import Taught, batches, in_batches
 from tinyse.training.machine import Machine, settled, this_machine
 from tinyse.training.quantised import choose_grids
-from tinyse.training.recipe import BUILT_IN, Recipe
+from tinyse.training.recipe import Recipe
 from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
 from tinyse.training.task import Task, open_task
 
@@ -56,15 +55,17 @@ def run_stages(
     folder = Path(recipe.output)
     task = open_task(recipe)
     write_record(recipe, task, folder, fabric)
+    # What cannot be used is told before hours of other stages.
     for name, stage in recipe.stages.items():
-        if not model_path(folder, name).exists():
-            for teacher in stage.external_teachers:  # what cannot be used is told before hours of other stages
+        path = model_path(folder, name)
+        if path.exists():
+            refuse_other_recipe(load_model(path)[2].get("recipe"), recipe, name, path)
+        else:
+            for teacher in stage.external_teachers:
                 teacher.open()
     for position, (name, stage) in enumerate(recipe.stages.items()):
         path = model_path(folder, name)
         if path.exists():
-            _, _, facts = load_model(path)
-            refuse_other_recipe(facts.get("recipe"), recipe, name, path)
             say(f"{name}: finished before, {path}")
             continue
         heard = Taught(task.valid(stage), stage.external_teachers)
@@ -72,7 +73,7 @@ def run_stages(
         data_hash = task.open(stage)
         for notice in task.notices if position == 0 else ():
             say(f"note: {notice}")
-        grids = choose_grids(stage, open_data(recipe.data_path), folder) if stage.quantise else None
+        grids = choose_grids(stage, open_data(recipe.data_paths), folder) if stage.quantise else None
         # bf16 would round the features before the integers see them.
         fabric = launch("32-true" if stage.quantise else recipe.precision)
         training = StageRun(fabric, recipe, task, name, data_hash, grids)
@@ -107,11 +108,6 @@ def launch(precision: str) -> Fabric:
 def processes_here() -> int:
     """How many processes of this run torchrun started on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-
-
-def data_path(data: str) -> Path:
-    """The folder or manifest that is meant."""
-    return corpus.path() if data == BUILT_IN else Path(data)
 
 
 def write_record(recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:

@@ -29,7 +29,7 @@ class Tagging:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.data = open_labelled(recipe.data_path, recipe.tagging.level)
+        self.data = open_labelled(recipe.data_paths[0], recipe.tagging.level)
         self.store = self.data.open()
         self.notices = self.store.notices
         self.front_end = TorchFrontEnd(recipe.front_end)

@@ -95,6 +95,6 @@ def untrained(recipe: Recipe, stage: Stage) -> Encoder:
     from tinyse.recordings.labelled import open_labelled
 
     if recipe.task == "tagging":
-        classes = open_labelled(recipe.data_path, recipe.tagging.level).classes
+        classes = open_labelled(recipe.data_paths[0], recipe.tagging.level).classes
         return TaggingNetwork(stage.architecture, recipe.front_end.bands, classes)
     return MaskNetwork(stage.architecture, recipe.front_end.bands)

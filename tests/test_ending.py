@@ -1,0 +1,168 @@
+"""What comes after training is settled before it: pairs, packages, disk, and a rehearsal of the whole recipe."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import own_recordings
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tinyse import audio  # noqa: E402
+from tinyse.errors import InputError  # noqa: E402
+from tinyse.evaluation.pairs import find_pairs  # noqa: E402
+from tinyse.models.files import load_tensors  # noqa: E402
+from tinyse.training import finish, rehearsal  # noqa: E402
+from tinyse.training.recipe import load_recipe  # noqa: E402
+
+ONE_VOICE = "mixture={talker_probability: 0.0, babble_probability: 0.0}"
+RECIPE = """
+stages:
+  teacher:
+    {model: {channels: [6, 6], groups: 1}, updates: 3, batch: 2, seconds: 0.5, losses: {compressed_spectral: 1.0}}
+  student:
+    {model: {channels: [4, 4], groups: 1}, updates: 3, batch: 2, seconds: 0.5, losses: {phase_sensitive: 0.01},
+     distillation: {teacher: teacher, views: {frame: 1.0}, layers: [encoder_1, gru]}}
+valid_clips: 2
+precision: 32-true
+threads: 1
+workers: 0
+export: {clips: 2}
+evaluation: {mixtures: 3}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "own.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def own(tmp_path):
+    return own_recordings.write(tmp_path / "recordings")
+
+
+def settings(tmp_path, own, *more):
+    return [f"data={own}", f"output={tmp_path / 'run'}", *more]
+
+
+def test_a_folder_of_own_recordings_becomes_a_scored_tflite(recipe, own, tmp_path):
+    """README's main path: no splits, no pairs. It ends with the scores, where the model is and what to do next."""
+    command = [sys.executable, "-m", "tinyse", "train", recipe]
+    command += [part for setting in settings(tmp_path, own) for part in ("--set", setting)]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "note: no pairs are given: 3 mixtures of the test split will be scored" in done.stderr
+    model = tmp_path / "run/student/model.tflite"
+    assert model.is_file()
+    assert len(find_pairs(tmp_path / "run/pairs")) == 3
+    assert set(json.loads(model.with_name("scores.json").read_text())["files"]["files"]) == {"0000", "0001", "0002"}
+    assert f"model: {model}" in done.stdout and "###" not in done.stdout and "SHA-256" not in done.stdout
+    following = done.stdout.partition("next:")[2].split("\n")
+    assert [line.split()[:2] for line in following if line] == [["tinyse", "denoise"], ["tinyse", "export"]]
+    assert not (tmp_path / "run" / rehearsal.FOLDER).exists()
+
+
+def test_without_a_test_split_the_model_is_still_exported(recipe, tmp_path):
+    own = own_recordings.write(tmp_path / "recordings", talkers=2, noises=2)
+    chosen = load_recipe(recipe, settings(tmp_path, own, ONE_VOICE))
+    planned = finish.plan(chosen)
+    assert planned.pairs is None
+    assert "the test split has no" in planned.notes[0] and "exported, not scored" in planned.notes[0]
+    model = tmp_path / "run/student/model.safetensors"
+    rehearsal.run(chosen, lambda _: None, lambda _: None)
+    assert finish.finish(chosen, planned, model, lambda _: None).integers.is_file()
+
+
+def test_pairs_that_cannot_be_scored_are_named_before_training(recipe, own, tmp_path):
+    for side, samples in (("clean", 8000), ("noisy", 7999)):
+        audio.write(tmp_path / f"pairs/{side}/a.wav", np.ones(samples, np.float32) / 8)
+    with pytest.raises(InputError, match="7999"):
+        finish.plan(load_recipe(recipe, settings(tmp_path, own, f"evaluation.pairs={tmp_path / 'pairs'}")))
+    with pytest.raises(InputError, match=r"there is no folder .*absent"):
+        finish.plan(load_recipe(recipe, settings(tmp_path, own, f"evaluation.pairs={tmp_path / 'absent'}")))
+
+
+def test_a_missing_package_takes_its_score_and_nothing_else(recipe, own, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    monkeypatch.setitem(sys.modules, "tflite_micro.python.tflite_micro", None)
+    planned = finish.plan(load_recipe(recipe, settings(tmp_path, own)))
+    assert "pesq" not in planned.metrics and {"si_sdr", "stoi"} <= set(planned.metrics)
+    assert "tflm" not in planned.links and "litert" in planned.links
+    told = " ".join(planned.notes)
+    assert "pesq will be left out" in told and "tinyse[metrics]" in told and "tflm will be left out" in told
+
+
+def test_a_full_disk_is_told_before_training(recipe, own, tmp_path, monkeypatch):
+    chosen = load_recipe(recipe, settings(tmp_path, own))
+    rehearsal.refuse_full_disk(chosen)
+    usage = type(rehearsal.shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(rehearsal.shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 10**6, 10**6))
+    with pytest.raises(InputError, match=r"has 1 MB free, this run needs \d+ MB"):
+        rehearsal.refuse_full_disk(chosen)
+
+
+def test_an_output_that_is_a_file_is_told(recipe, own, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot make the folder"):
+        rehearsal.refuse_full_disk(load_recipe(recipe, settings(tmp_path, own, f"output={tmp_path / 'file/run'}")))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("stages.student.distillation.layers=[encoder_3]", "no layer is named 'encoder_3'"),
+        ("stages.student.distillation={teacher: teacher, views: {bin: 1.0}, layers: [gru]}", "match layers of equal"),
+        ("stages.student.distillation.teacher=absent.safetensors", "absent"),
+        ("stages.student.mixture={talker_probability: 0.5}", "two speakers"),
+        ("stages.student.losses={phase_sensitive: 1.0e+39}", "the loss became"),
+    ],
+)
+def test_what_a_later_stage_cannot_do_is_told_before_the_first(recipe, tmp_path, setting, message):
+    """Each of these used to wait until the stages before it were trained."""
+    own = own_recordings.write(tmp_path / "recordings", talkers=3)
+    deeper = "stages.teacher.model={channels: [6, 6, 6], groups: 1}"
+    chosen = load_recipe(recipe, settings(tmp_path, own, ONE_VOICE, deeper, setting))
+    with pytest.raises(InputError, match=message):
+        rehearsal.rehearse(chosen, None)
+    assert not (tmp_path / "run/teacher").exists() and not (tmp_path / "run" / rehearsal.FOLDER).exists()
+
+
+def test_a_rehearsal_changes_nothing(recipe, own, tmp_path):
+    weights = {}
+    for name in ("rehearsed", "not"):
+        chosen = load_recipe(recipe, settings(tmp_path, own, f"output={tmp_path / name}"))
+        if name == "rehearsed":
+            rehearsal.rehearse(chosen, finish.plan(chosen))
+        weights[name] = load_tensors(rehearsal.run(chosen, lambda _: None, lambda _: None))[0]
+    assert all(torch.equal(weights["not"][key], value) for key, value in weights["rehearsed"].items())
+
+
+def test_a_stage_that_another_recipe_finished_is_told_before_the_others_train(recipe, own, tmp_path):
+    chosen = load_recipe(recipe, settings(tmp_path, own))
+    model = rehearsal.run(chosen, lambda _: None, lambda _: None)
+    (tmp_path / "run/teacher/model.safetensors").unlink()
+    other = load_recipe(recipe, settings(tmp_path, own, "stages.student.updates=4"))
+    with pytest.raises(InputError, match="was made by another recipe"):
+        rehearsal.run(other, lambda _: pytest.fail("an update was made"), lambda _: None)
+    assert model.is_file()
+
+
+def test_recordings_that_may_not_ship_are_refused_with_a_way_out(recipe, own, tmp_path):
+    with pytest.raises(InputError, match="--set ship=false"):
+        rehearsal.rehearse(load_recipe(recipe, settings(tmp_path, own, "ship=true")), None)
+
+
+def test_data_may_be_a_list(recipe, own, tmp_path):
+    more = own_recordings.write(tmp_path / "more", talkers=3, noises=3)
+    chosen = load_recipe(recipe, settings(tmp_path, own, f"data=[{own}, {more}]"))
+    planned = finish.plan(chosen)
+    assert planned.pairs is not None
+    assert rehearsal.run(chosen, lambda _: None, lambda _: None).is_file()

@@ -1,0 +1,59 @@
+"""A test set of one's own recordings: mixtures of a split as files, clean beside noisy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tinyse import audio
+from tinyse.errors import InputError
+from tinyse.files import write_text
+from tinyse.mixtures.config import MixtureConfig
+from tinyse.mixtures.dataset import open_mixer
+from tinyse.recordings import Manifest, Split
+
+SNRS_DB = (-5.0, 0.0, 5.0, 10.0, 15.0)
+COLUMNS = ("id", "clean", "noisy", "snr_db", "speaker", "noise")
+
+
+def write_pairs(
+    manifest: Manifest,
+    folder: str | Path,
+    count: int = 60,
+    split: Split = "test",
+    seconds: float = 4.0,
+    seed: int = 0,
+    snrs_db: Sequence[float] = SNRS_DB,
+    progress: Callable[[], None] = lambda: None,
+) -> Path:
+    """Write `count` pairs to clean/ and noisy/ in `folder`, the input SNRs in turn, and pairs.csv last. Returns its path.
+
+    Voices of the split in one recorded noise, nothing else done to them: the same files for the same recordings and seed.
+    Raises InputError where the split lacks speech or noise, and for SNRs that are none.
+    """
+    folder = Path(folder)
+    if not snrs_db or not all(math.isfinite(snr_db) for snr_db in snrs_db):
+        raise InputError(f"SNRs in dB are {', '.join(map(str, snrs_db)) or 'none'}: give one finite number or more")
+    plain = MixtureConfig().plain
+    mixers = [
+        open_mixer(manifest, plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0)), seconds, seed, split)
+        for snr_db in snrs_db
+    ]
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    for index in range(count):
+        mixture, snr_db = mixers[index % len(mixers)](0, index), snrs_db[index % len(mixers)]
+        name = f"{index:0{max(4, len(str(count)))}d}"
+        row = {"id": name, "snr_db": f"{snr_db:g}" if math.isfinite(mixture.snr_db) else ""}
+        for side, sound in (("clean", mixture.clean), ("noisy", mixture.noisy)):
+            row[side] = f"{side}/{name}.wav"
+            audio.write(folder / row[side], sound)
+        noises = " + ".join(mixture.description["noise"])
+        table.writerow(row | {"speaker": mixture.description["speaker"], "noise": noises})
+        progress()
+    write_text(folder / "pairs.csv", text.getvalue())
+    return folder / "pairs.csv"

@@ -1,0 +1,93 @@
+"""A rehearsal: the whole recipe in small before the first real update, so that no error waits for the hours after it.
+
+Every stage makes one update of its real batch from its real data, with its teachers and losses, on the way that the run
+will take; the last model is exported and scored on one pair. What cannot work ends here, in seconds: layers that a network
+does not have, views of unequal resolution, a teacher of another front end, a batch that memory does not hold, an operator
+that the runtime lacks, a folder that cannot be written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tinyse.errors import InputError
+from tinyse.models.network import parameters
+from tinyse.training.finish import Plan, finish
+from tinyse.training.recipe import Recipe, Stage
+from tinyse.training.run import run
+from tinyse.training.stage import model_path
+from tinyse.training.task import untrained
+
+FOLDER = ".rehearsal"
+MEGABYTE = 1_000_000
+OTHER_FILES = 100 * MEGABYTE
+"""Logs, examples, pairs, exported files."""
+
+
+def rehearse(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
+    """Run `recipe` in small, and what `plan` says follows it, in a folder inside its output that is then removed.
+
+    Nothing that the run computes depends on it. Under torchrun all processes take part; `rank` is this one's. Raises
+    InputError for whatever the user can mend.
+    """
+    folder = Path(recipe.output) / FOLDER
+    if rank == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    small = replace(
+        recipe,
+        output=str(folder),
+        stages={name: _small(stage) for name, stage in recipe.stages.items()},
+        valid_clips=2,
+        export=replace(recipe.export, clips=1),
+    )
+    try:
+        model = run(small, _nothing, _nothing)
+        if plan is not None and rank == 0:
+            finish(small, replace(plan, limit=1), model, _nothing, processes=1)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise InputError("the rehearsal ran out of memory: give the largest stage a smaller batch or shorter clips") from error
+    finally:
+        if rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_finished(recipe: Recipe) -> bool:
+    """Whether every stage is trained already."""
+    return all(model_path(Path(recipe.output), name).exists() for name in recipe.stages)
+
+
+def refuse_full_disk(recipe: Recipe) -> None:
+    """Raise InputError where the output's disk cannot take models, checkpoints and reports of a run."""
+    folder = Path(recipe.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output: cannot make the folder {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"output: the folder {folder} cannot be written")
+    needed, free = bytes_needed(recipe), shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"output: the disk of {folder} has {free // MEGABYTE} MB free, this run needs {needed // MEGABYTE} MB"
+        )
+
+
+def bytes_needed(recipe: Recipe) -> int:
+    """An upper bound: a float32 model per stage, and twice a checkpoint, which is written beside the old one."""
+    sizes = [4 * parameters(untrained(recipe, stage)) for stage in recipe.stages.values()]
+    copies = 5  # network, average, best, two moments
+    return sum(sizes) + 2 * copies * max(sizes) + OTHER_FILES
+
+
+def _small(stage: Stage) -> Stage:
+    quantise = replace(stage.quantise, clips=1) if stage.quantise else None
+    return replace(stage, updates=1, quantise=quantise)
+
+
+def _nothing(_: object) -> None:
+    """What a rehearsal shows and says."""
