@@ -218,9 +218,11 @@ def test_pairs_by_table(tmp_path):
 def test_faulty_folders_are_named(tmp_path):
     with pytest.raises(InputError, match="no folder"):
         find_pairs(tmp_path / "absent")
-    with pytest.raises(InputError, match=r"no folder .*clean"):
+    with pytest.raises(InputError, match="holds no pairs"):
         find_pairs(tmp_path)
     (tmp_path / "clean").mkdir()
+    with pytest.raises(InputError, match=r"no folder .*noisy"):
+        find_pairs(tmp_path)
     (tmp_path / "noisy").mkdir()
     with pytest.raises(InputError, match="no sound files"):
         find_pairs(tmp_path)
@@ -233,6 +235,42 @@ def test_faulty_folders_are_named(tmp_path):
         find_pairs(tmp_path)[1].load()
     with pytest.raises(InputError, match="limit of 0"):
         find_pairs(tmp_path, 0)
+
+
+def test_pairs_of_voicebank_demand(tmp_path):
+    for side in ("clean", "noisy"):
+        for name in ("p232_001", "p257_427"):
+            audio.write(tmp_path / f"{side}_testset_wav/{name}.wav", sound(1))
+    assert [pair.name for pair in find_pairs(tmp_path)] == ["p232_001", "p257_427"]
+
+
+def test_pairs_of_the_dns_challenge(tmp_path):
+    """Names that only share their fileid, two folders below where one would point; a directory up, it is found."""
+    folder = tmp_path / "test_set/synthetic/no_reverb"
+    for number in (0, 158):
+        audio.write(folder / f"clean/clean_fileid_{number}.wav", sound(number))
+        audio.write(folder / f"noisy/clnsp1_train_69005_{number}_snr15_tl-21_fileid_{number}.wav", sound(number))
+    found = {pair.name: (pair.clean.stem, pair.noisy.stem) for pair in find_pairs(folder)}
+    assert found == {
+        f"fileid_{number}": (f"clean_fileid_{number}", f"clnsp1_train_69005_{number}_snr15_tl-21_fileid_{number}")
+        for number in (0, 158)
+    }
+    with pytest.raises(InputError, match=r"did you mean .*no_reverb\?"):
+        find_pairs(tmp_path / "test_set")
+    audio.write(folder / "noisy/another_fileid_158.wav", sound(1))
+    with pytest.raises(InputError, match="same fileid_158"):
+        find_pairs(folder)
+
+
+def test_pairs_of_a_preview(tmp_path):
+    """Also with the denoised sound between, as a run's examples have it."""
+    for side in ("clean", "noisy", "denoised"):
+        audio.write(tmp_path / f"00-{side}.wav", sound(1))
+    pair = find_pairs(tmp_path)[0]
+    assert (pair.name, pair.clean.name, pair.noisy.name) == ("00", "00-clean.wav", "00-noisy.wav")
+    audio.write(tmp_path / "01-noisy.wav", sound(1))
+    with pytest.raises(InputError, match="01-noisy"):
+        find_pairs(tmp_path)
 
 
 # The chain on stand-in links

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinyse.errors import needs
+from tinyse.errors import InputError, needs
 
 if TYPE_CHECKING:
+    from tinyse.mixtures import Mixer
     from tinyse.recordings import Manifest
 
-app = typer.Typer(no_args_is_help=True, help="Recordings: scan folders, listen to mixtures, pack shards.")
+app = typer.Typer(no_args_is_help=True, help="Recordings: scan folders, listen to mixtures, make test pairs, pack shards.")
 
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With a recipe: change a key of it.")
+]
 Data = Annotated[Path, typer.Argument(help="A manifest (.csv), a folder in a known layout, or a folder of shards.")]
 
 
@@ -33,8 +37,11 @@ def scan_command(
     """
     from tinyse.recordings import check_leaks, join, open_data, scan
 
-    manifest = join([scan(folder, kind) if kind else open_data(folder) for folder in folders])  # type: ignore[arg-type]
-    check_leaks(manifest.recordings)
+    if kind:
+        manifest = join([scan(folder, kind) for folder in folders])  # type: ignore[arg-type]
+        check_leaks(manifest.recordings)
+    else:
+        manifest = open_data(folders)
     if output is not None:
         manifest.write(output)
     if as_json:
@@ -45,22 +52,84 @@ def scan_command(
 
 @app.command()
 def preview(
-    data: Data,
+    data: Annotated[
+        list[Path], typer.Argument(help="A recipe (.yaml), or recordings: folders and manifests, mixed by the defaults.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for the wav files and spectrograms.")],
     count: Annotated[int, typer.Option(min=1, max=50, help="How many mixtures.")] = 4,
-    seconds: Annotated[float, typer.Option(help="Length of a mixture.")] = 4.0,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other mixtures.")] = 0,
+    seconds: Annotated[float | None, typer.Option(help="Length of a mixture; default: the stage's, else 4.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed, other mixtures.")] = None,
+    stage: Annotated[str | None, typer.Option(help="With a recipe: the stage that is heard; default: the last.")] = None,
+    settings: Settings = None,
 ) -> None:
-    """Write a few noisy and clean pairs, as training would hear them, with their spectrograms."""
+    """Write a few noisy and clean pairs, as training would hear them, with their spectrograms.
+
+    With a recipe these are its own mixtures: its data, its mixing, its seed; `tinyse evaluate` takes the folder as pairs.
+    """
     with needs("train"):
         from tinyse.mixtures import MixtureConfig, open_mixer
         from tinyse.mixtures.preview import write_preview
         from tinyse.recordings import open_data
-    mixer = open_mixer(open_data(data), MixtureConfig(), seconds, seed)
+    if data[0].suffix in (".yaml", ".yml"):
+        mixer, epoch = _mixer_of_recipe(data, settings or [], stage, seconds, seed)
+    elif stage or settings:
+        raise InputError("--stage and --set belong to a recipe: tinyse data preview RECIPE.yaml")
+    else:
+        mixer, epoch = open_mixer(open_data(data), MixtureConfig(), 4.0 if seconds is None else seconds, seed or 0), 0
     for notice in mixer.notices:
         print(f"tinyse: {notice}", file=sys.stderr)
-    paths = write_preview(mixer, count, output)
+    paths = write_preview(mixer, count, output, epoch)
     print(f"wrote {len(paths)} files to {output}")
+
+
+def _mixer_of_recipe(
+    data: list[Path], settings: list[str], stage: str | None, seconds: float | None, seed: int | None
+) -> tuple[Mixer, int]:
+    """The mixer with which a stage of a recipe is trained, and the epoch that it takes."""
+    from tinyse.config import did_you_mean
+    from tinyse.recordings import open_data
+
+    with needs("train"):
+        from tinyse.training.enhancement import training_mixer
+        from tinyse.training.recipe import load_recipe
+    if len(data) > 1:
+        raise InputError(f"{data[1]}: a recipe names its own data; change it with --set data=FOLDER")
+    recipe = load_recipe(data[0], settings)
+    if recipe.task != "denoise":
+        raise InputError(f"{data[0]}: its task is {recipe.task!r}, which has no noisy and clean pairs to listen to")
+    name = stage or list(recipe.stages)[-1]
+    if name not in recipe.stages:
+        raise InputError(f"{data[0]} has no stage {name!r}{did_you_mean(name, recipe.stages)}")
+    mixer = training_mixer(recipe, recipe.stages[name], open_data(recipe.data_paths), seconds, seed)
+    return mixer, list(recipe.stages).index(name)
+
+
+@app.command()
+def pairs(
+    data: Annotated[list[Path], typer.Argument(help="Folders or manifests; several become one data set.")],
+    output: Annotated[Path, typer.Option(help="Folder for clean/, noisy/ and pairs.csv.")],
+    split: Annotated[str, typer.Option(help="train, valid or test; what a model is scored on is test.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="How many pairs.")] = 60,
+    seconds: Annotated[float, typer.Option(help="Length of a pair.")] = 4.0,
+    snr_db: Annotated[str, typer.Option(help="Input SNRs in dB, taken in turn.")] = "-5,0,5,10,15",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other pairs.")] = 0,
+) -> None:
+    """Write a test set of your own: pairs of clean speech and the same in noise, for `tinyse evaluate`."""
+    from tinyse.progress import counted
+    from tinyse.recordings import open_data
+    from tinyse.recordings.manifest import SPLITS
+
+    with needs("train"):
+        from tinyse.mixtures.pairs import write_pairs
+    if split not in SPLITS:
+        raise InputError(f"--split {split}: known are {', '.join(SPLITS)}")
+    try:
+        snrs_db = [float(value) for value in snr_db.split(",")]
+    except ValueError as error:
+        raise InputError(f"--snr-db {snr_db}: expected numbers with commas, such as -5,0,5") from error
+    with counted("mixing", count) as advance:
+        written = write_pairs(open_data(data), output, count, split, seconds, seed, snrs_db, advance)
+    print(f"wrote {count} pairs to {written.parent}: tinyse evaluate MODEL {written.parent}")
 
 
 @app.command()

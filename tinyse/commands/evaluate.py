@@ -11,7 +11,7 @@ import typer
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
-    data: Annotated[Path, typer.Argument(help="A folder with clean/ and noisy/, optionally pairs.csv.")],
+    data: Annotated[Path, typer.Argument(help="A folder of pairs: see below.")],
     integer_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
     links: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
     metrics: Annotated[str, typer.Option(help="si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr.")] = "",
@@ -21,7 +21,11 @@ def evaluate(
     output: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.md.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Score MODEL on the pairs in DATA: every link of its chain, on noisy clips, clean speech and noise alone."""
+    """Score MODEL on the pairs in DATA: every link of its chain, on noisy clips, clean speech and noise alone.
+
+    DATA is a folder with clean/ and noisy/, optionally pairs.csv (`tinyse data pairs` makes one of your recordings), the
+    output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded.
+    """
     from rich.console import Console
 
     from tinyse import files

@@ -11,15 +11,15 @@ from tinyse.mixtures.mixer import Mixer, Mixture
 from tinyse.spectra.picture import Panel, draw_spectrograms, require_matplotlib
 
 
-def write_preview(mixer: Mixer, count: int, folder: str | Path) -> list[Path]:
-    """Write mixtures 0 to count - 1 of epoch 0 as NN-noisy.wav and NN-clean.wav, one spectrograms.png of them all, and
+def write_preview(mixer: Mixer, count: int, folder: str | Path, epoch: int = 0) -> list[Path]:
+    """Write mixtures 0 to count - 1 of an epoch as NN-noisy.wav and NN-clean.wav, one spectrograms.png of them all, and
     mixtures.json, which says what each was made of. Returns the paths.
 
     Raises InputError where matplotlib is not installed.
     """
     folder = Path(folder)
     require_matplotlib()
-    mixtures = [mixer(0, index) for index in range(count)]
+    mixtures = [mixer(epoch, index) for index in range(count)]
     paths = []
     for index, mixture in enumerate(mixtures):
         for side, sound in (("noisy", mixture.noisy), ("clean", mixture.clean)):

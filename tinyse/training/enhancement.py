@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from tinyse.integers.trained import TrainedGrids
-from tinyse.mixtures import MixtureDataset, open_mixer, valid_mixtures
+from tinyse.mixtures import Mixer, MixtureDataset, open_mixer, valid_mixtures
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
 from tinyse.models.quantised import QuantisedNetwork
-from tinyse.recordings import open_data
+from tinyse.recordings import Manifest, open_data
 from tinyse.training.losses import Estimate, supervised
 from tinyse.training.task import Batch
 
@@ -35,9 +35,7 @@ class Enhancement:
         return self.manifest.summary()
 
     def open(self, stage: Stage) -> str:
-        recipe = self.recipe
-        ship = True if recipe.ship else None
-        self.mixer = open_mixer(self.manifest, recipe.mixture_of(stage), stage.seconds, recipe.seed, "train", ship)
+        self.mixer = training_mixer(self.recipe, stage, self.manifest)
         self.notices = self.mixer.notices
         return self.mixer.data_hash
 
@@ -79,6 +77,20 @@ class Enhancement:
         ]
         gains, ratios = zip(*pairs, strict=True)
         return {"si_sdr_gain_db": float(torch.cat(gains).mean()), "sdr_db": float(torch.cat(ratios).mean())}
+
+
+def training_mixer(
+    recipe: Recipe, stage: Stage, manifest: Manifest, seconds: float | None = None, seed: int | None = None
+) -> Mixer:
+    """What mixes the training clips of a stage; of another length or seed where given."""
+    return open_mixer(
+        manifest,
+        recipe.mixture_of(stage),
+        stage.seconds if seconds is None else seconds,
+        recipe.seed if seed is None else seed,
+        "train",
+        recipe.ship or None,
+    )
 
 
 def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,98 @@
+"""Pairs of one's own recordings, and a recipe's mixtures to listen to: what the commands write, `evaluate` reads."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import own_recordings
+import pytest
+from typer.testing import CliRunner
+
+from tinyse import audio
+from tinyse.commands.data import app
+from tinyse.errors import InputError
+from tinyse.evaluation.pairs import find_pairs
+from tinyse.recordings import open_data
+
+pytest.importorskip("scipy")
+
+RECIPE = """
+data: {folder}
+seed: 3
+mixture: {{snr_db: [0, 0], noise_only_probability: 0.0, clean_probability: 0.0}}
+stages:
+  first: {{model: student-30k, updates: 1, batch: 2, seconds: 0.5, losses: {{si_sdr: 1.0}}}}
+  second: {{model: student-30k, updates: 1, batch: 2, seconds: 0.5, mixture: {{snr_db: [30, 30]}}, losses: {{si_sdr: 1.0}}}}
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    return own_recordings.write(tmp_path / "recordings")
+
+
+def called(*arguments: object):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def test_pairs_of_a_split_are_pairs_to_evaluate(own, tmp_path):
+    for name in ("a", "b"):
+        called("pairs", own, "--output", tmp_path / name, "--count", 4, "--seconds", 1, "--snr-db", "-5,10")
+    pairs = find_pairs(tmp_path / "a")
+    assert [pair.snr_db for pair in pairs] == [-5, 10, -5, 10]
+    loaded = pairs[1].load()
+    assert len(loaded.noisy) == audio.SAMPLE_RATE and loaded.noise.any()
+    assert [pair.noisy.read_bytes() for pair in pairs] == [pair.noisy.read_bytes() for pair in find_pairs(tmp_path / "b")]
+    with open(tmp_path / "a/pairs.csv", newline="") as file:
+        speakers = {row["speaker"] for row in csv.DictReader(file)}
+    assert speakers <= {recording.speaker for recording in open_data(own).select("speech", "test")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--split", "tests"], "train, valid, test"),
+        (["--snr-db", "loud"], "expected numbers"),
+        (["--snr-db", "nan"], "finite"),
+        (["--seconds", "0"], "at least 0.1 s"),
+    ],
+)
+def test_pairs_that_cannot_be_made_are_refused(own, tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        called("pairs", own, "--output", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out/pairs.csv").exists()
+
+
+def test_pairs_of_an_empty_split_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    own = own_recordings.write(tmp_path / "recordings", talkers=2)
+    with pytest.raises(InputError, match="no speech recordings in the split test"):
+        called("pairs", own, "--output", tmp_path / "out")
+
+
+def test_a_preview_of_a_recipe_is_what_its_stage_hears(own, tmp_path):
+    pytest.importorskip("torch")
+    from tinyse.training.recipe import load_recipe
+    from tinyse.training.task import open_task
+
+    path = tmp_path / "own.yaml"
+    path.write_text(RECIPE.format(folder=own))
+    recipe = load_recipe(path)
+    task = open_task(recipe)
+    for position, name in enumerate(recipe.stages):
+        called("preview", path, "--output", tmp_path / name, "--count", 2, "--stage", name)
+        task.open(recipe.stages[name])
+        heard = task.examples(position, 2)
+        for index, pair in enumerate(find_pairs(tmp_path / name)):
+            assert np.abs(pair.load().noisy - heard[index][0]).max() < 1e-4
+    quiet = find_pairs(tmp_path / "second")[0].load()
+    assert quiet.snr_db > 20, "the stage's own mixture is played"
+    with pytest.raises(InputError, match="did you mean 'second'"):
+        called("preview", path, "--output", tmp_path / "x", "--stage", "secnd")
+    with pytest.raises(InputError, match="belong to a recipe"):
+        called("preview", own, "--output", tmp_path / "x", "--set", "seed=1")
