@@ -20,9 +20,6 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-CPU_TORCH = "torch==2.13.0"
-"""Installed before the extras that need torch: its build without CUDA."""
-
 NEEDS_TORCH = {"train", "all"}
 
 BASE_IMPORTS = "import tinyse, numpy, soundfile, soxr, typer, rich, flatbuffers, ai_edge_litert.interpreter"
@@ -55,7 +52,7 @@ def row(python: str, source: str, extra: str) -> str:
         empty = megabytes(Path(folder))
         start = time.perf_counter()
         if extra in NEEDS_TORCH:
-            install(fresh, CPU_TORCH)
+            subprocess.run([fresh, "-m", "tinyse.torch_build", "cpu"], check=True, cwd=source, stdout=sys.stderr)
         install(fresh, f"{source}[{extra}]" if extra else source)
         seconds = time.perf_counter() - start
         subprocess.run([fresh, "-c", BASE_IMPORTS], check=True, cwd=folder)

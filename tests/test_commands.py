@@ -1,8 +1,7 @@
-"""The command line: fast, without torch, one line for an error; doctor."""
+"""The command line: fast, without torch, one line for an error."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
@@ -10,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 import tinyse
-from tinyse.commands import doctor
 from tinyse.commands import main as command_line
 from tinyse.errors import InputError
 
@@ -115,53 +113,3 @@ def test_every_command_explains_itself(name):
     if name not in registered:
         pytest.skip(f"tinyse {name} is not written yet")
     assert runner.invoke(command_line.app, [name, "--help"]).exit_code == 0
-
-
-# doctor
-
-
-def test_doctor_finds_the_base_in_order():
-    answer = run("doctor", "--json")
-    assert answer.returncode == 0
-    report = json.loads(answer.stdout)
-    assert report["works"]
-    base = {check["subject"]: check["status"] for check in report["checks"] if check["group"] == "base"}
-    assert set(base) == set(doctor.MODULES)
-    assert set(base.values()) == {"ok"}
-
-
-def test_doctor_says_how_to_mend_a_broken_base(monkeypatch):
-    versions = {"numpy": "1.26.4", "soxr": None}
-    real = doctor.installed
-    monkeypatch.setattr(doctor, "installed", lambda name: versions.get(name, real(name)))
-    answer = runner.invoke(command_line.app, ["doctor"])
-    assert answer.exit_code == 1
-    assert "pip install 'numpy" in answer.stdout
-    assert "pip install 'soxr" in answer.stdout
-
-
-def test_doctor_knows_the_old_runtime_beside_numpy_2(monkeypatch):
-    versions = {"tflite-runtime": "2.14.0", "numpy": "2.4.6"}
-    monkeypatch.setattr(doctor, "installed", versions.get)
-    assert any(check.subject == "tflite-runtime" and check.status == "wrong" for check in doctor.python_checks())
-
-
-@pytest.mark.parametrize(
-    ("version", "ranges", "expected"),
-    [
-        ("2.13.0+cpu", ">=2.8,<3", True),
-        ("3.0", ">=2.8,<3", False),
-        ("2.0.0", ">=2.0", True),
-        ("0.dev20261023182759", "==0.dev20261023182759", True),
-        ("0.dev20261024000000", "==0.dev20261023182759", False),
-        ("15", "", True),
-    ],
-)
-def test_version_ranges(version, ranges, expected):
-    assert doctor.satisfies(version, ranges) is expected
-
-
-def test_requirements_are_read_with_their_extra():
-    assert doctor.parse_requirement("numpy<3,>=2.0") == ("numpy", "<3,>=2.0", "base")
-    assert doctor.parse_requirement('torch<3,>=2.8; extra == "train"') == ("torch", "<3,>=2.8", "train")
-    assert doctor.parse_requirement("tinyse[train,export]; extra == 'all'") == ("tinyse", "", "all")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tinyse.torch_build import extra_command
+
 
 class InputError(ValueError):
     """Something that was given cannot be used. The message says what was given, what is allowed and what to do."""
@@ -12,7 +14,7 @@ class InputError(ValueError):
 
 def missing_extra(package: str, extra: str) -> InputError:
     """The error for a part of tinyse whose optional dependencies are not installed."""
-    return InputError(f"this needs the package {package!r}, which is not installed: pip install 'tinyse[{extra}]'")
+    return InputError(f"this needs the package {package!r}, which is not installed: {extra_command(extra)}")
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def needs(extra: str, package: str | None = None) -> Iterator[None]:
             raise  # a mistake of ours
         if isinstance(error, ModuleNotFoundError):
             raise missing_extra(package or error.name or extra, extra) from error
-        named = package or error.name or f"an import of the extra {extra}"
+        named = package or (error.name or extra).partition(".")[0]
         raise InputError(
-            f"{named} is installed but does not import ({error}): pip install --force-reinstall 'tinyse[{extra}]'"
+            f"{named} is installed but does not import ({error}): pip install --force-reinstall {named}"
         ) from error

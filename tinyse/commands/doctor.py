@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from importlib import import_module, metadata
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from tinyse import torch_build
+from tinyse.torch_build import extra_command
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 Status = Literal["ok", "missing", "wrong"]
 
@@ -24,6 +29,7 @@ MODULES = {
     "soxr": "soxr",
     "typer": "typer",
     "rich": "rich",
+    "packaging": "packaging",
 }
 """What each package of the base has to be importable as: a wheel for another machine installs and then fails."""
 
@@ -31,13 +37,11 @@ PROGRAMS = {
     "gcc": ("compile the firmware for this machine", "gcc"),
     "arm-none-eabi-gcc": ("compile the firmware for Arm", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     "qemu-system-arm": ("run the firmware on an emulated board", "qemu-system-arm"),
+    "ffmpeg": ("read .m4a and other formats", "ffmpeg"),
     "clang": ("compile the firmware to WebAssembly (tinyse web)", "clang"),
     "wasm-ld": ("link it", "lld"),
 }
 """Programs that are used when they are there: what for, and Debian's packages."""
-
-CPU_TORCH = "pip install torch==2.13.0"
-"""The build of torch without CUDA, to be installed before the extra `train`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,7 @@ def python_checks() -> Iterator[Check]:
     fits = (3, 10) <= sys.version_info[:2] < (3, 14)
     yield Check("python", "Python", "ok" if fits else "wrong", version, "" if fits else "use Python 3.10 to 3.13")
     old_runtime, numpy = installed("tflite-runtime"), installed("numpy")
-    if old_runtime and numpy and release(numpy) >= (2,):
+    if old_runtime and numpy and int(numpy.partition(".")[0]) >= 2:
         yield Check(
             "python",
             "tflite-runtime",
@@ -86,17 +90,22 @@ def python_checks() -> Iterator[Check]:
 
 def package_checks() -> Iterator[Check]:
     """Every dependency that tinyse declares: its installed version against the declared range, the base's by import."""
-    for requirement in metadata.requires("tinyse") or ():
-        name, ranges, group = parse_requirement(requirement)
+    try:
+        declared = requirements()
+    except ModuleNotFoundError as absent:
+        yield Check("base", absent.name or "packaging", "missing", "", f"pip install {absent.name}")
+        return
+    for requirement, group in declared:
+        name, ranges = requirement.name, str(requirement.specifier)
         if name == "tinyse":  # the extra `all` names the others
             continue
         version = installed(name)
-        mend = f"pip install '{name}{ranges}'" if group == "base" else f"pip install 'tinyse[{group}]'"
+        mend = f"pip install '{name}{ranges}'" if group == "base" else extra_command(group)
         if name == "torch":
-            mend = CPU_TORCH
+            mend = f"pip install {' '.join(torch_build.arguments('cpu'))}"
         if version is None:
             yield Check(group, name, "missing", "", mend)
-        elif not satisfies(version, ranges):
+        elif not requirement.specifier.contains(version, prereleases=True):
             yield Check(group, name, "wrong", f"{version}, needed {ranges}", mend)
         elif group == "base" and (error := import_error(MODULES[name])):
             yield Check(group, name, "wrong", f"{version} does not import: {error}", f"{mend} --force-reinstall")
@@ -117,15 +126,30 @@ def machine_checks() -> Iterator[Check]:
         yield Check("machine", program, "ok" if place else "missing", place or purpose, mend)
     here = os.path.dirname(sys.executable)
     place = shutil.which("vela", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
-    mend = "" if place else "pip install 'tinyse[export]'"
+    mend = "" if place else extra_command("export")
     yield Check("machine", "vela", "ok" if place else "missing", place or "compile for an Ethos-U", mend)
     yield Check("machine", "CPU cores", "ok", str(os.cpu_count()))
-    if installed("torch"):
-        import torch
+    if build := torch_build.installed():
+        yield from torch_checks(build)
 
-        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-        yield Check("machine", "torch threads", "ok", f"{torch.get_num_threads()} (OMP_NUM_THREADS sets it)")
-        yield Check("machine", "GPU for torch", "ok", gpu)
+
+def torch_checks(build: torch_build.Build) -> Iterator[Check]:
+    """The build of torch, and what it can compute with: whether one fits the other."""
+    cpu = f"pip install {' '.join(torch_build.arguments('cpu'))}"
+    if error := import_error("torch"):
+        yield Check("machine", "torch", "wrong", f"{build}; it does not import: {error}", f"{cpu} --force-reinstall")
+        return
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    mend = ""
+    if gpu is None and (build.cuda or build.cuda_packages):
+        mend = f"pip uninstall --yes {' '.join(('torch', *build.cuda_packages))}; {cpu}"
+    elif gpu is None and shutil.which("nvidia-smi"):
+        mend = f"pip install {' '.join(torch_build.arguments('gpu'))}"
+    yield Check("machine", "torch", "wrong" if mend else "ok", str(build), mend)
+    yield Check("machine", "torch threads", "ok", f"{torch.get_num_threads()} (OMP_NUM_THREADS sets it)")
+    yield Check("machine", "GPU for torch", "ok", gpu or "none")
 
 
 def cache_check(least_gigabytes: float = 2.0) -> Check:
@@ -141,31 +165,17 @@ def cache_check(least_gigabytes: float = 2.0) -> Check:
     return Check("machine", "free disk for the cache", "ok" if enough else "wrong", f"{free:.1f} GB in {folder}", mend)
 
 
-def parse_requirement(text: str) -> tuple[str, str, str]:
-    """Name, version ranges and extra (`base` for none) of a line such as `torch<3,>=2.8; extra == "train"`."""
-    body, _, marker = text.partition(";")
-    name, ranges = re.fullmatch(r"([\w.-]+)(?:\[[^]]*])?\s*(.*)", body.strip()).groups()  # type: ignore[union-attr]
-    extra = re.search(r"""extra\s*==\s*["']([\w-]+)""", marker)
-    return name, ranges.strip("() "), extra.group(1) if extra else "base"
+def requirements() -> list[tuple[Requirement, str]]:
+    """What tinyse declares to need here, each with its extra (`base` for none)."""
+    from packaging.requirements import Requirement
 
-
-def satisfies(version: str, ranges: str) -> bool:
-    """Whether a version lies in ranges such as `>=2.8,<3`, by the numbers of its release."""
-    compare = {">=": "__ge__", "<=": "__le__", ">": "__gt__", "<": "__lt__", "==": "__eq__", "!=": "__ne__"}
-    for clause in filter(None, map(str.strip, ranges.split(","))):
-        sign, bound = re.fullmatch(r"([<>=!]=?)\s*(.+)", clause).groups()  # type: ignore[union-attr]
-        if not getattr(release(version), compare[sign])(release(bound)):
-            return False
-    return True
-
-
-def release(version: str) -> tuple[int, ...]:
-    """The numbers of a version without trailing zeros: 2.13.0+cpu is (2, 13); a nightly's date counts too."""
-    numbers = re.match(r"\d+(?:\.(?:dev)?\d+)*", version)
-    parts = [int(part) for part in re.findall(r"\d+", numbers.group())] if numbers else []
-    while parts and parts[-1] == 0:
-        parts.pop()
-    return tuple(parts)
+    found = []
+    for requirement in map(Requirement, metadata.requires("tinyse") or ()):
+        for extra in ("", *(metadata.metadata("tinyse").get_all("Provides-Extra") or ())):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                found.append((requirement, extra or "base"))
+                break
+    return found
 
 
 def installed(package: str) -> str | None:
