@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
@@ -105,3 +108,59 @@ def test_duration_is_read_from_the_header(tmp_path):
 def test_writing_refuses_what_is_not_one_channel(tmp_path):
     with pytest.raises(InputError, match=r"\(samples,\)"):
         audio.write(tmp_path / "a.wav", np.zeros((2, 10), np.float32))
+
+
+@pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_16", "IMA_ADPCM", "ULAW"])
+def test_codecs_that_cannot_seek_are_read(tmp_path, subtype):
+    soundfile.write(tmp_path / "a.wav", sine(1.0), 16000, subtype=subtype)
+    assert abs(len(audio.read(tmp_path / "a.wav")[0]) - 16000) < 400
+
+
+@pytest.mark.parametrize("sizes", [(0, 0), (36, 0)])
+def test_a_wav_whose_header_says_0_bytes_is_read_to_its_end(tmp_path, sizes):
+    audio.write(tmp_path / "a.wav", sine(1.0))
+    data = bytearray((tmp_path / "a.wav").read_bytes())
+    data[4:8], data[40:44] = (size.to_bytes(4, "little") for size in sizes)
+    (tmp_path / "b.wav").write_bytes(data)
+    samples, notices = audio.read(tmp_path / "b.wav")
+    assert (samples == audio.read(tmp_path / "a.wav")[0]).all()
+    assert "0 bytes" in notices[0]
+    assert audio.duration(tmp_path / "b.wav") == 1.0
+
+
+def test_a_wav_without_samples_but_with_tags_stays_empty(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(0, np.float32), 16000)
+    with open(tmp_path / "a.wav", "ab") as file:
+        file.write(b"LIST" + (4).to_bytes(4, "little") + b"INFO")
+    with pytest.raises(InputError, match="no samples"):
+        audio.read(tmp_path / "a.wav")
+
+
+@pytest.fixture
+def m4a(tmp_path):
+    """A second at 44.1 kHz, stereo, as a phone records it."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg is not installed")
+    path = tmp_path / "voice note.m4a"
+    soundfile.write(tmp_path / "a.wav", np.stack([sine(1.0, 44100), sine(1.0, 44100)], axis=1), 44100)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", "-c:a", "aac", path], check=True)
+    return path
+
+
+def test_m4a_is_read_through_ffmpeg(m4a):
+    samples, notices = audio.read(m4a)
+    assert notices == ["2 channels mixed down to one", "resampled from 44100 Hz to 16000 Hz"]
+    np.testing.assert_allclose(samples[4000:12000], sine(1.0)[4000:12000], atol=0.02)
+    assert audio.duration(m4a) == pytest.approx(1.0, abs=0.05)
+
+
+def test_m4a_without_ffmpeg_or_broken_is_named(m4a, monkeypatch):
+    m4a.with_name("broken.m4a").write_bytes(m4a.read_bytes()[:500])
+    for read in (audio.read, audio.duration):
+        with pytest.raises(InputError, match=r"cannot read .*broken\.m4a: ") as error:
+            read(m4a.with_name("broken.m4a"))
+        assert "\n" not in str(error.value)
+    monkeypatch.setenv("PATH", "/nowhere")
+    for read in (audio.read, audio.duration):
+        with pytest.raises(InputError, match=r"voice note\.m4a: \.m4a is read through ffmpeg, which is not installed"):
+            read(m4a)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from tinyse.recordings import (
     AudioStore,
     Manifest,
     Recording,
+    brief,
     check_leaks,
     draw_splits,
     find_leaks,
@@ -172,6 +174,10 @@ def test_manifests_of_this_project(tmp_path):
     (tmp_path / "manifests/rir.csv").write_text(
         "path,seconds,room,kind,corpus,licence,ship\nc.wav,0.1,hall,room,x,CC0,yes\n"
     )
+    with pytest.raises(InputError, match=r"3 of its 3 files are missing, the first is .*b\.wav"):
+        open_data(tmp_path)
+    for name in "abc":
+        put(tmp_path / f"{name}.wav")
     manifest = open_data(tmp_path)
     assert [(r.path, r.kind, r.split, r.label, r.ship) for r in manifest.recordings] == [
         ("a.wav", "speech", "train", "", True),
@@ -213,8 +219,135 @@ def test_broken_files_among_good_ones_are_left_out_and_named(plain):
         (plain / f"speech/s0/broken{number}.wav").write_text("nonsense")
     manifest = open_data(plain)
     assert len(manifest.select("speech")) == 10
-    assert sum("broken" in notice for notice in manifest.notices) == 5
-    assert any("3 more files" in notice for notice in manifest.notices)
+    assert sum("broken" in notice for notice in manifest.notices) == 8
+    shown = brief(manifest.notices)
+    assert sum("broken" in notice for notice in shown) == 5
+    assert any("3 more files" in notice for notice in shown)
+    result = runner.invoke(app, ["scan", str(plain), "--json"])
+    assert sum("left out" in notice for notice in json.loads(result.stdout)["notices"]) == 8
+
+
+def test_links_are_followed_and_what_cannot_be_looked_at_is_named(plain, tmp_path, monkeypatch):
+    put(tmp_path / "elsewhere/anna/a.wav", seed=5)
+    (plain / "speech/anna").symlink_to(tmp_path / "elsewhere/anna")
+    (plain / "speech/loop").symlink_to(plain / "speech")
+    (plain / "speech/gone").symlink_to(tmp_path / "nowhere")
+    (plain / "speech/s0/gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    os.mkfifo(plain / "speech/s0/pipe.wav")
+    put(plain / "speech/locked/a.wav")
+    scandir = os.scandir
+
+    def locked(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    manifest = open_data(plain)
+    assert any(r.speaker == "set_anna" for r in manifest.recordings)
+    left_out = [notice for notice in manifest.notices if notice.startswith("left out")]
+    for name, reason in (
+        ("speech/loop", "a link to a folder that it is in"),
+        ("speech/gone", "a link to nothing"),
+        ("speech/s0/gone.wav", "a link to nothing"),
+        ("speech/s0/pipe.wav", "not a file"),
+        ("speech/locked", "Permission denied"),
+    ):
+        assert any(f"{name}: {reason}" in line for line in left_out), name
+    assert len(left_out) == 5
+
+
+def test_a_name_that_is_not_utf8_is_left_out_and_named(plain):
+    os.rename(plain / "speech/s0/0.wav", os.fsencode(plain / "speech/s0") + b"/caf\xe9.wav")
+    manifest = open_data(plain)
+    assert len(manifest.select("speech")) == 9
+    assert any(r"caf\xe9.wav: the name is not UTF-8" in notice for notice in manifest.notices)
+    json.dumps(manifest.notices).encode()
+
+
+def test_manifests_whose_files_are_missing_are_refused(plain):
+    open_data(plain).write(plain / "m.csv")
+    (plain / "speech/s0/0.wav").unlink()
+    with pytest.raises(InputError, match=r"m\.csv: 1 of its 15 files are missing, the first is .*s0/0\.wav"):
+        open_data(plain / "m.csv")
+
+
+def test_a_clip_of_one_sample_survives_the_manifest(plain):
+    soundfile.write(plain / "noise/fan/tick.wav", np.zeros(1), 192000)
+    open_data(plain).write(plain / "m.csv")
+    assert any(r.path.endswith("tick.wav") for r in open_data(plain / "m.csv").recordings)
+
+
+# Speakers
+
+
+@pytest.fixture
+def nested(tmp_path) -> Path:
+    """Five speakers in sessions that all have the same names."""
+    for speaker in range(5):
+        for session in ("one", "two"):
+            put(tmp_path / f"own/speech/s{speaker}/{session}/a.wav", seed=2 * speaker + (session == "two"))
+    put(tmp_path / "own/noise/fan/a.wav", seed=99)
+    return tmp_path / "own"
+
+
+def test_the_first_folder_below_speech_is_the_speaker_however_deep_the_files_lie(nested):
+    manifest = open_data(nested)
+    assert {r.speaker for r in manifest.select("speech")} == {f"own_s{i}" for i in range(5)}
+    assert {r.split for r in manifest.select("speech")} == {"train", "valid", "test"}
+    assert any("the folders at level 1 below speech/ (s0, s1, s2, ... 5 in all)" in n for n in manifest.notices)
+    assert any("repeat their names (one, two, as in s0 and s1)" in notice for notice in manifest.notices)
+
+
+def test_the_speakers_level_is_set_and_kept_by_the_manifest(nested, tmp_path):
+    arguments = ["scan", str(nested), "--speaker-level", "2", "--output", str(tmp_path / "m.csv"), "--json"]
+    result = runner.invoke(app, arguments)
+    notices = json.loads(result.stdout)["notices"]
+    assert any("level 2 below speech/ (one, two)" in notice for notice in notices)
+    assert any("the same speaker: one, two, as in s0 and s1" in notice for notice in notices)
+    assert {r.speaker for r in open_data(tmp_path / "m.csv").select("speech")} == {"own_one", "own_two"}
+
+
+def test_one_speaker_alone_is_told_and_trains(tmp_path):
+    for session in ("one", "two", "three"):
+        put(tmp_path / f"own/speech/anna/{session}/a.wav")
+    manifest = open_data(tmp_path / "own")
+    assert {r.split for r in manifest.recordings} == {"train"}
+    (told,) = [notice for notice in manifest.notices if "one speaker only" in notice]
+    assert "one, three, two" in told and "--speaker-level 2" in told
+
+
+def test_speakers_of_one_name_in_two_data_sets_are_told(tmp_path):
+    for folder, split, name in (("a", "train", "anna"), ("b", "test", "Anna"), ("a", "train", "7"), ("b", "test", "7")):
+        put(tmp_path / f"{folder}/speech/{split}/{name}/x.wav")
+    result = runner.invoke(app, ["scan", str(tmp_path / "a"), str(tmp_path / "b"), "--json"])
+    told = [notice for notice in json.loads(result.stdout)["notices"] if "have one name" in notice]
+    assert len(told) == 1 and "a_anna and b_Anna" in told[0]
+
+
+def test_the_level_is_refused_where_the_layout_says_who_speaks(tmp_path):
+    put(tmp_path / "dev-clean/84/1/84-1-0000.flac")
+    with pytest.raises(InputError, match=r"laid out as LibriSpeech.*leave --speaker-level out"):
+        scan(tmp_path, speaker_level=2)
+    with pytest.raises(InputError, match="level is 0"):
+        scan(tmp_path, speaker_level=0)
+
+
+@pytest.mark.parametrize(
+    "where", ["Speech/{}/a.wav", "SPEECH/{}/a.wav", "mine/speech/{}/a.wav", "mine/Speech/{}/a.wav"]
+)
+def test_speech_is_found_in_capital_letters_and_one_folder_deeper(tmp_path, where):
+    for name in ("anna", "berta", "clara"):
+        put(tmp_path / "data" / where.format(name))
+    put(tmp_path / "data" / Path(where).parts[0] / "x.txt.wav")
+    manifest = open_data(tmp_path / "data")
+    corpus = "mine" if "mine" in where else "data"
+    assert {r.speaker for r in manifest.recordings} >= {f"{corpus}_{name}" for name in ("anna", "berta", "clara")}
+
+
+def test_sound_outside_the_known_folders_is_told(plain):
+    put(plain / "benchmark/clean/a.wav")
+    assert any("not used: 1 sound files" in n and "benchmark/clean/a.wav" in n for n in open_data(plain).notices)
 
 
 # Splits
@@ -244,6 +377,7 @@ def test_a_speaker_in_two_splits_is_refused_by_name():
 
 def test_a_source_recording_in_two_splits_is_refused_by_name(tmp_path):
     one = Recording("a.wav", 1.0, "noise", "train", source="freesound:7")
+    put(tmp_path / "a.wav"), put(tmp_path / "b.wav")
     manifest = Manifest(tmp_path, (one, replace(one, path="b.wav", split="valid")))
     manifest.write(tmp_path / "m.csv")
     with pytest.raises(InputError, match="source recording 'freesound:7'"):
@@ -258,7 +392,7 @@ def test_a_manifest_survives_its_file(plain, tmp_path):
     for place in (plain / "m.csv", tmp_path / "elsewhere/m.csv"):
         manifest.write(place)
         again = open_data(place)
-        assert [replace(r, seconds=round(r.seconds, 3)) for r in manifest.recordings] == list(again.recordings)
+        assert [replace(r, seconds=round(r.seconds, 6)) for r in manifest.recordings] == list(again.recordings)
         assert all((again.root / r.path).is_file() for r in again.recordings)
 
 
@@ -375,6 +509,7 @@ def test_scan_prints_a_summary_and_writes_a_manifest_that_opens(plain, tmp_path)
 
 def test_scan_refuses_two_data_sets_that_leak_into_each_other(tmp_path):
     for name, split in (("a", "train"), ("b", "test")):
+        put(tmp_path / f"{name}.wav")
         anna = Recording(f"{name}.wav", 1.0, "speech", split, speaker="anna")
         Manifest(tmp_path, (anna,)).write(tmp_path / f"{name}.csv")
     result = runner.invoke(app, ["scan", str(tmp_path / "a.csv"), str(tmp_path / "b.csv")])

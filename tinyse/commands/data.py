@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tinyse.mixtures import Mixer
     from tinyse.recordings import Manifest
 
-app = typer.Typer(no_args_is_help=True, help="Recordings: scan folders, listen to mixtures, make test pairs, pack shards.")
+app = typer.Typer(
+    no_args_is_help=True, help="Recordings: scan folders, listen to mixtures, make test pairs, pack shards."
+)
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With a recipe: change a key of it.")
@@ -28,22 +30,39 @@ def scan_command(
     folders: Annotated[list[Path], typer.Argument(help="Folders or manifests; several become one data set.")],
     output: Annotated[Path | None, typer.Option(help="Write the manifest here, as .csv.")] = None,
     kind: Annotated[str | None, typer.Option(help="All of it is speech, noise or rir.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+    speaker_level: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Which folder below speech/ is the speaker: 1, the default, in speech/SPEAKER/SESSION."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON in place of a table, every left out file in it.")
+    ] = False,
 ) -> None:
     """Say what is in a data set, and write its manifest.
 
     Known layouts: folders speech/SPEAKER, noise/CLASS and rir/ROOM; LibriSpeech; VoiceBank-DEMAND; DNS-Challenge;
     MS-SNSD; ESC-50; manifests of this project. Splits that a data set does not have are drawn by speaker and source.
+    The manifest keeps who speaks, so --speaker-level is given once: train and preview take the manifest.
     """
     from tinyse.recordings import check_leaks, join, open_data, scan
 
-    if kind:
-        manifest = join([scan(folder, kind) for folder in folders])  # type: ignore[arg-type]
+    if kind or speaker_level:
+
+        def opened(folder: Path) -> Manifest:
+            if folder.is_file() and folder.suffix.lower() == ".csv":
+                raise InputError(f"{folder}: a manifest says kind and speaker in its columns: leave the options out")
+            return scan(folder, kind, speaker_level=speaker_level)  # type: ignore[arg-type]
+
+        manifest = join([opened(folder) for folder in folders])
         check_leaks(manifest.recordings)
     else:
         manifest = open_data(folders)
     if output is not None:
         manifest.write(output)
+    elif speaker_level is not None:
+        print("tinyse: --output FILE.csv keeps --speaker-level for training", file=sys.stderr)
     if as_json:
         print(json.dumps({"summary": manifest.summary(), "notices": list(manifest.notices)}, indent=2))
     else:
@@ -53,13 +72,16 @@ def scan_command(
 @app.command()
 def preview(
     data: Annotated[
-        list[Path], typer.Argument(help="A recipe (.yaml), or recordings: folders and manifests, mixed by the defaults.")
+        list[Path],
+        typer.Argument(help="A recipe (.yaml), or recordings: folders and manifests, mixed by the defaults."),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the wav files and spectrograms.")],
     count: Annotated[int, typer.Option(min=1, max=50, help="How many mixtures.")] = 4,
     seconds: Annotated[float | None, typer.Option(help="Length of a mixture; default: the stage's, else 4.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed, other mixtures.")] = None,
-    stage: Annotated[str | None, typer.Option(help="With a recipe: the stage that is heard; default: the last.")] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="With a recipe: the stage that is heard; default: the last.")
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Write a few noisy and clean pairs, as training would hear them, with their spectrograms.
@@ -69,14 +91,14 @@ def preview(
     with needs("train"):
         from tinyse.mixtures import MixtureConfig, open_mixer
         from tinyse.mixtures.preview import write_preview
-        from tinyse.recordings import open_data
+        from tinyse.recordings import brief, open_data
     if data[0].suffix in (".yaml", ".yml"):
         mixer, epoch = _mixer_of_recipe(data, settings or [], stage, seconds, seed)
     elif stage or settings:
         raise InputError("--stage and --set belong to a recipe: tinyse data preview RECIPE.yaml")
     else:
         mixer, epoch = open_mixer(open_data(data), MixtureConfig(), 4.0 if seconds is None else seconds, seed or 0), 0
-    for notice in mixer.notices:
+    for notice in brief(mixer.notices):
         print(f"tinyse: {notice}", file=sys.stderr)
     paths = write_preview(mixer, count, output, epoch)
     print(f"wrote {len(paths)} files to {output}")
@@ -149,6 +171,8 @@ def _print_table(manifest: Manifest) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from tinyse.recordings import brief
+
     table = Table("kind", "split", "files", "hours", "may ship", "speakers or classes")
     for row in manifest.summary():
         table.add_row(*_cells(row))
@@ -156,7 +180,7 @@ def _print_table(manifest: Manifest) -> None:
     console.print(table)
     licences = sorted({recording.licence for recording in manifest.recordings})
     console.print(f"licences: {', '.join(licences)}", markup=False, highlight=False, soft_wrap=True)
-    for notice in manifest.notices:
+    for notice in brief(manifest.notices):
         console.print(f"note: {notice}", markup=False, highlight=False, soft_wrap=True)
 
 

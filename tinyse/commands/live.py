@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinyse.errors import InputError
+from tinyse.sound_files import SUFFIXES
 
 if TYPE_CHECKING:
     from tinyse.live.ends import End
@@ -114,8 +115,6 @@ def _ends(
 
 
 def _is_file(name: str | None) -> bool:
-    from tinyse.recordings.layouts import SUFFIXES
-
     return name is not None and (Path(name).suffix.lower() in SUFFIXES or Path(name).is_file())
 
 

@@ -23,8 +23,7 @@ import numpy as np
 from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import sdr
-
-SOUND_FILES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
+from tinyse.sound_files import SUFFIXES, find_sounds
 
 
 @dataclass(frozen=True)
@@ -188,12 +187,18 @@ def _sounds(folder: Path, ending: str = "") -> dict[str, Path]:
     """Sound files by their relative path without the ending: those of the folder and all below, or, with an `ending` of
     the name, those directly in it."""
     files: dict[str, Path] = {}
-    for path in sorted(folder.glob(f"*{ending}.*") if ending else folder.rglob("*")):
-        if path.suffix.lower() in SOUND_FILES and path.is_file():
-            name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
-            if name in files:
-                raise InputError(f"{files[name]} and {path} have the same name: which one is meant?")
-            files[name] = path
+    if ending:
+        paths = tuple(sorted(path for path in folder.glob(f"*{ending}.*") if path.suffix.lower() in SUFFIXES))
+    else:
+        listing = find_sounds(folder)
+        for place, reason in listing.left_out:
+            raise InputError(f"cannot use the pairs in {folder}: {place}: {reason}")
+        paths = listing.paths
+    for path in paths:
+        name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
+        if name in files:
+            raise InputError(f"{files[name]} and {path} have the same name: which one is meant?")
+        files[name] = path
     return files
 
 

@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-import soundfile
-
 from tinyse.audio import SAMPLE_RATE
 from tinyse.encoding import SoundWriter
 from tinyse.errors import InputError
 from tinyse.live.ring import Ring
+from tinyse.sound_files import decode
 
 BLOCK_SECONDS = 0.01
 """Sound moves in pieces of this length, as from a sound card."""
@@ -58,15 +57,8 @@ class FileSource:
 
     def __init__(self, path: Path, realtime: bool, seconds: float | None = None) -> None:
         """`seconds`: how much of it to give; all by default. Raises InputError for a file that is no sound."""
-        if not path.is_file():
-            raise InputError(f"cannot read {path}: no such file")
-        try:
-            with soundfile.SoundFile(path) as file:
-                self.rate = file.samplerate
-                count = -1 if seconds is None else round(seconds * file.samplerate)
-                self._samples = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise InputError(f"cannot read {path}: {error}") from error
+        channels, self.rate, _ = decode(path)
+        self._samples = channels[: None if seconds is None else round(seconds * self.rate)].mean(axis=1)
         self.name, self._realtime = str(path), realtime
         self._thread = threading.Thread(target=self._run, name="file source", daemon=True)
         self._stopped = threading.Event()

@@ -60,7 +60,7 @@ def open_mixer(
         return AudioStore.build(manifest.root, recordings, cache_directory)
 
     rooms = store("rir") if config.room_probability and manifest.select("rir", split, ship) else None
-    return Mixer(store("speech"), store("noise"), rooms, config, seconds, seed)
+    return Mixer(store("speech"), store("noise"), rooms, config, seconds, seed, manifest.notices)
 
 
 def valid_mixtures(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,9 @@ class Mixer:
         config: MixtureConfig,
         seconds: float,
         seed: int,
+        notices: Sequence[str] = (),
     ) -> None:
+        """`notices` are what was said of the recordings before: they come first in those of the mixer."""
         if not 0.1 <= seconds < math.inf:
             raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
         self.samples = round(seconds * SAMPLE_RATE)
@@ -65,8 +68,9 @@ class Mixer:
         self.config, self.seconds, self.seed = config, seconds, seed
         self.data_hash = "-".join(store.data_hash for store in (speech, noise, rirs) if store is not None)
         """Names exactly the sound that this mixes: speech, noise and rooms."""
-        self.notices = tuple(notice for store in (speech, noise, rirs) if store is not None for notice in store.notices)
-        """What was said about the recordings when they were decoded: which were left out, which resampled."""
+        stores = [store for store in (speech, noise, rirs) if store is not None]
+        self.notices = (*notices, *(notice for store in stores for notice in store.notices))
+        """What is to be said about the recordings: which were left out, who speaks, which were resampled."""
         self._voices = Population.voices(speech, config.speaker_power)
         self._rooms = None if rirs is None else Population.labelled(rirs, config.noise_power)
         self._noises = Noises(config, Population.labelled(noise, config.noise_power), self._voices)

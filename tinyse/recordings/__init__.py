@@ -1,7 +1,8 @@
 """Files on disk -> manifests with splits that do not leak, and sound in memory."""
 
-from tinyse.recordings.data import open_data, scan
+from tinyse.recordings.data import brief, open_data, remarks, scan
 from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
+from tinyse.recordings.speakers import name_remarks
 from tinyse.recordings.splits import FRACTIONS, check_leaks, draw_splits, find_leaks
 from tinyse.recordings.store import AudioStore, write_shards
 
@@ -12,11 +13,14 @@ __all__ = [
     "Manifest",
     "Recording",
     "Split",
+    "brief",
     "check_leaks",
     "draw_splits",
     "find_leaks",
     "join",
+    "name_remarks",
     "open_data",
+    "remarks",
     "scan",
     "write_shards",
 ]

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tinyse.errors import InputError
 from tinyse.recordings.manifest import KINDS, Kind, Split, rows_of
+from tinyse.recordings.speakers import LEVEL, speaker_of
+from tinyse.sound_files import find_sounds
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
 VARIOUS = "various, see the collection"
 
 
@@ -49,29 +50,53 @@ def layout_of(folder: Path) -> Layout | None:
     return next((layout for layout in LAYOUTS if layout.recognise(folder)), None)
 
 
-def plain(folder: Path, kind: Kind | None = None) -> Iterator[Found]:
-    """speech/SPEAKER/..., noise/CLASS/... and rir/ROOM/..., or a folder that is all of one kind.
+def plain(folder: Path, kind: Kind | None = None, speaker_level: int = LEVEL) -> Iterator[Found]:
+    """speech/SPEAKER/..., noise/.../CLASS and rir/.../ROOM, or a folder that is all of one kind.
 
-    A folder train, valid or test directly under these is a split. A file without a folder of its own has no known
-    speaker and is a source recording by itself. Nobody says the licence, so nothing ships until the CSV says so.
+    speech, noise and rir may lie one folder deeper and be written in capital letters. A folder train, valid or test
+    directly under them is a split. A file without a folder of its own has no known speaker and is a source recording by
+    itself. Nobody says the license, so nothing ships until the CSV says so.
     """
-    for each in (kind,) if kind else KINDS:
-        top = folder if kind else folder / each
+    for top, each in [(folder, kind)] if kind else plain_tops(folder):
+        corpus = folder if kind else top.parent
         for path in sounds(top):
-            folders = path.relative_to(top).parts[:-1]
-            split = _split_named(folders[0]) if folders else None
-            parent = (folders[1:] if split else folders)[-1:]
-            name = parent[0] if parent else ""
-            speaker = f"{folder.name}_{name}" if name and each == "speech" else ""
+            split, folders = place_of(path, top)
+            name = speaker_of(folders, speaker_level) if each == "speech" else "".join(folders[-1:])
+            speaker = f"{corpus.name}_{name}" if name and each == "speech" else ""
             label = "" if each == "speech" else name or each
-            source = f"{folder.name}:{path.relative_to(folder).as_posix()}"
-            yield Found(path, each, split, speaker, label, source, corpus=folder.name)
+            source = f"{corpus.name}:{path.relative_to(corpus).as_posix()}"
+            yield Found(path, each, split, speaker, label, source, corpus=corpus.name)
 
 
-def sounds(folder: Path) -> list[Path]:
-    """All sound files under a folder in the order of their names; hidden ones (._x.wav of a Mac) are left out."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in found if not path.name.startswith(".") and path.is_file())
+def plain_tops(folder: Path) -> list[tuple[Path, Kind]]:
+    """The folders called speech, noise or rir in a folder, or, where it has none, in the folders in it."""
+    inside = _folders(folder)
+    for level in ([folder], inside):
+        tops = [
+            (top, kind) for each in level for top in _folders(each) for kind in KINDS if top.name.casefold() == kind
+        ]
+        if tops:
+            return tops
+    return []
+
+
+def place_of(path: Path, top: Path) -> tuple[Split | None, tuple[str, ...]]:
+    """Of a file in a plain folder: the split that the first folder below `top` names, and the folders from there on."""
+    folders = path.relative_to(top).parts[:-1]
+    split = _split_named(folders[0]) if folders else None
+    return split, folders[1:] if split else folders
+
+
+def sounds(folder: Path) -> tuple[Path, ...]:
+    """All sound files under a folder in the order of their names."""
+    return find_sounds(folder).paths
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError:
+        return []  # told by the list of what was left out
 
 
 # Manifests of this project: manifests/{speech,noise}_{train,valid,test}.csv and rir.csv beside the folders they list.
@@ -208,7 +233,7 @@ def _esc50(folder: Path) -> Iterator[Found]:
 
 def _split_named(name: str) -> Split | None:
     names: dict[str, Split] = {"train": "train", "valid": "valid", "val": "valid", "dev": "valid", "test": "test"}
-    return names.get(name)
+    return names.get(name.casefold())
 
 
 LAYOUTS = (
@@ -218,6 +243,6 @@ LAYOUTS = (
     Layout("MS-SNSD", lambda folder: (folder / "clean_train").is_dir() and (folder / "noise_train").is_dir(), _ms_snsd),
     Layout("ESC-50", lambda folder: (folder / "meta" / "esc50.csv").is_file(), _esc50),
     Layout("DNS-Challenge", lambda folder: bool(_dns_folders(folder)), _dns),
-    Layout("plain", lambda folder: any((folder / kind).is_dir() for kind in KINDS), plain),
+    Layout("plain", lambda folder: bool(plain_tops(folder)), plain),
 )
 """In the order in which they are tried: the most telling signs first, the plain folder last."""

@@ -86,7 +86,7 @@ class Manifest:
             place = Path(os.path.relpath(self.root.resolve() / recording.path, start)).as_posix()
             rows.writerow(
                 asdict(recording)
-                | {"path": place, "seconds": f"{recording.seconds:.3f}", "ship": "yes" if recording.ship else "no"}
+                | {"path": place, "seconds": f"{recording.seconds:.6f}", "ship": "yes" if recording.ship else "no"}
             )
         write_text(path, text.getvalue())
 

@@ -32,7 +32,6 @@ from tinyse.recordings.manifest import COLUMNS, Manifest, Recording
 
 FORMAT = "tinyse-audio-1"
 NAMED = 5
-"""So many unreadable files are named; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,6 @@ def write_part(part: Path, root: Path, recordings: Sequence[Recording], workers:
             listed.append(asdict(recording) | {"frames": len(pcm), "digest": digest})
         if not listed:
             raise InputError(f"{root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}")
-    if len(broken) > NAMED:
-        broken[NAMED:] = [f"{len(broken) - NAMED} more recordings that cannot be decoded"]
     notices = [f"left out: {line}" for line in broken] + [f"{n} files: {line}" for line, n in sorted(remarks.items())]
     index = {"format": FORMAT, "sample_rate": audio.SAMPLE_RATE, "notices": notices, "recordings": listed}
     write_text(part.with_suffix(".json"), json.dumps(index) + "\n")

@@ -16,15 +16,13 @@ from tinyse import audio
 from tinyse.encoding import SoundWriter, check_writable, sample_format
 from tinyse.errors import InputError
 from tinyse.pool import Pool
-from tinyse.recordings.layouts import SUFFIXES
+from tinyse.sound_files import SUFFIXES, find_sounds
 from tinyse.streaming.aligned import aligned
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.opening import EngineName
 
 PIECE = 16000
 """Samples that go through the denoiser at a time: a second."""
-UNREADABLE = frozenset({".m4a", ".aac", ".mp4", ".m4b", ".wma", ".webm", ".amr", ".caf"}) - SUFFIXES
-"""Sound, too, by its name: it is tried, so that what cannot be read is named."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Job:
 
     source: Path
     target: Path
+    fault: str | None = None
+    """Why the source cannot be read, where that is known already."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,13 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
     else:
         if target.is_file():
             raise InputError(f"{source} is a folder but {target} is a file: name a folder to write to")
-        known = SUFFIXES | UNREADABLE
-        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in known and not path.is_dir())
+        listing = find_sounds(source)
+        found = [(path, None) for path in listing.paths] + [(Path(path), fault) for path, fault in listing.left_out]
         if not found:
             raise InputError(f"no sound files in {source}: looked for {', '.join(sorted(SUFFIXES))}")
-        jobs = [Job(path, (target / path.relative_to(source)).with_suffix(".wav")) for path in found]
+        jobs = [
+            Job(path, (target / path.relative_to(source)).with_suffix(".wav"), fault) for path, fault in sorted(found)
+        ]
     for clean_path, count in Counter(job.target for job in jobs).items():
         if count > 1:
             raise InputError(f"{count} files would be written to {clean_path}: their names differ only in the ending")
@@ -90,6 +92,8 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
 
 def denoise_file(denoiser: Denoiser, job: Job, advance: Callable[[float], None] = lambda share: None) -> Result:
     """Read, denoise, write. `advance` gets the share of the file that was done. Raises InputError, by name."""
+    if job.fault:
+        raise InputError(f"cannot read {job.source}: {job.fault}")
     noisy, notices = audio.read(job.source)
     elapsed = 0.0
     blocks = np.split(noisy, range(PIECE, len(noisy), PIECE))

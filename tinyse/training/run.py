@@ -15,7 +15,7 @@ from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.models.files import load_model
-from tinyse.recordings import open_data
+from tinyse.recordings import brief, open_data
 from tinyse.training.batches import Taught, batches, in_batches
 from tinyse.training.machine import Machine, settled, this_machine
 from tinyse.training.quantised import choose_grids
@@ -71,7 +71,7 @@ def run_stages(
         heard = Taught(task.valid(stage), stage.external_teachers)
         valid = in_batches([heard[index] for index in range(len(heard))], stage.batch)
         data_hash = task.open(stage)
-        for notice in task.notices if position == 0 else ():
+        for notice in brief(task.notices) if position == 0 else ():
             say(f"note: {notice}")
         grids = choose_grids(stage, open_data(recipe.data_paths), folder) if stage.quantise else None
         # bf16 would round the features before the integers see them.
