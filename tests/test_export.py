@@ -31,12 +31,21 @@ def run(monkeypatch, capsys):
 def test_weights_become_a_tflite_and_firmware_in_one_command(run, tiny, tmp_path):
     weights = tmp_path / "own.safetensors"
     shutil.copy(tiny.weights, weights)
-    code, out, _ = run("export", weights, "--clips", 2, "--firmware", tmp_path / "firmware", "--json")
+    code, out, err = run("export", weights, "--clips", 2, "--firmware", tmp_path / "firmware", "--json")
     assert code == 0
+    assert f"wrote {weights.with_suffix('.tflite')}" in err and f"to {tmp_path / 'firmware'}: " in err and "|" not in err
     assert json.loads(out)["precision"] == "int8"
     assert {path.name for path in tmp_path.glob("own*")} == {
         "own.safetensors", "own.tflite", "own-float.tflite", "own-report.json"}  # fmt: skip
     assert (tmp_path / "firmware/src/tinyse.h").is_file()
+
+
+def test_the_text_of_an_export_counts_its_clips(run, tiny, tmp_path):
+    """Names and hashes of 24 clips used to push what matters off the screen; the report file has them."""
+    code, out, _ = run("export", tiny.weights, "--clips", 2, "--output", tmp_path)
+    assert code == 0
+    assert "calibrated on 2 clips" in out and "SHA-256" in out and len(out.splitlines()) < 30
+    assert len(json.loads((tmp_path / "tiny-report.json").read_text())["calibration"]) == 2
 
 
 def test_a_tflite_becomes_firmware(run, tiny, tmp_path):

@@ -29,6 +29,8 @@ class Exported:
     """The .tflite for the device."""
     floats: Path
     """The same step in float32: what the integers are compared with, and what runs without torch."""
+    report_path: Path
+    """Sizes, operators, states and calibration clips."""
     report: dict[str, Any]
 
     @property
@@ -70,10 +72,11 @@ def export_model(
     facts = report(integers, calibration)
     if (facts["arena"]["reason"] or "").startswith("TFLM cannot"):  # it was asked itself; all targets build on it
         raise InputError(facts["arena"]["reason"])
-    result = Exported(folder / f"{model.stem}.tflite", folder / f"{model.stem}-float.tflite", facts)
+    paths = [folder / f"{model.stem}{ending}" for ending in (".tflite", "-float.tflite", "-report.json")]
+    result = Exported(paths[0], paths[1], paths[2], facts)
     save(step.graph, result.floats)
     save(integers, result.integers)
-    write_json(folder / f"{model.stem}-report.json", result.report)
+    write_json(result.report_path, result.report)
     return result
 
 

@@ -60,6 +60,7 @@ def export(
         exported = _to_integers(model, data, output, clips, precision, target)
         integers = exported.integers
         print(json.dumps(exported.report, indent=2) if as_json else exported.text)
+        print(f"wrote {integers}, {exported.floats.name} and {exported.report_path.name} beside it", file=sys.stderr)
     if firmware is not None:
         _write_firmware(integers, firmware, fixed_point, cmsis, as_json and integers is model)
     if ladspa is not None:
@@ -70,14 +71,18 @@ def export(
 
 def _write_firmware(integers: Path, folder: Path, fixed_point: bool, cmsis: bool, as_json: bool) -> None:
     from firmware_export.export import export as export_firmware
-    from firmware_export.report import lines, report
+    from firmware_export.report import report
 
     made = export_firmware(integers, folder, fixed_point=fixed_point, cmsis=cmsis)
     facts = report(made.program, made.front_end, made.digest)
     if as_json:
         print(json.dumps(facts, indent=2))
-    else:
-        print(lines(facts), file=sys.stderr)
+    constants = sum(facts["constants"].values())
+    print(
+        f"wrote the firmware of {integers} to {folder}: {constants:,} bytes of constants in flash, {facts['ram_in_all']:,} "
+        "bytes of RAM without the stack (SIZES.md); README.md there says how to build and try it",
+        file=sys.stderr,
+    )
 
 
 def _to_integers(

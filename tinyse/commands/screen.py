@@ -67,14 +67,16 @@ class Screen:
 
     def show(self, progress: Progress) -> None:
         """Move the stage's bar."""
-        looked = progress.valid and progress.valid is not self._valid
+        # What is there at a stage's first update is a checkpoint's.
+        looked = progress.valid and progress.valid is not self._valid and progress.stage in self._begun
         self._valid = progress.valid
+        start, first = self._begun.setdefault(progress.stage, (self._clock(), progress.update))
         if looked:
             found = ", ".join(f"{name} {value:.4f}" for name, value in progress.valid.items())
             self.say(f"{progress.stage} {progress.update}/{progress.updates}: valid {found}")
         facts = f"loss {progress.loss:.4f}  {progress.audio_per_second:.0f} s/s"
         if not self.console.is_terminal:
-            self._log(progress, facts)
+            self._log(progress, facts, start, first)
             return
         if progress.stage not in self._tasks:
             self._tasks[progress.stage] = self._bars.add_task(
@@ -83,9 +85,8 @@ class Screen:
         shown = facts if self.console.width >= WIDE else f"loss {progress.loss:.3f}"
         self._bars.update(self._tasks[progress.stage], completed=progress.update, facts=shown)  # type: ignore[arg-type]
 
-    def _log(self, progress: Progress, facts: str) -> None:
+    def _log(self, progress: Progress, facts: str, start: float, first: int) -> None:
         now = self._clock()
-        start, first = self._begun.setdefault(progress.stage, (now, progress.update))
         if now - self._told < EVERY_S:
             return
         self._told = now
