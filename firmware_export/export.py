@@ -33,7 +33,8 @@ SIGNAL_PATH = ("tinyse.c",)
 HEADERS = ("tinyse.h", "tagger.h", "network.h")
 """The interface of a denoiser, of a tagger and of a bare network; an export has the first of these that it has."""
 FLOAT_FRONT_END = (
-    "front_end.c", "transform.h", "reorder.h", "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
+    "front_end.c", "front_end_mve.h", "transform.h", "reorder.h",
+    "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
 )  # fmt: skip
 FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
 

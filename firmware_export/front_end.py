@@ -11,8 +11,11 @@ from firmware_export import text
 from tinyse.errors import InputError
 from tinyse.integers.graph import Tensor
 from tinyse.spectra import front_end as spectra
+from tinyse.spectra.bands import Bands
 from tinyse.spectra.logarithm import COEFFICIENTS
 
+BANDS_AT_ONCE = 4
+"""As many float32 as a vector of Armv8.1-M holds."""
 LARGEST_LIMIT_DB = 60
 """The strength goes in whole dB up to this; beyond it no limit is as good."""
 
@@ -69,8 +72,12 @@ def header(front_end: spectra.FrontEnd, number: str, twin: str, synthesis: bool)
 def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -> str:
     """Constants of float32, exactly those that Python computes with."""
     bands = front_end.bands
-    widths = np.array([np.flatnonzero(row)[-1] + 1 for row in bands.taps])
-    shares = np.concatenate([row[:width] for row, width in zip(bands.taps, widths, strict=True)])
+    first, widths, shares = grouped(bands)
+    step = features.scale
+    last = bands.count - 1
+    # The last bin alone has the last band below it, with a weight of one; told as a weight of zero for the band before it,
+    # its gain is the same, and every bin has a band above.
+    lower, weight = (np.where(bands.lower == last, *pair) for pair in ((last - 1, bands.lower), (0, bands.weight)))
     constants = {
         "POWER_FLOOR": spectra.POWER_FLOOR,
         "SILENT_LEVEL": np.float32(np.log2(spectra.POWER_FLOOR)),
@@ -80,21 +87,22 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -
         "MEAN_SCALE": np.float32(1 / front_end.config.bands),
         "FEATURE_SCALE": front_end.feature_scale,
         "LARGEST_FEATURE": np.float32(127 / 128),
-        "FEATURE_STEP": features.scale,
+        "FEATURE_STEP": step,
+        **({"STEPS_PER_FEATURE": 1 / step} if np.frexp(step)[0] == 0.5 else {}),
         "FEATURE_ZERO": features.zero_point,
         **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(COEFFICIENTS)},
     }
     arrays = {
         "window": front_end.window,
-        "band_first": _compact(bands.first),
-        "band_width": _compact(widths),
-        "band_shares": shares.astype(np.float32),
+        "band_first": _compact(first),
+        "group_width": _compact(widths),
+        "band_shares": shares,
     }
     if mask is not None:
         constants |= {"MASK_STEP": mask.scale, "MASK_ZERO": mask.zero_point}
         arrays |= {
-            "bin_band": _compact(bands.lower),
-            "bin_weight": bands.weight,
+            "bin_band": _compact(lower),
+            "bin_weight": weight.astype(np.float32),
             "limits": limits().astype(np.float32),
             "synthesis_window": front_end.synthesis_window,
         }
@@ -112,6 +120,27 @@ def transform_tables(front_end: spectra.FrontEnd) -> str:
         "turn_sines": transform.turn_sine,
     }
     return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
+
+
+def grouped(bands: Bands) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bands four at a time, as vectors take them: first bins (bands filled up with zeros to whole groups,), widths (groups,)
+    and the shares of each group, tap by tap, flat. Taps that a band lacks have a share of zero.
+    """
+    bins, groups = len(bands.lower), -(-bands.count // BANDS_AT_ONCE)
+    padded = np.zeros((groups * BANDS_AT_ONCE, bands.taps.shape[1]), np.float32)
+    padded[: bands.count] = bands.taps
+    first = np.zeros(len(padded), int)
+    first[: bands.count] = bands.first
+    used = (padded.reshape(groups, BANDS_AT_ONCE, -1) > 0).sum(1)
+    widths = np.array([np.flatnonzero(row)[-1] + 1 for row in used])
+    shares = []
+    for number, width in enumerate(widths):
+        for band in range(number * BANDS_AT_ONCE, (number + 1) * BANDS_AT_ONCE):
+            beyond = max(first[band] + width - bins, 0)  # zeros come first where there are no bins behind
+            first[band] -= beyond
+            padded[band] = np.roll(padded[band], beyond)
+        shares.append(padded[number * BANDS_AT_ONCE : (number + 1) * BANDS_AT_ONCE, :width].T.ravel())
+    return first, widths, np.concatenate(shares)
 
 
 def swaps(order: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_export import memory, network, targets, text, vectors
+from firmware_export import front_end, memory, network, targets, text, vectors
 from firmware_export.export import export, make
 from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.layers import packed
@@ -29,6 +29,7 @@ from tinyse.integers.calibration import calibrate
 from tinyse.integers.execution import initial_state
 from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
 from tinyse.integers.quantise import quantise
+from tinyse.spectra.bands import divide
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tflite.reader import read
@@ -342,6 +343,46 @@ def test_cores_are_exact(core: targets.Core, folder: Path, fixed_folder: Path, t
     assert code == 0, output
     if test == "replay":
         assert "frames 100\nwrong_network_frames 0\nwrong_sound_frames 0\nwrong_samples 0" in output
+
+
+OTHER_FRONT_ENDS = {
+    "three hops": {"window_ms": 24.0, "hop_ms": 8.0, "bands": 88, "linear_hz": 1000.0},
+    "long": {"window_ms": 40.0, "hop_ms": 20.0, "bands": 128, "linear_hz": 1000.0},
+    "no multiple of four": {"window_ms": 32.125, "hop_ms": 16.0625, "bands": 128, "linear_hz": 500.0},
+}
+
+
+@pytest.mark.parametrize("core", [None, "cortex-m4", "cortex-m55"], ids=lambda core: core or "host")
+@pytest.mark.parametrize("measures", OTHER_FRONT_ENDS.values(), ids=OTHER_FRONT_ENDS)
+def test_other_front_ends_are_exact(measures: dict[str, float], core: str | None, tmp_path: Path) -> None:
+    target = targets.CORES[core] if core else None
+    if target is not None and target.missing:
+        pytest.skip(f"{target.title}: {target.missing}")
+    if target is None and shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    graph = quantised(steps.denoiser(bins=int(measures["bands"])), int(measures["bands"]))
+    graph.metadata = {"task": "denoise", "front_end": measures}
+    save(graph, tmp_path / "step.tflite")
+    export(tmp_path / "step.tflite", tmp_path / "out", frames=40)
+    targets.build(tmp_path / "out", target, tmp_path / "replay")
+    code, output = targets.run(target, tmp_path / "replay")
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("bands", [64, 90, 127, 128])
+def test_bands_in_groups_of_four_have_the_same_powers(bands: int) -> None:
+    division = divide(257, bands, 16 if bands < 100 else 64)
+    powers = np.random.default_rng(bands).exponential(size=257).astype(np.float32)
+    first, widths, shares = front_end.grouped(division)
+    assert len(first) == 4 * len(widths)
+    assert (first + np.repeat(widths, 4) <= 257).all(), "a bin behind the last one is read"
+    ends, totals = 4 * np.cumsum(widths), np.zeros(len(first), np.float32)
+    for band, start in enumerate(first):
+        group = band // 4
+        taps = shares[ends[group] - 4 * widths[group] : ends[group]].reshape(-1, 4)[:, band % 4]
+        for tap, share in enumerate(taps):
+            totals[band] = totals[band] + powers[start + tap] * share
+    np.testing.assert_array_equal(totals[:bands], division.powers(powers))
 
 
 def test_cmake_project_runs_on_this_computer(folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,10 @@
 #include "front_end_tables.h"
 #include "transform.h"
 
+#if defined(TINYSE_MVE_FLOAT) && TINYSE_HOP % 4 == 0 && TINYSE_BANDS % 4 == 0 && defined(STEPS_PER_FEATURE)
+#define VECTORS
+#endif
+
 #ifdef __FAST_MATH__
 #error "the front end needs IEEE arithmetic in the order of its source: compile it without -ffast-math"
 #endif
@@ -23,6 +27,17 @@ void tinyse_front_end_reset(tinyse_front_end *state)
     memset(state->past, 0, sizeof state->past);
     state->level = SILENT_LEVEL;
     state->rate = 1.0f;
+}
+
+#ifdef VECTORS
+#include "front_end_mve.h"
+#else
+/* `count` samples, in 16 bits, times a piece of the window. */
+static void multiply_by_window(float *frame, const int16_t *samples, const float *by, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        frame[i] = ((float)samples[i] * (1.0f / 32768.0f)) * by[i];
+    }
 }
 
 /* log2 of a positive, normal number: exponent plus a polynomial of the fraction (tinyse/spectra/logarithm.py). */
@@ -42,18 +57,50 @@ static inline float log_2(float x)
     return exponent + polynomial * fraction;
 }
 
-static float band_power(const float *bins, int32_t first, const float *share, int32_t count)
+static inline float power_of(const float *bin)
 {
-    const float *bin = bins + 2 * first;
-    float total = (bin[0] * bin[0] + bin[1] * bin[1]) * share[0];
-    for (int32_t i = 1; i < count; i++) {
-        bin += 2;
-        total = total + (bin[0] * bin[0] + bin[1] * bin[1]) * share[i];
-    }
-    return total;
+    return bin[0] * bin[0] + bin[1] * bin[1];
 }
 
-/* Log powers to features, against the running level. */
+/* Four bands at a time, as their shares lie. */
+static void log_powers(const float *bins, float *logs)
+{
+    const float *share = band_shares;
+
+    for (int32_t band = 0; band < TINYSE_BANDS; band += 4) {
+        const float *a = bins + 2 * band_first[band], *b = bins + 2 * band_first[band + 1];
+        const float *c = bins + 2 * band_first[band + 2], *d = bins + 2 * band_first[band + 3];
+        float powers[4] = {0.0f, 0.0f, 0.0f, 0.0f}; /* added to the first power, zero changes no value */
+        for (int32_t taps = group_width[band / 4]; taps > 0; taps--) {
+            powers[0] = powers[0] + power_of(a) * share[0];
+            powers[1] = powers[1] + power_of(b) * share[1];
+            powers[2] = powers[2] + power_of(c) * share[2];
+            powers[3] = powers[3] + power_of(d) * share[3];
+            a += 2;
+            b += 2;
+            c += 2;
+            d += 2;
+            share += 4;
+        }
+        for (int32_t i = 0; i < 4 && band + i < TINYSE_BANDS; i++) {
+            logs[band + i] = log_2(powers[i] + POWER_FLOOR);
+        }
+    }
+}
+
+static void quantise_features(const float *logs, float level, int8_t *features)
+{
+    for (int32_t band = 0; band < TINYSE_BANDS; band++) {
+        float feature = (logs[band] - level) * FEATURE_SCALE;
+        feature = feature < -1.0f ? -1.0f : feature > LARGEST_FEATURE ? LARGEST_FEATURE : feature;
+        const float steps = feature / FEATURE_STEP + 0.5f;
+        const int32_t cut = (int32_t)steps; /* towards zero; the floor lies below it for negative fractions */
+        features[band] = (int8_t)(cut - (steps < (float)cut) + FEATURE_ZERO);
+    }
+}
+#endif
+
+/* The running level, and log powers to features against it. */
 static void relate(tinyse_front_end *state, int8_t *features)
 {
     float sum = state->logs[0];
@@ -68,13 +115,7 @@ static void relate(tinyse_front_end *state, int8_t *features)
         state->level = slow > fast ? slow : fast;
         state->rate = rate > SLOWEST_RATE ? rate : SLOWEST_RATE;
     }
-    for (int32_t band = 0; band < TINYSE_BANDS; band++) {
-        float feature = (state->logs[band] - state->level) * FEATURE_SCALE;
-        feature = feature < -1.0f ? -1.0f : feature > LARGEST_FEATURE ? LARGEST_FEATURE : feature;
-        const float steps = feature / FEATURE_STEP + 0.5f;
-        const int32_t cut = (int32_t)steps; /* towards zero; the floor lies below it for negative fractions */
-        features[band] = (int8_t)(cut - (steps < (float)cut) + FEATURE_ZERO);
-    }
+    quantise_features(state->logs, state->level, features);
 }
 
 void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_HOP], int8_t features[TINYSE_BANDS])
@@ -82,12 +123,8 @@ void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_H
     float *bins = state->bins;
     int16_t *past = state->past;
 
-    for (int32_t i = 0; i < TINYSE_DELAY; i++) {
-        bins[i] = ((float)past[i] * (1.0f / 32768.0f)) * window[i];
-    }
-    for (int32_t i = 0; i < TINYSE_HOP; i++) {
-        bins[TINYSE_DELAY + i] = ((float)in[i] * (1.0f / 32768.0f)) * window[TINYSE_DELAY + i];
-    }
+    multiply_by_window(bins, past, window, TINYSE_DELAY);
+    multiply_by_window(bins + TINYSE_DELAY, in, window + TINYSE_DELAY, TINYSE_HOP);
     for (int32_t i = TINYSE_WINDOW; i < TINYSE_TRANSFORM; i++) {
         bins[i] = 0.0f;
     }
@@ -97,12 +134,7 @@ void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_H
     memcpy(past + TINYSE_DELAY - TINYSE_HOP, in, TINYSE_HOP * sizeof in[0]);
 
     tinyse_transform_forward(bins);
-    const float *share = band_shares;
-    for (int32_t band = 0; band < TINYSE_BANDS; band++) {
-        const float power = band_power(bins, band_first[band], share, band_width[band]);
-        share += band_width[band];
-        state->logs[band] = log_2(power + POWER_FLOOR);
-    }
+    log_powers(bins, state->logs);
     relate(state, features);
 }
 
@@ -119,45 +151,56 @@ void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
 static void apply(tinyse_front_end *state, const int8_t *mask)
 {
     const float limit = state->limit, rest = 1.0f - limit;
+    float *const gains = state->logs; /* which are not needed any more */
+    int32_t bin = 0;
 
-    for (int32_t bin = 0; bin < BINS; bin++) {
-        const int32_t band = bin_band[bin];
-        const int32_t next = band + (band + 1 < TINYSE_BANDS);
-        const float lower = (float)(mask[band] - MASK_ZERO) * MASK_STEP;
-        const float upper = (float)(mask[next] - MASK_ZERO) * MASK_STEP;
-        const float gain = limit + rest * (lower * bin_weight[bin] + upper * (1.0f - bin_weight[bin]));
+#ifdef VECTORS
+    dequantise_gains(mask, gains);
+    bin = apply_gains(state->bins, gains, limit);
+#else
+    for (int32_t band = 0; band < TINYSE_BANDS; band++) {
+        gains[band] = (float)(mask[band] - MASK_ZERO) * MASK_STEP;
+    }
+#endif
+    for (; bin < BINS; bin++) {
+        const float *neighbours = gains + bin_band[bin];
+        const float share = neighbours[0] * bin_weight[bin] + neighbours[1] * (1.0f - bin_weight[bin]);
+        const float gain = limit + rest * share;
         state->bins[2 * bin] = state->bins[2 * bin] * gain;
         state->bins[2 * bin + 1] = state->bins[2 * bin + 1] * gain;
     }
 }
 
+#ifndef VECTORS
 static inline int16_t to_pcm(float sample)
 {
-    const float steps = sample * 32768.0f;
-    if (steps >= 32767.0f) {
-        return 32767;
-    }
-    if (steps <= -32768.0f) {
-        return -32768;
-    }
-    return (int16_t)((steps + ROUND_TO_EVEN) - ROUND_TO_EVEN);
+    const int32_t steps = (int32_t)((sample * 32768.0f + ROUND_TO_EVEN) - ROUND_TO_EVEN);
+    return (int16_t)(steps < -32768 ? -32768 : steps > 32767 ? 32767 : steps);
 }
 
-void tinyse_front_end_synthesise(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
+static void finish_hop(const float *tail, const float *frame, int16_t *out)
 {
-    float *frame = state->bins;
-    float *tail = state->tail;
-
-    apply(state, mask);
-    tinyse_transform_inverse(frame);
     for (int32_t i = 0; i < TINYSE_HOP; i++) {
         out[i] = to_pcm(tail[i] + frame[i] * synthesis_window[i]);
     }
+}
+
+static void keep_tail(float *tail, const float *frame)
+{
     for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i++) {
         tail[i] = tail[i + TINYSE_HOP] + frame[i + TINYSE_HOP] * synthesis_window[i + TINYSE_HOP];
     }
     for (int32_t i = TINYSE_DELAY - TINYSE_HOP; i < TINYSE_DELAY; i++) {
         tail[i] = frame[i + TINYSE_HOP] * synthesis_window[i + TINYSE_HOP];
     }
+}
+#endif
+
+void tinyse_front_end_synthesise(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
+{
+    apply(state, mask);
+    tinyse_transform_inverse(state->bins);
+    finish_hop(state->tail, state->bins, out);
+    keep_tail(state->tail, state->bins);
 }
 #endif
