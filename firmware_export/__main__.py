@@ -18,12 +18,20 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where to write; made if missing")
     parser.add_argument("--frames", type=int, default=100, help="frames of golden vectors (default: 100)")
     parser.add_argument("--fixed-point", action="store_true", help="a front end in integers, for cores without an FPU")
+    parser.add_argument("--prefix", metavar="NAME", help="of files, symbols and macros (default: the model's name)")
     parser.add_argument("--cmsis", action="store_true", help="layers call CMSIS-NN, which you link (README.md)")
     arguments = parser.parse_args()
     try:
         if arguments.frames < 1:
             raise InputError(f"--frames: {arguments.frames} frames are none; give 1 or more")
-        firmware = export(arguments.model, arguments.folder, arguments.frames, arguments.fixed_point, arguments.cmsis)
+        firmware = export(
+            arguments.model,
+            arguments.folder,
+            arguments.frames,
+            arguments.fixed_point,
+            arguments.cmsis,
+            arguments.prefix,
+        )
     except InputError as error:
         print(f"firmware_export: {error}", file=sys.stderr)
         return 2

@@ -8,35 +8,39 @@ from typing import Any
 
 import numpy as np
 
-from firmware_export import cmake, front_end, network, report, text, vectors
+from firmware_export import cmake, front_end, names, network, report, text, vectors
+from firmware_export.names import Names
 from firmware_export.program import Program, lower
 from tinyse import files
 from tinyse.config import build
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Quantization
+from tinyse.integers.graph import Graph, Quantization, Tensor
 from tinyse.models.architecture import classes_of
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tflite import reader
 
-VERSION = "1"
+VERSION = "2"
 """Of the C interface."""
 
 KERNELS = (
-    "target.h", "kernels.h", "requantise.h", "window.h", "window.c",
+    "target.h", "kernels.h", "status.h", "aligned.h", "requantise.h", "window.h", "window.c",
     "convolve_portable.c", "add_portable.c", "multiply_portable.c",
     "look_up_portable.c", "copy_rows.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip
-TESTS = ("replay.c", "kernels.c", "vectors.h", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
+"""The same in every export; exports in one image share them."""
 CMSIS_KERNELS = ("convolve_cmsis.c",)
-SIGNAL_PATH = ("tinyse.c",)
-HEADERS = ("tinyse.h", "tagger.h", "network.h")
-"""The interface of a denoiser, of a tagger and of a bare network; an export has the first of these that it has."""
+SYMBOLS = "symbols.h"
+"""Made from the kernels."""
+HARNESS = ("main.c", "kernels.c", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
 FLOAT_FRONT_END = (
     "front_end.c", "front_end_mve.h", "transform.h", "reorder.h",
     "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
 )  # fmt: skip
 FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
+DENOISE, TAGGING, BARE = "denoise", "tagging", ""
+ALIGNMENT = {DENOISE: 4, TAGGING: 8, BARE: 4}
+"""Bytes: of int32 and float, and of the sums of 64 bits that a tagger keeps."""
 
 
 @dataclass(frozen=True)
@@ -45,48 +49,93 @@ class Firmware:
 
     program: Program
     front_end: FrontEnd | None
+    task: str
+    """DENOISE, TAGGING or BARE."""
+    names: Names
     sources: dict[str, str]
     digest: str
+    version: str
+    """Of the kernels."""
+    build: int
+    """What its header and its library know each other by."""
 
     @property
     def header(self) -> str:
-        """The name of its interface."""
-        return next(name for name in HEADERS if name in self.sources)
+        """The file name of its interface."""
+        return f"{self.names.prefix}.h"
+
+    @property
+    def kernel_files(self) -> list[str]:
+        """The files that exports in one image share."""
+        shared = {self.names.file(name) for name in (*KERNELS, SYMBOLS)}
+        return sorted(shared & set(self.sources))
+
+    @property
+    def own_files(self) -> list[str]:
+        """All others. A kernel that calls CMSIS-NN is among them: it needs that library's headers."""
+        return sorted(set(self.sources) - set(self.kernel_files))
 
 
-def make(graph: Graph, digest: str, fixed_point: bool = False, cmsis: bool = False) -> Firmware:
+def make(
+    graph: Graph, digest: str, fixed_point: bool = False, cmsis: bool = False, prefix: str = names.OWN
+) -> Firmware:
     """The sources of a graph; `digest` names the model, `fixed_point` chooses the front end for cores without an FPU.
 
-    With `cmsis`, convolutions and fully connected layers call a CMSIS-NN that the user links.
+    With `cmsis`, convolutions and fully connected layers call a CMSIS-NN that the user links. Symbols, macros and files
+    of the model begin with `prefix`.
 
-    A denoiser, whose metadata has a front end, gets the whole signal path (tinyse.h), a tagger the way from sound to
-    decisions (tagger.h), any other int8 step its network alone (network.h). Raises InputError for what the kernels do not have.
+    A denoiser, whose metadata has a front end, gets the whole signal path, a tagger the way from sound to decisions, any
+    other int8 step its network alone. Raises InputError for what the kernels do not have.
     """
     program = lower(graph, cmsis)
-    kernels = (*KERNELS, *CMSIS_KERNELS) if program.cmsis else KERNELS
-    sources = {**network.sources(program), **{name: _template(name) for name in kernels}}
+    kernels = {name: _template(name) for name in (*KERNELS, *CMSIS_KERNELS)}
+    version = names.version(kernels)
+    kernels[SYMBOLS] = _symbols(kernels, version)
+    called = names.Names.of(prefix, kernels)
     task = graph.metadata.get("task")
-    if task not in ("denoise", "tagging"):
-        return Firmware(program, None, sources, digest)
-    tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
-    result, what = ("mask", "a denoiser's step has features and a mask") if task == "denoise" else (
+    task = task if task in (DENOISE, TAGGING) else BARE
+    sources = network.sources(program, version)
+    tables = None
+    values: dict[str, Any] = {"VERSION": VERSION, "HASH": digest[:32], "ALIGNMENT": ALIGNMENT[task]}
+    if task:
+        tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
+        features, mask = _ends(graph, task)
+        sources |= front_end.sources(tables, features, mask, fixed_point)
+        sources |= {name: _template(name) for name in (FIXED_FRONT_END if fixed_point else FLOAT_FRONT_END)}
+        values |= {"SAMPLE_RATE": tables.config.sample_rate, "HOPS": round(tables.config.frames_per_second)}
+    number = names.version({**kernels, **sources, "digest": digest})
+    values["BUILD"] = number
+    if task == DENOISE:
+        sources |= {"denoiser.h": text.fill("denoiser.h.in", values), "denoiser.c": _template("denoiser.c")}
+    elif task == TAGGING:
+        sources |= _tagger(graph, values)
+    else:
+        sources |= {"bare.h": text.fill("bare.h.in", values), "bare.c": _template("bare.c")}
+    used = {name: content for name, content in kernels.items() if program.cmsis or name not in CMSIS_KERNELS}
+    return Firmware(
+        program, tables, task, called, called.sources({**used, **sources}), digest, version, int(number, 16)
+    )
+
+
+def _symbols(kernels: dict[str, str], version: str) -> str:
+    """What the linker calls the kernels."""
+    functions = names.functions(text for name, text in kernels.items() if name.endswith(".h"))
+    lines = "\n".join(f"#define {name} {name}_{version}" for name in functions)
+    return text.fill("symbols.h.in", {"VERSION": version, "NAMES": lines})
+
+
+def _ends(graph: Graph, task: str) -> tuple[Tensor, Tensor | None]:
+    """The tensors of features and, for a denoiser, of the mask. Raises InputError for a step without them."""
+    result, what = ("mask", "a denoiser's step has features and a mask") if task == DENOISE else (
         "tags", "a tagger's step has features and tags")  # fmt: skip
     for group, name in ((graph.inputs, "features"), (graph.outputs, result)):
         if name not in group:
             raise InputError(f"{what}, this one has {', '.join(group)}")
-    features = graph.tensors[graph.inputs["features"]]
-    mask = graph.tensors[graph.outputs["mask"]] if task == "denoise" else None
-    values = {"VERSION": VERSION, "HASH": digest[:32], "SAMPLE_RATE": tables.config.sample_rate}
-    sources |= front_end.sources(tables, features, mask, fixed_point)
-    sources |= {name: _template(name) for name in (FIXED_FRONT_END if fixed_point else FLOAT_FRONT_END)}
-    if task == "denoise":
-        sources |= {"tinyse.h": text.fill("tinyse.h.in", values), **{name: _template(name) for name in SIGNAL_PATH}}
-    else:
-        sources |= _tagger(graph, tables, values)
-    return Firmware(program, tables, sources, digest)
+    mask = graph.tensors[graph.outputs["mask"]] if task == DENOISE else None
+    return graph.tensors[graph.inputs["features"]], mask
 
 
-def _tagger(graph: Graph, tables: FrontEnd, values: dict[str, Any]) -> dict[str, str]:
+def _tagger(graph: Graph, values: dict[str, Any]) -> dict[str, str]:
     """What stands around a tagger's network."""
     tags, classes = graph.tensors[graph.outputs["tags"]], classes_of(graph.metadata, graph.name)
     if len(classes) != int(np.prod(tags.shape)):
@@ -94,46 +143,58 @@ def _tagger(graph: Graph, tables: FrontEnd, values: dict[str, Any]) -> dict[str,
     if tags.grid != Quantization(np.float32(1 / 256), -128):
         raise InputError("the tags are not probabilities in steps of 1/256, as a LOGISTIC gives them")
     lines = "\n".join(f"    {text.string(name)}," for name in classes)
-    hops = round(tables.config.frames_per_second)
     return {
-        "tagger.h": text.fill("tagger.h.in", {**values, "HOPS": hops}),
+        "tagger.h": text.fill("tagger.h.in", values),
         "tagger.c": text.fill("tagger.c.in", {"CLASSES": lines}),
     }
 
 
 def export(
-    model: str | Path, folder: str | Path, frames: int = 100, fixed_point: bool = False, cmsis: bool = False
+    model: str | Path,
+    folder: str | Path,
+    frames: int = 100,
+    fixed_point: bool = False,
+    cmsis: bool = False,
+    prefix: str | None = None,
 ) -> Firmware:
     """Write the firmware of a .tflite to `folder`, with golden vectors of `frames` frames.
 
-    Raises InputError for a file that cannot be turned into C.
+    Everything of the model is called by `prefix`; by default, by the name that the model has in its metadata, or by that
+    of its file. Raises InputError for a file that cannot be turned into C.
     """
     model, folder = Path(model), Path(folder)
     graph = reader.read(model)
     digest = files.sha256(model)
-    firmware = make(graph, digest, fixed_point, cmsis)
-    for name, content in firmware.sources.items():
-        files.write_text(folder / "src" / name, content)
+    if prefix is None:
+        prefix = names.prefix_of(str(graph.metadata.get("model") or model.stem))
+    firmware = make(graph, digest, fixed_point, cmsis, prefix)
+    contents = {f"src/{name}": content for name, content in firmware.sources.items()}
     sizes = report.report(firmware.program, firmware.front_end, digest)
-    files.write_json(folder / "sizes.json", sizes)
-    files.write_text(folder / "SIZES.md", report.lines(sizes))
-    tests = {name: _template(f"test/{name}") for name in TESTS}
-    if firmware.front_end is None:
-        tests["replay.c"] = _template("test/replay_network.c")
-        tests["vectors.c"] = vectors.network_source(firmware.program, frames)
-    elif firmware.header == "tagger.h":
-        tests["replay.c"] = _template("test/replay_tagger.c")
-        tests["vectors.c"] = vectors.tagger_source(firmware.program, firmware.front_end, frames, fixed_point)
-    else:
-        tests["vectors.c"] = vectors.source(firmware.program, firmware.front_end, frames, fixed_point)
-    if "transform_portable.c" in firmware.sources:
-        tests["transform.c"] = _template("test/transform.c")
-    for name, content in tests.items():
-        files.write_text(folder / "test" / name, content)
-    for name, content in cmake.sources().items():
+    contents["SIZES.md"] = report.lines(sizes)
+    contents |= {f"test/{name}": content for name, content in _tests(firmware, frames, fixed_point).items()}
+    contents |= cmake.sources(prefix, firmware.version, firmware.own_files, firmware.kernel_files)
+    contents["README.md"] = firmware.names.text(text.fill("README.md.in", {"PREFIX": prefix}), ())
+    # Nothing is written before all of it is known.
+    for name, content in contents.items():
         files.write_text(folder / name, content)
-    files.write_text(folder / "README.md", _template("README.md"))
+    files.write_json(folder / "sizes.json", sizes)
     return firmware
+
+
+def _tests(firmware: Firmware, frames: int, fixed_point: bool) -> dict[str, str]:
+    """{file name: text} of the replay of golden vectors, and of what runs it on a machine."""
+    program, tables = firmware.program, firmware.front_end
+    if tables is None:
+        replay, golden = "replay_network.c", vectors.network_source(program, frames)
+    elif firmware.task == TAGGING:
+        replay, golden = "replay_tagger.c", vectors.tagger_source(program, tables, frames, fixed_point)
+    else:
+        replay, golden = "replay.c", vectors.source(program, tables, frames, fixed_point)
+    own = {"replay.c": _template(f"test/{replay}"), "vectors.c": golden, "vectors.h": _template("test/vectors.h")}
+    included = {*own, *names.INTERFACES, "front_end.h", "network.h", "transform.h", *firmware.names.kernels}
+    tests = {firmware.names.file(name): firmware.names.text(content, included) for name, content in own.items()}
+    harness = HARNESS if tables is None or fixed_point else (*HARNESS, "transform.c")
+    return tests | {name: firmware.names.text(_template(f"test/{name}"), included) for name in harness}
 
 
 def _template(name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from firmware_export.export import Firmware, make
+from firmware_export.export import DENOISE, Firmware, make
 from firmware_export.program import STATES, Storage
 from firmware_export.targets import EXACT, OPTIMISATION
 from tinyse.audio import from_pcm16, to_pcm16
@@ -38,7 +39,7 @@ class HostEngine(FileEngine):
 
     def _load(self, graph: Graph) -> Step:
         self.firmware = firmware = make(graph, self._digest)
-        self.ffi, self.library = load(firmware, firmware.header if firmware.header == "tinyse.h" else "network.h")
+        self.ffi, self.library = load(firmware, firmware.header if firmware.task == DENOISE else "tinyse_network.h")
         network, program = self.ffi.new("tinyse_network *"), firmware.program
         homes = {name: self.ffi.buffer(getattr(network, name)) for name in ("states", "arena")}
 
@@ -68,20 +69,20 @@ class HostEngine(FileEngine):
 
     def signal_path(self) -> HostPath:
         """The whole of `tinyse_process`, front end included."""
-        return HostPath(self.ffi, self.library)
+        return HostPath(self.ffi, self.library, self.firmware.build)
 
 
 class HostPath:
     """`tinyse_process` with the methods of `tinyse.streaming.path.SignalPath`. Its state is the bytes of the C struct."""
 
-    def __init__(self, ffi: Any, library: Any) -> None:
-        self._ffi, self._library = ffi, library
+    def __init__(self, ffi: Any, library: Any, build: int) -> None:
+        self._ffi, self._library, self._build = ffi, library, build
         self._hop = len(ffi.new("tinyse_hop *")[0])
 
     def initial_state(self) -> bytes:
         """Silence."""
-        stream = self._ffi.new("tinyse *")
-        self._library.tinyse_init(stream)
+        stream = self._ffi.new("tinyse_stream *")
+        self._library.tinyse_init_checked(stream, self._ffi.sizeof("tinyse_stream"), self._build)
         return bytes(self._ffi.buffer(stream))
 
     def step(self, samples: np.ndarray, state: bytes, limit: float = 0.0) -> tuple[np.ndarray, bytes]:
@@ -90,7 +91,7 @@ class HostPath:
         `limit` as in FrontEnd.apply. Raises InputError where it is no whole number of dB that the firmware knows.
         """
         ffi, library = self._ffi, self._library
-        stream = ffi.new("tinyse *")
+        stream = ffi.new("tinyse_stream *")
         ffi.buffer(stream)[:] = state
         decibels = -1 if limit == 0 else -20 * np.log10(limit)
         whole = round(decibels)
@@ -128,14 +129,19 @@ def write_sources(firmware: Firmware, folder: Path) -> None:
 
 
 def declarations(folder: Path, header: str) -> str:
-    """What a header declares, its macros replaced. Sizes that are macros only get a type: `tinyse_hop` is int16_t[hop]."""
+    """What a header declares for the linker, its macros replaced.
+
+    Sizes that are macros only get a type: `tinyse_hop` is int16_t[hop].
+    """
     hop = "typedef int16_t tinyse_hop[TINYSE_HOP];\n" if header == "tinyse.h" else ""
     # cffi knows the types of stdint.h, and a compiler's own has more in it than cffi can read.
     (folder / "types").mkdir()
     (folder / "types" / "stdint.h").write_text("")
     (folder / "declarations.c").write_text(f'#include "{header}"\n{hop}')
-    command = [compiler(), "-E", "-P", "-I", str(folder / "types"), "-I", str(folder), str(folder / "declarations.c")]
-    return checked(command)
+    unknown = "-D__attribute__(list)="  # to cffi
+    includes = ("-I", str(folder / "types"), "-I", str(folder))
+    declared = checked([compiler(), "-E", "-P", unknown, *includes, str(folder / "declarations.c")])
+    return re.sub(r"static inline [^{]*\{[^}]*\}", "", declared)
 
 
 def build(sources: list[Path], target: Path, include: Path, flags: tuple[str, ...] = SHARED) -> None:

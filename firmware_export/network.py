@@ -12,9 +12,9 @@ OVERREAD_BYTES = 32
 """Behind any input: kernels may read up to 31 bytes too many, as c/kernels.h says."""
 
 
-def sources(program: Program) -> dict[str, str]:
-    """{file name: text} of the generated part of the network."""
-    return {"network.h": header(program), "network.c": step(program), "network_data.h": data(program)}
+def sources(program: Program, version: str) -> dict[str, str]:
+    """{file name: text} of the generated part of the network, for kernels of that version."""
+    return {"network.h": header(program), "network.c": step(program, version), "network_data.h": data(program)}
 
 
 def header(program: Program) -> str:
@@ -28,16 +28,17 @@ def header(program: Program) -> str:
         for name, place in places.items():
             if name not in graph.states:
                 size = int(np.prod(graph.shape((graph.inputs if group == "INPUT" else graph.outputs)[name])))
-                macro = f"TINYSE_{group}_{text.identifier(name)}"
+                macro = f"{group}_{text.identifier(name)}"
                 lines += [
-                    f"#define {macro}_BYTES {size}",
-                    f"#define {macro}(network) ({_address(program, place, '(network)')})",
+                    f"#define TINYSE_BYTES_OF_{macro} {size}",
+                    f"#define TINYSE_{macro}(network) ({_address(program, place, '(network)')})",
                 ]
     for name in graph.states:
         size = int(np.prod(graph.shape(graph.inputs[name])))
-        lines += [f"#define TINYSE_STATE_{text.identifier(name)}_BYTES {size}"]
+        macro = f"STATE_{text.identifier(name)}"
         lines += [
-            f"#define TINYSE_STATE_{text.identifier(name)}(network) ((network)->states + {program.state_offsets[name]})"
+            f"#define TINYSE_BYTES_OF_{macro} {size}",
+            f"#define TINYSE_{macro}(network) ((network)->states + {program.state_offsets[name]})",
         ]
     values = {
         "STATE_BYTES": max(program.state_bytes, 1),
@@ -50,14 +51,14 @@ def header(program: Program) -> str:
     return text.fill("network.h.in", values)
 
 
-def step(program: Program) -> str:
+def step(program: Program, version: str) -> str:
     """The calls, one after the other."""
     resets = []
     for name in program.graph.states:
         tensor = program.graph.tensors[program.graph.inputs[name]]
         zero = tensor.zero_point if tensor.quantization else 0
-        identifier = f"TINYSE_STATE_{text.identifier(name)}"
-        resets.append(f"    memset({identifier}(network), {zero}, {identifier}_BYTES);")
+        macro = f"STATE_{text.identifier(name)}"
+        resets.append(f"    memset(TINYSE_{macro}(network), {zero}, TINYSE_BYTES_OF_{macro});")
     lines = []
     for number, call in enumerate(program.calls):
         lines.append(f"    {text.comment(f'{call.operator}: {call.title}')}")
@@ -65,7 +66,7 @@ def step(program: Program) -> str:
         lines.append(f"    {failed}{_kernel(call)}({', '.join(_arguments(program, number, call))});")
         if number + 1 == len(program.calls) or program.calls[number + 1].operator != call.operator:
             lines.append(f"    TINYSE_DONE({call.operator});")
-    return text.fill("network.c.in", {"RESETS": "\n".join(resets), "CALLS": "\n".join(lines)})
+    return text.fill("network.c.in", {"KERNELS": version, "RESETS": "\n".join(resets), "CALLS": "\n".join(lines)})
 
 
 def data(program: Program) -> str:

@@ -115,10 +115,11 @@ def build(folder: Path, core: Core | None, binary: Path, flags: Sequence[str] = 
 
     Raises InputError with what the compiler says first.
     """
-    sources = [*sorted((folder / "src").glob("*.c")), folder / "test" / f"{test}.c"]
-    sources.append(folder / "test" / f"{core.port if core else 'host'}.c")
+    sources = [*sorted((folder / "src").glob("*.c")), folder / "test" / f"{core.port if core else 'host'}.c"]
     if test == "replay":
-        sources.append(folder / "test" / "vectors.c")
+        sources += [folder / "test" / "main.c", *sorted((folder / "test").glob("*_[rv]e*.c"))]
+    else:
+        sources.append(folder / "test" / f"{test}.c")
     script = () if core is None else ("-T", str(folder / "test" / "bare_metal.ld"), *core.link_flags)
     _compile(core, [*common_flags(folder), *flags, *map(str, sources), *script, "-o", str(binary)])
 
@@ -132,13 +133,23 @@ def flash_bytes(folder: Path, core: Core, flags: Sequence[str] = ()) -> int:
     """Flash that the product takes: its code, constants and what it uses of the compiler's library, nothing of the test."""
     with tempfile.TemporaryDirectory() as temporary:
         binary = Path(temporary) / "product.elf"
-        used = ("tinyse_init", "tinyse_set_attenuation_limit")
+        prefix = next((folder / "src").glob("*_network.c")).stem.removesuffix("_network")
+        used = (f"{prefix}_init_checked", f"{prefix}_set_attenuation_limit")
         sources = map(str, sorted((folder / "src").glob("*.c")))
         keep = [f"-Wl,--undefined={name}" for name in used]
         script = ("-T", str(folder / "test" / "bare_metal.ld"), *core.link_flags)
         _compile(
             core,
-            [*common_flags(folder), *flags, *sources, *keep, "-Wl,--entry=tinyse_process", *script, "-o", str(binary)],
+            [
+                *common_flags(folder),
+                *flags,
+                *sources,
+                *keep,
+                f"-Wl,--entry={prefix}_process",
+                *script,
+                "-o",
+                str(binary),
+            ],
         )
         tool = core.compiler.removesuffix("gcc") + "size"
         lines = subprocess.run([tool, str(binary)], capture_output=True, text=True, check=True).stdout.splitlines()

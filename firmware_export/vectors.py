@@ -67,9 +67,9 @@ def source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool
     values = {
         "FRAMES": frames,
         "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
-        "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
-        "IN": text.array("vectors_in", given, "const"),
-        "OUT": text.array("vectors_out", enhanced, "const"),
+        "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
+        "IN": text.array("tinyse_vectors_in", given, "const"),
+        "OUT": text.array("tinyse_vectors_out", enhanced, "const"),
     }
     return text.fill("test/vectors.c.in", values)
 
@@ -90,14 +90,15 @@ def network_source(program: Program, frames: int) -> str:
         given += [inputs[name].ravel() for name in names]
     loads = []
     for name in names:
-        macro = f"TINYSE_INPUT_{text.identifier(name)}"
-        loads.append(f"    memcpy({macro}(network), value, {macro}_BYTES);\n    value += {macro}_BYTES;")
+        macro = f"INPUT_{text.identifier(name)}"
+        size = f"TINYSE_BYTES_OF_{macro}"
+        loads.append(f"    memcpy(TINYSE_{macro}(network), value, {size});\n    value += {size};")
     stream = np.concatenate(given)
     contents = {
         "FRAMES": frames,
         "FRAME_BYTES": len(stream) // frames,
         "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
-        "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
+        "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
         "IN": text.array("network_in", stream),
         "LOADS": "\n".join(loads),
     }
@@ -123,9 +124,9 @@ def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_poin
     values = {
         "FRAMES": frames,
         "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
-        "CHECKSUMS": text.array("vectors_checksums", np.array(checksums, np.uint32), "const"),
-        "IN": text.array("vectors_in", given, "const"),
-        "TAGS": text.array("vectors_tags", decisions, "const"),
+        "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
+        "IN": text.array("tinyse_vectors_in", given, "const"),
+        "TAGS": text.array("tinyse_vectors_tags", decisions, "const"),
     }
     return text.fill("test/vectors_tagger.c.in", values)
 
@@ -184,4 +185,4 @@ def checks(program: Program) -> str:
     """The lines of C that take the checksum, in the order of `checksum`."""
     names = [f"OUTPUT_{text.identifier(name)}" for name in program.outputs if name not in program.graph.states]
     names += [f"STATE_{text.identifier(name)}" for name in program.graph.states]
-    return "\n".join(f"    crc = update(crc, TINYSE_{name}(network), TINYSE_{name}_BYTES);" for name in names)
+    return "\n".join(f"    crc = update(crc, TINYSE_{name}(network), TINYSE_BYTES_OF_{name});" for name in names)

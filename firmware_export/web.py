@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firmware_export.export import Firmware
+from firmware_export.export import DENOISE, Firmware
 from firmware_export.host import checked
 from firmware_export.plugins import denoiser, write_block
 from firmware_export.targets import EXACT
@@ -53,7 +53,7 @@ def build_wasm(firmware: Firmware) -> bytes:
 
 
 def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
-    if firmware.front_end is None or firmware.header != "tinyse.h":
+    if firmware.front_end is None or firmware.task != DENOISE:
         raise InputError(f"{name} is no denoiser")
     config = firmware.front_end.config
     latency = 1000 * config.window / config.sample_rate

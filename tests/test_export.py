@@ -37,7 +37,7 @@ def test_weights_become_a_tflite_and_firmware_in_one_command(run, tiny, tmp_path
     assert json.loads(out)["precision"] == "int8"
     assert {path.name for path in tmp_path.glob("own*")} == {
         "own.safetensors", "own.tflite", "own-float.tflite", "own-report.json"}  # fmt: skip
-    assert (tmp_path / "firmware/src/tinyse.h").is_file()
+    assert (tmp_path / "firmware/src/own.h").is_file()
 
 
 def test_the_text_of_an_export_counts_its_clips(run, tiny, tmp_path):

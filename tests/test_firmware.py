@@ -60,7 +60,7 @@ class Compiled:
         names += [(f"OUTPUT_{text.identifier(name)}", name) for name in graph.outputs if name not in graph.states]
         names += [(f"STATE_{text.identifier(name)}", name) for name in graph.states]
         access = [
-            '#include "network.h"',
+            '#include "tinyse_network.h"',
             "unsigned size(void);",
             "unsigned size(void) { return sizeof(tinyse_network); }",
         ]
@@ -68,12 +68,7 @@ class Compiled:
             access.append(f"int8_t *at_{macro}(tinyse_network *n);")
             access.append(f"int8_t *at_{macro}(tinyse_network *n) {{ return TINYSE_{macro}(n); }}")
         folder.mkdir(parents=True, exist_ok=True)
-        sources = {
-            name: content
-            for name, content in firmware.sources.items()
-            if not name.startswith(("tinyse", "front", "tr"))
-        }
-        for name, content in {**sources, "access.c": "\n".join(access) + "\n"}.items():
+        for name, content in {**firmware.sources, "access.c": "\n".join(access) + "\n"}.items():
             (folder / name).write_text(content)
         flags = [*targets.EXACT, *targets.WARNINGS, "-Werror", "-O1", "-shared", "-fPIC"]
         subprocess.run(["gcc", *flags, *map(str, folder.glob("*.c")), "-o", str(folder / "library.so")], check=True)
@@ -205,14 +200,14 @@ def test_network_alone_replays(name: str | None, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def folder(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("firmware")
-    export(tiny.integers, folder)
+    export(tiny.integers, folder, prefix="tinyse")
     return folder
 
 
 @pytest.fixture(scope="module")
 def fixed_folder(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("fixed_point")
-    export(tiny.integers, folder, fixed_point=True)
+    export(tiny.integers, folder, fixed_point=True, prefix="tinyse")
     return folder
 
 
@@ -224,17 +219,22 @@ def library(folder: Path) -> ctypes.CDLL:
 
 
 def shared_library(folder: Path, flags: Sequence[str] = ()) -> ctypes.CDLL:
-    sources = map(str, (folder / "src").glob("*.c"))
+    # An initialisation as a C application calls it, with the sizes of its header.
+    (folder / "start.c").write_text(f'#include "tinyse.h"\n{START} {{ return tinyse_init(stream); }}\n')
+    sources = [*map(str, (folder / "src").glob("*.c")), str(folder / "start.c")]
     library = folder / "library.so"
     command = ["gcc", *targets.common_flags(folder), *flags, "-shared", "-fPIC", *sources, "-o", library]
     subprocess.run(command, check=True)
     return ctypes.CDLL(str(library))
 
 
+START = "tinyse_status start(tinyse_stream *stream); tinyse_status start(tinyse_stream *stream)"
+
+
 class Stream:
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library, self.memory = library, ctypes.create_string_buffer(1 << 16)
-        assert library.tinyse_init(self.memory) == 0
+        assert library.start(self.memory) == 0
 
     def process(self, pcm: np.ndarray) -> np.ndarray:
         result = pcm.copy()
@@ -273,7 +273,7 @@ def test_reset_forgets(library: ctypes.CDLL) -> None:
 
 def test_bad_arguments_have_a_status(library: ctypes.CDLL) -> None:
     stream = Stream(library)
-    assert library.tinyse_init(None) == library.tinyse_process(stream.memory, None, None) == 1
+    assert library.start(None) == library.tinyse_process(stream.memory, None, None) == 1
     assert library.tinyse_set_attenuation_limit(stream.memory, 61) == 1
     assert library.tinyse_set_attenuation_limit(stream.memory, -2) == 1
 
@@ -517,5 +517,5 @@ def test_damaged_files_give_an_error_or_c_that_is_well_formed() -> None:
         for call in program.calls:
             for storage, offset in call.operands:
                 assert 0 <= offset < storage.bytes
-        assert network.step(program).isascii()
+        assert network.step(program, "0").isascii()
     assert survivors or FUZZ_SECONDS < 1

@@ -181,7 +181,7 @@ def stand_ins(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def folder(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("firmware")
-    export(tiny.integers, folder, cmsis=True)
+    export(tiny.integers, folder, cmsis=True, prefix="tinyse")
     return folder
 
 
@@ -227,7 +227,7 @@ def test_a_library_that_needs_more_memory_is_refused(folder: Path, stand_ins: Pa
 
 
 def test_cmsis_dsp_is_close(tiny, stand_ins: Path, tmp_path: Path) -> None:
-    export(tiny.integers, tmp_path / "firmware")
+    export(tiny.integers, tmp_path / "firmware", prefix="tinyse")
     for name in ("arm_math.h", "dsp.c"):
         shutil.copy(stand_ins / name, tmp_path / "firmware" / "src")
     library, pcm = shared_library(tmp_path / "firmware", ["-DTINYSE_CMSIS_DSP"]), vectors.sound(256 * 100)

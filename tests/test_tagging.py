@@ -366,7 +366,7 @@ def test_firmware_replays_network_and_decisions(model, tmp_path, name, fixed_poi
     if core is None and shutil.which("gcc") is None:
         pytest.skip("no C compiler: apt-get install gcc")
     firmware = export(model.with_suffix(".tflite"), tmp_path / "out", 96, fixed_point)
-    assert firmware.header == "tagger.h" and '"hiss"' in firmware.sources["tagger.c"]
+    assert firmware.header == "tiny_tagger.h" and '"hiss"' in firmware.sources["tiny_tagger.c"]
     targets.build(tmp_path / "out", core, tmp_path / "replay")
     assert targets.run(core, tmp_path / "replay") == (0, "network equal\ndecisions equal\n")
 

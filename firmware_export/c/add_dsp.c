@@ -26,7 +26,7 @@ static inline void add_row(const tinyse_addition *sum, const int8_t *a, const in
     }
 }
 
-void tinyse_add_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output)
+TINYSE_SHARED void tinyse_add_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const int32_t count = sum->layout.rows * sum->layout.columns;
     int8_t *result = output;

@@ -15,7 +15,7 @@ static inline int32x4_t add_4(const tinyse_addition *sum, int32x4_t a, int32x4_t
     return tinyse_clip_4(vaddq_n_s32(result, sum->output_zero), sum->low);
 }
 
-void tinyse_add_mve(const tinyse_addition *given, const int8_t *a, const int8_t *b, int8_t *output)
+TINYSE_SHARED void tinyse_add_mve(const tinyse_addition *given, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const tinyse_addition sum = *given;
     const int32_t rest = sum.layout.columns % 4;

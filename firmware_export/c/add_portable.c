@@ -2,7 +2,7 @@
 #include "kernels.h"
 #include "requantise.h"
 
-void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output)
+TINYSE_SHARED void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const tinyse_addition s = *sum;
 

@@ -10,7 +10,7 @@
 #error "the reference rounds twice: compile CMSIS-NN without CMSIS_NN_USE_SINGLE_ROUNDING"
 #endif
 
-int32_t tinyse_convolve_cmsis(const tinyse_convolution *layer, const int8_t *input, int8_t *output, void *scratch,
+TINYSE_SHARED int32_t tinyse_convolve_cmsis(const tinyse_convolution *layer, const int8_t *input, int8_t *output, void *scratch,
                               int32_t scratch_bytes)
 {
     const int32_t outputs = layer->outputs;

@@ -140,7 +140,7 @@ static int8_t last_output(const tinyse_convolution *layer, const int8_t *window)
     return finish(sum, scale[0], scale[2], 1 + 2 * layer->output_zero);
 }
 
-void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
+TINYSE_SHARED void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
 {
     const int32_t words = TINYSE_WORDS(layer->depth), outputs = layer->outputs, width = layer->out_width;
     int32_t *const columns = scratch + 2 * words; /* behind two windows that may have to be put together */

@@ -218,7 +218,7 @@ static void run(const tinyse_convolution *layer, windows given, int8_t *output)
     }
 }
 
-void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
+TINYSE_SHARED void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
 {
     const int32_t width = layer->out_width, outputs = layer->outputs;
     const int32_t stride = layer->stride_width, last = layer->width - layer->kernel_width;

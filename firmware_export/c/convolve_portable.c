@@ -9,7 +9,7 @@ static int8_t finish(const tinyse_convolution *layer, int32_t sum, int32_t multi
     return tinyse_clip(scaled + layer->output_zero, layer->low);
 }
 
-void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
+TINYSE_SHARED void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
 {
     const int32_t outputs = layer->outputs;
     const int32_t words = TINYSE_WORDS(layer->depth);

@@ -12,7 +12,11 @@
 
 #include <stdint.h>
 
+#include "symbols.h"
 #include "target.h"
+
+/* Before the definition of a kernel: of equal ones in several exports, the linker takes one. */
+#define TINYSE_SHARED __attribute__((weak))
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "weights are laid out for little-endian processors"

@@ -5,7 +5,7 @@
 
 #include <arm_mve.h>
 
-void tinyse_look_up_mve(const tinyse_table *function, const int8_t *input, int8_t *output)
+TINYSE_SHARED void tinyse_look_up_mve(const tinyse_table *function, const int8_t *input, int8_t *output)
 {
     const int32_t columns = function->layout.columns;
 

@@ -1,7 +1,7 @@
 /* LOGISTIC, TANH and QUANTIZE: one look into a table of all 256 inputs. */
 #include "kernels.h"
 
-void tinyse_look_up_portable(const tinyse_table *function, const int8_t *input, int8_t *output)
+TINYSE_SHARED void tinyse_look_up_portable(const tinyse_table *function, const int8_t *input, int8_t *output)
 {
     const int8_t *table = function->table;
     const int32_t columns = function->layout.columns;

@@ -6,7 +6,7 @@
 #include "dsp.h"
 #include "requantise.h"
 
-void tinyse_multiply_dsp(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output)
+TINYSE_SHARED void tinyse_multiply_dsp(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const int32_t a_offset = -2 * product->a_zero, b_zero = product->b_zero;
     const int32_t multiplier = product->scale.multiplier, shift = product->scale.shift;

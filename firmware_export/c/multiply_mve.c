@@ -12,7 +12,7 @@ static inline int32x4_t multiply_4(const tinyse_product *product, int32x4_t a, i
     return tinyse_clip_4(vaddq_n_s32(result, product->output_zero), product->low);
 }
 
-void tinyse_multiply_mve(const tinyse_product *given, const int8_t *a, const int8_t *b, int8_t *output)
+TINYSE_SHARED void tinyse_multiply_mve(const tinyse_product *given, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const tinyse_product product = *given;
     const int32_t rest = product.layout.columns % 4;

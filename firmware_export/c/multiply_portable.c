@@ -2,7 +2,7 @@
 #include "kernels.h"
 #include "requantise.h"
 
-void tinyse_multiply_portable(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output)
+TINYSE_SHARED void tinyse_multiply_portable(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output)
 {
     const tinyse_product p = *product;
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const int8_t *tinyse_gather(const tinyse_convolution *layer, const int8_t *input, int32_t top, int32_t left,
+TINYSE_SHARED const int8_t *tinyse_gather(const tinyse_convolution *layer, const int8_t *input, int32_t top, int32_t left,
                             int8_t *scratch)
 {
     const int32_t width = layer->width, channels = layer->channels;

@@ -12,7 +12,7 @@
 #define TINYSE_REACH 24 /* samples at TINYSE_SAMPLE_RATE that a filter looks ahead */
 
 typedef struct {
-    tinyse stream;
+    tinyse_stream stream;
     int32_t factor; /* host rate / TINYSE_SAMPLE_RATE */
     int32_t place; /* samples of the present hop that are there */
     float in[(TINYSE_HOP + 2 * TINYSE_REACH) * TINYSE_LARGEST_FACTOR]; /* the filter's past, then this hop */

@@ -40,6 +40,10 @@ def export(
     cmsis: Annotated[
         bool, typer.Option("--cmsis", help="With --firmware: lay the weights out for a CMSIS-NN that you link.")
     ] = False,
+    prefix: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --firmware: of files and symbols; default: the model's name."),
+    ] = None,
     ladspa: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compile the same C to this LADSPA plugin, such as denoiser.so.")
     ] = None,
@@ -62,18 +66,20 @@ def export(
         print(json.dumps(exported.report, indent=2) if as_json else exported.text)
         print(f"wrote {integers}, {exported.floats.name} and {exported.report_path.name} beside it", file=sys.stderr)
     if firmware is not None:
-        _write_firmware(integers, firmware, fixed_point, cmsis, as_json and integers is model)
+        _write_firmware(integers, firmware, fixed_point, cmsis, prefix, as_json and integers is model)
     if ladspa is not None:
         from firmware_export.plugins import export_ladspa
 
         print(f"{export_ladspa(integers, ladspa)}: a LADSPA plugin", file=sys.stderr)
 
 
-def _write_firmware(integers: Path, folder: Path, fixed_point: bool, cmsis: bool, as_json: bool) -> None:
+def _write_firmware(
+    integers: Path, folder: Path, fixed_point: bool, cmsis: bool, prefix: str | None, as_json: bool
+) -> None:
     from firmware_export.export import export as export_firmware
     from firmware_export.report import report
 
-    made = export_firmware(integers, folder, fixed_point=fixed_point, cmsis=cmsis)
+    made = export_firmware(integers, folder, fixed_point=fixed_point, cmsis=cmsis, prefix=prefix)
     facts = report(made.program, made.front_end, made.digest)
     if as_json:
         print(json.dumps(facts, indent=2))

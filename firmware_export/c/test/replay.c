@@ -2,20 +2,20 @@
  *
  * With TINYSE_CMSIS_DSP, whose transform is not bit-exact, the sound's difference must be 30 dB below it instead.
  *
- * Prints lines of `name value`; the exit code is the number of frames that differ, at most 99. Compiled with
+ * Prints lines of `name value`; the result is the number of frames that differ, at most 99. Compiled with
  * TINYSE_PROFILE, and on a machine that counts instructions, it prints them by operator too.
  */
 #include <string.h>
 
+#include "denoiser.h"
 #include "port.h"
-#include "tinyse.h"
 #include "vectors.h"
 
 #ifndef TINYSE_FRAMES
-#define TINYSE_FRAMES vectors_frames
+#define TINYSE_FRAMES tinyse_vectors_frames
 #endif
 
-static tinyse stream;
+static tinyse_stream stream;
 static int16_t sound[TINYSE_HOP];
 
 static void print_number(const char *name, uint32_t value)
@@ -55,8 +55,9 @@ static void profile(void)
     memset(spent, 0, sizeof spent);
     for (int frame = 0; frame < TINYSE_FRAMES; frame++) {
         tinyse_network *network = &stream.network;
+        const int16_t *in = tinyse_vectors_in + frame * TINYSE_HOP;
         lap();
-        tinyse_front_end_analyse(&stream.front_end, vectors_in + frame * TINYSE_HOP, TINYSE_INPUT_FEATURES(network));
+        tinyse_front_end_analyse(&stream.front_end, in, TINYSE_INPUT_FEATURES(network));
         analysis += lap();
         tinyse_network_step(network);
         lap();
@@ -72,7 +73,7 @@ static void profile(void)
 }
 #endif
 
-int main(void)
+int tinyse_replay(void)
 {
     uint32_t wrong_sound = 0, wrong_network = 0, wrong_samples = 0;
 #ifdef TINYSE_CMSIS_DSP
@@ -83,9 +84,9 @@ int main(void)
         return 98;
     }
     for (int frame = 0; frame < TINYSE_FRAMES; frame++) {
-        tinyse_process(&stream, vectors_in + frame * TINYSE_HOP, sound);
-        wrong_network += vectors_checksum(&stream.network) != vectors_checksums[frame];
-        const int16_t *expected = vectors_out + frame * TINYSE_HOP;
+        tinyse_process(&stream, tinyse_vectors_in + frame * TINYSE_HOP, sound);
+        wrong_network += tinyse_vectors_checksum(&stream.network) != tinyse_vectors_checksums[frame];
+        const int16_t *expected = tinyse_vectors_out + frame * TINYSE_HOP;
         wrong_sound += memcmp(sound, expected, sizeof sound) != 0;
         for (int i = 0; i < TINYSE_HOP; i++) {
             wrong_samples += sound[i] != expected[i];
@@ -101,7 +102,7 @@ int main(void)
     print_number("wrong_sound_frames", wrong_sound);
     print_number("wrong_samples", wrong_samples);
     print_number("stack", port_stack_bytes());
-    print_number("ram", (uint32_t)sizeof(tinyse));
+    print_number("ram", (uint32_t)sizeof(tinyse_stream));
 #ifdef TINYSE_PROFILE
     tinyse_init(&stream);
     profile();

@@ -1,21 +1,23 @@
 /* Replays the golden vectors of a network without a front end: every output and every state of every frame must have the
- * reference's bits. Prints lines of `name value`; the exit code is the number of frames that differ, at most 99.
+ * reference's bits. Prints lines of `name value`; the result is the number of frames that differ, at most 99.
  */
-#include "network.h"
+#include "bare.h"
 #include "port.h"
 #include "vectors.h"
 
-static tinyse_network network;
+static tinyse_stream stream;
 
-int main(void)
+int tinyse_replay(void)
 {
     int wrong = 0;
 
-    tinyse_network_reset(&network);
-    for (int frame = 0; frame < vectors_frames; frame++) {
-        vectors_load(&network, frame);
-        tinyse_network_step(&network);
-        wrong += vectors_checksum(&network) != vectors_checksums[frame];
+    if (tinyse_init(&stream) != TINYSE_OK) {
+        return 98;
+    }
+    for (int frame = 0; frame < tinyse_vectors_frames; frame++) {
+        tinyse_vectors_load(&stream.network, frame);
+        wrong += tinyse_step(&stream) != TINYSE_OK;
+        wrong += tinyse_vectors_checksum(&stream.network) != tinyse_vectors_checksums[frame];
     }
     port_print(wrong ? "network differs\n" : "network equal\n");
     return wrong < 99 ? wrong : 99;

@@ -1,5 +1,5 @@
 /* Replays the golden vectors of a tagger: every output and state of every frame, and every decision, must have the
- * reference's bits. Prints lines of `name value`; the exit code is the number of frames and decisions that differ, at
+ * reference's bits. Prints lines of `name value`; the result is the number of frames and decisions that differ, at
  * most 99.
  */
 #include <string.h>
@@ -8,24 +8,24 @@
 #include "tagger.h"
 #include "vectors.h"
 
-static tinyse_tagger tagger;
+static tinyse_stream stream;
 
-int main(void)
+int tinyse_replay(void)
 {
     int wrong_frames = 0, wrong_decisions = 0;
     uint8_t tags[TINYSE_CLASSES];
 
-    if (tinyse_tagger_init(&tagger) != TINYSE_OK) {
+    if (tinyse_init(&stream) != TINYSE_OK) {
         return 98;
     }
-    for (int frame = 0; frame < vectors_frames; frame++) {
-        if (tinyse_tagger_process(&tagger, vectors_in + frame * TINYSE_HOP) != TINYSE_OK) {
+    for (int frame = 0; frame < tinyse_vectors_frames; frame++) {
+        if (tinyse_process(&stream, tinyse_vectors_in + frame * TINYSE_HOP) != TINYSE_OK) {
             return 97;
         }
-        wrong_frames += vectors_checksum(&tagger.network) != vectors_checksums[frame];
+        wrong_frames += tinyse_vectors_checksum(&stream.network) != tinyse_vectors_checksums[frame];
         if ((frame + 1) % TINYSE_HOPS_A_SECOND == 0) {
-            const uint8_t *expected = vectors_tags + frame / TINYSE_HOPS_A_SECOND * TINYSE_CLASSES;
-            tinyse_tagger_decide(&tagger, tags);
+            const uint8_t *expected = tinyse_vectors_tags + frame / TINYSE_HOPS_A_SECOND * TINYSE_CLASSES;
+            tinyse_decide(&stream, tags);
             wrong_decisions += memcmp(tags, expected, sizeof tags) != 0;
         }
     }

@@ -1,17 +1,20 @@
 /* One hop through front end, network and front end. */
-#include "tinyse.h"
+#include "denoiser.h"
 
-#include <stddef.h>
+#include "aligned.h"
 
-tinyse_status tinyse_init(tinyse *stream)
+tinyse_status tinyse_init_checked(tinyse_stream *stream, uint32_t bytes, uint32_t build)
 {
+    if (bytes != sizeof *stream || build != TINYSE_BUILD) {
+        return TINYSE_WRONG_HEADER;
+    }
     const tinyse_status status = tinyse_reset(stream);
     return status == TINYSE_OK ? tinyse_set_attenuation_limit(stream, TINYSE_NO_LIMIT) : status;
 }
 
-tinyse_status tinyse_reset(tinyse *stream)
+tinyse_status tinyse_reset(tinyse_stream *stream)
 {
-    if (stream == NULL) {
+    if (!tinyse_is_aligned(stream, TINYSE_ALIGNMENT)) {
         return TINYSE_BAD_ARGUMENT;
     }
     tinyse_front_end_reset(&stream->front_end);
@@ -19,9 +22,9 @@ tinyse_status tinyse_reset(tinyse *stream)
     return TINYSE_OK;
 }
 
-tinyse_status tinyse_process(tinyse *stream, const int16_t in[TINYSE_HOP], int16_t out[TINYSE_HOP])
+tinyse_status tinyse_process(tinyse_stream *stream, const int16_t in[TINYSE_HOP], int16_t out[TINYSE_HOP])
 {
-    if (stream == NULL || in == NULL || out == NULL) {
+    if (!tinyse_is_aligned(stream, TINYSE_ALIGNMENT) || !tinyse_is_aligned(in, sizeof *in) || !tinyse_is_aligned(out, sizeof *out)) {
         return TINYSE_BAD_ARGUMENT;
     }
     tinyse_network *network = &stream->network;
@@ -36,9 +39,9 @@ tinyse_status tinyse_process(tinyse *stream, const int16_t in[TINYSE_HOP], int16
     return TINYSE_OK;
 }
 
-tinyse_status tinyse_set_attenuation_limit(tinyse *stream, int decibels)
+tinyse_status tinyse_set_attenuation_limit(tinyse_stream *stream, int decibels)
 {
-    if (stream == NULL || decibels < TINYSE_NO_LIMIT || decibels > TINYSE_LARGEST_LIMIT) {
+    if (!tinyse_is_aligned(stream, TINYSE_ALIGNMENT) || decibels < TINYSE_NO_LIMIT || decibels > TINYSE_LARGEST_LIMIT) {
         return TINYSE_BAD_ARGUMENT;
     }
     tinyse_front_end_set_limit(&stream->front_end, decibels);

@@ -1,0 +1,12 @@
+/* What every function of an export answers. */
+#ifndef TINYSE_STATUS_H
+#define TINYSE_STATUS_H
+
+typedef enum {
+    TINYSE_OK = 0,
+    TINYSE_BAD_ARGUMENT = 1, /* a pointer that is NULL or not aligned, or a number out of range */
+    TINYSE_LIBRARY_FAILED = 2, /* the CMSIS-NN that was linked refuses a layer or needs more memory; with --cmsis only */
+    TINYSE_WRONG_HEADER = 3 /* the header that was included and the library that was linked are of different exports */
+} tinyse_status;
+
+#endif
