@@ -160,6 +160,22 @@ def test_recordings_that_may_not_ship_are_refused_with_a_way_out(recipe, own, tm
         rehearsal.rehearse(load_recipe(recipe, settings(tmp_path, own, "ship=true")), None)
 
 
+def test_voicebank_demand_alone_is_enough_to_train_and_score(recipe, tmp_path):
+    """Noise is what the noisy files have and the clean ones have not; the test set is scored, as everybody does."""
+    folder = tmp_path / "voicebank"
+    for number, talker in enumerate(range(226, 232)):
+        part = "testset_wav" if number == 5 else "trainset_28spk_wav"
+        clean = own_recordings.voice(number, 0, 1.0)
+        noise = np.float32(np.random.default_rng(number).normal(0, 0.05, len(clean)))
+        audio.write(folder / f"clean_{part}/p{talker}_001.wav", clean)
+        audio.write(folder / f"noisy_{part}/p{talker}_001.wav", clean + noise)
+    chosen = load_recipe(recipe, [f"data={folder}", f"output={tmp_path / 'run'}"])
+    planned = finish.plan(chosen)
+    assert planned.pairs == folder and [pair.name for pair in find_pairs(folder)] == ["p231_001"]
+    model = rehearsal.run(chosen, lambda _: None, lambda _: None)
+    assert finish.finish(chosen, planned, model, lambda _: None).tables
+
+
 def test_data_may_be_a_list(recipe, own, tmp_path):
     more = own_recordings.write(tmp_path / "more", talkers=3, noises=3)
     chosen = load_recipe(recipe, settings(tmp_path, own, f"data=[{own}, {more}]"))

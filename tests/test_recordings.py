@@ -117,9 +117,28 @@ def test_voicebank_takes_valid_speakers_out_of_train(tmp_path):
         put(tmp_path / f"noisy_trainset_28spk_wav/p{speaker}_001.wav")
     put(tmp_path / "clean_testset_wav/p257_001.wav")
     manifest = open_data(tmp_path)
-    assert len(manifest.recordings) == 21
+    assert len(manifest.select("speech")) == 21 and len(manifest.select("noise")) == 20
     assert [r.speaker for r in manifest.select(split="test")] == ["vctk_p257"]
-    assert 0 < len(manifest.select(split="valid")) < 10
+    assert 0 < len(manifest.select("speech", "valid")) < 10
+
+
+def test_noise_is_what_noisy_speech_has_and_clean_speech_has_not(tmp_path):
+    """Also when it went through a manifest in another folder, and joined with other recordings."""
+    rng = np.random.default_rng(0)
+    clean, noise = (np.float32(rng.normal(0, 0.1, 8000)) for _ in range(2))
+    audio.write(tmp_path / "vb/clean_trainset_28spk_wav/p226_001.wav", clean)
+    audio.write(tmp_path / "vb/noisy_trainset_28spk_wav/p226_001.wav", clean + noise)
+    put(tmp_path / "own/noise/fan/1.wav")
+    open_data(tmp_path / "vb").write(tmp_path / "lists/vb.csv")
+    for source in (tmp_path / "vb", tmp_path / "lists/vb.csv", [tmp_path / "lists/vb.csv", tmp_path / "own"]):
+        manifest = open_data(source)
+        chosen = [recording for recording in manifest.select("noise") if recording.minus]
+        store = AudioStore.build(manifest.root, chosen, tmp_path / "cache")
+        assert np.abs(audio.from_pcm16(store.read(0)) - noise).max() < 1e-4, source
+    audio.write(tmp_path / "vb/clean_trainset_28spk_wav/p226_001.wav", clean[:-1])
+    manifest = open_data(tmp_path / "vb")
+    with pytest.raises(InputError, match=r"8000 samples and .* 7999"):
+        AudioStore.build(manifest.root, manifest.select("noise"), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("top", ["datasets_fullband", ""])

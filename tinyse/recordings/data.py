@@ -31,7 +31,8 @@ def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
     if path.is_file() and path.suffix.lower() == ".csv":
         manifest = Manifest.read(path)
         if not parts_in(manifest.root):
-            _check_files(path, [manifest.root / recording.path for recording in manifest.recordings])
+            places = [place for each in manifest.recordings for place in (each.path, each.minus) if place]
+            _check_files(path, [manifest.root / place for place in places])
     elif path.is_dir() and parts_in(path):
         manifest = Manifest(path, tuple(recordings_in(path)))
     else:
@@ -83,8 +84,9 @@ def scan(
                 problems.append(f"left out: {seconds}")
                 continue
             path = item.path.relative_to(root).as_posix()
-            facts = {key: value for key, value in vars(item).items() if key not in ("path", "split", "seconds")}
-            recordings.append(Recording(path=path, seconds=seconds, split=item.split or "train", **facts))
+            facts = {key: value for key, value in vars(item).items() if key not in ("path", "split", "seconds", "minus")}
+            minus = item.minus.relative_to(root).as_posix() if item.minus else ""
+            recordings.append(Recording(path=path, seconds=seconds, split=item.split or "train", minus=minus, **facts))
             if item.split is None:
                 undecided.append(path)
     if not recordings:

@@ -34,6 +34,8 @@ class Found:
     ship: bool = False
     seconds: float | None = None
     """None where the header has to be read for it."""
+    minus: Path | None = None
+    """What is taken away from it, where it is not the sound itself."""
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,18 @@ def _voicebank_folders(folder: Path) -> list[Path]:
 
 
 def _voicebank(folder: Path) -> Iterator[Found]:
-    # The noisy twins are for evaluation by pairs; mixtures are made here, of these voices and any noise.
+    # The noise is what the noisy twins have and the clean ones have not. Nobody says from where in DEMAND it was cut: all
+    # that was laid over one talker is taken for one source recording.
     for top in _voicebank_folders(folder):
         split: Split = "test" if "testset" in top.name else "train"
+        noisy = top.with_name(top.name.replace("clean", "noisy", 1))
         for path in sounds(top):
             speaker = f"vctk_{path.stem.partition('_')[0]}"
             yield Found(path, "speech", split, speaker, corpus="voicebank", licence="CC BY 4.0", ship=True)
+            twin = noisy / path.relative_to(top)
+            if twin.is_file():
+                source = f"voicebank:{speaker}"
+                yield Found(twin, "noise", split, "", "demand", source, "voicebank", "CC BY 4.0", True, minus=path)
 
 
 # DNS-Challenge (Reddy 2020): datasets_fullband/{clean_fullband,noise_fullband,impulse_responses}, or datasets/{clean,

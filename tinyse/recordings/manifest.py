@@ -38,6 +38,9 @@ class Recording:
     licence: str = "unknown"
     ship: bool = False
     """Whether the licence lets weights trained on it be released. False where nobody said so."""
+    minus: str = ""
+    """A file, named as `path` is, that is taken away from this one sample by sample: clean speech from the same in noise
+    leaves the noise. Empty where nothing is."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -83,10 +86,13 @@ class Manifest:
         rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         rows.writeheader()
         for recording in self.recordings:
-            place = Path(os.path.relpath(self.root.resolve() / recording.path, start)).as_posix()
+            places = {
+                name: Path(os.path.relpath(self.root.resolve() / place, start)).as_posix() if place else ""
+                for name, place in (("path", recording.path), ("minus", recording.minus))
+            }
             rows.writerow(
                 asdict(recording)
-                | {"path": place, "seconds": f"{recording.seconds:.6f}", "ship": "yes" if recording.ship else "no"}
+                | {**places, "seconds": f"{recording.seconds:.6f}", "ship": "yes" if recording.ship else "no"}
             )
         write_text(path, text.getvalue())
 
@@ -100,9 +106,9 @@ class Manifest:
         recordings = tuple(recording_from(row, where) for where, row in rows_of(path, _REQUIRED))
         if not recordings:
             raise InputError(f"{path}: the manifest lists no recordings")
-        if all(not Path(each.path).is_absolute() and ".." not in Path(each.path).parts for each in recordings):
+        if all(_is_below(each.path) and _is_below(each.minus) for each in recordings):
             return cls(path.parent, recordings)
-        return cls(*_under_one_root([(path.parent / each.path, each) for each in recordings]))
+        return cls(*_under_one_root([(path.parent, each) for each in recordings]))
 
     def summary(self) -> list[dict[str, Any]]:
         """A row per kind and split: files, hours, speakers or classes, licences and the hours that may ship."""
@@ -137,19 +143,27 @@ def join(manifests: Sequence[Manifest]) -> Manifest:
     """One manifest of several, its root the folder that holds all of theirs."""
     if len(manifests) == 1:
         return manifests[0]
-    placed = [
-        (manifest.root / recording.path, recording) for manifest in manifests for recording in manifest.recordings
-    ]
+    placed = [(manifest.root, recording) for manifest in manifests for recording in manifest.recordings]
     notices = tuple(notice for manifest in manifests for notice in manifest.notices)
     return Manifest(*_under_one_root(placed), notices)
 
 
 def _under_one_root(placed: Sequence[tuple[Path, Recording]]) -> tuple[Path, tuple[Recording, ...]]:
-    """The folder that all the places are in, and the recordings with paths from there: what is cached is keyed so."""
-    places = [os.path.abspath(place) for place, _ in placed]
-    root = Path(os.path.commonpath([os.path.dirname(place) for place in places]))
-    renamed = zip(places, placed, strict=True)
-    return root, tuple(replace(each, path=Path(place).relative_to(root).as_posix()) for place, (_, each) in renamed)
+    """The folder that all files are in, and the recordings, whose paths began at a folder each, with paths from there:
+    what is cached is keyed so."""
+    places = [
+        [os.path.abspath(folder / place) if place else "" for place in (each.path, each.minus)]
+        for folder, each in placed
+    ]
+    root = Path(os.path.commonpath([os.path.dirname(place) for both in places for place in both if place]))
+    below = [[Path(place).relative_to(root).as_posix() if place else "" for place in both] for both in places]
+    return root, tuple(
+        replace(each, path=path, minus=minus) for (path, minus), (_, each) in zip(below, placed, strict=True)
+    )
+
+
+def _is_below(path: str) -> bool:
+    return not Path(path).is_absolute() and ".." not in Path(path).parts
 
 
 def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
