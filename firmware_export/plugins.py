@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -21,8 +22,12 @@ REACH = 24
 """Samples at the model's rate on each side of a filter's middle: TINYSE_REACH of block.h."""
 
 
-def export_ladspa(model: str | Path, target: str | Path) -> Path:
-    """Write the LADSPA plugin of a .tflite, say tinyse.so, and return where; its label is tinyse.
+UNREGISTERED_IDS = 1 << 23
+"""LADSPA's unique ids have 24 bits. Registered ones are below 10,000; the upper half is for those that are made."""
+
+
+def export_ladspa(model: str | Path, target: str | Path) -> str:
+    """Write the LADSPA plugin of a .tflite, say tinyse.so, and return its label, by which hosts ask for it.
 
     Raises InputError for a model that cannot be turned into C, and where there is no compiler or no ladspa.h.
     """
@@ -31,13 +36,27 @@ def export_ladspa(model: str | Path, target: str | Path) -> Path:
         folder = Path(name)
         write_block(firmware, folder)
         (folder / "ladspa.c").write_text((FOLDER / "ladspa.c").read_text())
+        (folder / "plugin.h").write_text(
+            f'#define TINYSE_PLUGIN_ID {unique_id(firmware)}ul\n#define TINYSE_PLUGIN_LABEL "{label(firmware)}"\n'
+        )
         try:
             build(sorted(folder.glob("*.c")), temporary, folder)
         except InputError as error:
             if "ladspa.h" in str(error):
                 raise InputError("a LADSPA plugin needs its header: apt-get install ladspa-sdk") from error
             raise
-    return target
+    return label(firmware)
+
+
+def label(firmware: Firmware) -> str:
+    """The plugin's label: each model has its own, so that a host can hold several."""
+    name = re.sub(r"\W", "_", str(firmware.program.graph.metadata.get("model", "model")), flags=re.ASCII)
+    return f"tinyse_{name}_{firmware.digest[:8]}"
+
+
+def unique_id(firmware: Firmware) -> int:
+    """The plugin's id, from the model's hash."""
+    return UNREGISTERED_IDS + int(firmware.digest, 16) % UNREGISTERED_IDS
 
 
 def denoiser(model: str | Path) -> Firmware:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markdown_it import MarkdownIt
+
 from firmware_export.export import DENOISE, Firmware
 from firmware_export.host import checked
 from firmware_export.plugins import denoiser, write_block
@@ -25,7 +27,7 @@ FLAGS = (
 
 
 def export_page(model: str | Path, folder: str | Path, card: str, name: str) -> int:
-    """Write the page of a .tflite to `folder`, with the model's `card` and `name` on it; the .wasm's size in bytes.
+    """Write the page of a .tflite to `folder`, with the model's `card` (Markdown) and `name` on it; the .wasm's size.
 
     Raises InputError for a model that cannot be turned into C, and where clang or lld is missing.
     """
@@ -57,4 +59,6 @@ def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
         raise InputError(f"{name} is no denoiser")
     config = firmware.front_end.config
     latency = 1000 * config.window / config.sample_rate
-    return {"name": name, "sha256": firmware.digest, "card": card, "latency_ms": latency}
+    # The page shows this HTML as it is: what a card writes in HTML itself is text.
+    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(card)
+    return {"name": name, "sha256": firmware.digest, "card": html, "latency_ms": latency}

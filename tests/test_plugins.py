@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import soxr
 from firmware_export import host
 from firmware_export.plugins import FACTORS, REACH, export_ladspa, low_pass
 from firmware_export.vectors import sound
+from tinyse import released
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.streaming.denoiser import Denoiser
@@ -25,7 +29,77 @@ RATE = 16000
 def plugin(tiny, tmp_path_factory) -> Path:
     if not Path("/usr/include/ladspa.h").exists() or not any(map(shutil.which, host.COMPILERS)):
         pytest.skip("apt-get install gcc libc6-dev ladspa-sdk")
-    return export_ladspa(tiny.integers, tmp_path_factory.mktemp("ladspa") / "tinyse_ladspa.so")
+    target = tmp_path_factory.mktemp("ladspa") / "tinyse_ladspa.so"
+    export_ladspa(tiny.integers, target)
+    return target
+
+
+class Descriptor(ctypes.Structure):
+    """LADSPA_Descriptor."""
+
+    _fields_ = [
+        ("unique_id", ctypes.c_ulong), ("label", ctypes.c_char_p), ("properties", ctypes.c_int),
+        ("name", ctypes.c_char_p), ("maker", ctypes.c_char_p), ("copyright", ctypes.c_char_p),
+        ("port_count", ctypes.c_ulong), ("port_descriptors", ctypes.c_void_p), ("port_names", ctypes.c_void_p),
+        ("port_range_hints", ctypes.c_void_p), ("implementation", ctypes.c_void_p),
+        ("instantiate", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulong)),
+        ("connect_port", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p)),
+        ("activate", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
+        ("run", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_ulong)),
+        ("run_adding", ctypes.c_void_p), ("set_run_adding_gain", ctypes.c_void_p), ("deactivate", ctypes.c_void_p),
+        ("cleanup", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
+    ]  # fmt: skip
+
+
+def described(plugin: Path) -> Descriptor:
+    """What a host sees of a plugin."""
+    library = ctypes.CDLL(str(plugin))
+    library.ladspa_descriptor.restype = ctypes.POINTER(Descriptor)
+    return library.ladspa_descriptor(0).contents
+
+
+def hear(plugin: Path, connected: tuple[int, ...]) -> None:
+    """Run a plugin of whose ports only some are connected, and print what it puts out."""
+    descriptor, samples = described(plugin), 1024
+    given = (ctypes.c_float * samples)(*([0.1, -0.1] * (samples // 2)))
+    made, control = (ctypes.c_float * samples)(*([9.0] * samples)), ctypes.c_float(60)
+    handle = descriptor.instantiate(ctypes.addressof(descriptor), RATE)
+    for port in connected:
+        descriptor.connect_port(handle, port, ctypes.addressof((given, made, control, ctypes.c_float())[port]))
+    descriptor.activate(handle)
+    descriptor.run(handle, samples)
+    descriptor.cleanup(handle)
+    print(max(map(abs, made)))
+
+
+@pytest.mark.parametrize(("connected", "loudest"), [((0, 1), "sound"), ((1,), "0.0"), ((0,), "9.0"), ((), "9.0")])
+def test_ports_that_a_host_leaves_unconnected_are_not_followed(plugin, connected, loudest):
+    code = f"import test_plugins, pathlib; test_plugins.hear(pathlib.Path({str(plugin)!r}), {connected})"
+    # glibc then fills what malloc gives with a pattern, which is no address.
+    environment = {**os.environ, "MALLOC_PERTURB_": "165", "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.strip()
+    assert 0 < float(printed) < 1 if loudest == "sound" else printed == loudest
+
+
+def test_each_model_has_an_id_and_a_label_of_its_own(plugin, tmp_path):
+    found = [described(plugin)]
+    for name in ("student-30k", "student-62k"):
+        label = export_ladspa(released.find(name), tmp_path / f"{name}.so")
+        found.append(described(tmp_path / f"{name}.so"))
+        assert found[-1].label.decode() == label
+        assert label.startswith(f"tinyse_{name.replace('-', '_')}_")
+        assert label.isidentifier()
+    assert len({one.label for one in found}) == len({one.unique_id for one in found}) == 3
+    assert all(1 << 23 <= one.unique_id < 1 << 24 for one in found)
 
 
 def through_ffmpeg(plugin: Path, samples: np.ndarray, rate: int, folder: Path, controls: str = "") -> np.ndarray:
@@ -33,7 +107,7 @@ def through_ffmpeg(plugin: Path, samples: np.ndarray, rate: int, folder: Path, c
     if shutil.which("ffmpeg") is None:
         pytest.skip("apt-get install ffmpeg")
     soundfile.write(folder / "in.wav", samples, rate, subtype="FLOAT")
-    description = f"ladspa=file={plugin}:plugin=tinyse{controls}"
+    description = f"ladspa=file={plugin}:plugin={described(plugin).label.decode()}{controls}"
     command = ["ffmpeg", "-loglevel", "error", "-y", "-i", "in.wav", "-af", description, "-c:a", "pcm_f32le", "out.wav"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     if "No such filter" in done.stderr:

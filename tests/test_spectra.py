@@ -145,3 +145,19 @@ def test_torch_front_end_follows_the_reference():
         np.testing.assert_allclose(front_end.features(torch_spectra)[0].numpy(), features, atol=1e-4)
         enhanced = torch_spectra * front_end.gains(torch.from_numpy(mask))[None]
         np.testing.assert_allclose(front_end.synthesise(enhanced)[0].numpy(), sound[config.delay :], atol=1e-5)
+
+
+def test_a_picture_of_sounds_of_other_lengths_has_no_empty_halves(tmp_path):
+    pytest.importorskip("matplotlib")
+    from matplotlib.image import imread
+
+    from tinyse.spectra.picture import draw_spectrograms
+
+    rng = np.random.default_rng(0)
+    short, long = (np.float32(rng.normal(0, 0.1, seconds * 16000)) for seconds in (1, 4))
+    draw_spectrograms([[("short", short)], [("long", long)]], tmp_path / "rows.png")
+    image = imread(tmp_path / "rows.png")[..., :3]
+    height, width = image.shape[:2]
+    for row in (height // 4, 3 * height // 4):
+        line = image[row, width // 5 : -width // 20]
+        assert (line.min(axis=1) > 0.95).mean() < 0.1, "white"

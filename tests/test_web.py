@@ -46,13 +46,16 @@ console.log(JSON.stringify(frames));
 """
 
 
+CARD = "# A card\n\nof <b>text</b>\n\n| kind | files |\n|---|---:|\n| speech | 3 |\n"
+
+
 @pytest.fixture(scope="module")
 def page(tiny, tmp_path_factory) -> Path:
     """The page of the tiny model."""
     if shutil.which("clang") is None or shutil.which("wasm-ld") is None:
         pytest.skip("apt-get install clang lld")
     folder = tmp_path_factory.mktemp("page")
-    assert export_page(tiny.integers, folder, "A card of <b>text</b>.", "tiny") < 400_000
+    assert export_page(tiny.integers, folder, CARD, "tiny") < 400_000
     return folder
 
 
@@ -84,6 +87,57 @@ def test_every_frame_in_node_is_the_references(tiny, page, tmp_path):
     for number, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
         values = tensor.dequantize(np.array(frame["mask"], np.int8))
         np.testing.assert_array_equal(values, mask, f"frame {number}")
+
+
+WORKLET = """
+import { readFileSync } from "node:fs";
+globalThis.sampleRate = 48000;
+globalThis.AudioWorkletProcessor = class {
+  constructor() { this.port = { postMessage: (message) => messages.push(message) }; }
+};
+let Denoiser, messages;
+globalThis.registerProcessor = (name, kind) => { Denoiser = kind; };
+await import("./worklet.js");
+const bytes = readFileSync("noisy.f32");
+const noisy = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+const results = {};
+for (const quantum of [1, 64, 100, 128, 2048, 4096, 6000, 8192]) {
+  messages = [];
+  const node = new Denoiser({ processorOptions: { module: readFileSync("tinyse.wasm") } });
+  const output = new Float32Array(noisy.length);
+  for (let first = 0; first < noisy.length; first += quantum) {
+    const block = output.subarray(first, first + quantum);
+    node.process([[noisy.subarray(first, first + quantum)]], [[block]]);
+  }
+  const silent = [new Float32Array(quantum).fill(9)];
+  for (let times = 0; times < 3; times++) node.process([[]], [silent]); // a microphone that is not there yet
+  if (!silent[0].every(Number.isFinite) || silent[0].includes(9)) throw new Error("no silence");
+  const hops = Math.floor(noisy.length / 768);
+  const clean = messages.slice(0, hops).flatMap((message) => [...message.clean]);
+  results[quantum] = { output: [...output], clean };
+}
+console.log(JSON.stringify(results));
+"""
+
+
+def test_the_worklet_takes_quanta_of_any_length(page, tmp_path):
+    """Browsers may hand over other numbers of samples than 128: no hop is lost, no sample differs."""
+    if shutil.which("node") is None:
+        pytest.skip("apt-get install nodejs")
+    given = soxr.resample(sound(12000) / 32768, RATE, 48000).astype(np.float32)
+    (tmp_path / "noisy.f32").write_bytes(given.tobytes())
+    (tmp_path / "host.mjs").write_text(WORKLET)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    for name in ("firmware.js", "worklet.js", "tinyse.wasm"):
+        shutil.copy(page / name, tmp_path)
+    done = subprocess.run(["node", "host.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    expected = results["128"]
+    assert len(expected["clean"]) == 36000 // 768 * 256
+    assert max(map(abs, expected["output"])) > 0.01
+    for quantum, result in results.items():
+        assert result == expected, quantum
 
 
 def test_no_clang_is_said_with_what_to_do(tiny, monkeypatch):
@@ -148,6 +202,29 @@ def chromium(address, tmp_path_factory):
         assert not page.errors
     finally:
         page.close()
+
+
+@pytest.fixture
+def visitor_of(tmp_path):
+    """Opens a folder of static files in Chromium."""
+    if browser.find() is None:
+        pytest.skip("apt-get install chromium")
+    opened = []
+
+    def visit(folder: Path) -> browser.Browser:
+        command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+        server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        opened.append((server.kill, server.wait))
+        port = server.stdout.readline().split("port ")[1].split()[0]
+        visitor = browser.Browser(f"http://localhost:{port}/", tmp_path / "profile")
+        opened.append((visitor.close,))
+        visitor.wait_for("globalThis.tinyse")
+        return visitor
+
+    yield visit
+    for endings in reversed(opened):
+        for end in endings:
+            end()
 
 
 def clip(page: browser.Browser) -> tuple[np.ndarray, np.ndarray]:
@@ -219,6 +296,24 @@ def test_the_page_works_offline_once_it_was_loaded(tiny, page, tmp_path):
     finally:
         visitor.close()
         server.kill()
+
+
+def test_the_card_is_rendered_and_the_meters_stand_in_line(page, visitor_of):
+    shown = visitor_of(page)
+    assert shown.evaluate("document.querySelector('#model-card h1').textContent") == "A card"
+    assert shown.evaluate("document.querySelector('#model-card td').textContent") == "speech"
+    assert "of <b>text</b>" in shown.evaluate("document.getElementById('model-card').textContent")
+    places = shown.evaluate(
+        "[...document.querySelectorAll('meter')].map((m) => [m.getBoundingClientRect().left, m.clientWidth])"
+    )
+    assert len(places) == 2
+    assert places[0] == places[1]
+    assert not shown.errors
+
+
+def test_a_model_of_ones_own_shows_what_its_file_says(chromium):
+    page, _ = chromium
+    assert '"task": "denoise"' in page.evaluate("document.querySelector('#model-card code').textContent")
 
 
 def test_what_cannot_be_read_is_said_on_the_page(chromium):

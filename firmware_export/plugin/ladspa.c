@@ -1,8 +1,10 @@
 /* A LADSPA plugin: mono, at 16, 32, 48 or 96 kHz; a host runs one for each channel. */
 #include <ladspa.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "block.h"
+#include "plugin.h"
 
 enum { INPUT, OUTPUT, LIMIT, LATENCY, PORTS };
 
@@ -15,7 +17,7 @@ typedef struct {
 static LADSPA_Handle instantiate(const LADSPA_Descriptor *descriptor, unsigned long rate)
 {
     (void)descriptor;
-    plugin *self = malloc(sizeof *self);
+    plugin *self = calloc(1, sizeof *self); /* a host may leave ports unconnected: they are NULL */
     if (self != NULL && tinyse_block_init(&self->block, rate > 96000 ? 0 : (int32_t)rate) != TINYSE_OK) {
         free(self); /* a host then says that it could not be instantiated */
         return NULL;
@@ -48,7 +50,11 @@ static void run(LADSPA_Handle handle, unsigned long count)
     if (self->ports[LATENCY] != NULL) {
         *self->ports[LATENCY] = (LADSPA_Data)tinyse_block_latency(&self->block);
     }
-    (void)tinyse_block_process(&self->block, self->ports[INPUT], self->ports[OUTPUT], (int32_t)count);
+    if (self->ports[INPUT] != NULL && self->ports[OUTPUT] != NULL) {
+        (void)tinyse_block_process(&self->block, self->ports[INPUT], self->ports[OUTPUT], (int32_t)count);
+    } else if (self->ports[OUTPUT] != NULL) {
+        memset(self->ports[OUTPUT], 0, count * sizeof(LADSPA_Data));
+    }
 }
 
 static void cleanup(LADSPA_Handle handle)
@@ -73,8 +79,8 @@ const LADSPA_Descriptor *ladspa_descriptor(unsigned long index)
         {0, 0, 0},
     };
     static const LADSPA_Descriptor descriptor = {
-        .UniqueID = 997, /* below 1000: not registered */
-        .Label = "tinyse",
+        .UniqueID = TINYSE_PLUGIN_ID,
+        .Label = TINYSE_PLUGIN_LABEL,
         .Properties = LADSPA_PROPERTY_HARD_RT_CAPABLE,
         .Name = "tinyse noise suppression, model " TINYSE_MODEL_HASH,
         .Maker = "the tinyse authors",

@@ -30,6 +30,7 @@ MODULES = {
     "typer": "typer",
     "rich": "rich",
     "packaging": "packaging",
+    "markdown-it-py": "markdown_it",
 }
 """What each package of the base has to be importable as: a wheel for another machine installs and then fails."""
 

@@ -70,7 +70,7 @@ def export(
     if ladspa is not None:
         from firmware_export.plugins import export_ladspa
 
-        print(f"{export_ladspa(integers, ladspa)}: a LADSPA plugin", file=sys.stderr)
+        print(f"{ladspa}: a LADSPA plugin, label {export_ladspa(integers, ladspa)}", file=sys.stderr)
 
 
 def _write_firmware(

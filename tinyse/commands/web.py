@@ -79,11 +79,11 @@ def _serve(folder: Path, port: int, browser: bool) -> None:
 
 
 def _card(path: Path, metadata: dict[str, Any]) -> str:
-    """The card beside a model that came along; of another, what its file says of itself."""
+    """The card beside a model that came along; of another, what its file says of itself. Both are Markdown."""
     from tinyse.released import FOLDER
 
     if FOLDER in path.resolve().parents:
         for name in CARDS:
             if (path.parent / name).is_file():
                 return (path.parent / name).read_text(encoding="utf-8")
-    return json.dumps(metadata, indent=2)
+    return f"```json\n{json.dumps(metadata, indent=2)}\n```\n"

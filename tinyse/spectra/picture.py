@@ -25,13 +25,16 @@ def require_matplotlib() -> None:
 
 
 def draw_spectrograms(rows: Sequence[Sequence[Panel]], path: str | Path) -> None:
-    """Write one picture of `rows`, all with the same number of panels. Raises InputError without matplotlib."""
+    """Write one picture of `rows`, all with the same number of panels; each row is as long as its sounds.
+
+    Raises InputError without matplotlib.
+    """
     require_matplotlib()
     from matplotlib.figure import Figure
 
     columns = len(rows[0])
     figure = Figure(figsize=(5.5 * columns, 0.6 + 2.2 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
+    axes = figure.subplots(len(rows), columns, squeeze=False, sharex="row", sharey=True)
     for row, places in zip(rows, axes, strict=True):
         pictures = [levels_db(sound) for _, sound in row]
         top = max(picture.max() for picture in pictures)

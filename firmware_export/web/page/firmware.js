@@ -14,12 +14,20 @@ export class Firmware {
     this.mask = new Int8Array(memory.buffer, this.c.mask(), this.c.bands());
   }
 
-  /** (samples,) in [-1, 1) to as many, `latency` late; returns the hops that were completed, of which the last one's
-   * 16-bit sound is in `noisy` and `clean`. */
-  process(input, output) {
-    this.samples.set(input);
-    const hops = this.c.process(input.length);
-    output.set(this.samples.subarray(0, input.length));
+  /** Any number of samples in [-1, 1) to as many in `output`, `latency` late; without an input it is silence. `heard` is
+   * called after each hop that was completed, whose 16-bit sound is then in `noisy` and `clean`. Returns their number. */
+  process(input, output, heard = () => {}) {
+    let hops = 0;
+    for (let first = 0; first < output.length; first += this.hop) { // so few that no piece completes two hops
+      const piece = this.samples.subarray(0, Math.min(this.hop, output.length - first));
+      piece.fill(0);
+      if (input) piece.set(input.subarray(first, first + piece.length));
+      if (this.c.process(piece.length)) {
+        hops++;
+        heard();
+      }
+      output.set(piece, first);
+    }
     return hops;
   }
 

@@ -181,7 +181,7 @@ document.ondrop = action(async (event) => {
 
 $("model-name").textContent = model.name;
 $("model-hash").textContent = model.sha256;
-$("model-card").textContent = model.card;
+$("model-card").innerHTML = model.card;
 $("size").textContent = `${(wasm.byteLength / 1000).toFixed(0)} kB`;
 $("latency-algorithm").textContent = `${model.latency_ms} ms`;
 refresh();

@@ -7,7 +7,6 @@ class Denoiser extends AudioWorkletProcessor {
   constructor({ processorOptions: { module } }) {
     super();
     this.firmware = new Firmware(new WebAssembly.Module(module), sampleRate);
-    this.silence = new Float32Array(128);
     this.milliseconds = 0;
     this.port.onmessage = ({ data }) => {
       if ("active" in data) this.firmware.active = data.active;
@@ -16,14 +15,15 @@ class Denoiser extends AudioWorkletProcessor {
   }
 
   process([input], [output]) {
-    const begin = now();
-    const hops = this.firmware.process(input[0] ?? this.silence, output[0]);
-    this.milliseconds += now() - begin;
-    if (hops) {
+    let begin = now();
+    this.firmware.process(input[0], output[0], () => {
       const { noisy, clean } = this.firmware;
-      this.port.postMessage({ noisy: noisy.slice(), clean: clean.slice(), milliseconds: this.milliseconds });
+      const milliseconds = this.milliseconds + now() - begin;
+      this.port.postMessage({ noisy: noisy.slice(), clean: clean.slice(), milliseconds });
       this.milliseconds = 0;
-    }
+      begin = now();
+    });
+    this.milliseconds += now() - begin;
     return true;
   }
 }
