@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import tinyse
 from tinyse.commands import main as command_line
+from tinyse.commands.examples import EXAMPLES
 from tinyse.errors import InputError
 
 runner = CliRunner()
@@ -25,6 +29,63 @@ def test_help_teaches_the_way_from_recordings_to_firmware():
     assert shown.returncode == 0
     places = [shown.stdout.index(f"tinyse {name}") for name in ("data scan", "train", "export", "bench", "denoise")]
     assert places == sorted(places)
+
+
+def test_help_fits_a_terminal_of_80_columns():
+    shown = subprocess.run(
+        [sys.executable, "-m", "tinyse", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+        check=True,
+    ).stdout
+    teaching = [line.strip() for line in shown.splitlines() if line.startswith("   ") and line.strip()]
+    assert len(teaching) == 9
+    assert all(line.startswith("tinyse ") and "  " in line for line in teaching)  # a command and what it does
+
+
+def test_commands_are_listed_in_the_order_of_the_work():
+    group = typer.main.get_command(command_line.app)
+    names = list(group.list_commands(None))
+    assert names == [name for names in command_line.COMMANDS.values() for name in names]
+    assert set(names) == set(group.commands)
+
+
+@pytest.mark.parametrize(("name", "command"), list(command_line.every_command()))
+def test_every_command_has_an_example_that_it_understands(name, command):
+    shown = runner.invoke(command_line.app, [*name.split(), "--help"]).stdout
+    assert EXAMPLES[name]
+    for example in EXAMPLES[name]:
+        assert example in shown
+        words = shlex.split(example)
+        assert words[: 1 + len(name.split())] == ["tinyse", *name.split()]
+        leaf = typer.main.get_command(command_line.app)
+        for part in name.split():
+            leaf = leaf.commands[part]
+        leaf.make_context(name, words[1 + len(name.split()) :])
+
+
+def test_a_paragraph_of_help_is_set_by_the_terminal():
+    assert command_line._paragraphs("one\ntwo\n\n  a\n  b\n\nthree\n") == "one two\n\n  a\n  b\n\nthree"
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("tinyse de", "denoise"), ("tinyse data sc", "scan")])
+def test_the_shell_completes_commands(typed, offered):
+    asked = {"_TINYSE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    command = [sys.executable, "-m", "tinyse"]
+    answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked}, check=False)
+    assert answer.stdout.split() == [offered]
+
+
+@pytest.mark.parametrize(
+    ("variables", "colored"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_colors_survive_a_pipe_on_request(variables, colored):
+    kept = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "NO_COLOR")}
+    command = [sys.executable, "-m", "tinyse", "doctor"]
+    shown = subprocess.run(command, capture_output=True, text=True, env={**kept, **variables}, check=False).stdout
+    assert ("\x1b[32m" in shown) is colored
 
 
 def test_version():

@@ -2,6 +2,8 @@
 
     from tinyse import Denoiser
     clean = Denoiser().denoise(noisy)      # float32 mono at 16 kHz
+
+`Tagger` says what is heard; `InputError` is what both raise for something that the user can mend.
 """
 
 from __future__ import annotations
@@ -10,15 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tinyse.errors import InputError
     from tinyse.streaming.denoiser import Denoiser
+    from tinyse.streaming.tagger import Tagger
 
-__all__ = ["Denoiser", "__version__"]
+__all__ = ["Denoiser", "InputError", "Tagger", "__version__"]
+
+_PLACES = {"Denoiser": "tinyse.streaming.denoiser", "Tagger": "tinyse.streaming.tagger", "InputError": "tinyse.errors"}
 
 
 def __getattr__(name: str) -> Any:
-    """`Denoiser` and `__version__` are looked up when asked for, so that importing tinyse costs nothing."""
-    if name == "Denoiser":
-        return import_module("tinyse.streaming.denoiser").Denoiser
+    """What is exported is looked up when asked for, so that importing tinyse costs nothing."""
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
     if name == "__version__":
         return import_module("importlib.metadata").version("tinyse")
     raise AttributeError(f"module 'tinyse' has no attribute {name!r}")

@@ -214,7 +214,7 @@ def print_table(checks: list[Check]) -> None:
     console.print(table)
     commands = {check.mend: check.subject for check in reversed(checks) if check.mend}
     if commands:
-        console.print("\n[bold]To get what is missing[/bold]")
+        console.print("\n[bold]To get what is missing or mend what is wrong[/bold]")
     for command, subject in reversed(commands.items()):
         console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True, end="")
         console.print(f"  # {subject}", markup=False, highlight=False, soft_wrap=True, style="dim")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.models import CommandInfo
 
 import tinyse
+from tinyse.commands.examples import EXAMPLES
 from tinyse.errors import InputError
 
 HELP = """
@@ -18,18 +23,18 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
 
 [bold]From recordings to firmware[/bold]
 
-\b
-  tinyse doctor                            what is missing, how to get it
-  tinyse data scan recordings/             files -> splits that do not leak
-  tinyse check recipes/quick.yaml          can it ship? before hours of training
-  tinyse train recipes/quick.yaml          teacher, student, int8 .tflite, scores
-  tinyse evaluate model.safetensors pairs/ every link of the chain side by side
-  tinyse export model.safetensors --firmware out/
-  tinyse bench model.tflite --board STM32H743    does it fit, in time?
-  tinyse denoise noisy.wav clean.wav       hear it
-  tinyse tag street.wav --model tagger.tflite    what is heard in it?
+  tinyse doctor                                what is missing
+  tinyse data scan recordings/                 splits that do not leak
+  tinyse check recipes/quick.yaml              can it ship?
+  tinyse train recipes/quick.yaml              an int8 .tflite and its scores
+  tinyse evaluate model.safetensors pairs/     every link side by side
+  tinyse export model.tflite --firmware out/   the same bits in C
+  tinyse bench model.tflite --board STM32H743  does it fit, in time?
+  tinyse denoise noisy.wav clean.wav           hear it
+  tinyse tag street.wav --model tagger.tflite  what is heard in it?
 
-`tinyse COMMAND --help` explains each.
+`tinyse COMMAND --help` explains each, with an example. `tinyse --install-completion` has the Tab key complete words.
+FORCE_COLOR=1 keeps the colors in a pipe (`FORCE_COLOR=1 tinyse doctor | less -R`), NO_COLOR=1 leaves them out.
 """
 
 COMMANDS = {
@@ -43,11 +48,19 @@ COMMANDS = {
 UsageError: Any = typer.BadParameter.__base__
 """What a mistyped command line raises: typer names only its children."""
 
+
+class InOrder(TyperGroup):
+    """Lists commands and groups in the order of COMMANDS."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names."""
+        return [name for names in COMMANDS.values() for name in names]
+
+
 app = typer.Typer(
     name="tinyse",
-    help=HELP,
+    cls=InOrder,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -63,6 +76,26 @@ def register() -> None:
                 app.add_typer(module.app, name=name, rich_help_panel=panel)
             else:
                 app.command(name, rich_help_panel=panel)(getattr(module, name))
+    app.info.help = _paragraphs(HELP)
+    for name, command in every_command():
+        command.help = _paragraphs(inspect.getdoc(command.callback) or "")
+        command.epilog = "[bold]For example[/bold]\n" + "\n".join(f"  {line}" for line in EXAMPLES[name])
+
+
+def every_command() -> Iterator[tuple[str, CommandInfo]]:
+    """All commands by their full name, such as `denoise` and `data scan`."""
+    for command in app.registered_commands:
+        yield str(command.name), command
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        for command in group.typer_instance.registered_commands:
+            yield f"{group.name} {command.name or getattr(command.callback, '__name__', '')}", command
+
+
+def _paragraphs(text: str) -> str:
+    """A text without the ends of its lines, which the terminal sets itself; an indented paragraph keeps them."""
+    parts = text.strip("\n").split("\n\n")
+    return "\n\n".join(part if part.startswith("  ") else " ".join(part.split()) for part in parts)
 
 
 def print_version(asked: bool) -> None:

@@ -1,7 +1,8 @@
-"""An editable installation is found from every folder, the parent of a clone named `tinyse` among them."""
+"""What `tinyse` exports, and how an installation of it is found and typed."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import tinyse
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -33,3 +36,25 @@ def test_python_in_the_parent_of_a_clone_finds_tinyse(tmp_path):
     command = [sys.executable, "-S", "-c", look]
     found = subprocess.run(command, cwd=tmp_path, env={}, check=True, capture_output=True, text=True).stdout
     assert Path(found.strip()) == clone / "tinyse" / "__init__.py"
+
+
+def test_what_a_user_imports_is_exported():
+    from tinyse.errors import InputError
+    from tinyse.streaming.denoiser import Denoiser
+    from tinyse.streaming.tagger import Tagger
+
+    assert (tinyse.Denoiser, tinyse.Tagger, tinyse.InputError) == (Denoiser, Tagger, InputError)
+    assert all(getattr(tinyse, name) is not None for name in tinyse.__all__)
+
+
+def test_type_checkers_see_the_types(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "user.py").write_text(
+        "from tinyse import Denoiser, InputError, Tagger\nDenoiser(attenuation_limit_db='much')\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "--follow-imports=silent", "user.py"]
+    site = Path(tinyse.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False).stdout
+    assert 'incompatible type "str"' in said, said
+    assert said.strip().endswith("Found 1 error in 1 file (checked 1 source file)")
