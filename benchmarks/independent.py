@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 
 from tinyse.clips import refuse_scored, valid_clips
+from tinyse.engines.tflite_engines import LiteRTEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.evaluation.report import Table, as_markdown
-from tinyse.export import calibration_of, clip_features
-from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.quantise import activation_grids, quantise
+from tinyse.export import calibration_of
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.quantization.quantize import activation_grids, quantise
 from tinyse.recordings import open_data
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.engines import LiteRTEngine
 from tinyse.study.converter import convert, states_with_two_grids, stream
 from tinyse.study.runtimes import BUILTIN, OLDER, Agreement, compare, make_environment, masks_of, runtimes
 from tinyse.tflite.reader import read
@@ -61,7 +61,7 @@ def main() -> None:
     sounds = [(clip.name, clip.sound) for clip in clips]
     calibration = calibration_of(graph, front_end, sounds)
     sound = np.concatenate([pair.load().noisy for pair in pairs[: arguments.pairs]])
-    features = clip_features(front_end, sound)
+    features = front_end.clip_features(sound)
     floats = masks_of(LiteRTEngine(arguments.model), features)
 
     rows, notes, failed = [], [], []
@@ -77,7 +77,7 @@ def main() -> None:
                     notes.append(f"{name} refuses {precision}: {str(error).split('failed: ')[-1]}")
                     failed += [notes[-1]] if precision == "int8" else []
         if precision == "int8" and arguments.converter:
-            frames = [(name, {"features": clip_features(front_end, clip)}) for name, clip in sounds]
+            frames = [(name, {"features": front_end.clip_features(clip)}) for name, clip in sounds]
             for name, grids in ((OUR_RANGES, activation_grids(integers)), (OWN_RANGES, None)):
                 print(f"int8: {name}", file=sys.stderr)
                 converted = convert(graph, frames, grids)

@@ -14,7 +14,7 @@ from firmware_export.program import Program, lower
 from tinyse import files
 from tinyse.config import build
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Quantization, Tensor
+from tinyse.graph.graph import Graph, Quantization, Tensor
 from tinyse.models.architecture import classes_of
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tflite import reader

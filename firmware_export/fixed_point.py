@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyse.integers.graph import Tensor
+from tinyse.graph.graph import Tensor
 from tinyse.spectra import front_end as spectra
 from tinyse.spectra.logarithm import COEFFICIENTS
 

@@ -9,7 +9,7 @@ import numpy as np
 from firmware_export import fixed_point as fixed_point_twin
 from firmware_export import text
 from tinyse.errors import InputError
-from tinyse.integers.graph import Tensor
+from tinyse.graph.graph import Tensor
 from tinyse.spectra import front_end as spectra
 from tinyse.spectra.bands import Bands
 from tinyse.spectra.logarithm import COEFFICIENTS

@@ -21,9 +21,9 @@ from firmware_export.export import DENOISE, Firmware, make
 from firmware_export.program import STATES, Storage
 from firmware_export.targets import EXACT, OPTIMISATION
 from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.engines.tflite_engines import FileEngine, Step
 from tinyse.errors import InputError, needs
-from tinyse.integers.graph import Graph
-from tinyse.streaming.engines import FileEngine, Step
+from tinyse.graph.graph import Graph
 
 COMPILERS = ("cc", "gcc", "clang")
 SHARED = (*EXACT, *OPTIMISATION, "-fPIC", "-shared")
@@ -73,7 +73,7 @@ class HostEngine(FileEngine):
 
 
 class HostPath:
-    """`tinyse_process` with the methods of `tinyse.streaming.path.SignalPath`. Its state is the bytes of the C struct."""
+    """`tinyse_process` with the methods of `tinyse.engines.path.SignalPath`. Its state is the bytes of the C struct."""
 
     def __init__(self, ffi: Any, library: Any, build: int) -> None:
         self._ffi, self._library, self._build = ffi, library, build

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers import arithmetic, reference
-from tinyse.integers.graph import Graph, Operator, Tensor
+from tinyse.graph import arithmetic, reference
+from tinyse.graph.graph import Graph, Operator, Tensor
 
 WORD = 4
 """Weights of one output that lie together."""

@@ -16,8 +16,8 @@ import numpy as np
 from firmware_export import layers, memory
 from firmware_export.layers import Layer, Rows
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Operator, Tensor
-from tinyse.integers.validation import validate
+from tinyse.graph.graph import Graph, Operator, Tensor
+from tinyse.graph.validation import validate
 
 ARENA, STATES, CONSTANT = "arena", "states", "constant"
 

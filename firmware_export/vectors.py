@@ -11,12 +11,12 @@ from firmware_export import text
 from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.program import Program
 from tinyse.audio import from_pcm16, to_pcm16
-from tinyse.integers import reference
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph, Tensor
+from tinyse.engines.engine import Engine
+from tinyse.engines.path import SignalPath
+from tinyse.graph import reference
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph, Tensor
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.streaming.engine import Engine
-from tinyse.streaming.path import SignalPath
 
 
 class Reference(Engine):

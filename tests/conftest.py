@@ -12,9 +12,9 @@ import pytest
 import steps
 
 from tinyse import corpus as built_in
-from tinyse.integers.calibration import Calibration, calibrate
-from tinyse.integers.graph import Graph
-from tinyse.integers.quantise import quantise
+from tinyse.graph.graph import Graph
+from tinyse.quantization.calibration import Calibration, calibrate
+from tinyse.quantization.quantize import quantise
 
 # Before torch is imported anywhere: pytest-xdist runs as many processes as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

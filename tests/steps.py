@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 
 
 class Weights:

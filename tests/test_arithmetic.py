@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyse.integers import arithmetic, tables
-from tinyse.integers.graph import Quantization, Tensor
+from tinyse.graph import arithmetic, tables
+from tinyse.graph.graph import Quantization, Tensor
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tinyse.audio import read, to_pcm16
 from tinyse.boards import estimate as estimates
-from tinyse.boards import memory, vela
+from tinyse.boards import vela
 from tinyse.boards.boards import BOARDS, M4, find_board
 from tinyse.boards.harness import Interference, emulate, percentiles, stream
 from tinyse.boards.measurements import Measurement, read_measurements
@@ -23,7 +23,8 @@ from tinyse.boards.verdict import judge
 from tinyse.commands.bench import bench
 from tinyse.errors import InputError
 from tinyse.files import sha256
-from tinyse.integers.graph import Graph, Quantization
+from tinyse.graph import memory
+from tinyse.graph.graph import Graph, Quantization
 from tinyse.tflite.writer import save
 
 HOP, PERIOD = 256, 0.016

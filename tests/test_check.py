@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from tinyse.commands.main import app
 from tinyse.errors import InputError
-from tinyse.integers import support
-from tinyse.integers.forecast import forecast, random_step, shapes_text
-from tinyse.integers.precision import PRECISIONS
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.targets import support
+from tinyse.targets.forecast import forecast, random_step, shapes_text
 
 RECIPE = """
 stages:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 import tinyse
 from tinyse import audio, corpus, released
+from tinyse.engines.tflite_engines import FileEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import attenuation_db, level_change_db, si_sdr
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.engines import FileEngine
 from tinyse.streaming.hops import NOTHING, whole_hops
 
 ENGINES = {

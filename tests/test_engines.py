@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import steps
 
+from tinyse.engines.tflite_engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
 from tinyse.errors import InputError
-from tinyse.integers.calibration import calibrate
-from tinyse.integers.graph import Graph
-from tinyse.integers.quantise import quantise
-from tinyse.streaming.engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
+from tinyse.graph.graph import Graph
+from tinyse.quantization.calibration import calibrate
+from tinyse.quantization.quantize import quantise
 from tinyse.tflite.writer import save, write
 
 FRAMES = 500

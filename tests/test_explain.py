@@ -10,12 +10,13 @@ import pytest
 import steps
 
 from tinyse.errors import InputError
-from tinyse.integers import explain, report, support
-from tinyse.integers.calibration import Calibration
-from tinyse.integers.graph import Graph
-from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.quantise import quantise
-from tinyse.integers.structure import MOVES
+from tinyse.graph.graph import Graph
+from tinyse.quantization import explain
+from tinyse.quantization.calibration import Calibration
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.quantization.quantize import quantise
+from tinyse.quantization.structure import MOVES
+from tinyse.targets import report, support
 from tinyse.tflite.writer import save
 
 

@@ -10,8 +10,8 @@ import pytest
 from tinyse import audio
 from tinyse.clips import valid_clips
 from tinyse.commands import main as command_line
-from tinyse.integers import support
 from tinyse.recordings import open_data
+from tinyse.targets import support
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.layers import packed
 from firmware_export.program import lower
 from tinyse.errors import InputError
-from tinyse.integers import reference
-from tinyse.integers.calibration import calibrate
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
-from tinyse.integers.quantise import quantise
+from tinyse.graph import reference
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
+from tinyse.quantization.calibration import calibrate
+from tinyse.quantization.quantize import quantise
 from tinyse.spectra.bands import divide
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.denoiser import Denoiser

@@ -13,9 +13,9 @@ import soundfile
 
 from firmware_export import host
 from firmware_export.vectors import sound
+from tinyse.engines.tflite_engines import ReferenceEngine
 from tinyse.errors import InputError
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.engines import ReferenceEngine
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, host.COMPILERS)), reason="apt-get install gcc libc6-dev")
 

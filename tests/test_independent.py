@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import steps
 
+from tinyse.engines.tflite_engines import LiteRTEngine
 from tinyse.errors import InputError
-from tinyse.integers.calibration import Calibration, calibrate
-from tinyse.integers.graph import Graph
-from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.quantise import activation_grids, quantise
-from tinyse.streaming.engines import LiteRTEngine
+from tinyse.graph.graph import Graph
+from tinyse.quantization.calibration import Calibration, calibrate
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.quantization.quantize import activation_grids, quantise
 from tinyse.study.converter import convert, states_with_two_grids, stream
 from tinyse.study.runtimes import (
     BUILTIN,

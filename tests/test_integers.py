@@ -9,12 +9,13 @@ import pytest
 import steps
 
 from tinyse.errors import InputError
-from tinyse.integers import float_execution, grids, ranges, reference
-from tinyse.integers.calibration import Calibration, Histogram, calibrate
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph, Quantization
-from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.quantise import quantise
+from tinyse.graph import float_execution, reference
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph, Quantization
+from tinyse.quantization import grids, ranges
+from tinyse.quantization.calibration import Calibration, Histogram, calibrate
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.quantization.quantize import quantise
 from tinyse.tflite.writer import write
 
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tinyse.errors import InputError  # noqa: E402
-from tinyse.integers import float_execution  # noqa: E402
+from tinyse.graph import float_execution  # noqa: E402
 from tinyse.models.architecture import ARCHITECTURES, Architecture, named  # noqa: E402
 from tinyse.models.files import load_model, save_model  # noqa: E402
 from tinyse.models.layers import CausalConvolution, GroupedGRU, SharedGRU, UpsamplingConvolution  # noqa: E402

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import steps
 
+from tinyse.engines.tflite_engines import ReferenceEngine
 from tinyse.errors import InputError
-from tinyse.integers import float_execution, reference
-from tinyse.integers.calibration import calibrate
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph
-from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.quantise import activation_grids, quantise
-from tinyse.integers.sequence import Sequence
-from tinyse.integers.trained import TrainedGrids
-from tinyse.streaming.engines import ReferenceEngine
+from tinyse.graph import float_execution, reference
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph
+from tinyse.graph.sequence import Sequence
+from tinyse.quantization.calibration import calibrate
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.quantization.quantize import activation_grids, quantise
+from tinyse.quantization.trained import TrainedGrids
 from tinyse.tflite.writer import write
 
 

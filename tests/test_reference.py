@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyse.errors import InputError
-from tinyse.integers import float_execution, reference
-from tinyse.integers.calibration import calibrate
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph, Quantization
-from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.quantise import quantise
+from tinyse.graph import float_execution, reference
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph, Quantization
+from tinyse.quantization.calibration import calibrate
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.quantization.quantize import quantise
 from tinyse.tflite.writer import write
 
 STEPS = {
@@ -34,7 +34,7 @@ STEPS = {
 )
 def test_reference_equals_tflm_over_2000_recurrent_frames(step: str, precision: str) -> None:
     pytest.importorskip("tflite_micro")
-    from tinyse.streaming.engines import tflm_interpreter
+    from tinyse.engines.tflite_engines import tflm_interpreter
 
     graph = steps.denoiser(**STEPS[step])
     bins = graph.shape("features")[2]
@@ -83,7 +83,7 @@ def single(kind: str, rng: np.random.Generator) -> tuple[Graph, np.dtype]:
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "QUANTIZE"])
 def test_one_operator_equals_tflm(kind: str) -> None:
     pytest.importorskip("tflite_micro")
-    from tinyse.streaming.engines import tflm_interpreter
+    from tinyse.engines.tflite_engines import tflm_interpreter
 
     rng = np.random.default_rng(7)
     for _ in range(60):
@@ -103,8 +103,8 @@ def test_one_operator_equals_tflm(kind: str) -> None:
 @pytest.mark.parametrize("dtype", [np.int8, np.int16])
 def test_gate_tables_equal_tflm(kind: str, dtype: type) -> None:
     pytest.importorskip("tflite_micro")
-    from tinyse.integers.validation import FIXED_GRIDS
-    from tinyse.streaming.engines import tflm_interpreter
+    from tinyse.engines.tflite_engines import tflm_interpreter
+    from tinyse.graph.validation import FIXED_GRIDS
 
     rng = np.random.default_rng(3)
     dtype = np.dtype(dtype)
@@ -131,7 +131,7 @@ def test_gate_tables_equal_tflm(kind: str, dtype: type) -> None:
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_convolutions_equal_tflm(padding: str, precision: str) -> None:
     pytest.importorskip("tflite_micro")
-    from tinyse.streaming.engines import tflm_interpreter
+    from tinyse.engines.tflite_engines import tflm_interpreter
 
     rng = np.random.default_rng(11)
     for _ in range(25):
@@ -171,7 +171,7 @@ def test_convolutions_equal_tflm(padding: str, precision: str) -> None:
 def test_fully_connected_equals_tflm(precision: str) -> None:
     """Among them layers of one output, whose single scale sends TFLM down another path, and channels of zeros."""
     pytest.importorskip("tflite_micro")
-    from tinyse.streaming.engines import tflm_interpreter
+    from tinyse.engines.tflite_engines import tflm_interpreter
 
     rng = np.random.default_rng(13)
     for case in range(25):

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from tinyse import audio
 from tinyse.clips import Clip, refuse_scored, valid_clips
 from tinyse.commands.main import app
+from tinyse.engines.tflite_engines import LiteRTEngine, ReferenceEngine, TFLMEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import LoadedPair, find_pairs
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 from tinyse.recordings import open_data
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.streaming.engines import LiteRTEngine, ReferenceEngine, TFLMEngine
 from tinyse.study.progress import shown
 from tinyse.study.streams import ratio_db, recurrent_states, run_streams
 from tinyse.study.stress import long_streams, sticking
@@ -180,9 +180,9 @@ def test_study_writes_tables_and_a_picture(tiny, pairs, tmp_path):
 
 def test_integers_that_were_trained_stand_beside_their_parents(tiny, pairs, tmp_path):
     pytest.importorskip("pystoi")
-    from tinyse.integers.quantise import activation_grids
-    from tinyse.integers.trained import TrainedGrids
     from tinyse.models.files import load_model, save_model
+    from tinyse.quantization.quantize import activation_grids
+    from tinyse.quantization.trained import TrainedGrids
     from tinyse.study.study import study
 
     network, front_end, _ = load_model(tiny.weights)

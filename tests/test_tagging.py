@@ -23,7 +23,7 @@ sklearn = pytest.importorskip("sklearn")
 
 from tinyse.evaluation.tag_links import float_tags, integer_tags  # noqa: E402
 from tinyse.evaluation.tags import TagScores  # noqa: E402
-from tinyse.export import clip_features, export_model  # noqa: E402
+from tinyse.export import export_model  # noqa: E402
 from tinyse.models.architecture import TAGGERS, Architecture  # noqa: E402
 from tinyse.models.files import load_model, save_model  # noqa: E402
 from tinyse.models.network import parameters  # noqa: E402
@@ -234,7 +234,7 @@ def test_a_stream_is_the_clip(pieces):
 
 
 def test_the_emitted_step_is_the_network():
-    from tinyse.integers import float_execution
+    from tinyse.graph import float_execution
 
     net = network()
     graph = net.emit()
@@ -322,12 +322,12 @@ def test_a_tagger_and_a_denoiser_are_not_taken_for_one_another(model, tiny):
 
 def test_every_runtime_computes_the_same_bits(model):
     pytest.importorskip("tflite_micro")
-    from tinyse.streaming.engines import ReferenceEngine, TFLMEngine
+    from tinyse.engines.tflite_engines import ReferenceEngine, TFLMEngine
 
     path = model.with_suffix(".tflite")
     engines = [ReferenceEngine(path), TFLMEngine(path)]
     states = [engine.initial_state() for engine in engines]
-    features = clip_features(FrontEnd(FRONT_END), np.concatenate([sound(label, 5) for label in CLASSES]))
+    features = FrontEnd(FRONT_END).clip_features(np.concatenate([sound(label, 5) for label in CLASSES]))
     for frame in features:
         results = []
         for i, engine in enumerate(engines):
@@ -340,7 +340,7 @@ def test_every_runtime_computes_the_same_bits(model):
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt-get install gcc")
 def test_the_c_computes_the_bits_of_the_reference(model):
     from firmware_export.host import HostEngine
-    from tinyse.streaming.engines import ReferenceEngine
+    from tinyse.engines.tflite_engines import ReferenceEngine
 
     path = model.with_suffix(".tflite")
     c, reference = HostEngine(path), ReferenceEngine(path)
@@ -487,7 +487,7 @@ def test_a_tagger_learns_labels_blended_with_its_teachers_tags(recipe, tmp_path)
     from tinyse.training.recipe import load_recipe
     from tinyse.training.run import launch, run
     from tinyse.training.stage import StageRun
-    from tinyse.training.task import open_task
+    from tinyse.training.tasks import open_task
 
     settings = [f"output={tmp_path / 'run'}", "stages.teacher.updates=1"]
     settings += ["stages.first.distillation={teacher: [teacher], target: 0.25}",

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinyse.errors import InputError
-from tinyse.integers.calibration import calibrate
-from tinyse.integers.graph import Graph, Operator, Quantization
-from tinyse.integers.quantise import quantise
+from tinyse.graph.graph import Graph, Operator, Quantization
+from tinyse.quantization.calibration import calibrate
+from tinyse.quantization.quantize import quantise
 from tinyse.tflite.reader import read
 from tinyse.tflite.writer import save, write
 

@@ -22,11 +22,11 @@ from sound_server import aligned
 from firmware_export.vectors import sound
 from firmware_export.web import build_wasm, export_page
 from tinyse.audio import from_pcm16
+from tinyse.engines.tflite_engines import ReferenceEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.files import sha256
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.engines import ReferenceEngine
 
 RATE = 16000
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from tinyse.errors import InputError, needs
 from tinyse.files import sha256, write_json
-from tinyse.integers.calibration import Calibration, calibrate
-from tinyse.integers.graph import Graph
-from tinyse.integers.quantise import quantise
-from tinyse.integers.report import as_text, report
-from tinyse.integers.support import refuse_missing
-from tinyse.integers.trained import TrainedGrids
+from tinyse.graph.graph import Graph
+from tinyse.quantization.calibration import Calibration, calibrate
+from tinyse.quantization.quantize import quantise
+from tinyse.quantization.trained import TrainedGrids
 from tinyse.spectra.front_end import FrontEnd
+from tinyse.targets.report import as_text, report
+from tinyse.targets.support import refuse_missing
 from tinyse.tflite.writer import save
 
 
@@ -127,12 +127,4 @@ def calibration_of(graph: Graph, front_end: FrontEnd, clips: Sequence[tuple[str,
     """What a step's activations take on noisy sound: `clips` are names and sounds (samples,)."""
     if not clips:
         raise InputError("calibration needs at least one clip of noisy sound")
-    return calibrate(graph, [(name, {"features": clip_features(front_end, clip)}) for name, clip in clips])
-
-
-def clip_features(front_end: FrontEnd, samples: np.ndarray) -> np.ndarray:
-    """(samples,) -> (frames, bands): what the network sees of a clip; samples behind the last whole hop are left out."""
-    whole = len(samples) // front_end.config.hop * front_end.config.hop
-    analysis, level, _ = front_end.initial_state()
-    spectra, _ = front_end.analyse(samples[:whole], analysis)
-    return front_end.features(spectra, level)[0]
+    return calibrate(graph, [(name, {"features": front_end.clip_features(clip)}) for name, clip in clips])

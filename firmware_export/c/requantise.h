@@ -1,4 +1,4 @@
-/* The one place of rounding, the twin of tinyse/integers/arithmetic.py: gemmlowp's, as TFLM has it.
+/* The one place of rounding, the twin of tinyse/graph/arithmetic.py: gemmlowp's, as TFLM has it.
  *
  * The high half of a product is rounded halves up, then the shift halves away from zero. gemmlowp's nudge and truncating
  * division, which its sources write for the first step, come to the same as an addition and an arithmetic shift.

@@ -10,14 +10,14 @@ from typing import Literal
 
 import numpy as np
 
-from tinyse.boards import memory
 from tinyse.boards.boards import KIB, Board, Core, Npu
 from tinyse.boards.measurements import Measurement, choose
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.files import sha256
-from tinyse.integers.graph import Graph, Operator
+from tinyse.graph import memory
+from tinyse.graph.graph import Graph, Operator
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.tflite.reader import read
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinyse.boards.boards import Npu
 from tinyse.errors import InputError, missing_extra
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 from tinyse.tflite.writer import save
 
 SYSTEM = "Ethos_U55_High_End_Embedded"

@@ -12,7 +12,7 @@ from tinyse.errors import needs
 
 if TYPE_CHECKING:
     from tinyse.boards.vela import VelaSummary
-    from tinyse.integers.forecast import Forecast
+    from tinyse.targets.forecast import Forecast
 
 NPU = "ethos-u55-128"
 
@@ -34,7 +34,7 @@ def check(
     with needs("train"):
         from tinyse.training.recipe import load_recipe
         from tinyse.training.task import untrained
-    from tinyse.integers.forecast import forecast, random_step
+    from tinyse.targets.forecast import forecast, random_step
 
     chosen = load_recipe(recipe, settings or [])
     name, stage = list(chosen.stages.items())[-1]
@@ -74,8 +74,8 @@ def _print(found: Forecast, summary: VelaSummary | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from tinyse.integers.forecast import shapes_text
-    from tinyse.integers.support import RUNTIMES
+    from tinyse.targets.forecast import shapes_text
+    from tinyse.targets.support import RUNTIMES
 
     console, facts = Console(), found.facts
     table = Table(

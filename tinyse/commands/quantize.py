@@ -47,7 +47,7 @@ def study(
     from tinyse.evaluation.pairs import find_pairs, require_own_pairs
     from tinyse.evaluation.report import as_markdown, as_rich
     from tinyse.files import write_json, write_text
-    from tinyse.integers.precision import PRECISIONS
+    from tinyse.quantization.precision import PRECISIONS
     from tinyse.spectra.picture import require_matplotlib
     from tinyse.study import study as work
     from tinyse.study.picture import draw
@@ -103,13 +103,13 @@ def explain(
     """
     from dataclasses import asdict
 
-    from tinyse.export import calibration_of, clip_features, float_step
-    from tinyse.integers import explain as work
+    from tinyse.export import calibration_of, float_step
+    from tinyse.quantization import explain as work
 
     step = float_step(checkpoint)
     chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed)]
     integers = step.integers(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
-    frames = [(name, {"features": clip_features(step.front_end, sound)}) for name, sound in chosen[clips:]]
+    frames = [(name, {"features": step.front_end.clip_features(sound)}) for name, sound in chosen[clips:]]
     errors = work.explain(step.graph, integers, frames)
     if as_json:
         print(json.dumps([asdict(error) for error in errors], indent=2))

@@ -12,9 +12,8 @@ import numpy as np
 
 from tinyse.config import build
 from tinyse.errors import InputError
-from tinyse.export import clip_features
-from tinyse.integers.execution import initial_state
-from tinyse.integers.sequence import Sequence as IntegerSequence
+from tinyse.graph.execution import initial_state
+from tinyse.graph.sequence import Sequence as IntegerSequence
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming.pooling import pool
 from tinyse.tflite.reader import read
@@ -56,7 +55,7 @@ def integer_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
 def features_of(config: FrontEndConfig, sounds: Sequence[np.ndarray]) -> np.ndarray:
     """(clips, frames, bands) of sounds of one length."""
     front_end = FrontEnd(config)
-    return np.stack([clip_features(front_end, sound) for sound in sounds])
+    return np.stack([front_end.clip_features(sound) for sound in sounds])
 
 
 def pooled_clips(probabilities: np.ndarray) -> np.ndarray:

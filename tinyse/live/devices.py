@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 from tinyse.audio import SAMPLE_RATE
+from tinyse.engines.native_output import captured
 from tinyse.errors import InputError, needs
 from tinyse.live.ends import BLOCK_SECONDS
 from tinyse.live.ring import Ring
-from tinyse.streaming.native_output import captured
 
 STALLED_SECONDS = 1.0
 """A running device that does not ask for so long is opened again, as drivers hang after an underrun; if that does not

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 from tinyse.models.recurrence import Recurrence
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 from tinyse.models.architecture import Architecture
 from tinyse.models.layers import CausalConvolution, GroupedGRU, SharedGRU, StreamingLayer, UpsamplingConvolution
 from tinyse.models.wiring import GraphRunner, Runner, TorchRunner, V

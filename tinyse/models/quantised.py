@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tinyse.integers.graph import Graph
-from tinyse.integers.quantise import quantise
-from tinyse.integers.sequence import Arrays, Sequence
-from tinyse.integers.trained import TrainedGrids
+from tinyse.graph.graph import Graph
+from tinyse.graph.sequence import Arrays, Sequence
 from tinyse.models.architecture import Architecture
 from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution, folded, projected
 from tinyse.models.network import MaskNetwork, State
 from tinyse.models.recurrence import Recurrence
+from tinyse.quantization.quantize import quantise
+from tinyse.quantization.trained import TrainedGrids
 
 
 class QuantisedNetwork(MaskNetwork):

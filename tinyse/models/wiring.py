@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 
 V = TypeVar("V")
 """What a runner's values are: tensors (batch, channels, frames, bins), or names of tensors of a graph."""

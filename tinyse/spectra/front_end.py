@@ -166,6 +166,13 @@ class FrontEnd:
         features = (logs - levels[:, None]) * self.feature_scale
         return np.clip(features, np.float32(-1), np.float32(127 / 128)), LevelState(level, rate)
 
+
+    def clip_features(self, samples: np.ndarray) -> np.ndarray:
+        """(samples,) -> (frames, bands): what a network sees of a clip, from silence, in whole hops."""
+        analysis, level, _ = self.initial_state()
+        spectra, _ = self.analyse(samples[: len(samples) // self.config.hop * self.config.hop], analysis)
+        return self.features(spectra, level)[0]
+
     def apply(self, spectra: np.ndarray, mask: np.ndarray, limit: float = 0.0) -> np.ndarray:
         """Spectra (frames, bins) times the gains of `mask` (frames, bands), of which `limit` (0 to 1) stays at one.
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinyse.config import build
+from tinyse.engines.path import SignalPath
 from tinyse.errors import InputError
 from tinyse.released import find
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming import hops
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
-from tinyse.streaming.path import SignalPath
 
 
 class Denoiser:

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from tinyse.engines.engine import Engine
 from tinyse.errors import InputError
-from tinyse.streaming.engine import Engine
 
 EngineName = Literal["litert", "tflm", "reference", "c", "torch"]
 ENGINES = ("litert", "tflm", "reference", "c", "torch")
@@ -28,14 +28,14 @@ def open_engine(path: Path, name: EngineName | None = None) -> Engine:
         fitting = "torch" if path.suffix == ".safetensors" else "litert, tflm, reference or c"
         raise InputError(f"engine {name!r} does not run {path.name}: use {fitting}")
     if name == "torch":
-        from tinyse.streaming.torch_engine import TorchEngine
+        from tinyse.engines.torch_engine import TorchEngine
 
         return TorchEngine(path)
     if name == "c":
         from firmware_export.host import HostEngine
 
         return HostEngine(path)
-    from tinyse.streaming import engines
+    from tinyse.engines import tflite_engines as engines
 
     kinds = {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}
     return kinds[name](path)

@@ -1,7 +1,7 @@
 """The same float step through TensorFlow's converter: what a quantiser and writer that are not ours make of it.
 
 It needs the extra `tensorflow`. Our step is rebuilt operator by operator as a `tf.function`, so that nothing of
-`tinyse/integers` or `tinyse/tflite` has a hand in the file that comes out.
+`tinyse/graph`, `tinyse/quantization` or `tinyse/tflite` has a hand in the file that comes out.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import needs
-from tinyse.integers import float_execution
-from tinyse.integers.calibration import frames_of
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
+from tinyse.graph import float_execution
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
+from tinyse.quantization.calibration import frames_of
 
 Frames = Mapping[str, np.ndarray]
 """A clip: {input that is no state: float32 (frames, ...)}."""

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyse.engines.tflite_engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.streaming.engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
 from tinyse.study.streams import ratio_db
 from tinyse.tflite.writer import save, write
 

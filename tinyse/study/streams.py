@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyse.integers.graph import Graph, Tensor
-from tinyse.integers.structure import blends, groups
+from tinyse.engines.tflite_engines import FileEngine
+from tinyse.graph.graph import Graph, Tensor
+from tinyse.quantization.structure import blends, groups
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.streaming.engines import FileEngine
 
 MOST_DB = 120.0
 """Of a ratio: what is equal is not infinitely good, so that means and pictures stay finite."""

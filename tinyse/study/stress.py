@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyse.audio import SAMPLE_RATE
+from tinyse.engines.tflite_engines import FileEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import LoadedPair
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.streaming.engines import FileEngine
 from tinyse.study.streams import Stream, ratio_db, run_streams
 
 SILENCE_SECONDS = 30

@@ -15,15 +15,15 @@ from tinyse.audio import SAMPLE_RATE
 from tinyse.boards.boards import Npu
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.config import did_you_mean
+from tinyse.engines.tflite_engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import Scores, score
 from tinyse.evaluation.pairs import LoadedPair, Pair
-from tinyse.export import FloatStep, calibration_of, clip_features, float_step
-from tinyse.integers.precision import PRECISIONS
-from tinyse.integers.report import report
+from tinyse.export import FloatStep, calibration_of, float_step
+from tinyse.quantization.precision import PRECISIONS
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
 from tinyse.study.stress import LongStream, Sticking, check_minutes, long_streams, sticking
+from tinyse.targets.report import report
 from tinyse.tflite.writer import save
 
 FLOAT = "float stream"
@@ -109,7 +109,7 @@ def study(
     for name, graph in {FLOAT: origin.graph, **graphs}.items():
         save(graph, files[name])
     engines = {name: LiteRTEngine(path) if name == FLOAT else ENGINES[engine](path) for name, path in files.items()}
-    features = clip_features(front_end, clips[0][1])
+    features = front_end.clip_features(clips[0][1])
     costs = {}
     for index, (name, graph) in enumerate(graphs.items()):
         progress("sizes and times", index / len(graphs))

@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Operator
+from tinyse.graph.graph import Graph, Operator
 
 PADDINGS = ("SAME", "VALID")
 ACTIVATIONS = ("NONE", "RELU")

@@ -18,8 +18,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
-from tinyse.integers.validation import validate
+from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
+from tinyse.graph.validation import validate
 from tinyse.tflite import operators
 from tinyse.tflite.writer import IDENTIFIER, METADATA, SIGNATURE, TENSOR_TYPES
 

@@ -12,8 +12,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tinyse import files
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Tensor
-from tinyse.integers.validation import validate
+from tinyse.graph.graph import Graph, Tensor
+from tinyse.graph.validation import validate
 from tinyse.tflite import operators
 
 IDENTIFIER = b"TFL3"

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tinyse.integers.trained import TrainedGrids
 from tinyse.mixtures import Mixer, MixtureDataset, open_mixer, valid_mixtures
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
 from tinyse.models.quantised import QuantisedNetwork
+from tinyse.quantization.trained import TrainedGrids
 from tinyse.recordings import Manifest, open_data
 from tinyse.training.losses import Estimate, supervised
 from tinyse.training.task import Batch

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyse import audio
 from tinyse.clips import refuse_scored, valid_clips
+from tinyse.engines.tflite_engines import require_tflm
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import DEFAULT_METRICS, score
 from tinyse.evaluation.links import DEFAULT_LINKS, links_for
@@ -26,7 +27,6 @@ from tinyse.progress import counted
 from tinyse.recordings import Manifest, open_data
 from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.engines import require_tflm
 from tinyse.training.finish_tagging import export_and_score_tags
 from tinyse.training.recipe import Recipe
 

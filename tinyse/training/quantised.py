@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tinyse.clips import valid_clips
 from tinyse.export import calibration_of, float_step
-from tinyse.integers.quantise import activation_grids
-from tinyse.integers.trained import TrainedGrids
+from tinyse.quantization.quantize import activation_grids
+from tinyse.quantization.trained import TrainedGrids
 from tinyse.recordings import Manifest
 from tinyse.training.recipe import Stage
 from tinyse.training.stage import model_path

@@ -14,10 +14,10 @@ from tinyse.config import Between, as_dict, build, check_bounds
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
-from tinyse.integers.precision import PRECISIONS
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.labelled import LabelledMixtureConfig
 from tinyse.models.architecture import Architecture, named
+from tinyse.quantization.precision import PRECISIONS
 from tinyse.recordings.labelled import Level
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.training.losses import LOSSES, TAGGING_LOSSES, check_names

@@ -21,7 +21,8 @@ from tinyse.training.machine import Machine, settled, this_machine
 from tinyse.training.quantised import choose_grids
 from tinyse.training.recipe import Recipe
 from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
-from tinyse.training.task import Task, open_task
+from tinyse.training.task import Task
+from tinyse.training.tasks import open_task
 
 PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors", "onnxruntime")
 

@@ -25,8 +25,8 @@ from tinyse.config import as_dict, build
 from tinyse.distillation.objective import distillation_loss
 from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
-from tinyse.integers.trained import TrainedGrids
 from tinyse.models.files import load_model, save_model
+from tinyse.quantization.trained import TrainedGrids
 from tinyse.training import checkpoint
 from tinyse.training.recipe import Recipe, Stage
 from tinyse.training.task import Batch, Task

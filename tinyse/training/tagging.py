@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from tinyse.errors import InputError
 from tinyse.evaluation.tags import TagScores
-from tinyse.integers.trained import TrainedGrids
 from tinyse.mixtures.labelled import LabelledDataset, LabelledMixer
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.tagger import TaggingNetwork, pooled
+from tinyse.quantization.trained import TrainedGrids
 from tinyse.recordings.labelled import open_labelled
 from tinyse.training.losses import TAGGING_LOSSES
 from tinyse.training.task import Batch

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from torch import Tensor, nn
 
-from tinyse.integers.trained import TrainedGrids
 from tinyse.models.network import Encoder
+from tinyse.quantization.trained import TrainedGrids
 
 if TYPE_CHECKING:
     from tinyse.training.recipe import Recipe, Stage
@@ -78,14 +78,6 @@ class Task(Protocol):
     def scores(self, made: Sequence[Any], batches: Sequence[Batch]) -> dict[str, float]:
         """What is told of the valid split beside the loss."""
         ...
-
-
-def open_task(recipe: Recipe) -> Task:
-    """The task that a recipe names, its data opened. Raises InputError where that cannot be used."""
-    from tinyse.training.enhancement import Enhancement
-    from tinyse.training.tagging import Tagging
-
-    return Tagging(recipe) if recipe.task == "tagging" else Enhancement(recipe)
 
 
 def untrained(recipe: Recipe, stage: Stage) -> Encoder:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers import arithmetic
-from tinyse.integers.execution import MOVES, Function, Kernel, Program, patches
-from tinyse.integers.graph import Graph, Operator, Tensor
-from tinyse.integers.tables import int8_table, int16_table
+from tinyse.graph import arithmetic
+from tinyse.graph.execution import MOVES, Function, Kernel, Program, patches
+from tinyse.graph.graph import Graph, Operator, Tensor
+from tinyse.graph.tables import int8_table, int16_table
 
 
 def compile(graph: Graph) -> Program:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers import float_execution
-from tinyse.integers.graph import Graph
-from tinyse.integers.structure import sources
+from tinyse.graph import float_execution
+from tinyse.graph.graph import Graph
+from tinyse.quantization.structure import sources
 
 BINS = 4096
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Operator
-from tinyse.integers.validation import validate
+from tinyse.graph.graph import Graph, Operator
+from tinyse.graph.validation import validate
 
 MAX_INDICES = 1 << 24
 """Of one convolution, 128 MiB: a bound on what a file from elsewhere can ask for."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from tinyse.integers.execution import MOVES, Function, Kernel, Program, initial_state, patches
-from tinyse.integers.graph import Graph, Operator
+from tinyse.graph.execution import MOVES, Function, Kernel, Program, initial_state, patches
+from tinyse.graph.graph import Graph, Operator
 
 
 def compile(graph: Graph) -> Program:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinyse.engines.engine import Engine
 from tinyse.spectra.front_end import AnalysisState, FrontEnd, LevelState, SynthesisState
-from tinyse.streaming.engine import Engine
 
 
 class PathState(NamedTuple):

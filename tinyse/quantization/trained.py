@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.graph import Quantization
+from tinyse.graph.graph import Quantization
 
 
 @dataclass(frozen=True)

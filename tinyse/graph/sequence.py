@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyse.integers import reference
-from tinyse.integers.execution import Function, Kernel, patches
-from tinyse.integers.graph import Graph, Operator
+from tinyse.graph import reference
+from tinyse.graph.execution import Function, Kernel, patches
+from tinyse.graph.graph import Graph, Operator
 
 Arrays = dict[str, np.ndarray]
 """By tensor: (frames, clips, *the tensor's shape)."""

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tinyse.boards.memory import peak_activation_bytes
-from tinyse.integers.calibration import calibrate
-from tinyse.integers.graph import Graph, Operator
-from tinyse.integers.quantise import quantise
-from tinyse.integers.report import report
-from tinyse.integers.support import NOTES, RUNTIMES, Support, support
+from tinyse.graph.graph import Graph, Operator
+from tinyse.graph.memory import peak_activation_bytes
+from tinyse.quantization.calibration import calibrate
+from tinyse.quantization.quantize import quantise
+from tinyse.targets.report import report
+from tinyse.targets.support import NOTES, RUNTIMES, Support, support
 
 FRAMES = 20
 """Of noise, to have ranges at all."""

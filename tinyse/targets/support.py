@@ -12,7 +12,7 @@ from typing import Literal
 
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 
 Support = Literal["fast", "plain", "none"]
 """A kernel made for the hardware, one in plain C, or nothing."""

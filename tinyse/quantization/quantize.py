@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.calibration import Calibration
-from tinyse.integers.graph import Graph, Quantization, Tensor
-from tinyse.integers.grids import INT8, INT16, asymmetric_grid, choose, symmetric_grid
-from tinyse.integers.precision import insert_conversions, types
-from tinyse.integers.validation import validate
+from tinyse.graph.graph import Graph, Quantization, Tensor
+from tinyse.graph.validation import validate
+from tinyse.quantization.calibration import Calibration
+from tinyse.quantization.grids import INT8, INT16, asymmetric_grid, choose, symmetric_grid
+from tinyse.quantization.precision import insert_conversions, types
 
 
 def quantise(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
+from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
 
 ACTIVATIONS = (np.dtype(np.float32), np.dtype(np.int8), np.dtype(np.int16))
 """The types that a value between operators may have."""

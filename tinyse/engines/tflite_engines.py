@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinyse.engines.engine import Engine
+from tinyse.engines.native_output import captured
 from tinyse.errors import InputError, needs
-from tinyse.integers import reference
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph, Tensor
-from tinyse.streaming.engine import Engine
-from tinyse.streaming.native_output import captured
+from tinyse.graph import reference
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph, Tensor
 from tinyse.tflite.reader import read
 from tinyse.tflite.writer import write
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinyse.integers.graph import Graph
+from tinyse.graph.graph import Graph
 
 
 def constant_bytes(graph: Graph) -> int:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.calibration import Calibration
-from tinyse.integers.execution import initial_state
-from tinyse.integers.graph import Graph
+from tinyse.graph.execution import initial_state
+from tinyse.graph.graph import Graph
+from tinyse.quantization.calibration import Calibration
 from tinyse.tflite.writer import write
 
 
@@ -62,8 +62,8 @@ def arena(graph: Graph) -> dict[str, Any]:
     A microcontroller needs less: a third or so of it is structures with pointers, which are half as large there.
     """
     # Engines build on the integers, not the other way round: this one look at TFLM is imported where it is needed.
-    from tinyse.streaming.engines import tflm_interpreter
-    from tinyse.streaming.native_output import captured
+    from tinyse.engines.native_output import captured
+    from tinyse.engines.tflite_engines import tflm_interpreter
 
     try:
         interpreter = tflm_interpreter(graph)

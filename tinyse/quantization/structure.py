@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tinyse.integers.graph import Graph, Operator
+from tinyse.graph.graph import Graph, Operator
 
 MOVES = ("CONCATENATION", "RESHAPE", "SPLIT")
 """Operators that change no value, only its place."""

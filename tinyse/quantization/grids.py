@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.calibration import Calibration
-from tinyse.integers.graph import Graph, Quantization
-from tinyse.integers.ranges import GATES, PLAIN, TO_GATES, Use, best_range, wide_range
-from tinyse.integers.structure import Group, blends, feeds_gates_only, gate_of, groups
-from tinyse.integers.validation import FIXED_GRIDS, SCALES
+from tinyse.graph.graph import Graph, Quantization
+from tinyse.graph.validation import FIXED_GRIDS, SCALES
+from tinyse.quantization.calibration import Calibration
+from tinyse.quantization.ranges import GATES, PLAIN, TO_GATES, Use, best_range, wide_range
+from tinyse.quantization.structure import Group, blends, feeds_gates_only, gate_of, groups
 
 FEATURES = "features"
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers import float_execution, reference
-from tinyse.integers.calibration import frames_of
-from tinyse.integers.execution import Function, Program, initial_state
-from tinyse.integers.graph import Graph, Operator, Tensor
-from tinyse.integers.structure import MOVES
+from tinyse.graph import float_execution, reference
+from tinyse.graph.execution import Function, Program, initial_state
+from tinyse.graph.graph import Graph, Operator, Tensor
+from tinyse.quantization.calibration import frames_of
+from tinyse.quantization.structure import MOVES
 
 PARTS = ("propagated", "weights", "grid", "rounding")
 

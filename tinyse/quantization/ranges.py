@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyse.integers.calibration import Histogram
+from tinyse.quantization.calibration import Histogram
 
 GATE_LIMIT = 8.0
 """What only feeds gates is clipped to +-8: an 8-bit sigmoid is 0 or 1 beyond 6.3."""

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyse.integers.arithmetic import dequantise_values, quantise_values
+from tinyse.graph.arithmetic import dequantise_values, quantise_values
 
 
 @dataclass(frozen=True)

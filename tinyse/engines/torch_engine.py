@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tinyse.engines.engine import Engine
 from tinyse.errors import needs
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.streaming.engine import Engine
 
 with needs("train"):
     import torch

@@ -18,9 +18,9 @@ from dataclasses import replace
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.integers.graph import Graph, Operator, Quantization, Tensor
-from tinyse.integers.grids import INT8, INT16
-from tinyse.integers.structure import blends, groups, recurrent
+from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
+from tinyse.quantization.grids import INT8, INT16
+from tinyse.quantization.structure import blends, groups, recurrent
 
 PRECISIONS = ("int8", "int8-state16", "int8-gru16", "int16x8")
 

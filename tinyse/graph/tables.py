@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from tinyse.integers.arithmetic import doubling_high_multiply, multiply, rounding_divide
-from tinyse.integers.graph import Quantization
+from tinyse.graph.arithmetic import doubling_high_multiply, multiply, rounding_divide
+from tinyse.graph.graph import Quantization
 
 INTEGER_BITS = 4
 """Inputs are Q4.27: |x| < 16 covers all that changes an 8-bit result."""
