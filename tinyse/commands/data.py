@@ -12,6 +12,7 @@ import typer
 from tinyse.errors import InputError, needs
 
 if TYPE_CHECKING:
+    from tinyse.catalog import Catalog
     from tinyse.mixtures import Mixer
     from tinyse.recordings import Manifest
 
@@ -23,6 +24,39 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With a recipe: change a key of it.")
 ]
 Data = Annotated[Path, typer.Argument(help="A manifest (.csv), a folder in a known layout, or a folder of shards.")]
+
+
+@app.command("get")
+def get_command(
+    names: Annotated[list[str] | None, typer.Argument(help="Corpora or sets of the catalog; none lists them.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the sound; its manifest.csv lists all that lies there.")] = Path(
+        "recordings"
+    ),
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps the archives; by default OUTPUT/archives.")] = None,
+    catalog: Annotated[Path | None, typer.Option(help="A catalog of your own, in YAML.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+) -> None:
+    """Fetch public corpora by name, verify and unpack them, and write their manifest.
+
+    What was interrupted goes on with the same command, what is there is not fetched again. Example:
+    tinyse data get packages --output recordings, then tinyse train recipes/quick.yaml --set data=recordings/manifest.csv.
+    """
+    from tinyse.catalog import get, read_catalog
+
+    known = read_catalog(catalog)
+    if not names:
+        _print_catalog(known, as_json)
+        return
+    done = get(known, names, output, cache or output / "archives", lambda line: print(line, file=sys.stderr))
+    if as_json:
+        facts = {got.name: {"was_there": got.was_there, "summary": got.manifest.summary()} for got in done}
+        print(json.dumps({"manifest": str(output / "manifest.csv"), "corpora": facts}, indent=2))
+        return
+    for got in done:
+        hours = sum(recording.seconds for recording in got.manifest.recordings) / 3600
+        state = "was there" if got.was_there else "fetched"
+        print(f"{got.name}: {state}, {len(got.manifest.recordings)} files, {hours:.2f} h")
+    print(f"wrote {output / 'manifest.csv'}; whom to name is in {output / 'ATTRIBUTIONS.md'}")
 
 
 @app.command("scan")
@@ -165,6 +199,25 @@ def shard(
 
     parts = write_shards(open_data(data), output, megabytes)
     print(f"wrote {len(parts)} shards to {output}; train on that folder, or on any of its shards in a folder")
+
+
+def _print_catalog(catalog: Catalog, as_json: bool) -> None:
+    if as_json:
+        corpora = {name: {"title": c.title, "license": c.license, "ship": c.ship, "verified": c.verified,
+                          "megabytes": c.megabytes, "homepage": c.homepage} for name, c in catalog.corpora.items()}  # fmt: skip
+        print(json.dumps({"corpora": corpora, "sets": catalog.sets}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    table = Table(Column("name", no_wrap=True), Column("MB", justify="right"), "may ship", "verified", "what it is")
+    for name, corpus in catalog.corpora.items():
+        shown = ("yes" if corpus.ship else "no", "yes" if corpus.verified else "no")
+        table.add_row(name, f"{corpus.megabytes:,.0f}", *shown, f"{corpus.title} ({corpus.license})")
+    console = Console()
+    console.print(table)
+    for name, members in catalog.sets.items():
+        console.print(f"{name}: {', '.join(members)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_table(manifest: Manifest) -> None:

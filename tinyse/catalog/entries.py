@@ -1,0 +1,149 @@
+"""The catalog: which corpora there are, where they come from, and which of their files are speech, noise or rooms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+from tinyse.config import Between, build, check_bounds, did_you_mean
+from tinyse.errors import InputError, needs
+from tinyse.recordings.manifest import Kind, Split
+
+_HASH = re.compile(r"(sha256|md5):[0-9a-f]+")
+_GROUPS = ("speaker", "label", "source")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to fetch: a .tar.*, .zip, .deb, .whl or .tgz. Give `url`, or the name of a package and its version."""
+
+    url: str | None = None
+    """Where it lies. With `debian`, where it lies for those who have no apt-get."""
+    parts: tuple[str, ...] = ()
+    """In place of `url`: the addresses of a zip in parts (.z01, .z02, ... and the .zip last), which 7z unpacks."""
+    debian: str | None = None
+    """A binary package of Debian, NAME=VERSION, fetched by `apt-get download`."""
+    pypi: str | None = None
+    """A wheel of PyPI, NAME==VERSION, fetched by `pip download`."""
+    npm: str | None = None
+    """A package of the npm registry, NAME@VERSION, fetched by `npm pack`."""
+    hash: str | None = None
+    """`sha256:...` or `md5:...` of the file. None where the publisher gives none: then what was fetched first is noted
+    beside the manifest and must not change."""
+    megabytes: Annotated[float, Between(0.001, 1e7)] = 1.0
+    """Size of the file. What is unpacked may be `EXPANSION` times as large, no more."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        packages = [name for name in (self.debian, self.pypi, self.npm) if name]
+        if len(packages) > 1 or not (packages or self.url or self.parts) or (self.url and self.parts):
+            raise InputError("archive: give a url, the parts of a zip, or the name of one package")
+        if self.hash is not None and not _HASH.fullmatch(self.hash):
+            raise InputError(f"archive: the hash {self.hash!r} is not sha256:HEX or md5:HEX")
+
+    @property
+    def name(self) -> str:
+        """What messages and the cached file call it."""
+        package = self.debian or self.pypi or self.npm
+        if package is None:
+            return named(self.url or self.parts[-1])
+        suffix = ".deb" if self.debian else ".whl" if self.pypi else ".tgz"
+        return re.sub(r"[^A-Za-z0-9.+~-]+", "_", package) + suffix
+
+
+def named(url: str) -> str:
+    """The name of the file at an address."""
+    return url.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which files of the archives are sound of one kind, and what their paths say about them."""
+
+    files: str
+    """A regular expression for the whole path inside the archive. Its named groups `speaker`, `label` and `source` become
+    the fields of those names in the manifest."""
+    kind: Kind
+    speaker: str = ""
+    """Who speaks in all of them, where the path does not say."""
+    label: str = ""
+    """The class of noise of all of them, where the path does not say."""
+    split: Split | None = None
+    """The split of all of them; None draws it by speaker and source."""
+    ship: bool | None = None
+    """Whether weights trained on them may be released, where that is not what holds for the corpus as a whole."""
+
+    def __post_init__(self) -> None:
+        try:
+            groups = re.compile(self.files).groupindex
+        except re.error as error:
+            raise InputError(f"files: {self.files!r} is no regular expression: {error}") from error
+        for group in groups:
+            if group not in _GROUPS:
+                raise InputError(f"files: the group {group!r} is not one of {', '.join(_GROUPS)}")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One corpus of the catalog."""
+
+    title: str
+    license: str
+    attribution: str
+    """Whom the license asks to be named."""
+    homepage: str
+    archives: tuple[Archive, ...]
+    rules: tuple[Rule, ...]
+    speakers: str = ""
+    """What its speakers' names begin with; corpora that share talkers share it. By default the corpus's name."""
+    ship: bool = False
+    """Whether the license lets weights trained on it be released."""
+    verified: bool = False
+    """Whether the maintainers fetched it from its real address. Where not, the address and the paths are the
+    publisher's, as documented, and a test has run the same steps against a server of its own."""
+
+    @property
+    def megabytes(self) -> float:
+        """What has to be fetched."""
+        return sum(archive.megabytes for archive in self.archives)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Corpora by name, and names for several of them at once."""
+
+    corpora: dict[str, Corpus]
+    sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, members in self.sets.items():
+            for member in members:
+                if member not in self.corpora:
+                    raise InputError(f"sets.{name}: there is no corpus {member!r}{did_you_mean(member, self.corpora)}")
+
+    def chosen(self, names: Sequence[str]) -> dict[str, Corpus]:
+        """The corpora of these names, sets resolved. Raises InputError for an unknown name."""
+        known = (*self.corpora, *self.sets)
+        chosen: dict[str, Corpus] = {}
+        for name in names:
+            if name not in known:
+                raise InputError(f"the catalog has no {name!r}{did_you_mean(name, known)}")
+            for member in self.sets.get(name, (name,)):
+                chosen[member] = self.corpora[member]
+        return chosen
+
+
+def read_catalog(path: str | Path | None = None) -> Catalog:
+    """The catalog in a YAML file; without `path`, the one that tinyse brings along. Raises InputError, by key."""
+    with needs("train", "pyyaml"):
+        import yaml
+    place = Path(path) if path is not None else files("tinyse.catalog") / "catalog.yaml"
+    try:
+        values = yaml.safe_load(place.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{place}: no readable YAML: {str(error).splitlines()[0]}") from error
+    return build(Catalog, values, "" if path is None else str(path))
