@@ -261,6 +261,15 @@ def test_a_debian_package_is_read(tmp_path):
     assert unpacked(tmp_path / "some.deb") == {"usr/share/a.flac": content}
 
 
+def test_files_that_cannot_be_read_are_left_out_by_name(server, tmp_path):
+    server.files["n.tar.gz"] = tar({"a.flac": sound(), "b.flac": b"no sound"})
+    rule = {"files": r".*\.flac", "kind": "noise"}
+    known = catalog(tmp_path / "c.yaml", noise={"archives": [{"url": f"{server.address}/n.tar.gz"}], "rules": [rule]})
+    (got,) = get(known, ["noise"], tmp_path / "out", tmp_path / "cache")
+    assert [r.path for r in got.manifest.recordings] == ["a.flac"]
+    assert len(got.manifest.notices) == 1 and "b.flac" in got.manifest.notices[0]
+
+
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="did you mean 'librispeech-dev-clean'"):
         read_catalog().chosen(["librispeech-dev-claen"])

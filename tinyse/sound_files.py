@@ -20,7 +20,7 @@ import soundfile
 from tinyse.errors import InputError
 
 BY_LIBSNDFILE = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
-BY_FFMPEG = frozenset({".m4a", ".m4b", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm", ".mka"})
+BY_FFMPEG = frozenset({".m4a", ".m4b", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm", ".mka", ".g722"})
 SUFFIXES = BY_LIBSNDFILE | BY_FFMPEG
 """What counts as sound in a folder; a file that is named on the command line may be called anything."""
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tinyse import audio
+from tinyse import sound_files
 from tinyse.catalog.entries import Archive, Catalog, Corpus, Rule
 from tinyse.catalog.fetch import fetch
 from tinyse.catalog.unpack import members
@@ -20,8 +17,6 @@ from tinyse.files import replacing, sha256, write_bytes, write_json, write_text
 from tinyse.recordings.manifest import Manifest, Recording, join
 from tinyse.recordings.splits import check_leaks, with_splits
 
-DECODED = {".g722", ".m4a", ".mp4", ".aac", ".wma"}
-"""Suffixes that libsndfile does not read: ffmpeg turns these files into FLAC when they are unpacked."""
 NOTICES = re.compile(r"(?i)(^|/)(license|licence|copying|copyright|readme|attribution|credits)[^/]*$")
 """Files that are kept beside the sound: what the license asks for."""
 MANIFEST, SOURCES, ATTRIBUTIONS = "manifest.csv", "sources.json", "ATTRIBUTIONS.md"
@@ -59,20 +54,19 @@ def _one(name: str, corpus: Corpus, folder: Path, cache: Path, say: Callable[[st
     if noted.get("archives") is not None and list(noted["archives"]) == wanted and (folder / MANIFEST).is_file():
         return Got(name, Manifest.read(folder / MANIFEST), was_there=True)
     hashes = {}
-    recordings: list[Recording] = []
-    undecided: list[str] = []
+    found = _Found()
     for archive in corpus.archives:
         say(f"{name}: {archive.name}, {archive.megabytes:,.0f} MB")
         path = fetch(archive, cache)
         hashes[archive.name] = _unchanged(archive, path, noted)
-        found, open_paths = _unpacked(path, name, corpus, folder)
-        recordings += found
-        undecided += open_paths
-    if not recordings:
+        _unpack(path, name, corpus, folder, found)
+    if not found.recordings and found.left_out:
+        raise InputError(f"{name}: none of its {len(found.left_out)} files can be read; the first: {found.left_out[0]}")
+    if not found.recordings:
         raise InputError(f"{name}: none of the files in its archives is what its rules describe")
-    settled = with_splits(recordings, undecided)
+    settled = with_splits(found.recordings, found.undecided)
     check_leaks(settled)
-    manifest = Manifest(folder, tuple(sorted(settled, key=lambda each: each.path)))
+    manifest = Manifest(folder, tuple(sorted(settled, key=lambda each: each.path)), tuple(found.left_out))
     manifest.write(folder / MANIFEST)
     write_json(sources, {"archives": hashes})
     return Got(name, manifest, was_there=False)
@@ -87,30 +81,35 @@ def _unchanged(archive: Archive, path: Path, noted: dict[str, dict[str, str]]) -
     return found
 
 
-def _unpacked(path: Path, name: str, corpus: Corpus, folder: Path) -> tuple[list[Recording], list[str]]:
-    """Write the files that rules describe: what they are, and the paths of those whose split nobody decided."""
-    recordings: list[Recording] = []
-    undecided: list[str] = []
-    for place, content in members(path, lambda place: bool(_described(corpus, place)[1] or NOTICES.search(str(place)))):
-        rule, match = _described(corpus, place)
-        if match is None:
+@dataclass
+class _Found:
+    """What the archives of a corpus hold."""
+
+    recordings: list[Recording] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+    """Paths of recordings whose split nobody decided."""
+    left_out: list[str] = field(default_factory=list)
+    """A line for each file that cannot be read."""
+
+
+def _unpack(path: Path, name: str, corpus: Corpus, folder: Path, found: _Found) -> None:
+    """Write the files that rules describe, and add what they are to `found`."""
+    for place, content in members(path, lambda place: bool(_described(corpus, place) or NOTICES.search(str(place)))):
+        described = _described(corpus, place)
+        if described is None:
             write_bytes(folder / "notices" / place.name, content)
             continue
+        rule, match = described
         target = folder / place
-        if place.suffix.lower() in DECODED:
-            target = target.with_suffix(".flac")
-            _decode(content, place.suffix, target)
-        else:
-            write_bytes(target, content)
+        write_bytes(target, content)
         try:
-            seconds = audio.duration(target)
-        except InputError:
-            # Corpora have a few empty files; what cannot be read is no recording.
-            target.unlink(missing_ok=True)
+            seconds = sound_files.duration(target)
+        except InputError as error:
+            found.left_out.append(f"left out: {error}")
             continue
         said = match.groupdict()
         speaker = said.get("speaker") or rule.speaker
-        recordings.append(
+        found.recordings.append(
             Recording(
                 path=target.relative_to(folder).as_posix(),
                 seconds=seconds,
@@ -125,30 +124,14 @@ def _unpacked(path: Path, name: str, corpus: Corpus, folder: Path) -> tuple[list
             )
         )
         if rule.split is None:
-            undecided.append(recordings[-1].path)
-    return recordings, undecided
+            found.undecided.append(found.recordings[-1].path)
 
 
-def _described(corpus: Corpus, place: PurePosixPath) -> tuple[Rule, re.Match[str] | None]:
+def _described(corpus: Corpus, place: PurePosixPath) -> tuple[Rule, re.Match[str]] | None:
     for rule in corpus.rules:
         if match := re.fullmatch(rule.files, str(place)):
             return rule, match
-    return corpus.rules[0], None
-
-
-def _decode(content: bytes, suffix: str, target: Path) -> None:
-    """FLAC of what ffmpeg reads; its name tells it the format, as raw G.722 has no header."""
-    if shutil.which("ffmpeg") is None:
-        raise InputError(f"{target.name}: {suffix} files are decoded by ffmpeg, which is not on this machine")
-    with replacing(target) as temporary, tempfile.NamedTemporaryFile(suffix=suffix) as source:
-        source.write(content)
-        source.flush()
-        command = ["ffmpeg", "-v", "error", "-y", "-i", source.name, "-f", "flac", str(temporary)]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise InputError(
-                f"{target.name}: ffmpeg cannot decode it: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
-            )
+    return None
 
 
 def _summarize(catalog: Catalog, output: Path) -> None:

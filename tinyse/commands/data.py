@@ -49,13 +49,19 @@ def get_command(
         return
     done = get(known, names, output, cache or output / "archives", lambda line: print(line, file=sys.stderr))
     if as_json:
-        facts = {got.name: {"was_there": got.was_there, "summary": got.manifest.summary()} for got in done}
+        facts = {got.name: {
+                "was_there": got.was_there,
+                "summary": got.manifest.summary(),
+                "notices": got.manifest.notices,
+            } for got in done}
         print(json.dumps({"manifest": str(output / "manifest.csv"), "corpora": facts}, indent=2))
         return
     for got in done:
         hours = sum(recording.seconds for recording in got.manifest.recordings) / 3600
         state = "was there" if got.was_there else "fetched"
         print(f"{got.name}: {state}, {len(got.manifest.recordings)} files, {hours:.2f} h")
+        for notice in got.manifest.notices:
+            print(f"note: {notice}", file=sys.stderr)
     print(f"wrote {output / 'manifest.csv'}; whom to name is in {output / 'ATTRIBUTIONS.md'}")
 
 
