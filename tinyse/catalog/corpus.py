@@ -13,7 +13,7 @@ from tinyse.catalog.entries import Archive, Catalog, Corpus, Rule
 from tinyse.catalog.fetch import fetch
 from tinyse.catalog.unpack import members
 from tinyse.errors import InputError
-from tinyse.files import replacing, sha256, write_bytes, write_json, write_text
+from tinyse.files import sha256, write_bytes, write_json, write_text
 from tinyse.recordings.manifest import Manifest, Recording, join
 from tinyse.recordings.splits import check_leaks, with_splits
 

@@ -38,8 +38,7 @@ def get_command(
 ) -> None:
     """Fetch public corpora by name, verify and unpack them, and write their manifest.
 
-    What was interrupted goes on with the same command, what is there is not fetched again. Example:
-    tinyse data get packages --output recordings, then tinyse train recipes/quick.yaml --set data=recordings/manifest.csv.
+    What was interrupted goes on with the same command; what is there is not fetched again.
     """
     from tinyse.catalog import get, read_catalog
 

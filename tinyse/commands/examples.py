@@ -1,6 +1,11 @@
 """One example or two for each command, shown below its help."""
 
 EXAMPLES = {
+    "data get": (
+        "tinyse data get",
+        "tinyse data get packages --output recordings",
+        "tinyse train recipes/quick.yaml --set data=recordings/manifest.csv",
+    ),
     "data scan": ("tinyse data scan recordings/ --output recordings.csv",),
     "data preview": ("tinyse data preview recipes/quick.yaml --set data=recordings/ --output heard/",),
     "data pairs": ("tinyse data pairs recordings/ --output pairs/ --count 60",),
