@@ -328,9 +328,67 @@ def test_bench_prints_missed_deadlines(model, capsys):
 def test_bench_lists_boards_and_refuses_what_it_cannot_do(model, tmp_path, capsys):
     bench()
     assert "stm32u585" in capsys.readouterr().out
+    bench(as_json=True)
+    assert "stm32u585" in {board["name"] for board in json.loads(capsys.readouterr().out)["boards"]}
     with pytest.raises(InputError, match="which model"):
         bench(board="nrf5340")
     with pytest.raises(InputError, match="seconds is between"):
         bench(model, "nrf5340", seconds=0)
     with pytest.raises(InputError, match="less than one hop"):
         bench(model, "nrf5340", seconds=0.001)
+
+
+def test_without_a_board_a_model_is_judged_on_all_of_them(model, capsys):
+    bench(model, as_json=True)
+    rows = {row["board"]: row for row in json.loads(capsys.readouterr().out)["boards"]}
+    assert set(rows) == set(BOARDS)
+    alone = estimates.estimate_file(model, BOARDS["stm32f446"])
+    assert rows["stm32f446"]["fits"] and rows["stm32f446"]["ram_bytes"] == alone.ram_bytes
+    assert rows["stm32f446"]["load_percent"] == pytest.approx(100 * alone.seconds / alone.hop_seconds)
+    assert rows["corstone-300"]["load_percent"] > rows["alif-e7"]["load_percent"]
+    bench(model)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in BOARDS) and "%" in printed
+
+
+def test_without_a_board_the_model_is_still_read(tmp_path):
+    """A broken file used to be answered with the list of boards and exit 0."""
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"TFL3")
+    with pytest.raises(InputError, match="broken"):
+        bench(broken)
+
+
+def test_what_an_npu_needs_and_is_not_there_is_said_in_its_row(model, capsys, monkeypatch):
+    monkeypatch.setattr(vela, "find_spec", lambda _: None)
+    bench(model, as_json=True)
+    rows = {row["board"]: row for row in json.loads(capsys.readouterr().out)["boards"]}
+    assert rows["alif-e7-u55"]["fits"] is None and "ethos-u-vela" in rows["alif-e7-u55"]["why"]
+    assert rows["stm32h743"]["fits"]
+
+
+def test_a_board_of_ones_own(model, capsys):
+    own = {"core": "Cortex-M4", "mhz": 180.0, "ram": 128, "flash": 512}
+    loads = []
+    for described in (own, {"board": "stm32f446"}):
+        bench(model, seconds=0.5, as_json=True, **described)
+        result = json.loads(capsys.readouterr().out)
+        loads.append((result["cycles_per_hop"], result["margins"]))
+    assert loads[0] == loads[1]
+    bench(model, seconds=0.5, as_json=True, **{**own, "ram": 1})
+    assert not json.loads(capsys.readouterr().out)["fits"]
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"core": "cortex-m4", "mhz": 168.0}, "needs --ram, --flash as well"),
+        ({"core": "cortex-m3", "mhz": 168.0, "ram": 1, "flash": 1}, "did you mean 'cortex-m33'"),
+        ({"core": "cortex-m4", "mhz": float("nan"), "ram": 1, "flash": 1}, "--mhz is nan"),
+        ({"core": "cortex-m4", "mhz": 100.0, "ram": 0, "flash": 1}, "--ram is 0"),
+        ({"board": "nrf5340", "mhz": 168.0}, "a board already"),
+    ],
+)
+def test_boards_that_are_none_are_refused(model, described, message):
+    with pytest.raises(InputError, match=message):
+        bench(model, **described)

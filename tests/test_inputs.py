@@ -221,6 +221,8 @@ REFUSED = {
     "bench without a model": ("bench --board stm32f446", "which model"),
     "bench a missing model": ("bench none.tflite --board stm32f446", "none.tflite"),
     "bench a truncated model": ("bench truncated.tflite --board stm32f446", "truncated.tflite"),
+    "bench a truncated model on all boards": ("bench truncated.tflite", "truncated.tflite"),
+    "bench a float model on all boards": ("bench float.tflite --json", "integer models"),
     "bench without a signature": ("bench no-signature.tflite --board stm32f446", "signature"),
     "bench without metadata": ("bench no-metadata.tflite --board stm32f446", "metadata"),
     "bench a float model": ("bench float.tflite --board stm32f446", "integer models"),

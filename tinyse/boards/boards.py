@@ -156,6 +156,22 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
 )
 
 
+CORES: Mapping[str, Core] = MappingProxyType({core.name.lower(): core for core in (M4, M7, M33, M55)})
+
+
+def own_board(core: str, mhz: float, ram_kib: int, flash_kib: int) -> Board:
+    """A product's own board, with an FPU and without an NPU. Raises InputError for a core whose cost is not known."""
+    if core.lower() not in CORES:
+        raise InputError(f"unknown core {core!r}{did_you_mean(core.lower(), CORES)}")
+    for option, value in (("--mhz", mhz), ("--ram", ram_kib), ("--flash", flash_kib)):
+        if not 0 < value < 1e9:
+            raise InputError(f"{option} is {value:g}: expected a positive number")
+    kind = CORES[core.lower()]
+    title = f"a board of your own, {kind.name}"
+    return Board("own", title, kind, 1e6 * mhz, flash_kib * KIB, ram_kib * KIB, fpu=True, dsp=True, source="as given",
+                 notes="All of its flash and RAM are counted as free.")  # fmt: skip
+
+
 def find_board(name: str) -> Board:
     """The board of that name, upper or lower case. Raises InputError with the nearest name for an unknown one."""
     if name.lower() not in BOARDS:

@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 if TYPE_CHECKING:
-    from tinyse.boards.estimate import Estimate
-    from tinyse.boards.harness import Emulation, Process
-    from tinyse.boards.verdict import Verdict
+    from tinyse.boards.boards import Board
+    from tinyse.boards.harness import Process
+    from tinyse.boards.measurements import Measurement
+    from tinyse.commands.bench_tables import Row
 
 
 def bench(
     model: Annotated[Path | None, typer.Argument(help="An int8 or int16 .tflite made by tinyse, or a name.")] = None,
-    board: Annotated[str, typer.Option(help="A board's name; 'list' prints them.")] = "list",
+    board: Annotated[
+        str | None, typer.Option(help="A board's name; without one, MODEL is judged on all of them.")
+    ] = None,
+    core: Annotated[
+        str | None, typer.Option(help="A board of your own: cortex-m4, cortex-m7, cortex-m33 or cortex-m55, ...")
+    ] = None,
+    mhz: Annotated[float | None, typer.Option(help="... its clock,")] = None,
+    ram: Annotated[int | None, typer.Option(help="... its RAM in KiB,")] = None,
+    flash: Annotated[int | None, typer.Option(help="... and its flash in KiB.")] = None,
     sound: Annotated[Path | None, typer.Option("--input", help="Sound to stream; default: noise in bursts.")] = None,
     output: Annotated[Path | None, typer.Option(help="A wav of what the board would play.")] = None,
     picture: Annotated[Path | None, typer.Option(help="A png of how long hops take.")] = None,
@@ -34,27 +44,42 @@ def bench(
     seed: Annotated[int, typer.Option(help="Of the interference.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Stream sound through MODEL as a board would: flash, RAM and time, missed deadlines and how they sound."""
+    """Stream sound through MODEL as a board would: flash, RAM and time, missed deadlines and how they sound.
+
+    Without a board: one line for each that tinyse knows; without a model either: those boards. A board of your own is named
+    by its core and sizes: tinyse bench MODEL --core cortex-m4 --mhz 168 --ram 192 --flash 1024.
+    """
     from tinyse import audio
     from tinyse.boards import estimate as estimates
     from tinyse.boards import harness
-    from tinyse.boards.boards import find_board
+    from tinyse.boards.boards import BOARDS
     from tinyse.boards.measurements import read_measurements
     from tinyse.boards.picture import draw_latencies
     from tinyse.boards.verdict import judge
+    from tinyse.commands import bench_tables as tables
     from tinyse.errors import InputError
-
-    if board == "list":
-        _print_boards()
-        return
-    chosen = find_board(board)
-    if model is None:
-        raise InputError("which model? tinyse bench MODEL.tflite --board NAME")
     from tinyse.released import find
 
-    model = find(model)
+    chosen = _board(board, core, mhz, ram, flash)
+    measured = read_measurements(firmware) if firmware else ()
+    if model is None:
+        if chosen is not None:
+            raise InputError("which model? tinyse bench MODEL.tflite --board NAME")
+        if as_json:
+            print(json.dumps({"boards": [asdict(each) for each in BOARDS.values()]}, indent=2))
+        else:
+            tables.print_boards()
+        return
+    given, model = model, find(model)
+    if chosen is None:
+        rows = [_row(model, each, measured) for each in BOARDS.values()]
+        if as_json:
+            print(json.dumps({"model": str(model), "boards": [row._asdict() for row in rows]}, indent=2))
+        else:
+            tables.print_rows(given.name, rows)
+        return
     interference = harness.Interference(burst_probability, burst_ms / 1000, jitter, seed)
-    estimate = estimates.estimate_file(model, chosen, read_measurements(firmware) if firmware else ())
+    estimate = estimates.estimate_file(model, chosen, measured)
     hop = round(estimate.hop_seconds * audio.SAMPLE_RATE)
     pcm, notices = _sound(sound, seconds, hop)
     for notice in notices:
@@ -70,9 +95,45 @@ def bench(
         title = f"{model.name} on {chosen.title}"
         draw_latencies(picture, title, busy_seconds, emulation.stream.host_seconds, estimate.hop_seconds)
     if as_json:
-        print(json.dumps(_as_dict(estimate, emulation, verdict, delay_ms), indent=2, allow_nan=False))
+        print(json.dumps(tables.stream_as_dict(estimate, emulation, verdict, delay_ms), indent=2, allow_nan=False))
     else:
-        _print(estimate, emulation, verdict, delay_ms)
+        tables.print_stream(estimate, emulation, verdict, delay_ms)
+
+
+def _board(
+    name: str | None, core: str | None, mhz: float | None, ram: int | None, flash: int | None
+) -> Board | None:
+    """The board that is named or described; None for none."""
+    from tinyse.boards.boards import find_board, own_board
+    from tinyse.errors import InputError
+
+    described = {"--core": core, "--mhz": mhz, "--ram": ram, "--flash": flash}
+    missing = [option for option, value in described.items() if value is None]
+    if len(missing) == len(described):
+        return find_board(name) if name is not None else None
+    if name is not None:
+        raise InputError(f"--board {name} is a board already: leave --core, --mhz, --ram and --flash out")
+    if core is None or mhz is None or ram is None or flash is None:
+        raise InputError(f"a board of your own needs {', '.join(missing)} as well: "
+                         "--core cortex-m4 --mhz 168 --ram 192 --flash 1024")  # fmt: skip
+    return own_board(core, mhz, ram, flash)
+
+
+def _row(model: Path, board: Board, measured: tuple[Measurement, ...]) -> Row:
+    """The model on a board. Raises InputError for a model that no board could run."""
+    from tinyse.boards.estimate import estimate_file
+    from tinyse.boards.verdict import judge
+    from tinyse.commands.bench_tables import Row
+    from tinyse.errors import InputError
+
+    try:
+        estimate = estimate_file(model, board, measured)
+    except InputError as error:
+        if board.npu is None:
+            raise
+        # Vela is not installed, or refuses the model.
+        return Row(board.name, None, None, None, None, str(error))
+    return Row.of(estimate, judge(estimate))
 
 
 def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int]:
@@ -121,88 +182,3 @@ def _sound(path: Path | None, seconds: float, hop: int) -> tuple[np.ndarray, lis
     if len(samples) < hop:
         raise InputError(f"less than one hop of {hop} samples to stream: give a longer sound or more --seconds")
     return audio.to_pcm16(samples[: len(samples) // hop * hop]), notices
-
-
-def _as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> dict[str, Any]:
-    """Everything that the tables show, for JSON; infinite decibels are null."""
-    from dataclasses import asdict
-
-    from tinyse.boards.harness import percentiles
-
-    stream = emulation.stream
-    return {
-        "board": asdict(estimate.board),
-        "fits": verdict.fits,
-        "why": verdict.why,
-        "margins": [{**asdict(margin), "percent": margin.percent, "fits": margin.fits} for margin in verdict.margins],
-        "cycles_per_hop": estimate.cycles,
-        "delay_ms": delay_ms,
-        "figures": {name: [asdict(figure) for figure in getattr(estimate, name)] for name in ("time", "flash", "ram")},
-        "hops": verdict.hops,
-        "missed": {"late": int(stream.late.sum()), "lost": int(stream.lost.sum())},
-        "against_ideal": {
-            name: value if np.isfinite(value) else None
-            for name, value in (("sdr_db", emulation.sdr_db), ("si_sdr_db", emulation.si_sdr_db))
-        },
-        "host_microseconds_per_hop": percentiles(stream.host_seconds),
-    }
-
-
-def _print(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from tinyse.boards.harness import percentiles
-
-    console, board, stream = Console(), estimate.board, emulation.stream
-    console.print(f"[bold]{board.title}[/bold]: {board.core.name}, {board.clock_hz / 1e6:g} MHz. {board.notes}")
-    for name, unit in (("time", "cycles"), ("flash", "bytes"), ("ram", "bytes")):
-        table = Table(title=f"{name}, {unit}", title_justify="left")
-        for column in ("what", unit, "label", "basis"):
-            table.add_column(column, justify="right" if column == unit else "left")
-        for what, value, label, basis in _by_kind(getattr(estimate, name)):
-            table.add_row(what, f"{value:,.0f}", label, basis)
-        console.print(table)
-    for margin in verdict.margins:
-        console.print(str(margin), style="" if margin.fits else "red")
-    late, lost = int(stream.late.sum()), int(stream.lost.sum())
-    console.print(f"deadlines: {verdict.hops} hops, {late} results late, {lost} hops lost")
-    if stream.misses:
-        console.print(f"against the same stream without deadlines: SDR {emulation.sdr_db:.1f} dB")
-    console.print(f"microphone to loudspeaker: {delay_ms:g} ms, of windows and double buffers")
-    times = ", ".join(f"{name} {value:.0f}" for name, value in percentiles(stream.host_seconds).items())
-    console.print(f"this machine, us a hop: {times}")
-    style, word = ("green", "fits") if verdict.fits else ("red", "does not fit")
-    console.print(f"[bold {style}]{word}[/bold {style}]: {verdict.why}")
-
-
-def _by_kind(figures: tuple[Any, ...]) -> list[tuple[str, float, str, str]]:
-    """Operators of one kind in one line: a network has dozens of them."""
-    from tinyse.boards.estimate import OPERATORS
-
-    rows: dict[tuple[str, str, str], tuple[float, int]] = {}
-    for figure in figures:
-        kind = figure.name.split()[0]
-        key = (kind if kind in OPERATORS else figure.name, figure.label, figure.basis)
-        value, count = rows.get(key, (0.0, 0))
-        rows[key] = (value + figure.value, count + 1)
-    return [
-        (f"{count} {name}" if name in OPERATORS else name, value, label, basis)
-        for (name, label, basis), (value, count) in rows.items()
-    ]
-
-
-def _print_boards() -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from tinyse.boards.boards import BOARDS, KIB
-
-    table = Table()
-    for column in ("name", "core", "MHz", "flash KiB", "RAM KiB", "NPU", "board"):
-        table.add_column(column, no_wrap=column in ("name", "core"))
-    for board in BOARDS.values():
-        sizes = (f"{board.clock_hz / 1e6:g}", f"{board.flash_bytes // KIB}", f"{board.ram_bytes // KIB}")
-        npu = board.npu.name if board.npu else "-"
-        table.add_row(board.name, board.core.name, *sizes, npu, board.title)
-    Console().print(table)

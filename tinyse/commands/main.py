@@ -29,7 +29,7 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
   tinyse train recipes/quick.yaml              an int8 .tflite and its scores
   tinyse evaluate model.safetensors pairs/     every link side by side
   tinyse export model.tflite --firmware out/   the same bits in C
-  tinyse bench model.tflite --board STM32H743  does it fit, in time?
+  tinyse bench model.tflite                which boards does it fit, in time?
   tinyse denoise noisy.wav clean.wav           hear it
   tinyse tag street.wav --model tagger.tflite  what is heard in it?
 
