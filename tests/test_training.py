@@ -7,17 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from tinyse.errors import InputError  # noqa: E402
+from tinyse.mixtures import MixtureConfig  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
-from tinyse.training.recipe import load_recipe  # noqa: E402
+from tinyse.training.recipe import BUILT_IN, load_recipe  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
 from tinyse.training.stage import model_path, refuse_other_recipe, stage_record  # noqa: E402
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 RECIPE = """
 stages:
   teacher:
@@ -173,6 +176,49 @@ def test_mistakes_in_a_recipe_are_named(recipe, setting, message):
     with pytest.raises(InputError) as caught:
         load_recipe(recipe, [setting])
     assert message in str(caught.value)
+
+
+def test_a_recipe_extends_another(recipe, tmp_path):
+    """Key by key; the file is looked for beside the one that names it, at any depth."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/deepest.yaml").write_text("seed: 5\nship: true\nmixture: {clean_probability: 0.5}\n")
+    (tmp_path / "shared/mixing.yaml").write_text(
+        "extends: deepest.yaml\nship: false\nmixture: {snr_db: [0, 5], room_probability: 0.0}\n"
+    )
+    recipe.write_text(f"extends: shared/mixing.yaml\nmixture: {{room_probability: 0.25}}\n{RECIPE}")
+    chosen = load_recipe(recipe, ["mixture.clip_probability=0.125"])
+    assert (chosen.seed, chosen.ship) == (5, False)
+    mixture = chosen.mixture
+    assert (mixture.clean_probability, mixture.snr_db, mixture.room_probability) == (0.5, (0, 5), 0.25)
+    assert mixture.clip_probability == 0.125 and mixture.speed_probability == MixtureConfig().speed_probability
+    assert chosen.output == "runs/tiny"
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("absent.yaml", r"extends: there is no recipe .*absent\.yaml"),
+        ("tiny.yaml", r"tiny\.yaml: extends a recipe that extends it"),
+        ("[a.yaml, b.yaml]", "expected the file of one recipe"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(recipe, base, message):
+    recipe.write_text(f"extends: {base}\n{RECIPE}")
+    with pytest.raises(InputError, match=message):
+        load_recipe(recipe)
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_load_and_name_no_folder_of_ours(path):
+    settings = ["data=recordings"] if path.stem == "tagging" else []
+    chosen = load_recipe(path, settings)
+    assert chosen.data in (BUILT_IN, "recordings") and chosen.output == f"runs/{path.stem}"
+    assert "../" not in path.read_text()
+
+
+def test_released_recipes_mix_as_one():
+    chosen = [load_recipe(REPOSITORY / f"recipes/{name}.yaml") for name in ("student-30k", "student-62k", "teacher")]
+    assert all(each.ship and each.mixture == chosen[0].mixture != MixtureConfig() for each in chosen)
 
 
 def test_a_stage_may_mix_otherwise(recipe, tmp_path):

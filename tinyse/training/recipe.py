@@ -262,18 +262,13 @@ def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a YAML recipe; each override is KEY=VALUE, with dots between keys and the value in YAML.
 
-    Raises InputError for a missing file, broken YAML, an unknown key or a value that does not fit.
+    A recipe may extend another: `extends: FILE`, relative to its own folder, whose keys hold where it does not say
+    otherwise, key by key. Raises InputError for a missing file, broken YAML, an unknown key or a value that does not fit.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no recipe {path}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no readable YAML: {error}") from error
-    values = _parse(text, str(path))
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: a recipe is keys and values")
+    values = _read(path, ())
     values.setdefault("output", f"runs/{path.stem}")
     for override in overrides:
         key, separator, text = override.partition("=")
@@ -281,6 +276,36 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             raise InputError(f"--set {override}: expected KEY=VALUE, such as --set stages.teacher.updates=1000")
         _put(values, key.split("."), _parse(text, f"--set {override}"), override)
     return build(Recipe, values)
+
+
+def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
+    """The keys and values of a recipe's file and of those that it extends."""
+    if path.resolve() in extended_by:
+        raise InputError(f"{path}: extends a recipe that extends it")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"extends: there is no recipe {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no readable YAML: {error}") from error
+    values = _parse(text, str(path))
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a recipe is keys and values")
+    if "extends" not in values:
+        return values
+    base = values.pop("extends")
+    if not isinstance(base, str):
+        raise InputError(f"{path}: extends is {base!r}: expected the file of one recipe")
+    return _merged(_read(path.parent / base, (*extended_by, path.resolve())), values)
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `values` in it; where both have keys of their own, key by key."""
+    result = dict(base)
+    for key, value in values.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = _merged(base[key], value) if both else value
+    return result
 
 
 def _parse(text: str, where: str) -> Any:
