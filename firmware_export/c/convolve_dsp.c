@@ -8,11 +8,40 @@
 
 #ifdef TINYSE_DSP
 
+#include "bytes.h"
 #include "dsp.h"
 #include "requantise.h"
 #include "window.h"
 
-/* Four bytes of a window as two pairs of int16, stored behind `column`, which moves on. */
+#ifdef TINYSE_ALIGNED_ONLY
+
+static inline int32_t *expand_word(const int8_t *bytes, int32_t *column)
+{
+    const uint32_t word = tinyse_load_word(bytes);
+    column[0] = tinyse_even_bytes(word);
+    column[1] = tinyse_odd_bytes(word);
+    return column + 2;
+}
+
+/* What one position sees. */
+static void expand_one(const int8_t *window, int32_t words, int32_t *column)
+{
+    for (const int8_t *end = window + 4 * words; window < end; window += 4) {
+        column = expand_word(window, column);
+    }
+}
+
+/* What two positions see, by turns. */
+static void expand_two(const int8_t *first, const int8_t *second, int32_t words, int32_t *column)
+{
+    for (int32_t i = 0; i < 4 * words; i += 4) {
+        column = expand_word(second + i, expand_word(first + i, column));
+    }
+}
+
+#else
+
+/* Four bytes of a window, at any address, as two pairs of int16, stored behind `column`, which moves on. */
 #define EXPAND(window, column)                                 \
     "ldr %[word], [%[" #window "]], #4\n\t"                    \
     "sxtb16 %[even], %[word]\n\tsxtb16 %[word], %[word], ror #8\n\t" \
@@ -42,6 +71,8 @@ static void expand_two(const int8_t *first, const int8_t *second, int32_t words,
                          : "memory");
     }
 }
+
+#endif
 
 /* Four weights of each of two outputs, as pairs of int16. */
 #define WEIGHTS                                                          \

@@ -1,7 +1,6 @@
 /* Bytes from rows of one stride to rows of another. Rows are short: a call of memcpy costs more than the copy. */
+#include "bytes.h"
 #include "kernels.h"
-
-#include <string.h>
 
 /* Columns of bytes, as a past and a present frame of one channel are put side by side. */
 static void copy_bytes(const tinyse_rows *layout, const int8_t *source, int8_t *target)
@@ -27,7 +26,7 @@ TINYSE_SHARED void tinyse_copy_rows(const tinyse_rows *layout, const int8_t *sou
     }
     for (int32_t row = layout->rows; row > 0; row--) {
         for (int32_t count = words; count > 0; count--) {
-            memcpy(target, source, 4); /* one load and one store where a processor takes unaligned words */
+            tinyse_copy_bytes(target, source, 4); /* one load and one store where a processor takes unaligned words */
             source += 4;
             target += 4;
         }

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "bytes.h"
 #include "front_end_tables.h"
 #include "transform_fixed.h"
 
@@ -97,7 +98,7 @@ void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_H
     for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i++) {
         past[i] = past[i + TINYSE_HOP];
     }
-    memcpy(past + TINYSE_DELAY - TINYSE_HOP, in, TINYSE_HOP * sizeof in[0]);
+    tinyse_copy_bytes(past + TINYSE_DELAY - TINYSE_HOP, in, TINYSE_HOP * sizeof in[0]);
 
     tinyse_transform_forward(bins);
     const uint16_t *share = band_shares;

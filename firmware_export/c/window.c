@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "bytes.h"
+
 TINYSE_SHARED const int8_t *tinyse_gather(const tinyse_convolution *layer, const int8_t *input, int32_t top, int32_t left,
                             int8_t *scratch)
 {
@@ -14,8 +16,8 @@ TINYSE_SHARED const int8_t *tinyse_gather(const tinyse_convolution *layer, const
     memset(scratch, layer->input_zero, (size_t)layer->depth);
     for (int32_t row = 0; row < layer->kernel_height; row++) {
         if (top + row >= 0 && top + row < layer->height && end > first) {
-            memcpy(scratch + (row * layer->kernel_width + first - left) * channels,
-                   input + ((top + row) * width + first) * channels, (size_t)((end - first) * channels));
+            tinyse_copy_bytes(scratch + (row * layer->kernel_width + first - left) * channels,
+                              input + ((top + row) * width + first) * channels, (size_t)((end - first) * channels));
         }
     }
     return scratch;

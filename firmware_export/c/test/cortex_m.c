@@ -15,6 +15,7 @@
 #define SYSTICK_CONTROL REGISTER(0xE000E010u)
 #define SYSTICK_RELOAD REGISTER(0xE000E014u)
 #define SYSTICK_VALUE REGISTER(0xE000E018u)
+#define CONFIGURATION REGISTER(0xE000ED14u)
 #define COPROCESSOR_ACCESS REGISTER(0xE000ED88u)
 #define TICK_MASK 0xFFFFFFu
 #define PAINT 0x5AFEC0DEu
@@ -76,6 +77,9 @@ __attribute__((noinline)) static void begin(void)
     for (uint32_t *word = &stack_bottom; (uintptr_t)word + 64 < top; word++) {
         *word = PAINT;
     }
+#ifdef TRAP_UNALIGNED
+    CONFIGURATION |= 1u << 3; /* UNALIGN_TRP: a word or half word at any other address is a fault */
+#endif
     SYSTICK_RELOAD = TICK_MASK;
     SYSTICK_VALUE = 0;
     SYSTICK_CONTROL = 5; /* on, from the processor's clock */
