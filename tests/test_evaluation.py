@@ -6,10 +6,15 @@ import csv
 import json
 import math
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +22,11 @@ from tinyse import audio
 from tinyse.commands.evaluate import evaluate
 from tinyse.errors import InputError
 from tinyse.evaluation import chain, metrics, report, statistics
+from tinyse.evaluation.checks import shift
 from tinyse.evaluation.dnsmos import WINDOW, dnsmos, windows
 from tinyse.evaluation.links import links_for
 from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
+from tinyse.pool import Pool
 
 DATA = Path(os.environ.get("TINYSE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -323,7 +330,153 @@ def test_silence_passes_through_the_chain_and_is_counted():
     silent = LoadedPair("silent", np.zeros(8000, np.float32), np.float32(sound(9, 8000)), math.nan)
     scores = chain.score({"half": lambda x: x / 2}, [*PAIRS, silent], FAST)
     assert math.isnan(scores.quality["half"]["si_sdr"][-1])
-    assert "values were not defined" in report.tables(scores)[0].note
+    table = report.tables(scores)[0]
+    assert "in which a measure finds no speech" in table.note
+    assert all("(4 of 5)" in cell for row in table.rows for cell in row[1:])
+
+
+def test_muting_hard_files_does_not_raise_a_mean():
+    """Eight of twelve pairs come back as silence: they count, in every column, and as worse than they were."""
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    speech = [speech_like(index) for index in range(12)]
+    pairs = [
+        LoadedPair(f"{index}", clean, clean + np.float32(sound(index, len(clean))) * np.float32(0.3), 0.0)
+        for index, clean in enumerate(speech)
+    ]
+    hard = {pair.noisy.tobytes() for pair in pairs[:8]}
+    scores = chain.score({"mute": lambda x: x * 0 if x.tobytes() in hard else x}, pairs)
+    plain = report.as_json(scores)
+    for name in ("si_sdr", "pesq", "stoi", "estoi", "level_change_db"):
+        muted, noisy = plain["summary"]["mute"][name], plain["summary"]["noisy"][name]
+        assert muted["count"] == noisy["count"] == 12, name
+        assert muted["mean"] < noisy["mean"], name
+        if name != "level_change_db":
+            assert plain["worse_than_noisy_percent"]["mute"][name] == pytest.approx(100 * 8 / 12), name
+    assert plain["summary"]["mute"]["si_sdr"]["mean"] == pytest.approx(
+        (8 * -20 + sum(scores.quality["noisy"]["si_sdr"][8:])) / 12
+    )
+    assert plain["least"]["pesq"] == 1.0
+    assert "counts as SI-SDR dB -20, PESQ-WB 1" in report.markdown(scores)
+
+
+def speech_like(seed: int, seconds: float = 1.5) -> np.ndarray:
+    """Syllables of a voice: tones of one pitch that come and go."""
+    time = np.arange(round(seconds * 16000)) / 16000
+    pitch = 100 + 10 * seed
+    voice = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 20))
+    return np.float32(0.1 * voice * np.maximum(np.sin(2 * np.pi * 3 * time), 0))
+
+
+@given(SEEDS, st.floats(-60, 60), st.sampled_from(["si_sdr", "sdr"]))
+@settings(max_examples=25, deadline=None)
+def test_nothing_counts_for_less_than_silence(seed, gain_db, name):
+    clean = sound(seed)
+    tried = clean * 10 ** (gain_db / 20) + sound(seed + 1)
+    value = metrics.bounded(name, metrics.METRICS[name](clean, tried), True)
+    assert value >= metrics.LEAST.get(name, -metrics.MOST_DB)
+    if name == "si_sdr":
+        assert metrics.bounded(name, metrics.si_sdr(clean, silence()), True) <= value
+
+
+@given(SEEDS, st.integers(-15999, 15999), st.floats(-8, 30))
+@settings(max_examples=25, deadline=None)
+def test_a_side_that_is_late_is_found_to_the_sample(seed, late, snr_db):
+    clean = np.concatenate([np.zeros(17000), sound(seed, 8000) * np.hanning(8000), np.zeros(17000)])
+    noisy = np.roll(clean, late) + sound(seed + 1, len(clean)) * 10 ** (-snr_db / 20) * np.std(clean) * 10
+    assert shift(clean, noisy) in ((late, 0) if abs(late) < 2 else (late,))
+
+
+@given(SEEDS, st.floats(-10, 60), st.sampled_from(["noise", "tone"]))
+@settings(max_examples=25, deadline=None)
+def test_a_pair_in_its_place_is_not_called_late(seed, snr_db, kind):
+    clean = np.float64(speech_like(seed % 12))
+    noise = sound(seed, len(clean)) if kind == "noise" else np.sin(0.05 * np.arange(len(clean)) + seed % 7)
+    noise *= np.std(clean) / np.std(noise) * 10 ** (-snr_db / 20)
+    assert shift(clean, clean + noise) == 0
+
+
+def test_shifted_pairs_are_named_in_every_output(tmp_path, monkeypatch, capsys):
+    write_pairs(tmp_path, ["a", "b"])
+    clean, _ = audio.read(tmp_path / "clean" / "b.wav")
+    audio.write(tmp_path / "noisy" / "b.wav", np.roll(clean, 512))
+    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
+    evaluate(Path("any.tflite"), tmp_path, metrics="si_sdr", processes=1, output=tmp_path / "out", as_json=True)
+    printed = capsys.readouterr()
+    for text in (printed.err, printed.out, (tmp_path / "out" / "scores.md").read_text()):
+        assert "b: the noisy side is 512 samples later" in text
+        assert "a: the noisy side" not in text
+
+
+def test_headers_are_checked_before_anything_is_scored(tmp_path, monkeypatch):
+    write_pairs(tmp_path, ["a", "b", "c", "d"])
+    audio.write(tmp_path / "noisy" / "b.wav", sound(1))
+    audio.write(tmp_path / "noisy" / "c.wav", sound(1, 8000))
+    soundfile.write(tmp_path / "noisy" / "c.wav", sound(1, 24000), 48000)
+    (tmp_path / "noisy" / "d.wav").write_bytes(b"no sound")
+    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: pytest.fail("scoring has begun"))
+    with pytest.raises(InputError, match=r"3 of 4 pairs.*b.wav has 8000 samples .* 400;.*48000 Hz.*d.wav"):
+        evaluate(Path("any.tflite"), tmp_path)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, InputError])
+def test_what_was_scored_before_the_end_is_kept(tmp_path, monkeypatch, capsys, raised, processes):
+    write_pairs(tmp_path, ["a", "b", "c", "d"])
+    calls = []
+
+    def link(samples):
+        calls.append(1)
+        if len(calls) == 9:  # the last pair's noisy clip
+            raise raised("enough")
+        return samples / 2
+
+    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": link})
+    options = {"metrics": "si_sdr", "output": tmp_path / "out", "processes": processes}
+    with pytest.raises(raised):
+        evaluate(Path("any.tflite"), tmp_path, **options)
+    kept = json.loads((tmp_path / "out" / "scores-partial.json").read_text())
+    assert kept["files"]["files"] == (["a", "b", "c"] if processes == 1 else kept["files"]["files"])
+    assert "pairs are in" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "scores.json").exists()
+    calls[:] = [0] * 100
+    evaluate(Path("any.tflite"), tmp_path, **options)
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["scores.json", "scores.md"]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_scoring_processes_end_with_the_command(ending, tmp_path):
+    """Whatever ends it: three processes of 80 MB each stayed for ever."""
+    code = (
+        "import time\nfrom tinyse.pool import Pool\n"
+        "if __name__ == '__main__':\n"
+        "    import os\n"
+        "    with Pool(2) as pool:\n"
+        "        print(*{pool.submit(os.getpid).result() for _ in range(20)}, flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    process = subprocess.Popen([sys.executable, tmp_path / "main.py"], stdout=subprocess.PIPE, text=True)
+    workers = [int(number) for number in process.stdout.readline().split()]
+    process.send_signal(ending)
+    process.wait(30)
+    assert workers
+    end = time.monotonic() + 10
+    while any(alive(worker) for worker in workers):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_a_process_that_was_killed_is_one_line():
+    with pytest.raises(InputError, match="fewer --processes"), Pool(2) as pool:
+        pool.submit(os._exit, 9).result()
 
 
 def test_the_report_says_the_same_everywhere():
@@ -332,10 +485,10 @@ def test_the_report_says_the_same_everywhere():
     assert plain["difference_from_noisy"]["half"]["si_sdr"]["mean"] == pytest.approx(0, abs=1e-4)
     assert plain["worse_than_noisy_percent"]["as it is"] == {"si_sdr": 0, "sdr": 0}
     assert plain["clean_speech"]["as it is"]["si_sdr"] == {
-        "mean": None,  # infinite: an exact copy
-        "half_width": None,
-        "count": 0,
-        "undefined": 4,
+        "mean": 100,  # an exact copy
+        "half_width": 0,
+        "count": 4,
+        "undefined": 0,
     }
     text = report.markdown(scores)
     assert "### By input SNR" in text

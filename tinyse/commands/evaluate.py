@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tinyse.evaluation.chain import Scores
+
+ENDINGS = (".json", ".md")
 
 
 def evaluate(
@@ -26,28 +32,49 @@ def evaluate(
     DATA is a folder with clean/ and noisy/, optionally pairs.csv (`tinyse data pairs` makes one of your recordings), the
     output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded.
     """
+    from functools import partial
+
     from rich.console import Console
 
     from tinyse import files
     from tinyse.evaluation import chain, report
+    from tinyse.evaluation.checks import check_headers
     from tinyse.evaluation.links import links_for
     from tinyse.evaluation.pairs import find_pairs
     from tinyse.progress import counted
 
     pairs = find_pairs(data, limit)
+    check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others
     chosen = links_for(model, integer_model, _names(links))
     measures = _names(metrics) or chain.DEFAULT_METRICS
     with counted("pairs", len(pairs)) as advance:
-        scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance)
+        keep = partial(_keep, output, len(pairs))
+        scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance, keep)
+    for notice in scores.notices:
+        print(f"tinyse: {notice}", file=sys.stderr)
     if output is not None:
         files.write_json(output / "scores.json", report.as_json(scores))
         files.write_text(output / "scores.md", report.markdown(scores))
+        for ending in ENDINGS:
+            (output / f"scores-partial{ending}").unlink(missing_ok=True)
     if as_json:
         print(json.dumps(report.as_json(scores), indent=2, allow_nan=False))
         return
     console = Console()
     for table in report.rich_tables(scores):
         console.print(table)
+
+
+def _keep(output: Path | None, total: int, scores: Scores) -> None:
+    """Leave what was scored before the run was ended."""
+    from tinyse import files
+    from tinyse.evaluation import report
+
+    if output is not None:
+        files.write_json(output / "scores-partial.json", report.as_json(scores))
+        files.write_text(output / "scores-partial.md", report.markdown(scores))
+        place = output / "scores-partial.json"
+        print(f"tinyse: the scores of {len(scores.files)} of {total} pairs are in {place}", file=sys.stderr)
 
 
 def _names(text: str) -> tuple[str, ...]:

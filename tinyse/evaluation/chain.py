@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinyse.errors import InputError
+from tinyse.evaluation.checks import shift
 from tinyse.evaluation.dnsmos import dnsmos
-from tinyse.evaluation.metrics import attenuation_db, level_change_db, measure, sdr, si_sdr
+from tinyse.evaluation.metrics import attenuation_db, bounded, level_change_db, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import LoadedPair, Pair
 from tinyse.pool import Pool
 
@@ -31,7 +35,8 @@ DNSMOS_COLUMNS = ("dnsmos_speech", "dnsmos_background", "dnsmos_overall")
 
 @dataclass(frozen=True)
 class Scores:
-    """Every value of one run, by link and then by measure, one entry a file; nan or inf where not defined.
+    """Every value of one run, by link and then by measure, one entry a file; within the limits of `metrics.bounded`, and
+    nan in every link where the pair has no such value.
 
     `quality` holds the links after the row `noisy`; its lists run along `files` and `snr_db`. `clean` (`si_sdr`,
     `level_change_db`) runs along the distinct clean clips, `noise` (`attenuation_db`) along `files`. `steps` compares
@@ -44,6 +49,8 @@ class Scores:
     clean: dict[str, dict[str, list[float]]]
     noise: dict[str, dict[str, list[float]]]
     steps: dict[str, dict[str, list[float]]]
+    notices: list[str] = field(default_factory=list)
+    """What is wrong with pairs that were scored all the same."""
 
     @property
     def metrics(self) -> list[str]:
@@ -58,10 +65,12 @@ def score(
     processes: int = 1,
     dnsmos_path: str | Path | None = None,
     progress: Callable[[], None] = lambda: None,
+    interrupted: Callable[[Scores], None] = lambda scores: None,
 ) -> Scores:
     """Run every pair through every link, in this process, and measure in `processes` others (1: in this one, too).
 
-    `progress` is called once a pair. Raises InputError for an unknown measure, no pairs, or a link that changes a
+    `progress` is called once a pair; `interrupted` gets the scores so far, if there are any, where an error or Ctrl-C
+    ends the run, which is raised then. Raises InputError for an unknown measure, no pairs, or a link that changes a
     clip's length. With more than one process the caller's main module must be importable (`if __name__ == ...`).
     """
     if NOISY in links:
@@ -70,27 +79,76 @@ def score(
     measure(np.zeros(1), np.zeros(1), metrics)
     if dnsmos_path is not None:
         dnsmos(np.zeros(1, np.float32), dnsmos_path)
+    so_far = _SoFar()
+    try:
+        _run_all(so_far, links, pairs, tuple(metrics), processes, dnsmos_path, progress)
+    except BaseException:
+        if finished := so_far.finished():
+            interrupted(finished)
+        raise
+    scores = so_far.finished()
+    if scores is None:
+        raise InputError("there are no pairs to score on")
+    return scores
+
+
+Values = dict[str, dict[str, float]]
+"""Values by link and measure, of one file."""
+
+
+class _SoFar:
+    """What was submitted, pair by pair."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[str, float, Future[tuple[Values, Values, Values]]]] = []
+        self.clean: dict[str, Future[Values]] = {}
+        self.notices: list[str] = []
+
+    def finished(self) -> Scores | None:
+        """The scores of the pairs that are measured; None where there are none."""
+        done = [(name, snr_db, job.result()) for name, snr_db, job in self.pairs if _succeeded(job)]
+        if not done:
+            return None
+        quality, noise, steps = (_columns([values[part] for _, _, values in done]) for part in range(3))
+        clean = _columns([job.result() for job in self.clean.values() if _succeeded(job)])
+        names, snr_db = [name for name, _, _ in done], [snr for _, snr, _ in done]
+        return Scores(names, snr_db, quality, clean, noise, steps, self.notices)
+
+
+def _succeeded(job: Future[Any]) -> bool:
+    return job.done() and not job.cancelled() and job.exception() is None
+
+
+def _run_all(
+    so_far: _SoFar,
+    links: Mapping[str, Link],
+    pairs: Iterable[Pair | LoadedPair],
+    metrics: tuple[str, ...],
+    processes: int,
+    dnsmos_path: str | Path | None,
+    progress: Callable[[], None],
+) -> None:
     names = list(links)
-    files, snr_db, jobs, clean_jobs = [], [], [], {}
     with Pool(processes) as pool:
         for pair in pairs:
             loaded = pair.load() if isinstance(pair, Pair) else pair
-            files.append(loaded.name)
-            snr_db.append(loaded.snr_db)
+            if late := shift(loaded.clean, loaded.noisy):
+                so_far.notices.append(
+                    f"{loaded.name}: the noisy side is {abs(late)} samples {'later' if late > 0 else 'earlier'} than the "
+                    "clean one, so its scores mean nothing"
+                )
             outputs = {name: run(name, links[name], loaded.noisy, loaded.name) for name in names}
             from_noise = {name: run(name, links[name], loaded.noise, loaded.name) for name in names}
-            jobs.append(pool.submit(_measure_pair, loaded, outputs, from_noise, tuple(metrics), dnsmos_path))
+            job = pool.submit(_measure_pair, loaded, outputs, from_noise, metrics, dnsmos_path)
+            so_far.pairs.append((loaded.name, loaded.snr_db, job))
             digest = hashlib.sha256(loaded.clean.tobytes()).hexdigest()
-            if digest not in clean_jobs:
+            if digest not in so_far.clean:
                 from_clean = {name: run(name, links[name], loaded.clean, loaded.name) for name in names}
-                clean_jobs[digest] = pool.submit(_measure_clean, loaded.clean, from_clean)
+                so_far.clean[digest] = pool.submit(_measure_clean, loaded.clean, from_clean)
             progress()
-        measured = [job.result() for job in jobs]
-        clean = [job.result() for job in clean_jobs.values()]
-    if not files:
-        raise InputError("there are no pairs to score on")
-    quality, noise, steps = (_columns([row[part] for row in measured]) for part in range(3))
-    return Scores(files, snr_db, quality, _columns(clean), noise, steps)
+        jobs: list[Future[Any]] = [*(job for _, _, job in so_far.pairs), *so_far.clean.values()]
+        for measured in jobs:
+            measured.result()  # raises what it raised
 
 
 def run(name: str, link: Link, samples: np.ndarray, file: str) -> np.ndarray:
@@ -106,10 +164,6 @@ def run(name: str, link: Link, samples: np.ndarray, file: str) -> np.ndarray:
     return output
 
 
-Values = dict[str, dict[str, float]]
-"""Values by link and measure, of one file."""
-
-
 def _measure_pair(
     pair: LoadedPair,
     outputs: dict[str, np.ndarray],
@@ -119,10 +173,17 @@ def _measure_pair(
 ) -> tuple[Values, Values, Values]:
     quality: Values = {}
     for name, output in {NOISY: pair.noisy, **outputs}.items():
-        quality[name] = measure(pair.clean, output, metrics)
+        measured = measure(pair.clean, output, metrics)
+        # What the noisy clip has no value for, the pair has none for: a link does not choose its files.
+        known = quality.get(NOISY, measured)
+        quality[name] = {key: bounded(key, value, not math.isnan(known[key])) for key, value in measured.items()}
         if dnsmos_path is not None:
             quality[name] |= dict(zip(DNSMOS_COLUMNS, dnsmos(output, dnsmos_path), strict=True))
-    noise = {name: {"attenuation_db": attenuation_db(pair.noise, output)} for name, output in from_noise.items()}
+    any_noise = bool(pair.noise.any())
+    noise = {
+        name: {"attenuation_db": bounded("attenuation_db", attenuation_db(pair.noise, output), any_noise)}
+        for name, output in from_noise.items()
+    }
     names = list(outputs)
     steps = {
         after: {
@@ -135,8 +196,12 @@ def _measure_pair(
 
 
 def _measure_clean(clean: np.ndarray, outputs: dict[str, np.ndarray]) -> Values:
+    speech = bool(clean.any())
     return {
-        name: {"si_sdr": si_sdr(clean, output), "level_change_db": level_change_db(clean, output)}
+        name: {
+            "si_sdr": bounded("si_sdr", si_sdr(clean, output), speech),
+            "level_change_db": bounded("level_change_db", level_change_db(clean, output), speech),
+        }
         for name, output in outputs.items()
     }
 

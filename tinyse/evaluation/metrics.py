@@ -7,6 +7,7 @@ leave out what is not finite. Energies are summed in float64.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -115,6 +116,22 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "level_change_db": level_change_db,
 }
 """Every intrusive measure by its name in tables and on the command line. Higher is better in all but the last."""
+
+
+LEAST = {"si_sdr": -20.0, "pesq": 1.0, "stoi": 0.0, "estoi": 0.0, "level_change_db": -60.0}
+"""What silence counts as in tables, and everything below it: otherwise muting a hard file would leave it out of the mean,
+or be better than to try. SDR has its own answer to silence: 0 dB."""
+MOST_DB = 100.0
+"""What a perfect copy, and noise that is gone entirely, count as: more than 16 bits can tell apart."""
+
+
+def bounded(name: str, value: float, defined: bool) -> float:
+    """A measure as tables count it: within the limits above; nan where it is not `defined` for the pair, whatever was
+    made of it, so that all links are measured on the same files."""
+    if not defined:
+        return math.nan
+    least = LEAST.get(name, -MOST_DB)
+    return least if math.isnan(value) else min(max(value, least), MOST_DB)
 
 
 def measure(reference: np.ndarray, estimate: np.ndarray, names: Sequence[str]) -> dict[str, float]:

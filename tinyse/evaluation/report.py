@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinyse.evaluation.chain import NOISY, Scores
+from tinyse.evaluation.metrics import LEAST
 from tinyse.evaluation.statistics import Summary, paired, share_below, summarise
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def as_json(scores: Scores) -> dict[str, Any]:
     return plain(
         {
             "interval": "95 %, Student's t over files; differences are paired file by file",
+            "least": {name: LEAST[name] for name in scores.metrics if name in LEAST},
             "summary": summaries,
             "difference_from_noisy": gains,
             "worse_than_noisy_percent": {link: _worse_shares(scores, link) for link in gains},
@@ -120,18 +122,16 @@ def as_json(scores: Scores) -> dict[str, Any]:
 
 
 def _overall(scores: Scores) -> Table:
-    undefined = 0
+    total = len(scores.files)
     rows = []
     for link, measures in scores.quality.items():
-        cells = []
-        for name in scores.metrics:
-            summary = summarise(measures[name])
-            undefined += summary.undefined
-            cells.append(_cell(name, summary))
-        rows.append((link, *cells))
-    note = f"{len(scores.files)} pairs; ± is the 95 % interval of the mean over files (t)."
-    if undefined:
-        note += f" {undefined} values were not defined (silence, no speech found) and are left out."
+        rows.append((link, *(_cell(name, summarise(measures[name]), total=total) for name in scores.metrics)))
+    note = f"{total} pairs; ± is the 95 % interval of the mean over files (t)."
+    if least := [f"{TITLES[name]} {LEAST[name]:g}" for name in scores.metrics if name in LEAST]:
+        note += f" Silence, and what is worse, counts as {', '.join(least)}."
+    if any("of" in cell for row in rows for cell in row[1:]):
+        note += " Pairs in which a measure finds no speech have no value of it in any row."
+    note += "".join(f" {notice}." for notice in scores.notices)
     return Table("Noisy clips", ("link", *_titles(scores.metrics)), tuple(rows), note)
 
 
@@ -146,7 +146,8 @@ def _by_snr(scores: Scores) -> Table:
             for name in scores.metrics:
                 before, after = np.array(scores.quality[NOISY][name])[chosen], np.array(measures[name])[chosen]
                 change = link != NOISY
-                cells.append(_cell(name, paired(before, after) if change else summarise(after), "+" if change else ""))
+                summary = paired(before, after) if change else summarise(after)
+                cells.append(_cell(name, summary, "+" if change else "", len(chosen)))
             rows.append((f"{level:g}", link, str(len(chosen)), *cells))
     header = ("input SNR dB", "link", "pairs", *_titles(scores.metrics))
     note = "Row noisy: the unprocessed value. Other rows: the change against it, paired file by file."
@@ -167,7 +168,7 @@ def _untouched(scores: Scores) -> Table:
     for link in scores.clean:
         clean, noise = scores.clean[link], scores.noise[link]
         values = {**clean, **noise}
-        rows.append((link, *(_cell(name, summarise(values[name])) for name in values)))
+        rows.append((link, *(_cell(name, summarise(values[name]), total=len(values[name])) for name in values)))
     header = ("link", "clean speech: SI-SDR dB", "clean speech: level dB", "noise alone: attenuation dB")
     count = len(next(iter(next(iter(scores.clean.values())).values()))) if scores.clean else 0
     return Table("Clean speech and noise alone", header, tuple(rows), f"{count} distinct clean clips.")
@@ -202,12 +203,14 @@ def _titles(names: list[str]) -> list[str]:
     return [TITLES.get(name, name) for name in names]
 
 
-def _cell(name: str, summary: Summary, sign: str = "") -> str:
+def _cell(name: str, summary: Summary, sign: str = "", total: int | None = None) -> str:
+    """A mean and its interval; and of how many files it is, where that is not `total`."""
     decimals = DECIMALS.get(name, 2)
     if not summary.count:
         return "-"
     text = f"{summary.mean:{sign}.{decimals}f}"
-    return text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
+    text = text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
+    return text if total in (None, summary.count) else f"{text} ({summary.count} of {total})"
 
 
 def _number(value: float, decimals: int) -> str:
