@@ -151,7 +151,7 @@ class _Lowering:
             for name in (*operator.inputs, *operator.outputs):
                 if graph.tensors[name].data is None:
                     self._check_type(graph.tensors[name], self.where, name)
-            _LOWERINGS[operator.kind](self, operator)
+            KERNELS[operator.kind](self, operator)
             for name in [name for name in pending if self._state_is_due(name)]:
                 self._move_state(name)
                 pending.remove(name)
@@ -401,7 +401,7 @@ def _bytes(tensor: Tensor) -> int:
     return math.prod(tensor.shape)
 
 
-_LOWERINGS: dict[str, Callable[[_Lowering, Operator], None]] = {
+KERNELS: dict[str, Callable[[_Lowering, Operator], None]] = {
     "RESHAPE": _Lowering.reshape,
     "SPLIT": _Lowering.split,
     "CONCATENATION": _Lowering.concatenation,

@@ -14,6 +14,7 @@ from tinyse.errors import InputError
 from tinyse.graph import float_execution, reference
 from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph, Quantization
+from tinyse.graph.operators import OPERATORS
 from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.quantization.quantize import quantise
@@ -104,7 +105,6 @@ def test_one_operator_equals_tflm(kind: str) -> None:
 def test_gate_tables_equal_tflm(kind: str, dtype: type) -> None:
     pytest.importorskip("tflite_micro")
     from tinyse.engines.tflite_engines import tflm_interpreter
-    from tinyse.graph.validation import FIXED_GRIDS
 
     rng = np.random.default_rng(3)
     dtype = np.dtype(dtype)
@@ -120,7 +120,7 @@ def test_gate_tables_equal_tflm(kind: str, dtype: type) -> None:
         graph.add_output("y", graph.unary(kind, "y", graph.add_input("x", every.shape)))
         zero_point = int(rng.integers(-128, 128)) if dtype == np.int8 else 0
         graph.replace_tensor("x", dtype=dtype, quantization=Quantization(scale, zero_point))
-        graph.replace_tensor("y", dtype=dtype, quantization=FIXED_GRIDS[kind, dtype])
+        graph.replace_tensor("y", dtype=dtype, quantization=OPERATORS[kind].fixed[dtype])
         interpreter = tflm_interpreter(graph)
         interpreter.set_input(every, 0)
         interpreter.invoke()

@@ -18,26 +18,12 @@ from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.graph import memory
 from tinyse.graph.graph import Graph, Operator
+from tinyse.graph.operators import OPERATORS, WEIGHTED, macs
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.tflite.reader import read
 
 Label = Literal["measured", "emulated", "estimated"]
 
-MAC_OPERATORS = ("CONV_2D", "FULLY_CONNECTED")
-ELEMENT_INSTRUCTIONS = {
-    "ADD": 40,
-    "SUB": 40,
-    "MUL": 18,
-    "QUANTIZE": 14,
-    "LOGISTIC": 6,
-    "TANH": 6,
-    "CONCATENATION": 1,
-    "SPLIT": 1,
-    "RESHAPE": 1,
-}
-"""Instructions for each element of the output: three roundings in a sum, one in a product, a table, a copy."""
-OPERATORS = (*MAC_OPERATORS, *ELEMENT_INSTRUCTIONS)
-"""The kinds whose cost is known; a figure of one operator is named by its kind and its output."""
 ELEMENT_BASIS = "scalar code on every core; copies a byte at a time at worst"
 NETWORK_CODE_BYTES, FRONT_END_CODE_BYTES, RUNTIME_CODE_BYTES = 16 * KIB, 8 * KIB, 8 * KIB
 TFLM_CODE_BYTES = 64 * KIB
@@ -125,13 +111,12 @@ def front_end_of(graph: Graph) -> FrontEndConfig:
 def _operator_time(graph: Graph, operator: Operator, core: Core) -> Figure:
     output = operator.outputs[0]
     elements = sum(int(np.prod(graph.shape(name))) for name in operator.outputs)
-    if operator.kind in MAC_OPERATORS:
-        instructions = elements * float(np.prod(graph.shape(operator.inputs[1])[1:])) * core.instructions_per_mac
+    specification = OPERATORS[operator.kind]
+    if operator.kind in WEIGHTED:
+        instructions = macs(operator, graph.tensors) * specification.instructions * core.instructions_per_mac
         basis = core.basis
     else:
-        if operator.kind not in ELEMENT_INSTRUCTIONS:
-            raise InputError(f"the cost of operator {operator.kind} is not known")
-        instructions, basis = elements * ELEMENT_INSTRUCTIONS[operator.kind], ELEMENT_BASIS
+        instructions, basis = elements * specification.instructions, ELEMENT_BASIS
     return Figure(f"{operator.kind} {output}", instructions * core.cycles_per_instruction, "estimated", basis)
 
 
@@ -155,7 +140,7 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
 
 
 def _flash(graph: Graph, config: FrontEndConfig) -> list[Figure]:
-    channels = sum(graph.shape(op.inputs[1])[0] for op in graph.operators if op.kind in MAC_OPERATORS)
+    channels = sum(graph.shape(op.inputs[1])[0] for op in graph.operators if op.kind in WEIGHTED)
     return [
         Figure("weights and biases", memory.constant_bytes(graph), "measured", "size of the graph's constants"),
         Figure("multipliers and shifts", 8 * channels, "estimated", "eight bytes an output channel"),

@@ -107,7 +107,7 @@ def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, del
 
 def _by_kind(figures: tuple[Any, ...]) -> list[tuple[str, float, str, str]]:
     """Operators of one kind in one line: a network has dozens of them."""
-    from tinyse.boards.estimate import OPERATORS
+    from tinyse.graph.operators import OPERATORS
 
     rows: dict[tuple[str, str, str], tuple[float, int]] = {}
     for figure in figures:

@@ -25,8 +25,8 @@ Kernel = Callable[[Graph, Operator], Function]
 class Program:
     """A compiled step. It holds no state: what a frame leaves behind is among its results."""
 
-    def __init__(self, graph: Graph, kernels: Mapping[str, Kernel]) -> None:
-        """Raises InputError for a graph that is not valid, or has an operator that is not among `kernels`."""
+    def __init__(self, graph: Graph, kernels: Mapping[str, Kernel], without: Mapping[str, str]) -> None:
+        """Raises InputError for a graph that is not valid, or has an operator that is `without` a kernel, with the reason."""
         validate(graph)
         self.graph = graph
         slots = {name: slot for slot, name in enumerate(graph.tensors)}
@@ -35,8 +35,10 @@ class Program:
         self._outputs = [(name, slots[tensor]) for name, tensor in graph.outputs.items()]
         self._calls = []
         for operator in graph.operators:
-            if operator.kind not in kernels:
-                raise InputError(f"{operator.kind} {operator.outputs[0]!r} cannot be executed here")
+            if operator.kind in without:
+                raise InputError(
+                    f"{operator.kind} {operator.outputs[0]!r} cannot be executed: {without[operator.kind]}"
+                )
             function = kernels[operator.kind](graph, operator)
             sources = [slots[name] for name in operator.inputs if graph.tensors[name].data is None]
             self._calls.append((function, sources, [slots[name] for name in operator.outputs]))
@@ -97,7 +99,7 @@ def split(graph: Graph, operator: Operator) -> Function:
     return lambda x: [x[part] for part in parts]
 
 
-MOVES: dict[str, Kernel] = {"CONCATENATION": concatenation, "RESHAPE": reshape, "SPLIT": split}
+MOVING: dict[str, Kernel] = {"CONCATENATION": concatenation, "RESHAPE": reshape, "SPLIT": split}
 
 
 def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:

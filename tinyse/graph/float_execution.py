@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from tinyse.graph.execution import MOVES, Function, Kernel, Program, initial_state, patches
+from tinyse.graph.execution import MOVING, Function, Kernel, Program, initial_state, patches
 from tinyse.graph.graph import Graph, Operator
 
 
 def compile(graph: Graph) -> Program:
     """The step of a float graph as a function of {name: float32 array}."""
-    return Program(graph, KERNELS)
+    return Program(graph, KERNELS, WITHOUT)
 
 
 def run(
@@ -81,7 +81,7 @@ def _tanh(graph: Graph, operator: Operator) -> Function:
 
 
 KERNELS: dict[str, Kernel] = {
-    **MOVES,
+    **MOVING,
     "CONV_2D": _convolution,
     "FULLY_CONNECTED": _fully_connected,
     "ADD": _binary(np.add),
@@ -90,3 +90,5 @@ KERNELS: dict[str, Kernel] = {
     "LOGISTIC": _logistic,
     "TANH": _tanh,
 }
+
+WITHOUT = {"QUANTIZE": "it goes between integers, of which a float graph has none"}

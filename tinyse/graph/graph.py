@@ -19,116 +19,16 @@ axis is unused, the past frame of a causal convolution lies on the channel axis.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from tinyse.graph.arithmetic import dequantise_values, quantise_values
+from tinyse.graph.operators import macs
+from tinyse.graph.tensor import Operator, Quantization, Tensor
 
-
-@dataclass(frozen=True)
-class Quantization:
-    """real = scale * (integer - zero_point). `scale` is float32, one value or one for each index of `axis`."""
-
-    scale: np.ndarray
-    zero_point: int = 0
-    axis: int = 0
-
-    def __post_init__(self) -> None:
-        scale = np.atleast_1d(np.asarray(self.scale, np.float32))
-        if not (np.isfinite(scale).all() and (scale > 0).all()):
-            raise ValueError("a scale must be a positive, finite number")
-        object.__setattr__(self, "scale", scale)
-
-    @property
-    def tensor_scale(self) -> np.float32:
-        """The one scale of a quantization per tensor. Raises ValueError where each channel has its own."""
-        if len(self.scale) != 1:
-            raise ValueError(f"there are {len(self.scale)} scales, one per channel")
-        return self.scale[0]
-
-    def quantize(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Real values as integers of `dtype`, by the rule of `arithmetic.quantise_values`; one scale for all."""
-        return quantise_values(values, self.tensor_scale, self.zero_point, dtype)
-
-    def dequantize(self, integers: np.ndarray) -> np.ndarray:
-        """Integers as real values, float32, rounded once."""
-        if len(self.scale) == 1 and integers.dtype.itemsize <= 2:
-            return dequantise_values(integers, self.tensor_scale, self.zero_point)
-        scale = self.scale.astype(np.float64)
-        if len(scale) > 1:
-            scale = scale.reshape(-1, *[1] * (integers.ndim - 1 - self.axis))
-        return ((integers.astype(np.float64) - self.zero_point) * scale).astype(np.float32)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Quantization)
-            and self.zero_point == other.zero_point
-            and np.array_equal(self.scale, other.scale)
-        )
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A value of a graph. `data` is set for constants (weights, biases, shapes, axes) and None for activations."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    data: np.ndarray | None = None
-    quantization: Quantization | None = None
-
-    @property
-    def constant(self) -> np.ndarray:
-        """`data` of a tensor that is known to be a constant."""
-        if self.data is None:
-            raise ValueError(f"{self.name!r} is no constant")
-        return self.data
-
-    @property
-    def grid(self) -> Quantization:
-        """`quantization` of a tensor that is known to be quantised."""
-        if self.quantization is None:
-            raise ValueError(f"{self.name!r} is not quantised")
-        return self.quantization
-
-    @property
-    def scale(self) -> np.float32:
-        """Of a tensor that is known to be quantized with one scale."""
-        return self.grid.tensor_scale
-
-    @property
-    def zero_point(self) -> int:
-        """Of a tensor that is known to be quantized."""
-        return self.grid.zero_point
-
-    def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values, of any shape, as this tensor holds them: rounded to its integers, or float32 as they are."""
-        if self.quantization is None:
-            return np.asarray(values, np.float32)
-        return self.quantization.quantize(values, self.dtype)
-
-    def dequantize(self, values: np.ndarray) -> np.ndarray:
-        """What this tensor holds, of any shape, as real values: float32."""
-        return values if self.quantization is None else self.quantization.dequantize(values)
-
-    @property
-    def bytes(self) -> int:
-        """Size in memory, in bytes."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
-
-
-@dataclass(frozen=True)
-class Operator:
-    """One operator; `inputs` and `outputs` are names of tensors."""
-
-    kind: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+__all__ = ["Graph", "Operator", "Quantization", "Tensor"]
 
 
 @dataclass
@@ -153,13 +53,8 @@ class Graph:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one step: convolutions and fully connected layers, nothing else."""
-        total = 0
-        for operator in self.operators:
-            if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
-                weights, output = self.tensors[operator.inputs[1]], self.tensors[operator.outputs[0]]
-                total += math.prod(weights.shape[1:]) * math.prod(output.shape)
-        return total
+        """Multiply-accumulates of one step, those of weights alone."""
+        return sum(macs(operator, self.tensors) for operator in self.operators)
 
     # Building: each method appends one operator and returns the name of its output.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph import arithmetic
-from tinyse.graph.execution import MOVES, Function, Kernel, Program, patches
+from tinyse.graph.execution import MOVING, Function, Kernel, Program, patches
 from tinyse.graph.graph import Graph, Operator, Tensor
 from tinyse.graph.tables import int8_table, int16_table
 
@@ -24,7 +24,7 @@ def compile(graph: Graph) -> Program:
     for tensor in graph.tensors.values():
         if tensor.dtype == np.float32:
             raise InputError(f"tensor {tensor.name!r} is float32: the integer reference runs quantised graphs")
-    return Program(graph, KERNELS)
+    return Program(graph, KERNELS, {})
 
 
 def limits(operator: Operator, output: Tensor) -> tuple[int, int]:
@@ -222,7 +222,7 @@ def _requantise_table(x: Tensor, y: Tensor) -> np.ndarray:
 
 
 KERNELS: dict[str, Kernel] = {
-    **MOVES,
+    **MOVING,
     "CONV_2D": _convolution,
     "FULLY_CONNECTED": _fully_connected,
     "ADD": _binary,

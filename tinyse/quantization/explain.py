@@ -22,8 +22,8 @@ from tinyse.errors import InputError
 from tinyse.graph import float_execution, reference
 from tinyse.graph.execution import Function, Program, initial_state
 from tinyse.graph.graph import Graph, Operator, Tensor
+from tinyse.graph.operators import MOVES
 from tinyse.quantization.calibration import frames_of
-from tinyse.quantization.structure import MOVES
 
 PARTS = ("propagated", "weights", "grid", "rounding")
 

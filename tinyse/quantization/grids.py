@@ -13,14 +13,13 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization
-from tinyse.graph.validation import FIXED_GRIDS, SCALES
+from tinyse.graph.operators import INT8, INT16, OPERATORS
+from tinyse.graph.validation import SCALES
 from tinyse.quantization.calibration import Calibration
 from tinyse.quantization.ranges import GATES, PLAIN, TO_GATES, Use, best_range, wide_range
 from tinyse.quantization.structure import Group, blends, feeds_gates_only, gate_of, groups
 
 FEATURES = "features"
-
-INT8, INT16 = np.dtype(np.int8), np.dtype(np.int16)
 
 UNIT_RANGE = {INT8: Quantization(np.float32(1 / 128), 0), INT16: Quantization(np.float32(1 / 32768), 0)}
 """[-1, 1): the features as the front end gives them, and the state of a GRU."""
@@ -74,7 +73,7 @@ def _fixed(graph: Graph, types: Mapping[str, np.dtype]) -> dict[str, Quantizatio
     if FEATURES in graph.inputs:
         fixed[graph.inputs[FEATURES]] = UNIT_RANGE[types[graph.inputs[FEATURES]]]
     for operator in graph.operators:
-        grid = FIXED_GRIDS.get((operator.kind, types[operator.outputs[0]]))
+        grid = OPERATORS[operator.kind].fixed.get(types[operator.outputs[0]])
         if grid is not None:
             fixed[operator.outputs[0]] = grid
     for blend in blends(graph):

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization, Tensor
+from tinyse.graph.operators import BINARY, WEIGHTED
 from tinyse.graph.validation import validate
 from tinyse.quantization.calibration import Calibration
 from tinyse.quantization.grids import INT8, INT16, asymmetric_grid, choose, symmetric_grid
@@ -54,10 +55,10 @@ def quantise(
     )
     result = insert_conversions(quantised, chosen, narrow)
     for operator in result.operators:
-        if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
+        if operator.kind in WEIGHTED:
             x, weights, bias = (result.tensors[name] for name in operator.inputs)
             result.tensors.update((tensor.name, tensor) for tensor in quantise_weights(weights, bias, x))
-        elif operator.kind in ("ADD", "SUB", "MUL"):
+        elif operator.kind in BINARY:
             for name in operator.inputs:
                 if result.tensors[name].data is not None:
                     result.tensors[name] = _operand(graph.tensors[name], kinds[operator.outputs[0]])

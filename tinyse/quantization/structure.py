@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tinyse.graph.graph import Graph, Operator
-
-MOVES = ("CONCATENATION", "RESHAPE", "SPLIT")
-"""Operators that change no value, only its place."""
+from tinyse.graph.operators import GATES, MOVES, WEIGHTED
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def recurrent(graph: Graph) -> set[str]:
     waiting = [name for blend in blends(graph) for name in (blend.new, blend.update)]
     while waiting:
         maker = makers.get(waiting.pop())
-        if maker is None or maker.kind in ("FULLY_CONNECTED", "CONV_2D"):
+        if maker is None or maker.kind in WEIGHTED:
             continue
         inputs = [name for name in maker.inputs if graph.tensors[name].data is None and name not in found]
         found.update(inputs)
@@ -110,7 +108,7 @@ def gate_of(graph: Graph, group: Group) -> str | None:
     """The gate that is the only use of the group's values: "LOGISTIC" or "TANH", else None."""
     kinds = {operator.kind for operator in _users(graph, group.tensors)}
     return (
-        kinds.pop() if len(kinds) == 1 and kinds <= {"LOGISTIC", "TANH"} and not _leaves(graph, group.tensors) else None
+        kinds.pop() if len(kinds) == 1 and kinds <= set(GATES) and not _leaves(graph, group.tensors) else None
     )
 
 
@@ -120,7 +118,7 @@ def feeds_gates_only(graph: Graph, tensors: tuple[str, ...]) -> bool:
         return False
     users = [op for op in graph.operators if set(op.inputs) & set(tensors) and not set(op.outputs) <= set(tensors)]
     return bool(users) and all(
-        op.kind in ("LOGISTIC", "TANH")
+        op.kind in GATES
         or (op.kind in ("ADD", "MUL", *MOVES) and feeds_gates_only(graph, tuple(op.outputs)))
         for op in users
     )

@@ -127,7 +127,7 @@ def _run(tf: Any, graph: Graph, values: dict[str, Any], grids: Mapping[str, Quan
             values[name] if graph.tensors[name].data is None else graph.tensors[name].constant
             for name in operator.inputs
         ]
-        results = _OPERATORS[operator.kind](tf, graph, operator, *arguments)
+        results = KERNELS[operator.kind](tf, graph, operator, *arguments)
         if operator.options.get("activation") == "RELU":
             results = tf.nn.relu(results)
         results = results if len(operator.outputs) > 1 else [results]
@@ -145,7 +145,7 @@ def _split(tf: Any, graph: Graph, operator: Operator, axis: np.ndarray, x: Any) 
     return parts if len(parts) > 1 else tf.identity(parts[0])
 
 
-_OPERATORS: dict[str, Any] = {
+KERNELS: dict[str, Any] = {
     "CONCATENATION": lambda tf, graph, operator, *parts: tf.concat(parts, operator.options["axis"]),
     "CONV_2D": _convolution,
     "FULLY_CONNECTED": lambda tf, graph, operator, x, w, b: tf.nn.bias_add(tf.matmul(x, w, transpose_b=True), b),
@@ -157,6 +157,7 @@ _OPERATORS: dict[str, Any] = {
     "LOGISTIC": lambda tf, graph, operator, x: tf.sigmoid(x),
     "TANH": lambda tf, graph, operator, x: tf.tanh(x),
 }
+WITHOUT = {"QUANTIZE": "the converter is given float graphs and makes its own"}
 
 
 def _fed(

@@ -7,7 +7,6 @@ trained one will be, and what comes out is looked at.
 from __future__ import annotations
 
 import collections
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from tinyse.graph.graph import Graph, Operator
 from tinyse.graph.memory import peak_activation_bytes
+from tinyse.graph.operators import macs
 from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.quantize import quantise
 from tinyse.targets.report import report
@@ -94,9 +94,9 @@ def shapes_text(shapes: tuple[tuple[int, ...], ...]) -> str:
 def _rows(graph: Graph) -> list[Row]:
     """In the order in which the kinds first come up."""
     keys = [(op.kind, *_signature(graph, op)) for op in graph.operators]
-    counts, macs = collections.Counter(keys), collections.Counter[Any]()
+    counts, counted = collections.Counter(keys), collections.Counter[Any]()
     for key, operator in zip(keys, graph.operators, strict=True):
-        macs[key] += _macs(graph, operator)
+        counted[key] += macs(operator, graph.tensors)
     return [
         Row(
             kind,
@@ -104,7 +104,7 @@ def _rows(graph: Graph) -> list[Row]:
             inputs,
             outputs,
             counts[key],
-            macs[key],
+            counted[key],
             {runtime: support(runtime, kind, dtype) for runtime in RUNTIMES},
             NOTES.get((kind, dtype), ""),
         )
@@ -119,9 +119,3 @@ def _signature(
     inputs = tuple(graph.shape(name) for name in operator.inputs if graph.tensors[name].data is None)
     outputs = tuple(graph.shape(name) for name in operator.outputs)
     return str(graph.tensors[operator.outputs[0]].dtype), inputs, outputs
-
-
-def _macs(graph: Graph, operator: Operator) -> int:
-    if operator.kind not in ("CONV_2D", "FULLY_CONNECTED"):
-        return 0
-    return math.prod(graph.shape(operator.inputs[1])[1:]) * math.prod(graph.shape(operator.outputs[0]))

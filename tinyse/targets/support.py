@@ -13,31 +13,21 @@ from typing import Literal
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
+from tinyse.graph.operators import OPERATORS
 
 Support = Literal["fast", "plain", "none"]
 """A kernel made for the hardware, one in plain C, or nothing."""
 
-KINDS = (
-    "ADD",
-    "CONCATENATION",
-    "CONV_2D",
-    "FULLY_CONNECTED",
-    "LOGISTIC",
-    "MUL",
-    "QUANTIZE",
-    "RESHAPE",
-    "SPLIT",
-    "SUB",
-    "TANH",
-)
 TYPES = ("float32", "int8", "int16")
 
 _FAST: dict[str, dict[str, tuple[str, ...]]] = {
     "tflm": {},
     "cmsis-nn": dict.fromkeys(("int8", "int16"), ("ADD", "CONV_2D", "FULLY_CONNECTED", "MUL")),
-    "ethos-u": dict.fromkeys(("int8", "int16"), KINDS),
+    "ethos-u": dict.fromkeys(("int8", "int16"), tuple(OPERATORS)),
 }
 RUNTIMES = tuple(_FAST)
+WITHOUT: dict[str, str] = {}
+"""Operators that no runtime has, and why."""
 
 NOTES = {
     ("FULLY_CONNECTED", "int16"): "scales for each output channel need a TFLM of 2026; older ones refuse the file",
@@ -63,7 +53,9 @@ def support(runtime: str, kind: str, dtype: str) -> Support:
     """
     if runtime not in _FAST:
         raise InputError(f"no runtime is named {runtime!r}{did_you_mean(runtime, RUNTIMES)}")
-    if kind not in KINDS or dtype not in TYPES or (kind == "QUANTIZE" and dtype == "float32"):
+    if kind not in OPERATORS or kind in WITHOUT or dtype not in TYPES:
+        return "none"
+    if dtype == "float32" and OPERATORS[kind].category == "conversion":
         return "none"
     return "fast" if kind in _FAST[runtime].get(dtype, ()) else "plain"
 

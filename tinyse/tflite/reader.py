@@ -19,6 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
+from tinyse.graph.operators import OPERATORS
 from tinyse.graph.validation import validate
 from tinyse.tflite import operators
 from tinyse.tflite.writer import IDENTIFIER, METADATA, SIGNATURE, TENSOR_TYPES
@@ -31,7 +32,7 @@ SHARING = 4
 """How many times over a file may refer to its own bytes: other writers share a few vectors, hostile ones all."""
 
 _DTYPES: dict[int, np.dtype] = {code: dtype for dtype, code in TENSOR_TYPES.items()}
-_KINDS = {getattr(schema.BuiltinOperator, kind): kind for kind in operators.LAYOUTS}
+_KINDS = {specification.code: kind for kind, specification in OPERATORS.items()}
 _BROKEN = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, RecursionError)
 """What flatbuffers, numpy, json and UTF-8 raise on bytes that are not what they seem."""
 

@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tinyse import files
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Tensor
+from tinyse.graph.operators import OPERATORS
 from tinyse.graph.validation import validate
 from tinyse.tflite import operators
 
@@ -137,7 +138,7 @@ def _operator_codes(graph: Graph) -> tuple[list[schema.OperatorCodeT], list[int]
     codes = []
     for kind, version in known:
         code = schema.OperatorCodeT()
-        code.builtinCode = getattr(schema.BuiltinOperator, kind)
+        code.builtinCode = OPERATORS[kind].code
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         code.version = version
         codes.append(code)

@@ -1,0 +1,227 @@
+"""The operators: one row for each, with all that does not depend on who runs it.
+
+Whoever runs operators, or turns them into something else, has a table of kernels by kind: float and integer execution,
+sequences, the .tflite file, the C lowering, TensorFlow's converter. A table that lacks a kind says why in its `WITHOUT`;
+tests/test_operators.py holds each of them against this one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from tinyse.errors import InputError
+from tinyse.graph.tensor import Operator, Quantization, Tensor
+
+Category = Literal["weighted", "binary", "gate", "move", "conversion"]
+"""Sums of products with constant weights; elementwise of two; elementwise of one on a fixed grid; values that change
+nothing but their place; values that change nothing but their type or grid."""
+
+Shapes = Callable[[Operator, list[Tensor]], list[tuple[int, ...]]]
+Check = Callable[[str, Operator, list[Tensor], list[Tensor]], None]
+
+INT8, INT16 = np.dtype(np.int8), np.dtype(np.int16)
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One operator."""
+
+    kind: str
+    """Its name in TensorFlow Lite."""
+    code: int
+    """Its number in a .tflite file."""
+    category: Category
+    inputs: int | None
+    """How many; None for one or more."""
+    outputs: int | None
+    shapes: Shapes
+    """Shapes of the outputs; ValueError for inputs that do not fit."""
+    check: Check
+    """Raises InputError for types or quantizations that kernels cannot work with."""
+    instructions: float
+    """Per output element in scalar C; per multiply-accumulate, against that of a convolution, where there are weights."""
+    fixed: Mapping[np.dtype, Quantization] = field(default_factory=dict)
+    """The quantization that TensorFlow Lite's kernels demand of the output, by its type."""
+    channel_axis: int = 0
+    """Of the weights: their output channels."""
+
+    def takes(self, inputs: int, outputs: int) -> bool:
+        """Whether it may have so many."""
+        return all(n == of if of is not None else n >= 1 for n, of in ((inputs, self.inputs), (outputs, self.outputs)))
+
+
+def kinds(category: Category) -> tuple[str, ...]:
+    """The names of the operators of one category."""
+    return tuple(kind for kind, specification in OPERATORS.items() if specification.category == category)
+
+
+def macs(operator: Operator, tensors: Mapping[str, Tensor]) -> int:
+    """Multiply-accumulates with weights: none where there are none."""
+    specification = OPERATORS.get(operator.kind)
+    if specification is None or specification.category != "weighted":
+        return 0
+    weights, output = tensors[operator.inputs[1]], tensors[operator.outputs[0]]
+    return math.prod(weights.shape) // weights.shape[specification.channel_axis] * math.prod(output.shape)
+
+
+# Shapes: what comes out, or an error about what went in.
+
+
+def _concatenation_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    axis, shapes = operator.options["axis"], [tensor.shape for tensor in tensors]
+    rest = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
+    _require(0 <= axis < len(shapes[0]) and len(rest) == 1, "all sizes but the axis's must be equal")
+    return [(*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])]
+
+
+def _convolution_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    (batch, *sizes, channels), (out, *kernel, channels_in) = tensors[0].shape, tensors[1].shape
+    _require(len(sizes) == len(kernel) == 2, "the input and the weights have four dimensions")
+    _require(channels == channels_in, f"{channels} channels meet weights for {channels_in}")
+    _require(tensors[2].shape == (out,), f"the bias must be ({out},)")
+    strides, padding = operator.options["stride"], operator.options["padding"]
+    _require(len(strides) == 2 and min(strides) >= 1, "strides are 1 or more")
+    _require(padding in ("SAME", "VALID"), "the padding is SAME or VALID")
+    reach = kernel if padding == "VALID" else (1, 1)
+    _require(all(size >= k for size, k in zip(sizes, reach, strict=True)), "the kernel is larger than its input")
+    return [(batch, *(1 + (size - k) // s for size, k, s in zip(sizes, reach, strides, strict=True)), out)]
+
+
+def _fully_connected_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    (rows, columns), (out, columns_in) = tensors[0].shape, tensors[1].shape
+    _require(columns == columns_in, f"rows of {columns} meet weights for {columns_in}")
+    _require(tensors[2].shape == (out,), f"the bias must be ({out},)")
+    return [(rows, out)]
+
+
+def _reshape_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    shape = _integer_constant(tensors[1])
+    _require(math.prod(shape) == math.prod(tensors[0].shape), f"the shape {shape} has another size")
+    return [tuple(shape)]
+
+
+def _split_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    (axis,), shape, splits = _integer_constant(tensors[0]), list(tensors[1].shape), operator.options["splits"]
+    _require(0 <= axis < len(shape), f"there is no axis {axis}")
+    _require(splits == len(operator.outputs) and shape[axis] % splits == 0, f"{shape[axis]} by {splits} is not whole")
+    shape[axis] //= splits
+    return [tuple(shape)] * splits
+
+
+def _binary_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    a, b = tensors[0].shape, tensors[1].shape
+    _require(a == b or max(len(a), len(b)) <= 4, "broadcasting reaches four dimensions")
+    return [np.broadcast_shapes(a, b)]
+
+
+def _same_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    return [tensors[0].shape]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _integer_constant(tensor: Tensor) -> list[int]:
+    _require(tensor.data is not None and tensor.dtype == np.int32, f"{tensor.name!r} must be an int32 constant")
+    return [int(value) for value in np.ravel(tensor.constant)]
+
+
+# Types and grids.
+
+
+def _moved(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+    """Values that are only moved keep their type and their grid."""
+    values = {"RESHAPE": tensors[:1], "SPLIT": tensors[1:]}.get(operator.kind, tensors)
+    for tensor in [*values[1:], *outputs]:
+        _same_type(where, values[0], tensor)
+        if tensor.quantization != values[0].quantization:
+            raise InputError(f"{where}: {_named(values[0])} and {_named(tensor)} must have one grid")
+
+
+def _weighted(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+    """Weights are symmetric int8 with a scale for each output channel; a bias lies on input scale x weight scale."""
+    x, weights, bias = tensors
+    _same_type(where, x, outputs[0])
+    if x.dtype == np.float32:
+        for tensor in (weights, bias):
+            _same_type(where, x, tensor)
+        return
+    if weights.data is None or bias.data is None:
+        raise InputError(f"{where}: weights and bias must be constants")
+    wide = np.int32 if x.dtype == np.int8 else np.int64
+    if weights.dtype != np.int8 or bias.dtype != wide or weights.quantization is None or bias.quantization is None:
+        raise InputError(f"{where}: {x.dtype} values take quantised int8 weights and an {np.dtype(wide)} bias")
+    axis = OPERATORS[operator.kind].channel_axis if len(weights.grid.scale) > 1 else 0
+    if weights.zero_point or bias.zero_point or weights.grid.axis != axis:
+        raise InputError(f"{where}: weights and bias have zero point 0, and scales along the output channels")
+    expected = x.grid.scale * weights.grid.scale
+    if not np.allclose(bias.grid.scale, expected, rtol=1e-3, atol=0):
+        raise InputError(f"{where}: the bias's scale must be the input's times the weights'")
+
+
+def _elementwise(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+    for tensor in [*tensors[1:], *outputs]:
+        _same_type(where, tensors[0], tensor)
+    if operator.kind in ("ADD", "SUB") and outputs[0].quantization is not None:
+        # Kernels scale the sum of inputs on a finer grid down to the output, and stop the program where it is not down.
+        finer = 2 ** (14 if outputs[0].dtype == np.int16 else 19)
+        if max(tensor.scale for tensor in tensors) >= finer * outputs[0].scale:
+            raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its inputs")
+    fixed = OPERATORS[operator.kind].fixed.get(outputs[0].dtype)
+    if fixed is not None and outputs[0].quantization != fixed:
+        grid = f"scale 1/{round(1 / fixed.tensor_scale)}, zero point {fixed.zero_point}"
+        raise InputError(f"{where}: {_named(outputs[0])} must have {grid}")
+
+
+def _requantised(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+    if np.float32 in (tensors[0].dtype, outputs[0].dtype):
+        raise InputError(f"{where}: QUANTIZE goes between integers here")
+
+
+def _same_type(where: str, first: Tensor, second: Tensor) -> None:
+    if first.dtype != second.dtype:
+        raise InputError(f"{where}: {first.name!r} is {first.dtype} and {second.name!r} is {second.dtype}")
+
+
+def described(tensor: Tensor) -> str:
+    """A tensor's quantization, for a message."""
+    grid = tensor.quantization
+    return "no scale" if grid is None else f"scale {grid.scale[0]:.9g}, zero point {grid.zero_point}"
+
+
+def _named(tensor: Tensor) -> str:
+    return f"{tensor.name!r} ({described(tensor)})"
+
+
+_ADDITION, _PRODUCT, _TABLE = 40, 18, 6
+"""Instructions per element: three roundings in a sum, one in a product, a look-up."""
+
+_LOGISTIC = {INT8: Quantization(np.float32(1 / 256), -128), INT16: Quantization(np.float32(1 / 32768), 0)}
+_TANH = {INT8: Quantization(np.float32(1 / 128), 0), INT16: Quantization(np.float32(1 / 32768), 0)}
+
+OPERATORS: Mapping[str, Specification] = {
+    specification.kind: specification
+    for specification in (
+        Specification("CONCATENATION", 2, "move", None, 1, _concatenation_shape, _moved, 1),
+        Specification("CONV_2D", 3, "weighted", 3, 1, _convolution_shape, _weighted, 1),
+        Specification("FULLY_CONNECTED", 9, "weighted", 3, 1, _fully_connected_shape, _weighted, 1),
+        Specification("RESHAPE", 22, "move", 2, 1, _reshape_shape, _moved, 1),
+        Specification("SPLIT", 49, "move", 2, None, _split_shape, _moved, 1),
+        Specification("ADD", 0, "binary", 2, 1, _binary_shape, _elementwise, _ADDITION),
+        Specification("SUB", 41, "binary", 2, 1, _binary_shape, _elementwise, _ADDITION),
+        Specification("MUL", 18, "binary", 2, 1, _binary_shape, _elementwise, _PRODUCT),
+        Specification("LOGISTIC", 14, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_LOGISTIC),
+        Specification("TANH", 28, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_TANH),
+        Specification("QUANTIZE", 114, "conversion", 1, 1, _same_shape, _requantised, 14),
+    )
+}
+"""All that a graph may have."""
+
+WEIGHTED, BINARY, GATES, MOVES = kinds("weighted"), kinds("binary"), kinds("gate"), kinds("move")
