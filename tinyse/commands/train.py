@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from tinyse.training.recipe import Recipe
 
 
+def _print_reference(asked: bool) -> None:
+    """Tables on a terminal, the Markdown of docs/recipes.md elsewhere."""
+    if not asked:
+        return
+    from rich.console import Console
+
+    with needs("train"):
+        from tinyse.training import reference
+    console = Console()
+    if console.is_terminal:
+        console.print(reference.TITLE, reference.INTRODUCTION, "", sep="\n", markup=False, highlight=False)
+        for table in reference.rich_tables():
+            console.print(table)
+    else:
+        typer.echo(reference.markdown(), nl=False)
+    raise typer.Exit
+
+
 def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML file such as recipes/two_step.yaml.")],
     settings: Annotated[
@@ -25,6 +43,12 @@ def train(
             "--set", metavar="KEY=VALUE", help="Change a key of the recipe: --set stages.teacher.updates=500."
         ),
     ] = None,
+    reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference", callback=_print_reference, is_eager=True, help="Print every key of a recipe and leave."
+        ),
+    ] = False,
     train_only: Annotated[bool, typer.Option("--train-only", help="Stop before export and evaluation.")] = False,
 ) -> None:
     """Run the stages of RECIPE: train, distil, supervise, then make integers of the last model and measure the chain.

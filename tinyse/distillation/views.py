@@ -22,22 +22,22 @@ from tinyse.errors import InputError
 
 
 def by_batch(activation: Tensor) -> Tensor:
-    """(b, c, t, f) -> (1, b, c t f)."""
+    """Clips with one another, all of them at once: (b, c, t, f) -> (1, b, c t f). SP, arXiv 1907.09682."""
     return activation.flatten(1)[None]
 
 
 def by_frame(activation: Tensor) -> Tensor:
-    """(b, c, t, f) -> (t, b, c f)."""
+    """Clips with one another at each frame: (b, c, t, f) -> (t, b, c f). arXiv 2309.08144."""
     return activation.permute(2, 0, 1, 3).flatten(2)
 
 
 def by_bin(activation: Tensor) -> Tensor:
-    """(b, c, t, f) -> (t f, b, c)."""
+    """Clips with one another at each frame and bin, the finest: (b, c, t, f) -> (t f, b, c). arXiv 2309.08144."""
     return activation.permute(2, 3, 0, 1).flatten(0, 1)
 
 
 def by_utterance(activation: Tensor) -> Tensor:
-    """(b, c, t, f) -> (b, t, c f)."""
+    """Frames with one another inside each clip: (b, c, t, f) -> (b, t, c f). IUSP, arXiv 2009.01759."""
     return activation.permute(0, 2, 1, 3).flatten(2)
 
 

@@ -41,6 +41,7 @@ class MixtureConfig:
     clean_probability: _Probability = 0.05
     """Speech with next to no noise (`clean_snr_db`) or, half of the time, none: what is clean must stay so."""
     clean_snr_db: DecibelRange = (35.0, 50.0)
+    """SNR of what is nearly clean."""
     noise_only_probability: _Probability = 0.03
     """No speech at all: the target is silence."""
 
@@ -49,23 +50,30 @@ class MixtureConfig:
     babble_probability: _Probability = 0.08
     """Several other voices at once, in place of a recording."""
     babble_talkers: tuple[_Talkers, _Talkers] = (3, 6)
+    """How many voices babble."""
     talker_probability: _Probability = 0.03
     """One other voice, in place of a recording. Rare: which of two voices is wanted, nobody can know but by level."""
     talker_snr_db: DecibelRange = (5.0, 20.0)
+    """The wanted voice against the other one."""
     second_noise_probability: _Probability = 0.3
+    """Of a second recorded noise beside the first."""
     second_noise_db: DecibelRange = (-15.0, 0.0)
     """Level of the second noise against the first."""
 
     speed_probability: _Probability = 0.3
     """Of changing speed and pitch together, for speech and noise each."""
     speed: tuple[_Factor, _Factor] = (0.9, 1.1)
+    """Factor of the speed."""
     equalise_probability: _Probability = 0.5
     """Of a random smooth equalisation, for speech and noise each."""
     equalise_db: DecibelRange = (-6.0, 6.0)
+    """Gain of each of its sections."""
     band_limit_probability: _Probability = 0.05
     """Of a channel that passes part of the band, for speech and noise together."""
     low_pass_hz: tuple[_Hertz, _Hertz] = (3400.0, 7500.0)
+    """Upper edge of the channel's band."""
     high_pass_hz: tuple[_Hertz, _Hertz] = (50.0, 300.0)
+    """Lower edge of the channel's band."""
 
     room_probability: _Probability = 0.3
     """Of speech in a room. The target keeps the direct sound and the early reflections."""

@@ -24,11 +24,13 @@ class FrontEndConfig:
     """The front end's measures. Sizes follow from them as properties."""
 
     sample_rate: int = 16000
+    """Of the sound; recordings of other rates are resampled."""
     window_ms: Annotated[float, Between(1, 256)] = 32.0
     """Length of a frame. Its square-root Hann window is used twice, before and behind the mask."""
     hop_ms: Annotated[float, Between(0.5, 128)] = 16.0
     """Time between frames; a whole number of hops, two or more, fills a window."""
     bands: Annotated[int, Between(1, 1024)] = 128
+    """Bands per frame; each encoder block halves them."""
     linear_hz: Annotated[float, Between(0, 24000)] = 2000.0
     """Below this, every bin is a band of its own."""
     level_seconds: Annotated[float, Between(0.01, 60)] = 1.0

@@ -84,7 +84,7 @@ def signal_to_noise(estimate: Estimate, floor: float = 1e-3) -> Tensor:
 
 
 def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
-    """Negative scale-invariant ratio in units of 10 dB (Le Roux et al. 2019). It lets the speech shrink: see the notes."""
+    """Negative scale-invariant ratio in units of 10 dB (Le Roux et al. 2019). It lets the speech shrink."""
     clean, samples = estimate.clean_samples, estimate.samples
     speech = clean.square().sum(1, keepdim=True)
     scaled = (samples * clean).sum(1, keepdim=True) / (speech + EPSILON) * clean

@@ -35,6 +35,7 @@ class Quantise:
     """A stage that trains the exported integers: its forward pass is theirs, bit for bit, its gradient float32."""
 
     precision: str = "int8"
+    """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
     clips: _Count = 24
     """Mixtures of the valid split on which the grids are chosen, once, before the first update."""
 
@@ -51,12 +52,13 @@ class Stage:
     model: str | Architecture
     """A name that `tinyse models` lists, or the widths of another member of the family."""
     updates: Annotated[int, Between(1, 1e9)]
-    """Optimiser steps."""
+    """Optimizer steps."""
     start: str | None = None
-    """An earlier stage whose weights this one goes on from; None starts from random weights."""
+    """An earlier stage whose weights this one goes on from; nothing starts from random weights."""
     losses: dict[str, _Weight] = field(default_factory=dict)
     """Weight of each supervised loss; empty for a stage that only distils."""
     distillation: Distillation | None = None
+    """Learn from a teacher, alone or beside the supervised losses."""
     quantise: Quantise | None = None
     """Trains the exported integers; needs `start`. Exporting then calibrates nothing again."""
     batch: Annotated[int, Between(1, 65536)] = 16
@@ -66,8 +68,11 @@ class Stage:
     learning_rate: Annotated[float, Between(1e-12, 1e6)] = 1e-3
     """Highest rate, reached after `warmup` updates; from there a half cosine leads to zero."""
     warmup: Annotated[int, Between(0, 1e9)] = 50
+    """Updates over which the rate rises in a straight line."""
     weight_decay: Annotated[float, Between(0, 1e3)] = 0.01
+    """AdamW's decay of the weights; biases and normalizations are left out."""
     clip_gradient: Annotated[float, Between(1e-9, 1e9)] = 5.0
+    """Largest norm of the gradient of all weights; a longer one is scaled down."""
     average: Annotated[float, Between(0, 1)] = 0.998
     """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
     valid_every: Annotated[int, Between(1, 1e9)] = 100
@@ -112,6 +117,7 @@ class Export:
     """How the last stage's model becomes integers."""
 
     precision: str = "int8"
+    """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
     clips: _Count = 24
     """Mixtures of the valid split that calibration replays, frame by frame."""
 
@@ -146,6 +152,7 @@ class Tagging:
     level: Level = "coarse"
     """Which classes of SONYC-UST are learnt."""
     mixture: LabelledMixtureConfig = field(default_factory=LabelledMixtureConfig)
+    """How clips are mixed."""
     test_clips: _Count = 256
     """Mixtures of the test folds, fixed."""
 
@@ -163,6 +170,7 @@ class Recipe:
     stages: dict[str, Stage]
     """Training stages by name, in order. The last one's model is exported."""
     task: Literal["denoise", "tagging"] = "denoise"
+    """What the model does: take noise out of speech, or say what is heard."""
     data: str | tuple[str, ...] = BUILT_IN
     """A folder or manifest of recordings (see `tinyse data scan`), a list of them, or `built-in`, the small corpus that
     tinyse ships; for the task `tagging`, one folder of clips with labels."""
@@ -171,13 +179,19 @@ class Recipe:
     ship: bool = False
     """Train only on recordings whose licence lets the weights be released."""
     seed: Annotated[int, Between(0, 2**63 - 1)] = 0
+    """Of weights and mixtures: the same seed, the same run."""
     front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    """Frames and bands that the network sees; part of the model."""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    """How noisy and clean clips are made of the recordings, for the task `denoise`."""
     tagging: Tagging = field(default_factory=Tagging)
+    """Folds and mixing of the task `tagging`."""
     valid_clips: _Count = 64
     """Mixtures of the valid split, fixed, on which losses are compared."""
     export: Export = field(default_factory=Export)
+    """How the last stage's model becomes a .tflite."""
     evaluation: Evaluation = field(default_factory=Evaluation)
+    """What the finished model is scored on."""
     precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
     """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed where the machine has instructions for
     it, 32-true (float32) elsewhere. The run keeps what it began with."""

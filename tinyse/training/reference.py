@@ -1,0 +1,77 @@
+"""The reference of recipes, generated from what reads them: every key, the supervised losses, the views of distillation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tinyse.distillation.views import VIEWS
+from tinyse.reference import sections
+from tinyse.training.recipe import TASKS, Recipe
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+TITLE = "Recipe reference"
+INTRODUCTION = """
+A recipe is a YAML file of these keys; `tinyse train RECIPE --set KEY=VALUE` changes one, with dots between keys of keys.
+`extends: FILE` takes the keys of another recipe, named relative to this one's folder, where this one does not say otherwise.
+A key without a default must be given.
+""".strip()
+
+
+class Part(NamedTuple):
+    """One table."""
+
+    title: str
+    text: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def parts() -> list[Part]:
+    """All tables of the reference."""
+    result = [
+        Part(section.place or "The recipe", section.meaning, ("key", "values", "default", "meaning"), section.keys)
+        for section in sections(Recipe)
+    ]
+    return [
+        *result,
+        *(_named(f"Losses of the task `{task}`", losses) for task, losses in TASKS.items()),
+        _named("Views", VIEWS),
+    ]
+
+
+def markdown() -> str:
+    """The page `docs/recipes.md`."""
+    lines = [f"# {TITLE}", "", "Generated: `tinyse train --reference > docs/recipes.md`.", "", INTRODUCTION, ""]
+    for part in parts():
+        lines += [f"## {part.title}", "", part.text, ""] if part.text else [f"## {part.title}", ""]
+        lines += ["| " + " | ".join(part.header) + " |", "|" + "---|" * len(part.header)]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{row[0]}`", *row[1:])) + " |" for row in part.rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def rich_tables() -> list[RichTable]:
+    """The same for a terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    result = []
+    for part in parts():
+        title = Text(f"{part.title}. {part.text}".strip(), style="bold")
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for column in part.header:
+            table.add_column(column, no_wrap=column == part.header[0], overflow="fold")
+        for row in part.rows:
+            table.add_row(*map(Text, row))
+        result.append(table)
+    return result
+
+
+def _named(title: str, functions: Mapping[str, Callable[..., Any]]) -> Part:
+    rows = tuple((name, " ".join((inspect.getdoc(function) or "").split())) for name, function in functions.items())
+    return Part(title, "", ("name", "meaning"), rows)
