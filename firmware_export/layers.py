@@ -20,6 +20,8 @@ WORD = 4
 """Weights of one output that lie together."""
 OVERREAD_WORDS = 16
 """Behind the last pair, for vector loads."""
+SUMS = 64
+"""Words of scratch behind a window, as c/kernels.h says."""
 LARGEST_SIZE = 32767
 """Sizes are int16 in C."""
 CMSIS = "tinyse_convolve_cmsis"
@@ -76,7 +78,7 @@ def scratch_words(layer: Layer) -> int:
     if layer.kernel == CMSIS:
         # Four columns of bytes in whole vectors, on Helium; elsewhere two of int16, which is less.
         return 16 * -(-depth // 16)
-    return 6 * -(-depth // WORD) + 8
+    return max(6 * -(-depth // WORD) + 8, -(-depth // WORD) + SUMS)
 
 
 def cmsis_numbers(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:

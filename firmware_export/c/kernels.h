@@ -55,9 +55,10 @@ typedef struct {
 } tinyse_convolution;
 
 #define TINYSE_WORDS(depth) (((depth) + 3) / 4)
+#define TINYSE_SUMS 64
 #define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 5)
 
-/* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words. Up to 31 bytes behind `input` may be read; they change nothing. */
+/* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words, and at least TINYSE_WORDS(depth) + TINYSE_SUMS. Up to 31 bytes behind `input` may be read; they change nothing. */
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
@@ -108,23 +109,27 @@ void tinyse_look_up_portable(const tinyse_table *function, const int8_t *input, 
 void tinyse_look_up_mve(const tinyse_table *function, const int8_t *input, int8_t *output);
 
 /* CONCATENATION, and any view that has to be made dense: `layout.b_stride` is the target's. */
-void tinyse_copy_rows(const tinyse_rows *layout, const int8_t *source, int8_t *target);
+void tinyse_copy_rows_portable(const tinyse_rows *layout, const int8_t *source, int8_t *target);
+void tinyse_copy_rows_mve(const tinyse_rows *layout, const int8_t *source, int8_t *target);
 
 #if defined(TINYSE_MVE)
 #define tinyse_convolve tinyse_convolve_mve
 #define tinyse_add tinyse_add_mve
 #define tinyse_multiply tinyse_multiply_mve
 #define tinyse_look_up tinyse_look_up_mve
+#define tinyse_copy_rows tinyse_copy_rows_mve
 #elif defined(TINYSE_DSP)
 #define tinyse_convolve tinyse_convolve_dsp
 #define tinyse_add tinyse_add_dsp
 #define tinyse_multiply tinyse_multiply_dsp
 #define tinyse_look_up tinyse_look_up_portable
+#define tinyse_copy_rows tinyse_copy_rows_portable
 #else
 #define tinyse_convolve tinyse_convolve_portable
 #define tinyse_add tinyse_add_portable
 #define tinyse_multiply tinyse_multiply_portable
 #define tinyse_look_up tinyse_look_up_portable
+#define tinyse_copy_rows tinyse_copy_rows_portable
 #endif
 
 #endif

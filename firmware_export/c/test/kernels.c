@@ -11,7 +11,7 @@
 #define LARGEST_DEPTH 172
 #define LARGEST_OUTPUTS 13
 #define LARGEST_INPUT 2048
-#define LARGEST_RESULT 2048
+#define LARGEST_RESULT 3072
 
 static uint32_t seed = 1;
 
@@ -38,7 +38,7 @@ static void fill(int8_t *bytes, int32_t count)
 
 static int8_t input[LARGEST_INPUT + 32], other[LARGEST_INPUT + 32], expected[LARGEST_RESULT], result[LARGEST_RESULT];
 static int32_t pairs[(LARGEST_OUTPUTS + 1) / 2 * TINYSE_PAIR_WORDS(LARGEST_DEPTH) + 16];
-static int32_t scratch[6 * TINYSE_WORDS(LARGEST_DEPTH) + 8];
+static int32_t scratch[6 * TINYSE_WORDS(LARGEST_DEPTH) + 8]; /* more than TINYSE_SUMS and a window */
 
 /* Weights from -127 on, as the format has them; words behind the depth are zeros. */
 static void fill_pairs(int32_t outputs, int32_t depth)
@@ -77,7 +77,7 @@ static int32_t check_convolution(void)
     layer.channels = (int16_t)between(1, 28);
     layer.depth = (int16_t)(layer.kernel_height * layer.kernel_width * layer.channels);
     layer.height = (int16_t)between(layer.kernel_height, 3);
-    layer.width = (int16_t)between(layer.kernel_width, 12);
+    layer.width = (int16_t)between(layer.kernel_width, layer.channels < 8 && between(0, 3) == 0 ? 70 : 12);
     layer.stride_height = (int16_t)between(1, 2);
     layer.stride_width = (int16_t)between(1, 2);
     layer.pad_top = (int16_t)between(0, layer.kernel_height - 1);
@@ -157,19 +157,36 @@ static int32_t check_table(void)
     return differing(function.layout.rows * function.layout.columns);
 }
 
+/* Rows side by side in longer ones: what lies between them stays. */
+static int32_t check_copy(void)
+{
+    tinyse_rows layout = rows();
+    layout.rows = (int16_t)(layout.columns == 1 ? between(1, 60) : layout.rows);
+    layout.a_stride = (int16_t)(between(0, 1) ? layout.columns : layout.a_stride / (layout.columns == 1 ? 2 : 1));
+    layout.b_stride = (int16_t)(layout.columns + between(0, 20));
+    const int32_t count = layout.rows * layout.b_stride;
+    fill(input, LARGEST_INPUT);
+    fill(expected, count);
+    memcpy(result, expected, (size_t)count);
+    tinyse_copy_rows_portable(&layout, input, expected);
+    tinyse_copy_rows(&layout, input, result);
+    return differing(count);
+}
+
 int main(void)
 {
-    int32_t wrong[4] = {0, 0, 0, 0};
-    static const char *const names[4] = {"convolution", "addition", "product", "table"};
+    int32_t wrong[5] = {0, 0, 0, 0, 0};
+    static const char *const names[5] = {"convolution", "addition", "product", "table", "copy"};
 
     for (int round = 0; round < 400; round++) {
         wrong[0] += check_convolution();
         wrong[1] += check_addition();
         wrong[2] += check_product();
         wrong[3] += check_table();
+        wrong[4] += check_copy();
     }
     int32_t total = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         total += wrong[i];
         port_print(names[i]);
         port_print(wrong[i] ? " differs\n" : " equal\n");

@@ -15,7 +15,7 @@ static void copy_bytes(const tinyse_rows *layout, const int8_t *source, int8_t *
     }
 }
 
-TINYSE_SHARED void tinyse_copy_rows(const tinyse_rows *layout, const int8_t *source, int8_t *target)
+TINYSE_SHARED void tinyse_copy_rows_portable(const tinyse_rows *layout, const int8_t *source, int8_t *target)
 {
     const int32_t columns = layout->columns, words = columns / 4;
     const int32_t from = layout->a_stride - columns, to = layout->b_stride - columns;
