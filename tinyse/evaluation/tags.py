@@ -41,7 +41,10 @@ class TagScores:
 
         defined = [index for index in range(len(classes)) if 0 < labels[:, index].sum() < len(labels)]
         if not defined:
-            raise InputError("no class is in some of the clips and not in others: there is nothing to score")
+            raise InputError(
+                "no class is in some of the clips and not in others: there is nothing to score; "
+                "more clips, or clips with fewer labels, would tell"
+            )
         chosen_tags, chosen = tags[:, defined], labels[:, defined]
         precisions = [float(average_precision_score(chosen[:, i], chosen_tags[:, i])) for i in range(len(defined))]
         return cls(

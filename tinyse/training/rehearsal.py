@@ -25,6 +25,8 @@ from tinyse.training.task import untrained
 
 FOLDER = ".rehearsal"
 MEGABYTE = 1_000_000
+TAGGED = 32
+"""Mixtures on which a rehearsal scores tags."""
 OTHER_FILES = 100 * MEGABYTE
 """Logs, examples, pairs, exported files."""
 
@@ -42,7 +44,9 @@ def rehearse(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
         recipe,
         output=str(folder),
         stages={name: _small(stage) for name, stage in recipe.stages.items()},
-        valid_clips=2,
+        # Scores of tags need clips with a class and without it; two mixtures of few classes have all of them.
+        valid_clips=2 if recipe.task == "denoise" else min(recipe.valid_clips, TAGGED),
+        tagging=replace(recipe.tagging, test_clips=min(recipe.tagging.test_clips, TAGGED)),
         export=replace(recipe.export, clips=1),
     )
     try:
