@@ -38,9 +38,10 @@ FLOAT_FRONT_END = (
     "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
 )  # fmt: skip
 FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
-DENOISE, TAGGING, BARE = "denoise", "tagging", ""
-ALIGNMENT = {DENOISE: 4, TAGGING: 8, BARE: 4}
-"""Bytes: of int32 and float, and of the sums of 64 bits that a tagger keeps."""
+DENOISER, CLASSIFIER, BARE = "denoiser", "classifier", "bare"
+"""Kinds of products: sound to sound, sound to probabilities of classes, a network alone."""
+ALIGNMENT = {DENOISER: 4, CLASSIFIER: 8, BARE: 4}
+"""Bytes: of int32 and float, and of the sums of 64 bits that a classifier keeps."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Firmware:
 
     program: Program
     front_end: FrontEnd | None
-    task: str
-    """DENOISE, TAGGING or BARE."""
+    kind: str
+    """DENOISER, CLASSIFIER or BARE."""
     names: Names
     sources: dict[str, str]
     digest: str
@@ -92,28 +93,27 @@ def make(
     version = names.version(kernels)
     kernels[SYMBOLS] = _symbols(kernels, version)
     called = names.Names.of(prefix, kernels)
-    task = graph.metadata.get("task")
-    task = task if task in (DENOISE, TAGGING) else BARE
+    kind = _kind(graph)
     sources = network.sources(program, version)
     tables = None
-    values: dict[str, Any] = {"VERSION": VERSION, "HASH": digest[:32], "ALIGNMENT": ALIGNMENT[task]}
-    if task:
+    values: dict[str, Any] = {"VERSION": VERSION, "HASH": digest[:32], "ALIGNMENT": ALIGNMENT[kind]}
+    if kind != BARE:
         tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
-        features, mask = _ends(graph, task)
+        features, mask = _ends(graph, kind)
         sources |= front_end.sources(tables, features, mask, fixed_point)
         sources |= {name: _template(name) for name in (FIXED_FRONT_END if fixed_point else FLOAT_FRONT_END)}
         values |= {"SAMPLE_RATE": tables.config.sample_rate, "HOPS": round(tables.config.frames_per_second)}
     number = names.version({**kernels, **sources, "digest": digest})
     values["BUILD"] = number
-    if task == DENOISE:
+    if kind == DENOISER:
         sources |= {"denoiser.h": text.fill("denoiser.h.in", values), "denoiser.c": _template("denoiser.c")}
-    elif task == TAGGING:
+    elif kind == CLASSIFIER:
         sources |= _tagger(graph, values)
     else:
         sources |= {"bare.h": text.fill("bare.h.in", values), "bare.c": _template("bare.c")}
     used = {name: content for name, content in kernels.items() if program.cmsis or name not in CMSIS_KERNELS}
     return Firmware(
-        program, tables, task, called, called.sources({**used, **sources}), digest, version, int(number, 16)
+        program, tables, kind, called, called.sources({**used, **sources}), digest, version, int(number, 16)
     )
 
 
@@ -124,14 +124,21 @@ def _symbols(kernels: dict[str, str], version: str) -> str:
     return text.fill("symbols.h.in", {"VERSION": version, "NAMES": lines})
 
 
-def _ends(graph: Graph, task: str) -> tuple[Tensor, Tensor | None]:
+def _kind(graph: Graph) -> str:
+    """What a file says of itself: one with a front end denoises, or listens where it names classes."""
+    if "classes" in graph.metadata:
+        return CLASSIFIER
+    return DENOISER if "front_end" in graph.metadata else BARE
+
+
+def _ends(graph: Graph, kind: str) -> tuple[Tensor, Tensor | None]:
     """The tensors of features and, for a denoiser, of the mask. Raises InputError for a step without them."""
-    result, what = ("mask", "a denoiser's step has features and a mask") if task == DENOISE else (
+    result, what = ("mask", "a denoiser's step has features and a mask") if kind == DENOISER else (
         "tags", "a tagger's step has features and tags")  # fmt: skip
     for group, name in ((graph.inputs, "features"), (graph.outputs, result)):
         if name not in group:
             raise InputError(f"{what}, this one has {', '.join(group)}")
-    mask = graph.tensors[graph.outputs["mask"]] if task == DENOISE else None
+    mask = graph.tensors[graph.outputs["mask"]] if kind == DENOISER else None
     return graph.tensors[graph.inputs["features"]], mask
 
 
@@ -186,7 +193,7 @@ def _tests(firmware: Firmware, frames: int, fixed_point: bool) -> dict[str, str]
     program, tables = firmware.program, firmware.front_end
     if tables is None:
         replay, golden = "replay_network.c", vectors.network_source(program, frames)
-    elif firmware.task == TAGGING:
+    elif firmware.kind == CLASSIFIER:
         replay, golden = "replay_tagger.c", vectors.tagger_source(program, tables, frames, fixed_point)
     else:
         replay, golden = "replay.c", vectors.source(program, tables, frames, fixed_point)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from firmware_export.export import DENOISE, Firmware, make
+from firmware_export.export import DENOISER, Firmware, make
 from firmware_export.program import STATES, Storage
 from firmware_export.targets import EXACT, OPTIMISATION
 from tinyse.audio import from_pcm16, to_pcm16
@@ -39,7 +39,7 @@ class HostEngine(FileEngine):
 
     def _load(self, graph: Graph) -> Step:
         self.firmware = firmware = make(graph, self._digest)
-        self.ffi, self.library = load(firmware, firmware.header if firmware.task == DENOISE else "tinyse_network.h")
+        self.ffi, self.library = load(firmware, firmware.header if firmware.kind == DENOISER else "tinyse_network.h")
         network, program = self.ffi.new("tinyse_network *"), firmware.program
         homes = {name: self.ffi.buffer(getattr(network, name)) for name in ("states", "arena")}
 

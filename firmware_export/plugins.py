@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from firmware_export import text
-from firmware_export.export import DENOISE, Firmware, make
+from firmware_export.export import DENOISER, Firmware, make
 from firmware_export.host import build, write_sources
 from tinyse.errors import InputError
 from tinyse.files import replacing, sha256
@@ -62,7 +62,7 @@ def unique_id(firmware: Firmware) -> int:
 def denoiser(model: str | Path) -> Firmware:
     """The firmware of a .tflite that denoises. Raises InputError for another."""
     firmware = make(reader.read(Path(model)), sha256(model))
-    if firmware.front_end is None or firmware.task != DENOISE:
+    if firmware.front_end is None or firmware.kind != DENOISER:
         raise InputError(f"{model} is no denoiser: it has no front end")
     return firmware
 

@@ -14,7 +14,7 @@ def report(program: Program, front_end: FrontEnd | None, digest: str) -> dict[st
     graph, plan = program.graph, program.plan
     ram = {"states": program.state_bytes, "arena": plan.bytes, "scratch": 4 * program.scratch_words, "overread": 64}
     if front_end is not None:
-        listens = graph.metadata.get("task") == "tagging"
+        listens = "classes" in graph.metadata
         ram["front_end"] = front_end_bytes(front_end, not listens)
         ram["audio_buffers"] = 2 * 2 * front_end.config.hop
         if listens:

@@ -127,6 +127,7 @@ def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_poin
         "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
         "IN": text.array("tinyse_vectors_in", given, "const"),
         "TAGS": text.array("tinyse_vectors_tags", decisions, "const"),
+        "LATEST": text.array("tinyse_vectors_latest", probabilities[-1].astype(np.uint8), "const"),
     }
     return text.fill("test/vectors_tagger.c.in", values)
 

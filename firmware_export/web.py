@@ -10,7 +10,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from firmware_export.export import DENOISE, Firmware
+from firmware_export.export import DENOISER, Firmware
 from firmware_export.host import checked
 from firmware_export.plugins import denoiser, write_block
 from firmware_export.targets import EXACT
@@ -55,7 +55,7 @@ def build_wasm(firmware: Firmware) -> bytes:
 
 
 def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
-    if firmware.front_end is None or firmware.task != DENOISE:
+    if firmware.front_end is None or firmware.kind != DENOISER:
         raise InputError(f"{name} is no denoiser")
     config = firmware.front_end.config
     latency = 1000 * config.window / config.sample_rate

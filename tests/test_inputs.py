@@ -189,7 +189,7 @@ REFUSED = {
     "denoise by NaN weights": ("denoise good.wav OUT --model nan.safetensors", "holds NaN"),
     "denoise by truncated weights": ("denoise good.wav OUT --model truncated.safetensors", "no whole safetensors"),
     "denoise by text weights": ("denoise good.wav OUT --model text.safetensors", "no whole safetensors"),
-    "denoise by foreign weights": ("denoise good.wav OUT --model foreign.safetensors", "no denoiser and no tagger of format 1"),
+    "denoise by foreign weights": ("denoise good.wav OUT --model foreign.safetensors", "no classifier of format 1"),
     "denoise by an engine for others": ("denoise good.wav OUT --model good.tflite --engine torch", "does not run"),
     # evaluate
     "evaluate a missing model": ("evaluate none.tflite pairs", "there is no model"),
@@ -248,7 +248,7 @@ REFUSED = {
     "export a .tflite": ("export good.tflite --output OUT", "good.tflite"),
     "export truncated weights": ("export truncated.safetensors --output OUT", "no whole safetensors"),
     "export NaN weights": ("export nan.safetensors --output OUT", "holds NaN"),
-    "export foreign weights": ("export foreign.safetensors --output OUT", "no denoiser and no tagger of format 1"),
+    "export foreign weights": ("export foreign.safetensors --output OUT", "no denoiser and no classifier of format 1"),
     "export with missing data": ("export good.safetensors --data none --output OUT", "no such file or folder"),
     "export with an empty folder": ("export good.safetensors --data nothing --output OUT", "not laid out"),
     "export with NaN": ("export good.safetensors --data nan-data --output OUT", "can be decoded"),

@@ -25,9 +25,9 @@ from tinyse.evaluation.tag_links import float_tags, integer_tags  # noqa: E402
 from tinyse.evaluation.tags import TagScores  # noqa: E402
 from tinyse.export import export_model  # noqa: E402
 from tinyse.models.architecture import TAGGERS, Architecture  # noqa: E402
+from tinyse.models.classifier import ClassifierNetwork, pooled  # noqa: E402
 from tinyse.models.files import load_model, save_model  # noqa: E402
 from tinyse.models.network import parameters  # noqa: E402
-from tinyse.models.tagger import TaggingNetwork, pooled  # noqa: E402
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig  # noqa: E402
 from tinyse.streaming.tagger import Tagger  # noqa: E402
 from tinyse.tflite.reader import read  # noqa: E402
@@ -70,10 +70,10 @@ def own_cache(tmp_path_factory):
     patch.undo()
 
 
-def network(seed: int = 0) -> TaggingNetwork:
+def network(seed: int = 0) -> ClassifierNetwork:
     """Random weights, and normalisations that have seen something."""
     torch.manual_seed(seed)
-    result = TaggingNetwork(SMALL, FRONT_END.bands, CLASSES)
+    result = ClassifierNetwork(SMALL, FRONT_END.bands, CLASSES)
     for module in result.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
@@ -247,14 +247,14 @@ def test_the_emitted_step_is_the_network():
 
 
 def test_sizes_of_the_named_taggers():
-    sizes = {name: parameters(TaggingNetwork(a, 64, tuple(map(str, range(20))))) for name, a in TAGGERS.items()}
+    sizes = {name: parameters(ClassifierNetwork(a, 64, tuple(map(str, range(20))))) for name, a in TAGGERS.items()}
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True) and len(sizes) == 4
     assert sizes["tagger-small"] < 4_000 and sizes["tagger-teacher"] > 30 * sizes["tagger-small"]
 
 
 def test_model_files_name_their_classes(model, tmp_path):
     net, front_end, header = load_model(model)
-    assert isinstance(net, TaggingNetwork) and net.classes == CLASSES and front_end == FRONT_END
+    assert isinstance(net, ClassifierNetwork) and net.classes == CLASSES and front_end == FRONT_END
     assert header["task"] == "tagging"
     save_model(tmp_path / "none.safetensors", net, front_end, {"classes": []})
     with pytest.raises(InputError, match="names its classes"):
@@ -560,7 +560,7 @@ def tinyse(*arguments: object) -> str:
 
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def test_tag_prints_decisions(model, tmp_path):

@@ -88,8 +88,8 @@ def estimate(
     if any(graph.tensors[name].dtype.kind == "f" for op in graph.operators for name in op.outputs):
         raise InputError(f"{graph.name} computes in float: boards are estimated for integer models, export it first")
     config = front_end_of(graph)
-    # A tagger's sound goes in and does not come out again.
-    ways = 1 if graph.metadata.get("task") == "tagging" else 2
+    # A classifier's sound goes in and does not come out again.
+    ways = 1 if "classes" in graph.metadata else 2
     ends = _front_end_time(config, board, ways)
     if board.npu is not None and npu is not None:
         time, flash, ram = _on_npu(npu, board, board.npu), _npu_flash(npu, config), _npu_ram(npu, config)

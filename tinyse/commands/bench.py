@@ -137,12 +137,12 @@ def _row(model: Path, board: Board, measured: tuple[Measurement, ...]) -> Row:
 
 
 def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int]:
-    """What makes a process that starts from silence, and its delay in samples; a tagger lets the sound pass."""
+    """What makes a process that starts from silence, and its delay in samples; a classifier lets the sound pass."""
     from tinyse.streaming.denoiser import Denoiser
     from tinyse.streaming.tagger import Tagger
     from tinyse.tflite.reader import read
 
-    if read(model).metadata.get("task") != "tagging":
+    if "classes" not in read(model).metadata:
         denoiser = Denoiser(model, engine=engine)  # type: ignore[arg-type]
 
         def denoise() -> Process:

@@ -23,8 +23,8 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
     with needs("train"):
         from tinyse.models.architecture import ARCHITECTURES, TAGGERS
+        from tinyse.models.classifier import ClassifierNetwork
         from tinyse.models.network import Encoder, MaskNetwork, parameters
-        from tinyse.models.tagger import TaggingNetwork
     from tinyse import released
     from tinyse.spectra.front_end import TAGGING, FrontEndConfig
 
@@ -34,7 +34,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         front_end = TAGGING if name in TAGGERS else FrontEndConfig()
         network: Encoder
         if name in TAGGERS:
-            network = TaggingNetwork(architecture, front_end.bands, tuple(f"class {i}" for i in range(20))).eval()
+            network = ClassifierNetwork(architecture, front_end.bands, tuple(f"class {i}" for i in range(20))).eval()
         else:
             network = MaskNetwork(architecture, front_end.bands).eval()
         macs = network.emit().macs

@@ -31,10 +31,6 @@ FORMAT = 1
 """The newest metadata that is understood."""
 
 
-RESULTS = {"denoise": "mask", "tagging": "tags"}
-"""What the step of each task gives, beside its states."""
-
-
 class FileEngine(Engine):
     """A .tflite of ours as an engine; a subclass says what runs it."""
 
@@ -71,10 +67,9 @@ class FileEngine(Engine):
     def step(self, features: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """One frame: (bands,) float32 in [-1, 1) -> mask (bands,) or tags (classes,), float32 in [0, 1], and the state."""
         outputs, state = self.step_named({"features": features}, state)
-        result = RESULTS.get(str(self.metadata.get("task")), "mask")
-        if result not in outputs:
-            raise InputError(f"the step gives {', '.join(outputs)}, no {result}: its file's task is another one")
-        return outputs[result], state
+        if len(outputs) != 1:
+            raise InputError(f"the step gives {', '.join(outputs) or 'nothing'} beside its states, not one result")
+        return next(iter(outputs.values())), state
 
     def step_named(self, inputs: Mapping[str, np.ndarray], state: State) -> tuple[dict[str, np.ndarray], State]:
         """One frame of any task: named float32 inputs, each flat or of its tensor's shape, to named flat outputs.

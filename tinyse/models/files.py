@@ -19,8 +19,8 @@ from tinyse.config import as_dict, build
 from tinyse.errors import InputError
 from tinyse.files import write_bytes
 from tinyse.models.architecture import Architecture, classes_of
+from tinyse.models.classifier import ClassifierNetwork
 from tinyse.models.network import Encoder, MaskNetwork
-from tinyse.models.tagger import TaggingNetwork
 from tinyse.spectra.front_end import FrontEndConfig
 
 FORMAT = 1
@@ -52,34 +52,36 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
 
 
 def save_model(path: str | Path, network: Encoder, front_end: FrontEndConfig, facts: Mapping[str, Any]) -> None:
-    """Write a denoiser or a tagger with its front end; `facts` (JSON-able) say how it came to be."""
+    """Write a network with its front end; `facts` (JSON-able) say how it came to be."""
     header = {
         "format": FORMAT,
         "task": network.task,
         "front_end": as_dict(front_end),
         "architecture": as_dict(network.architecture),
-        **({"classes": list(network.classes)} if isinstance(network, TaggingNetwork) else {}),
+        **network.facts(),
         **facts,
     }
     save_tensors(path, network.state_dict(), header)
 
 
-def load_model(path: str | Path) -> tuple[MaskNetwork | TaggingNetwork, FrontEndConfig, dict[str, Any]]:
-    """The network of the file's task in evaluation mode, its front end and its header.
+def load_model(path: str | Path) -> tuple[Encoder, FrontEndConfig, dict[str, Any]]:
+    """The network in a file in evaluation mode, its front end and its header.
 
-    Raises InputError for a file that is broken, of another format or task, or whose weights do not fit or are not finite.
+    A file that names classes holds a classifier, any other a denoiser. Raises InputError for a file that is broken or of
+    another format, or whose weights do not fit or are not finite.
     """
     tensors, header = load_tensors(path)
-    if header.get("format") != FORMAT or header.get("task") not in (MaskNetwork.task, TaggingNetwork.task):
-        raise InputError(f"{path} holds no denoiser and no tagger of format {FORMAT} (format {header.get('format')!r}, "
-                         f"task {header.get('task')!r})")  # fmt: skip
+    task, listens = header.get("task"), "classes" in header
+    if header.get("format") != FORMAT or not isinstance(task, str) or not (listens or task == MaskNetwork.task):
+        raise InputError(f"{path} holds no denoiser and no classifier of format {FORMAT} (format "
+                         f"{header.get('format')!r}, task {task!r})")  # fmt: skip
     front_end = build(FrontEndConfig, header.get("front_end", {}), f"{path}: front_end")
     architecture = build(Architecture, header.get("architecture", {}), f"{path}: architecture")
-    network: MaskNetwork | TaggingNetwork
+    network: Encoder
     # Without memory at first: a header may promise any size, and only weights that are there are made room for.
     with torch.device("meta"):
-        if header["task"] == TaggingNetwork.task:
-            network = TaggingNetwork(architecture, front_end.bands, classes_of(header, str(path)))
+        if listens:
+            network = ClassifierNetwork(architecture, front_end.bands, classes_of(header, str(path)), task)
         else:
             network = MaskNetwork(architecture, front_end.bands)
     check_weights(network, tensors, str(path))

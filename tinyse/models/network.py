@@ -1,7 +1,7 @@
 """The networks: causal convolutions down over the bins and GRUs, followed by what the task asks for.
 
 A denoiser goes up again by convolutions with added skips to a mask, the family of CRUSE (arXiv 2101.09249); a tagger
-(`tinyse.models.tagger`) has a layer for its classes. Operators are chosen for the device (docs/design.md).
+(`tinyse.models.classifier`) has a layer for its classes. Operators are chosen for the device (docs/design.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Encoder(nn.Module):
     says in `wire` what follows what; from that come both its forward pass and the exported step.
     """
 
-    task: ClassVar[str]
+    task: str
     """What its model file names."""
     result: ClassVar[str]
     """Name of the step's output."""
@@ -57,6 +57,10 @@ class Encoder(nn.Module):
     def initial_state(self, batch: int = 1) -> State:
         """Silence: the initial state of every block that has one."""
         return {name: block.initial_state(batch) for name, block in self._streaming.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What a model file says of the network beside its architecture: JSON-able."""
+        return {}
 
     def wire(self, run: Runner[V], x: V, states: Mapping[str, V]) -> tuple[V, dict[str, V]]:
         """The whole step, in terms of any runner: features and states to the result and the next states."""

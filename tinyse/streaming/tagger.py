@@ -37,7 +37,7 @@ class Decision:
 
 
 class Tagger:
-    """A stream of 16 kHz mono sound through a tagging model.
+    """A stream of 16 kHz mono sound through a model that names classes: tags, or whether somebody speaks.
 
     The network remembers what it heard before; a decision pools the frames of its own stretch, `whole` those of all. What
     `whole` says after a clip is what the clip's tags are in training and evaluation.
@@ -56,8 +56,9 @@ class Tagger:
         path = find(model)
         self.engine = open_engine(path, engine)
         metadata = self.engine.metadata
-        if metadata.get("task") != "tagging":
-            raise InputError(f"{path} is no tagger of tinyse: its metadata names the task {metadata.get('task')!r}")
+        if "classes" not in metadata:
+            raise InputError(f"{path} is no tagger of tinyse: its metadata names no classes (its task is "
+                             f"{metadata.get('task')!r})")  # fmt: skip
         self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
         self.classes = classes_of(metadata, str(path))
         check_fit(self.engine, self.front_end.config.bands, len(self.classes), path)

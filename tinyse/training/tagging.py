@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tinyse.errors import InputError
 from tinyse.evaluation.tags import TagScores
 from tinyse.mixtures.labelled import LabelledDataset, LabelledMixer
+from tinyse.models.classifier import ClassifierNetwork, pooled
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.models.tagger import TaggingNetwork, pooled
 from tinyse.quantization.trained import TrainedGrids
 from tinyse.recordings.labelled import open_labelled
 from tinyse.training.losses import TAGGING_LOSSES
@@ -60,8 +60,8 @@ class Tagging:
         mixer = self.mixer(self.recipe.tagging.valid, stage.seconds, 0)
         return [mixer(0, index) for index in range(self.recipe.valid_clips)]
 
-    def network(self, stage: Stage, grids: TrainedGrids | None) -> TaggingNetwork:
-        return TaggingNetwork(stage.architecture, self.recipe.front_end.bands, self.data.classes)
+    def network(self, stage: Stage, grids: TrainedGrids | None) -> ClassifierNetwork:
+        return ClassifierNetwork(stage.architecture, self.recipe.front_end.bands, self.data.classes)
 
     def to(self, device: Any) -> None:
         self.front_end.to(device)

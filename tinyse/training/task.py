@@ -82,11 +82,11 @@ class Task(Protocol):
 
 def untrained(recipe: Recipe, stage: Stage) -> Encoder:
     """A stage's network without its data; a tagger's classes are those of the labels, which are read."""
+    from tinyse.models.classifier import ClassifierNetwork
     from tinyse.models.network import MaskNetwork
-    from tinyse.models.tagger import TaggingNetwork
     from tinyse.recordings.labelled import open_labelled
 
     if recipe.task == "tagging":
         classes = open_labelled(recipe.data_paths[0], recipe.tagging.level).classes
-        return TaggingNetwork(stage.architecture, recipe.front_end.bands, classes)
+        return ClassifierNetwork(stage.architecture, recipe.front_end.bands, classes)
     return MaskNetwork(stage.architecture, recipe.front_end.bands)

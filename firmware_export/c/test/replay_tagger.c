@@ -29,6 +29,8 @@ int tinyse_replay(void)
             wrong_decisions += memcmp(tags, expected, sizeof tags) != 0;
         }
     }
+    tinyse_latest(&stream, tags);
+    wrong_decisions += memcmp(tags, tinyse_vectors_latest, sizeof tags) != 0;
     port_print(wrong_frames ? "network differs\n" : "network equal\n");
     port_print(wrong_decisions ? "decisions differ\n" : "decisions equal\n");
     const int wrong = wrong_frames + wrong_decisions;

@@ -18,6 +18,7 @@ extern const int16_t tinyse_vectors_out[];
 
 /* Of a tagger: the decision behind each whole second, from the same kind of sound. */
 extern const uint8_t tinyse_vectors_tags[];
+extern const uint8_t tinyse_vectors_latest[]; /* the probabilities of the last frame */
 
 /* Of a network without a front end: write a frame's inputs. */
 void tinyse_vectors_load(tinyse_network *network, int frame);

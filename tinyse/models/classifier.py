@@ -1,4 +1,4 @@
-"""The tagger: the denoiser's encoder and GRUs, and the probability of each class in every frame.
+"""The classifier: the denoiser's encoder and GRUs, and the probability of each class in every frame.
 
 Convolutional-recurrent, as the networks of arXiv 2009.01759 are. Pooling over time is no part of the step: probabilities
 of frames leave it, and whoever runs it pools them (`tinyse.streaming.pooling`), so the integers need no slow average.
@@ -7,6 +7,7 @@ of frames leave it, and whoever runs it pools them (`tinyse.streaming.pooling`),
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -17,22 +18,27 @@ from tinyse.models.network import Encoder
 from tinyse.models.wiring import Runner, V
 
 
-class TaggingNetwork(Encoder):
+class ClassifierNetwork(Encoder):
     """Features (batch, frames, bands) and a state to probabilities (batch, frames, classes) and the next state.
 
-    After the encoder comes `classifier`.
+    After the encoder comes `classifier`. It serves every task that listens: `task` is the one that its file names.
     """
 
-    task = "tagging"
     result = "tags"
 
-    def __init__(self, architecture: Architecture, bands: int, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, architecture: Architecture, bands: int, classes: tuple[str, ...], task: str = "tagging"
+    ) -> None:
         super().__init__(architecture, bands)
+        self.task = task
         if not classes or len(set(classes)) != len(classes):
             raise InputError(f"classes: one or more different names are needed, not {list(classes)}")
         self.classes = classes
         channels, bins = self.state_shapes["gru"]
         self.blocks["classifier"] = Classifier(channels, bins, len(classes))
+
+    def facts(self) -> dict[str, Any]:
+        return {"classes": list(self.classes)}
 
     def wire(self, run: Runner[V], x: V, states: Mapping[str, V]) -> tuple[V, dict[str, V]]:
         x, _, following = self.encode(run, x, states)
