@@ -24,7 +24,7 @@ VERSION = "2"
 
 KERNELS = (
     "target.h", "kernels.h", "status.h", "aligned.h", "bytes.h", "requantise.h", "window.h", "window.c",
-    "convolve_portable.c", "add_portable.c", "multiply_portable.c",
+    "convolve_portable.c", "depthwise_portable.c", "add_portable.c", "multiply_portable.c",
     "look_up_portable.c", "copy_rows_portable.c", "copy_rows_mve.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 from tinyse.errors import InputError
 from tinyse.graph import arithmetic, reference
 from tinyse.graph.graph import Graph, Operator, Tensor
+from tinyse.graph.operators import OPERATORS
 
 WORD = 4
 """Weights of one output that lie together."""
@@ -24,6 +25,7 @@ SUMS = 64
 """Words of scratch behind a window, as c/kernels.h says."""
 LARGEST_SIZE = 32767
 """Sizes are int16 in C."""
+DEPTHWISE = "tinyse_depthwise"
 CMSIS = "tinyse_convolve_cmsis"
 """The kernel that calls CMSIS-NN."""
 
@@ -50,11 +52,15 @@ class Layer:
 
 
 def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = False) -> Layer:
-    """CONV_2D, or FULLY_CONNECTED as a 1 x 1 convolution over its rows; by CMSIS-NN where wanted and possible."""
+    """CONV_2D, DEPTHWISE_CONV_2D, or FULLY_CONNECTED as a 1 x 1 convolution over its rows.
+
+    All but depthwise ones by CMSIS-NN where wanted and possible.
+    """
     x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
     y = graph.tensors[operator.outputs[0]]
     sizes = _sizes(operator, x, kernel, y, where)
-    weights = kernel.constant.reshape(kernel.shape[0], -1).astype(np.int64)
+    channels_first = np.moveaxis(kernel.constant, OPERATORS[operator.kind].channel_axis, 0)
+    weights = channels_first.reshape(len(channels_first), -1).astype(np.int64)
     folded = bias.constant.astype(np.int64) - x.zero_point * weights.sum(1)
     multipliers, shifts = arithmetic.quantise_multipliers(reference.output_scales(operator, x, kernel, y))
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
@@ -65,8 +71,11 @@ def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = Fals
         "output_zero": y.zero_point,
         "low": reference.limits(operator, y)[0],
     }
+    if operator.kind == "DEPTHWISE_CONV_2D":
+        numbers = flat(weights.T, folded, multipliers, -shifts)
+        return Layer(DEPTHWISE, "tinyse_convolution", fields, {"pairs": numbers})
     if cmsis and _padding_suits_cmsis(sizes):
-        numbers = cmsis_numbers(weights, bias.constant, multipliers, shifts)
+        numbers = flat(weights, bias.constant, multipliers, shifts)
         return Layer(CMSIS, "tinyse_convolution", fields, {"pairs": numbers})
     pairs = packed(weights, folded, multipliers, -shifts)
     return Layer("tinyse_convolve", "tinyse_convolution", fields, {"pairs": pairs}, bool((shifts <= -1).all()))
@@ -75,14 +84,16 @@ def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = Fals
 def scratch_words(layer: Layer) -> int:
     """What a convolution has to be given, as c/kernels.h says."""
     depth = layer.fields["depth"]
+    if layer.kernel == DEPTHWISE:
+        return 0
     if layer.kernel == CMSIS:
         # Four columns of bytes in whole vectors, on Helium; elsewhere two of int16, which is less.
         return 16 * -(-depth // 16)
     return max(6 * -(-depth // WORD) + 8, -(-depth // WORD) + SUMS)
 
 
-def cmsis_numbers(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Weights (outputs, depth) int8 and three arrays (outputs,) as CMSIS-NN reads them: flat int32."""
+def flat(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Weights int8 in their order after three arrays (outputs,), as CMSIS-NN and depthwise kernels read them: int32."""
     in_words = np.zeros(-(-weights.size // WORD) * WORD, np.int8)
     in_words[: weights.size] = weights.ravel()
     return np.concatenate([bias, multipliers, shifts, in_words.view("<i4")]).astype(np.int32)

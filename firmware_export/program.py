@@ -406,6 +406,7 @@ KERNELS: dict[str, Callable[[_Lowering, Operator], None]] = {
     "SPLIT": _Lowering.split,
     "CONCATENATION": _Lowering.concatenation,
     "CONV_2D": _Lowering.weighted,
+    "DEPTHWISE_CONV_2D": _Lowering.weighted,
     "FULLY_CONNECTED": _Lowering.weighted,
     "ADD": _Lowering.sum,
     "SUB": _Lowering.sum,

@@ -140,17 +140,21 @@ class Builder:
         self.graph.tensors[name] = Tensor(name, values.shape, values.dtype, values)
         return name
 
-    def convolution(self, x: str, name: str, shape: tuple[int, ...], kernel: tuple[int, int], **options) -> str:
+    def convolution(
+        self, x: str, name: str, shape: tuple[int, ...], kernel: tuple[int, int], kind: str = "CONV_2D", **options
+    ) -> str:
         grid, out = self.graph.tensors[x].grid, shape[3]
-        weights = self.rng.integers(-127, 128, (out, *kernel, self.graph.shape(x)[3])).astype(np.int8)
+        depthwise = kind == "DEPTHWISE_CONV_2D"
+        shape_of_weights = (1, *kernel, out) if depthwise else (out, *kernel, self.graph.shape(x)[3])
+        weights = self.rng.integers(-127, 128, shape_of_weights).astype(np.int8)
         scale = np.full(out, 0.01, np.float32) * (1 + np.arange(out, dtype=np.float32))
         bias = self.rng.integers(-3000, 3000, out).astype(np.int32)
-        constants = {"w": Tensor(f"{name}/w", weights.shape, INT8, weights, Quantization(scale))}
+        constants = {"w": Tensor(f"{name}/w", weights.shape, INT8, weights, Quantization(scale, 0, 3 if depthwise else 0))}
         constants["b"] = Tensor(f"{name}/b", bias.shape, bias.dtype, bias, Quantization(grid.scale * scale))
         self.graph.tensors.update({tensor.name: tensor for tensor in constants.values()})
         self.tensor(name, shape, 0.2, -20)
         options = {"stride": (1, 1), "padding": "SAME", "activation": "NONE", **options}
-        return self.add("CONV_2D", (x, f"{name}/w", f"{name}/b"), name, **options)
+        return self.add(kind, (x, f"{name}/w", f"{name}/b"), name, **options)
 
 
 def everything() -> Graph:
@@ -161,6 +165,7 @@ def everything() -> Graph:
     b.graph.inputs = {"x": "x", "memory": "s"}
     y = b.convolution("x", "y", (1, 2, 5, 7), (2, 3), stride=(2, 2), activation="RELU")
     b.convolution("x", "v", (1, 3, 7, 2), (2, 3), padding="VALID")
+    b.convolution("x", "d", (1, 2, 5, 3), (3, 3), "DEPTHWISE_CONV_2D", stride=(2, 2), activation="RELU")
     b.tensor("vector", (7,), 0.01, 5, b.rng.integers(-128, 128, 7))
     b.tensor("sum", (1, 2, 5, 7), 0.3, 1)
     b.add("ADD", ("vector", y), "sum", activation="RELU")
@@ -172,7 +177,7 @@ def everything() -> Graph:
     b.add("QUANTIZE", ("product",), "narrow")
     b.tensor("copy", (1, 2, 5, 7), 0.2, -20)
     b.add("RESHAPE", ("s", b.integers("shape", (1, 2, 5, 7))), "copy")
-    b.graph.outputs = {"narrow": "narrow", "valid": "v", "memory": "difference", "copy": "copy"}
+    b.graph.outputs = {"narrow": "narrow", "valid": "v", "depthwise": "d", "memory": "difference", "copy": "copy"}
     return b.graph
 
 

@@ -9,13 +9,21 @@ import pytest
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from firmware_export import program
+from tinyse.boards.boards import Npu
+from tinyse.boards.vela import compile_graph
+from tinyse.engines.tflite_engines import LiteRTEngine, tflm_interpreter
 from tinyse.errors import InputError
 from tinyse.graph import float_execution, reference, sequence
+from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph
 from tinyse.graph.operators import BINARY, GATES, MOVES, OPERATORS, WEIGHTED
+from tinyse.quantization.calibration import calibrate
+from tinyse.quantization.quantize import quantise
 from tinyse.study import converter
 from tinyse.targets import support
 from tinyse.tflite import operators as layouts
+from tinyse.tflite.reader import read
+from tinyse.tflite.writer import write
 
 BACKENDS: dict[str, tuple[Mapping, Mapping[str, str]]] = {
     "float execution": (float_execution.KERNELS, float_execution.WITHOUT),
@@ -56,6 +64,73 @@ def test_runtimes_answer_for_every_operator() -> None:
         assert support.support("tflm", kind, "int8") == "plain"
         assert support.support("ethos-u", kind, "int16") == "fast"
         assert support.support("tflm", kind, "float32") == ("none" if row.category == "conversion" else "plain")
+
+
+def depthwise(precision: str, rng: np.random.Generator) -> tuple[Graph, Graph]:
+    """A float step whose convolutions are depthwise, with a state and a skip; and its integers."""
+    bins, channels = int(rng.integers(3, 12)), int(rng.integers(1, 9))
+    graph = Graph("step", metadata={"format": 1})
+    x = graph.add_input("x", (1, 1, bins, channels))
+    state = graph.add_input("state", (1, 1, bins, channels))
+    for number, stride in enumerate((1, 2)):
+        name, width = f"filters{number}", int(rng.integers(1, 6))
+        weights, bias = rng.normal(0, 0.5, (1, 1, width, channels)), rng.normal(0, 0.2, channels)
+        x = graph.depthwise_convolution(name, x, weights, bias, stride, "RELU" if number else "NONE")
+        if stride == 1:
+            x = graph.binary("ADD", "sum", x, state)
+            graph.add_output("state", x)
+    graph.add_output("y", x)
+    clip = rng.uniform(-1, 1, (40, bins, channels)).astype(np.float32)
+    return graph, quantise(graph, calibrate(graph, [("noise", {"x": clip * 0.5})]), precision)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int16x8"])
+def test_a_depthwise_convolution_is_tflms(precision: str) -> None:
+    """Float execution as LiteRT, the reference and the sequence as TFLM bit for bit, after a way through the file."""
+    pytest.importorskip("tflite_micro")
+    rng = np.random.default_rng(5)
+    for _ in range(12):
+        graph, integers = depthwise(precision, rng)
+        assert read(write(integers)).operators == integers.operators
+        tensor = integers.tensors["x"]
+        info = np.iinfo(tensor.dtype)
+        given = rng.integers(info.min, info.max, (6, *tensor.shape), tensor.dtype, endpoint=True)
+        interpreter, program, state = tflm_interpreter(integers), reference.compile(integers), initial_state(integers)
+        clip = sequence.Sequence(integers)({"x": given[:, None]}, {"state": state["state"][None]})
+        for frame, x in enumerate(given):
+            interpreter.set_input(x, 0)
+            interpreter.set_input(state["state"], 1)
+            interpreter.invoke()
+            results = program({"x": x, **state})
+            for place, (name, output) in enumerate(integers.outputs.items()):
+                np.testing.assert_array_equal(results[name], interpreter.get_output(place))
+                np.testing.assert_array_equal(results[name], clip[output][frame, 0])
+            state = {"state": results["state"]}
+        x = rng.uniform(-1, 1, tensor.shape).astype(np.float32)
+        zeros = np.zeros(tensor.shape, np.float32)
+        expected, _ = LiteRTEngine(write(graph), "reference").step_named({"x": x}, {"state": zeros})
+        made = float_execution.compile(graph)({"x": x, "state": zeros})["y"]
+        np.testing.assert_allclose(made.ravel(), expected["y"], atol=1e-6)
+        assert graph.macs == sum(
+            graph.tensors[op.inputs[1]].data.size // graph.shape(op.inputs[0])[3] * np.prod(graph.shape(op.outputs[0]))
+            for op in graph.operators
+            if op.kind == "DEPTHWISE_CONV_2D"
+        )
+
+
+def test_vela_puts_a_depthwise_convolution_on_the_npu() -> None:
+    pytest.importorskip("ethosu.vela")
+    _, integers = depthwise("int8", np.random.default_rng(2))
+    assert compile_graph(Npu("Ethos-U55-128", "ethos-u55-128", 500e6), integers).cpu_operators == 0
+
+
+def test_a_depthwise_convolution_is_one_filter_per_channel() -> None:
+    graph, _ = depthwise("int8", np.random.default_rng(1))
+    operator = next(op for op in graph.operators if op.kind == "DEPTHWISE_CONV_2D")
+    weights = graph.tensors[operator.inputs[1]]
+    graph.replace_tensor(weights.name, shape=(2, *weights.shape[1:]), data=np.concatenate([weights.data] * 2))
+    with pytest.raises(InputError, match="one filter per channel"):
+        float_execution.compile(graph)
 
 
 def test_what_a_backend_lacks_is_refused_with_the_reason() -> None:

@@ -69,6 +69,12 @@ void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, i
 int32_t tinyse_convolve_cmsis(const tinyse_convolution *layer, const int8_t *input, int8_t *output, void *scratch,
                               int32_t scratch_bytes);
 
+/* A depthwise convolution: one filter per channel, `outputs` is `channels`. `pairs` has the biases with the input's zero
+ * point folded in, the multipliers in units of 2^-31 and the right shifts (a negative one goes left), `channels` words
+ * each, then the weights in the order height, width, channels. */
+void tinyse_depthwise_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output);
+#define tinyse_depthwise tinyse_depthwise_portable
+
 /* ADD and SUB: both operands on a grid 2^20 finer than twice the coarser one's, then back.
  *
  * On that grid the operand with the coarser scale, `a`, is exactly its distance from the zero point times 2^19; `b` is

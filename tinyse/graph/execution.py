@@ -6,6 +6,7 @@ function of the operator's activations; everything that depends on constants is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -103,17 +104,17 @@ MOVING: dict[str, Kernel] = {"CONCATENATION": concatenation, "RESHAPE": reshape,
 
 
 def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
-    """What a CONV_2D multiplies: (indices, weights).
+    """What a convolution multiplies: (indices, weights), to be taken and multiplied by `products`.
 
-    indices (positions, height * width * in) point into the flattened input (1, height, width, in) with one padding
-    value appended; weights (height * width * in, out) are the constant's. SAME padding puts the odd one at the end, as
-    TensorFlow does.
+    indices point into the flattened input (1, height, width, in) with one padding value appended: (positions, height *
+    width * in) of a CONV_2D and (positions, height * width, channels) of a DEPTHWISE_CONV_2D. weights, (..., out), are the
+    constant's. SAME padding puts the odd one at the end, as TensorFlow does.
     """
     x, weights, output = (graph.tensors[name] for name in (operator.inputs[0], operator.inputs[1], operator.outputs[0]))
     if x.shape[0] != 1:
-        raise InputError(f"CONV_2D {output.name!r}: a batch of one is expected, not {x.shape[0]}")
-    if output.shape[1] * output.shape[2] * weights.constant[0].size > MAX_INDICES:
-        raise InputError(f"CONV_2D {output.name!r} is too large to be executed here")
+        raise InputError(f"{operator.kind} {output.name!r}: a batch of one is expected, not {x.shape[0]}")
+    if output.shape[1] * output.shape[2] * math.prod(weights.shape[1:]) > MAX_INDICES:
+        raise InputError(f"{operator.kind} {output.name!r} is too large to be executed here")
     axes = []
     for size, kernel, stride, out in zip(
         x.shape[1:3], weights.shape[1:3], operator.options["stride"], output.shape[1:3], strict=True
@@ -124,4 +125,14 @@ def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     height, width, channels = x.shape[1:]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     indices = np.where(inside, (rows * width + columns) * channels + np.arange(channels), height * width * channels)
-    return indices.reshape(output.shape[1] * output.shape[2], -1), weights.constant.reshape(len(weights.constant), -1).T
+    positions = output.shape[1] * output.shape[2]
+    if operator.kind == "DEPTHWISE_CONV_2D":
+        return indices.reshape(positions, -1, channels), weights.constant.reshape(-1, channels)
+    return indices.reshape(positions, -1), weights.constant.reshape(len(weights.constant), -1).T
+
+
+def products(operator: Operator) -> Function:
+    """(rows, ...) of values and the weights of `patches` to (rows, out): sums of products."""
+    if operator.kind == "DEPTHWISE_CONV_2D":
+        return lambda rows, weights: np.einsum("rkc,kc->rc", rows, weights)
+    return np.matmul

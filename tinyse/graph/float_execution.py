@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from tinyse.graph.execution import MOVING, Function, Kernel, Program, initial_state, patches
+from tinyse.graph.execution import MOVING, Function, Kernel, Program, initial_state, patches, products
 from tinyse.graph.graph import Graph, Operator
 
 
@@ -44,11 +44,15 @@ def _activated(operator: Operator, function: Function) -> Function:
 
 def _convolution(graph: Graph, operator: Operator) -> Function:
     indices, weights = patches(graph, operator)
-    weights, bias = np.ascontiguousarray(weights), graph.tensors[operator.inputs[2]].constant
+    weights, bias, multiply = (
+        np.ascontiguousarray(weights),
+        graph.tensors[operator.inputs[2]].constant,
+        products(operator),
+    )
     shape, zero = graph.shape(operator.outputs[0]), np.zeros(1, np.float32)
 
     def function(x: np.ndarray) -> np.ndarray:
-        return (np.concatenate([x.ravel(), zero]).take(indices) @ weights + bias).reshape(shape)
+        return (multiply(np.concatenate([x.ravel(), zero]).take(indices), weights) + bias).reshape(shape)
 
     return _activated(operator, function)
 
@@ -83,6 +87,7 @@ def _tanh(graph: Graph, operator: Operator) -> Function:
 KERNELS: dict[str, Kernel] = {
     **MOVING,
     "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
     "FULLY_CONNECTED": _fully_connected,
     "ADD": _binary(np.add),
     "SUB": _binary(np.subtract),

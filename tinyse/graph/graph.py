@@ -6,6 +6,7 @@ TensorFlow Lite's, so that a graph is a file's content without its bytes.
     kind              inputs                                  options
     CONCATENATION     a, b, ...                               axis
     CONV_2D           x, weights (out, height, width, in), bias   stride (height, width), padding, activation
+    DEPTHWISE_CONV_2D x, weights (1, height, width, in), bias     the same; one filter per channel
     FULLY_CONNECTED   x (rows, in), weights (out, in), bias   activation
     RESHAPE           x, shape                                -
     SPLIT             axis, x                                 splits
@@ -95,6 +96,16 @@ class Graph:
         b = self.add_constant(f"{output}/bias", np.asarray(bias, np.float32))
         options = {"stride": (1, stride), "padding": "SAME", "activation": activation}
         return self.add_operator("CONV_2D", (x, w, b), output, (1, 1, bins, len(bias)), **options)
+
+    def depthwise_convolution(
+        self, output: str, x: str, weights: np.ndarray, bias: np.ndarray, stride: int = 1, activation: str = "NONE"
+    ) -> str:
+        """`weights` (1, 1, width, channels), a filter per channel, over the bins of x (1, 1, bins, channels); SAME padding."""
+        bins = -(-self.shape(x)[2] // stride)
+        w = self.add_constant(f"{output}/weights", np.asarray(weights, np.float32))
+        b = self.add_constant(f"{output}/bias", np.asarray(bias, np.float32))
+        options = {"stride": (1, stride), "padding": "SAME", "activation": activation}
+        return self.add_operator("DEPTHWISE_CONV_2D", (x, w, b), output, (1, 1, bins, len(bias)), **options)
 
     def fully_connected(
         self, output: str, x: str, weights: np.ndarray, bias: np.ndarray, activation: str = "NONE"

@@ -80,9 +80,15 @@ def _concatenation_shape(operator: Operator, tensors: list[Tensor]) -> list[tupl
 
 
 def _convolution_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
-    (batch, *sizes, channels), (out, *kernel, channels_in) = tensors[0].shape, tensors[1].shape
-    _require(len(sizes) == len(kernel) == 2, "the input and the weights have four dimensions")
+    (out, *kernel, channels_in), channels = tensors[1].shape, tensors[0].shape[-1]
     _require(channels == channels_in, f"{channels} channels meet weights for {channels_in}")
+    return _window_shape(operator, tensors, kernel, out)
+
+
+def _window_shape(operator: Operator, tensors: list[Tensor], kernel: list[int], out: int) -> list[tuple[int, ...]]:
+    """Of a kernel that goes over height and width."""
+    batch, *sizes, _ = tensors[0].shape
+    _require(len(sizes) == len(kernel) == 2, "the input and the weights have four dimensions")
     _require(tensors[2].shape == (out,), f"the bias must be ({out},)")
     strides, padding = operator.options["stride"], operator.options["padding"]
     _require(len(strides) == 2 and min(strides) >= 1, "strides are 1 or more")
@@ -90,6 +96,12 @@ def _convolution_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[
     reach = kernel if padding == "VALID" else (1, 1)
     _require(all(size >= k for size, k in zip(sizes, reach, strict=True)), "the kernel is larger than its input")
     return [(batch, *(1 + (size - k) // s for size, k, s in zip(sizes, reach, strides, strict=True)), out)]
+
+
+def _depthwise_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    (one, *kernel, out), channels = tensors[1].shape, tensors[0].shape[-1]
+    _require(one == 1 and out == channels, f"weights (1, height, width, {channels}) are needed, one filter per channel")
+    return _window_shape(operator, tensors, kernel, out)
 
 
 def _fully_connected_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
@@ -158,8 +170,8 @@ def _weighted(where: str, operator: Operator, tensors: list[Tensor], outputs: li
     wide = np.int32 if x.dtype == np.int8 else np.int64
     if weights.dtype != np.int8 or bias.dtype != wide or weights.quantization is None or bias.quantization is None:
         raise InputError(f"{where}: {x.dtype} values take quantised int8 weights and an {np.dtype(wide)} bias")
-    axis = OPERATORS[operator.kind].channel_axis if len(weights.grid.scale) > 1 else 0
-    if weights.zero_point or bias.zero_point or weights.grid.axis != axis:
+    axes = {OPERATORS[operator.kind].channel_axis, *([0] if len(weights.grid.scale) == 1 else [])}
+    if weights.zero_point or bias.zero_point or weights.grid.axis not in axes:
         raise InputError(f"{where}: weights and bias have zero point 0, and scales along the output channels")
     expected = x.grid.scale * weights.grid.scale
     if not np.allclose(bias.grid.scale, expected, rtol=1e-3, atol=0):
@@ -211,6 +223,7 @@ OPERATORS: Mapping[str, Specification] = {
     for specification in (
         Specification("CONCATENATION", 2, "move", None, 1, _concatenation_shape, _moved, 1),
         Specification("CONV_2D", 3, "weighted", 3, 1, _convolution_shape, _weighted, 1),
+        Specification("DEPTHWISE_CONV_2D", 4, "weighted", 3, 1, _depthwise_shape, _weighted, 4, channel_axis=3),
         Specification("FULLY_CONNECTED", 9, "weighted", 3, 1, _fully_connected_shape, _weighted, 1),
         Specification("RESHAPE", 22, "move", 2, 1, _reshape_shape, _moved, 1),
         Specification("SPLIT", 49, "move", 2, None, _split_shape, _moved, 1),

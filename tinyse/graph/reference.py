@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph import arithmetic
-from tinyse.graph.execution import MOVING, Function, Kernel, Program, patches
+from tinyse.graph.execution import MOVING, Function, Kernel, Program, patches, products
 from tinyse.graph.graph import Graph, Operator, Tensor
 from tinyse.graph.tables import int8_table, int16_table
 
@@ -35,9 +35,10 @@ def limits(operator: Operator, output: Tensor) -> tuple[int, int]:
 
 
 def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
-    """From (rows, in) raw integers to (rows, out): weights (in, out) with bias, multipliers, zero point and clipping.
+    """From rows of raw integers to (rows, out): weights (in, out) with bias, multipliers, zero point and clipping.
 
-    The input's zero point is folded into the bias. TFLM's ConvPerChannel and FullyConnected, int8 and 16x8.
+    Rows are (rows, in), or (rows, in, out) of a depthwise convolution. The input's zero point is folded into the bias.
+    TFLM's ConvPerChannel, DepthwiseConvPerChannel and FullyConnected, int8 and 16x8.
     """
     x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
     y = graph.tensors[operator.outputs[0]]
@@ -50,9 +51,10 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.constant.astype(np.float64))
     arithmetic.check_accumulator(f"{operator.kind} {y.name!r}", largest, shifts, wide)
     requantise, finish = _requantiser(multipliers, shifts, wide), _finisher(operator, y)
+    multiply = products(operator)
 
     def function(rows: np.ndarray) -> np.ndarray:
-        accumulator = rows @ weights
+        accumulator = multiply(rows, weights)
         accumulator += folded
         return finish(requantise(accumulator.astype(np.int64)))
 
@@ -65,7 +67,7 @@ def output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> 
     if operator.kind == "FULLY_CONNECTED" and len(sw) == 1:
         return (sx * sw).astype(np.float64) / sy  # GetQuantizedConvolutionMultipler: a float product
     scales = np.float64(sx) * sw.astype(np.float64) / sy
-    return np.broadcast_to(scales, (len(weights.constant),))
+    return np.broadcast_to(scales, y.shape[-1:])
 
 
 def _requantiser(multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False) -> Function:
@@ -224,6 +226,7 @@ def _requantise_table(x: Tensor, y: Tensor) -> np.ndarray:
 KERNELS: dict[str, Kernel] = {
     **MOVING,
     "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
     "FULLY_CONNECTED": _fully_connected,
     "ADD": _binary,
     "SUB": _binary,

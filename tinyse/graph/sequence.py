@@ -187,7 +187,7 @@ def _convolution(graph: Graph, operator: Operator) -> Function:
         leading = value.shape[: value.ndim - len(x.shape)]
         padding = np.full((*leading, 1), x.zero_point, x.dtype)
         padded = np.concatenate([value.reshape(*leading, -1), padding], axis=-1)
-        taken = padded.take(indices, axis=-1).reshape(-1, indices.shape[1])
+        taken = padded.take(indices, axis=-1).reshape(-1, *indices.shape[1:])
         return rows(taken.astype(np.float64)).reshape(*leading, *shape)
 
     return function
@@ -208,5 +208,6 @@ KERNELS: dict[str, Kernel] = {
     "RESHAPE": _reshape,
     "SPLIT": _split,
     "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
     "FULLY_CONNECTED": _fully_connected,
 }

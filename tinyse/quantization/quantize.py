@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization, Tensor
-from tinyse.graph.operators import BINARY, WEIGHTED
+from tinyse.graph.operators import BINARY, OPERATORS, WEIGHTED
 from tinyse.graph.validation import validate
 from tinyse.quantization.calibration import Calibration
 from tinyse.quantization.grids import INT8, INT16, asymmetric_grid, choose, symmetric_grid
@@ -57,7 +57,8 @@ def quantise(
     for operator in result.operators:
         if operator.kind in WEIGHTED:
             x, weights, bias = (result.tensors[name] for name in operator.inputs)
-            result.tensors.update((tensor.name, tensor) for tensor in quantise_weights(weights, bias, x))
+            axis = OPERATORS[operator.kind].channel_axis
+            result.tensors.update((tensor.name, tensor) for tensor in quantise_weights(weights, bias, x, axis))
         elif operator.kind in BINARY:
             for name in operator.inputs:
                 if result.tensors[name].data is not None:
@@ -81,18 +82,24 @@ def _given(
     return {name: grids[name] for name in kinds}, {name: grids.get(f"{name}/{INT8}", grids[name]) for name in kinds}
 
 
-def quantise_weights(weights: Tensor, bias: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """int8 weights, one scale for each output channel (axis 0), and their bias, for the quantised input `x`."""
+def quantise_weights(weights: Tensor, bias: Tensor, x: Tensor, axis: int = 0) -> tuple[Tensor, Tensor]:
+    """int8 weights, one scale for each output channel (`axis`), and their bias, for the quantised input `x`."""
     wide = x.dtype == INT16
-    w = weights.constant.astype(np.float64).reshape(len(weights.constant), -1)
+    channels_first = np.moveaxis(weights.constant.astype(np.float64), axis, 0)
+    w = channels_first.reshape(len(channels_first), -1)
     b = bias.constant.astype(np.float64)
     # A channel of tiny weights gets a scale that keeps its bias far within its bits.
     least = np.maximum(np.abs(b) / (float(x.scale) * 2.0 ** (38 if wide else 28)), 1e-9)
     scales = np.maximum(_best_scales(w), least).astype(np.float32)
-    integers = np.clip(np.rint(w / scales[:, None]), -127, 127).astype(np.int8).reshape(weights.shape)
+    integers = np.clip(np.rint(w / scales[:, None]), -127, 127).astype(np.int8).reshape(channels_first.shape)
     bias_scales = x.grid.scale * scales
     return (
-        replace(weights, dtype=np.dtype(np.int8), data=integers, quantization=Quantization(scales, 0, 0)),
+        replace(
+            weights,
+            dtype=np.dtype(np.int8),
+            data=np.ascontiguousarray(np.moveaxis(integers, 0, axis)),
+            quantization=Quantization(scales, 0, axis),
+        ),
         replace(
             bias,
             dtype=np.dtype(np.int64 if wide else np.int32),

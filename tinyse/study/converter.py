@@ -140,6 +140,12 @@ def _convolution(tf: Any, graph: Graph, operator: Operator, x: Any, weights: np.
     return tf.nn.bias_add(y, bias)
 
 
+def _depthwise(tf: Any, graph: Graph, operator: Operator, x: Any, weights: np.ndarray, bias: np.ndarray) -> Any:
+    strides = (1, *operator.options["stride"], 1)
+    y = tf.nn.depthwise_conv2d(x, weights.transpose(1, 2, 3, 0), strides, operator.options["padding"])
+    return tf.nn.bias_add(y, bias)
+
+
 def _split(tf: Any, graph: Graph, operator: Operator, axis: np.ndarray, x: Any) -> Any:
     parts = tf.split(x, len(operator.outputs), int(np.ravel(axis)[0]))
     return parts if len(parts) > 1 else tf.identity(parts[0])
@@ -148,6 +154,7 @@ def _split(tf: Any, graph: Graph, operator: Operator, axis: np.ndarray, x: Any) 
 KERNELS: dict[str, Any] = {
     "CONCATENATION": lambda tf, graph, operator, *parts: tf.concat(parts, operator.options["axis"]),
     "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": lambda tf, graph, operator, x, w, b: tf.nn.bias_add(tf.matmul(x, w, transpose_b=True), b),
     "RESHAPE": lambda tf, graph, operator, x, shape: tf.reshape(x, graph.shape(operator.outputs[0])),
     "SPLIT": _split,

@@ -22,7 +22,7 @@ TYPES = ("float32", "int8", "int16")
 
 _FAST: dict[str, dict[str, tuple[str, ...]]] = {
     "tflm": {},
-    "cmsis-nn": dict.fromkeys(("int8", "int16"), ("ADD", "CONV_2D", "FULLY_CONNECTED", "MUL")),
+    "cmsis-nn": dict.fromkeys(("int8", "int16"), ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL")),
     "ethos-u": dict.fromkeys(("int8", "int16"), tuple(OPERATORS)),
 }
 RUNTIMES = tuple(_FAST)

@@ -110,6 +110,13 @@ LAYOUTS: dict[str, Layout] = {
         _read_convolution,
         {"DilationHFactor": 1, "DilationWFactor": 1},
     ),
+    "DEPTHWISE_CONV_2D": Layout(
+        "DepthwiseConv2DOptions",
+        (1, 3, 5),
+        lambda operator, graph: {"depthMultiplier": 1, **_convolution(operator, graph)},
+        _read_convolution,
+        {"DepthMultiplier": 1, "DilationHFactor": 1, "DilationWFactor": 1},
+    ),
     "FULLY_CONNECTED": Layout(
         "FullyConnectedOptions",
         (1, 4, 7),
