@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from firmware_export import cmake, front_end, names, network, report, text, vectors
+from firmware_export import cmake, front_end, license, names, network, report, text, vectors
 from firmware_export.names import Names
 from firmware_export.program import Program, lower
 from tinyse import files
@@ -181,6 +181,10 @@ def export(
     contents |= {f"test/{name}": content for name, content in _tests(firmware, frames, fixed_point).items()}
     contents |= cmake.sources(prefix, firmware.version, firmware.own_files, firmware.kernel_files)
     contents["README.md"] = firmware.names.text(text.fill("README.md.in", {"PREFIX": prefix}), ())
+    card = license.card_of(model, digest)
+    weights = license.weights_license(card, prefix)
+    contents = {name: license.with_line(name, content, weights) for name, content in contents.items()}
+    contents |= license.texts(model, digest, prefix, card)
     # Nothing is written before all of it is known.
     for name, content in contents.items():
         files.write_text(folder / name, content)

@@ -96,3 +96,24 @@ def tiny(tmp_path_factory) -> TinyModel:
     clips = [(f"noise {level}", np.float32(rng.normal(0, level, 16000))) for level in (0.1, 0.01)]
     exported = export_model(path, clips)
     return TinyModel(path, exported.integers, exported.floats)
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory) -> list[Path]:
+    """Firmware of both released models, by the names that they have by default, and of a tagger called sounds."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    from test_tagging import CLASSES, FRONT_END, network, sound
+
+    from firmware_export.export import export
+    from tinyse import released
+    from tinyse.export import export_model
+    from tinyse.models.files import save_model
+
+    top = tmp_path_factory.mktemp("exports")
+    for name in ("student-62k", "student-30k"):
+        export(released.find(name), top / name, 32)
+    save_model(top / "tagger.safetensors", network(), FRONT_END, {"model": "tiny tagger"})
+    tagger = export_model(top / "tagger.safetensors", [(label, sound(label, 0)) for label in CLASSES])
+    export(tagger.integers, top / "sounds", 32, prefix="sounds")
+    return [top / name for name in ("student-62k", "student-30k", "sounds")]

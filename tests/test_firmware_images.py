@@ -8,41 +8,19 @@ from pathlib import Path
 
 import pytest
 from test_firmware import everything
-from test_tagging import CLASSES, FRONT_END, network
-from test_tagging import sound as tag_sound
 
 from firmware_export import names, targets
 from firmware_export.export import export
 from tinyse import released
 from tinyse.errors import InputError
-from tinyse.export import export_model
-from tinyse.models.files import save_model
 from tinyse.tflite.writer import save
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt-get install gcc")
 PREFIXES = ("student_62k", "student_30k", "sounds")
-FRAMES = 32
 
 ALL = "\n".join(f'#include "{prefix}.h"' for prefix in PREFIXES) + "\n" + "\n".join(
     f"int {prefix}_replay(void);" for prefix in PREFIXES
 ) + "\nint main(void)\n{\n    return " + " + ".join(f"{prefix}_replay()" for prefix in PREFIXES) + ";\n}\n"  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("tagger") / "tagger.safetensors"
-    save_model(path, network(), FRONT_END, {"model": "tiny tagger"})
-    return export_model(path, [(label, tag_sound(label, 0)) for label in CLASSES]).integers
-
-
-@pytest.fixture(scope="module")
-def folders(tagger, tmp_path_factory) -> list[Path]:
-    """Both released models and a tagger, each with its default or a given prefix."""
-    top = tmp_path_factory.mktemp("exports")
-    for name in ("student-62k", "student-30k"):
-        export(released.find(name), top / name, FRAMES)
-    export(tagger, top / "sounds", FRAMES, prefix="sounds")
-    return [top / name for name in ("student-62k", "student-30k", "sounds")]
 
 
 def compile_all(core: targets.Core | None, sources: list[Path], includes: list[Path], folder: Path) -> list[str]:
@@ -75,23 +53,23 @@ def replays(output: str) -> None:
 @pytest.mark.parametrize(
     ("name", "way"), [(None, "objects"), (None, "libraries"), (None, "one folder"), ("cortex-m4", "libraries")]
 )
-def test_three_models_in_one_image_keep_their_bits(folders, tmp_path, name, way):
+def test_three_models_in_one_image_keep_their_bits(exports, tmp_path, name, way):
     core = targets.CORES[name] if name else None
     if core is not None and core.missing:
         pytest.skip(f"{core.title}: {core.missing}")
     if core is None and shutil.which("gcc") is None:
         pytest.skip("no C compiler: apt-get install gcc")
     (tmp_path / "all.c").write_text(ALL)
-    includes = [folder / part for folder in folders for part in ("src", "test")]
+    includes = [folder / part for folder in exports for part in ("src", "test")]
     if way == "one folder":
         flat = tmp_path / "flat"
         flat.mkdir()
-        for folder in folders:
+        for folder in exports:
             for path in (folder / "src").iterdir():
                 shutil.copy(path, flat)
         sources = [sorted(flat.glob("*.c"))]
     else:
-        sources = [sorted((folder / "src").glob("*.c")) for folder in folders]
+        sources = [sorted((folder / "src").glob("*.c")) for folder in exports]
     parts = []
     for number, group in enumerate(sources):
         home = tmp_path / str(number)
@@ -101,19 +79,19 @@ def test_three_models_in_one_image_keep_their_bits(folders, tmp_path, name, way)
             subprocess.run([archive, "rc", str(home / "library.a"), *built], check=True)
             built = [str(home / "library.a")]
         parts += built
-    harness = compile_all(core, [tmp_path / "all.c", *replays_of(folders, core)], includes, tmp_path)
-    link(core, [*harness, *parts], folders[0] / "test", tmp_path / "image")
+    harness = compile_all(core, [tmp_path / "all.c", *replays_of(exports, core)], includes, tmp_path)
+    link(core, [*harness, *parts], exports[0] / "test", tmp_path / "image")
     code, output = targets.run(core, tmp_path / "image")
     assert code == 0, output
     replays(output)
 
 
 @needs_gcc
-def test_kernels_are_in_the_image_once(folders, tmp_path):
+def test_kernels_are_in_the_image_once(exports, tmp_path):
     (tmp_path / "all.c").write_text(ALL)
-    includes = [folder / part for folder in folders for part in ("src", "test")]
-    objects = compile_all(None, [tmp_path / "all.c", *replays_of(folders)], includes, tmp_path)
-    for number, folder in enumerate(folders):
+    includes = [folder / part for folder in exports for part in ("src", "test")]
+    objects = compile_all(None, [tmp_path / "all.c", *replays_of(exports)], includes, tmp_path)
+    for number, folder in enumerate(exports):
         objects += compile_all(None, sorted((folder / "src").glob("*.c")), includes, tmp_path / str(number))
     subprocess.run(["gcc", *objects, "-Wl,--gc-sections", "-o", str(tmp_path / "image")], check=True)
     listed = subprocess.run(["nm", str(tmp_path / "image")], capture_output=True, text=True, check=True).stdout
@@ -134,7 +112,7 @@ int main(void)
 
 
 @needs_gcc
-def test_a_library_of_another_export_is_told_by_its_header(folders, tmp_path):
+def test_a_library_of_another_export_is_told_by_its_header(exports, tmp_path):
     """The prefix is the same, the model is not: nothing is written."""
     export(released.find("student-62k"), tmp_path / "new", 1, prefix="model")
     export(released.find("student-30k"), tmp_path / "old", 1, prefix="model")
@@ -162,9 +140,9 @@ def test_the_same_model_with_other_weights_is_another_export(tmp_path):
 
 
 @needs_gcc
-def test_kernels_of_two_versions_live_side_by_side(folders, tmp_path):
+def test_kernels_of_two_versions_live_side_by_side(exports, tmp_path):
     """An older tinyse's kernels have other names, and in one folder the compiler says what to do."""
-    old = shutil.copytree(folders[1], tmp_path / "old")
+    old = shutil.copytree(exports[1], tmp_path / "old")
     version = names.version({"other": "kernels"})
     current = next(
         line.split()[2][2:] for line in (old / "src/tinyse_symbols.h").read_text().splitlines() if "0x" in line
@@ -173,13 +151,13 @@ def test_kernels_of_two_versions_live_side_by_side(folders, tmp_path):
         path.write_text(path.read_text().replace(current, version))
     main = '#include "student_62k.h"\n#include "student_30k.h"\n'
     (tmp_path / "all.c").write_text(ALL.replace(main, "").replace(" + sounds_replay()", ""))
-    new, objects = folders[0], []
+    new, objects = exports[0], []
     for number, folder in enumerate((new, old)):
         includes = [folder / "src", folder / "test"]
         objects += compile_all(None, sorted((folder / "src").glob("*.c")), includes, tmp_path / str(number))
         own = replays_of([folder])[: 2 if number else 3]  # one port is enough
         objects += compile_all(None, own, includes, tmp_path / str(number))
-    includes = [new / "src", old / "src", folders[2] / "src"]
+    includes = [new / "src", old / "src", exports[2] / "src"]
     objects += compile_all(None, [tmp_path / "all.c"], includes, tmp_path)
     link(None, objects, new / "test", tmp_path / "image")
     assert targets.run(None, tmp_path / "image")[0] == 0
@@ -210,11 +188,11 @@ def test_a_prefix_that_c_or_its_library_would_not_have_is_refused(tmp_path, pref
     assert not (tmp_path / "out").exists()
 
 
-def test_every_file_and_outside_name_of_a_model_has_its_prefix(folders, tmp_path):
+def test_every_file_and_outside_name_of_a_model_has_its_prefix(exports, tmp_path):
     if shutil.which("gcc") is None or shutil.which("nm") is None:
         pytest.skip("no C compiler: apt-get install gcc")
-    version = next((folders[0] / "src").glob("tinyse_symbols.h")).read_text().split("0x")[1][:8]
-    for folder, prefix in zip(folders, PREFIXES, strict=True):
+    version = next((exports[0] / "src").glob("tinyse_symbols.h")).read_text().split("0x")[1][:8]
+    for folder, prefix in zip(exports, PREFIXES, strict=True):
         files = {path.name for path in (folder / "src").iterdir()}
         assert all(name.startswith((f"{prefix}.", f"{prefix}_", "tinyse_")) for name in files)
         objects = compile_all(None, sorted((folder / "src").glob("*.c")), [folder / "src"], tmp_path / prefix)

@@ -1,0 +1,69 @@
+"""What a legal department asks of an export: a license line in each file, the text, and whose data made the weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from firmware_export import text
+
+SPDX = "MIT"
+"""Of the code, and of the weights of released models."""
+HOLDER = "2026 the tinyse authors"
+WEIGHTS = ("_network_data.h", "_network.c", "_network.h", "_vectors.c")
+"""Endings of the files that are made from the model's weights and shape."""
+_COMMENTS = {".c": "/* {} */", ".h": "/* {} */", ".ld": "/* {} */", ".ino": "// {}", ".cmake": "# {}", ".txt": "# {}",
+             ".yml": "# {}", ".properties": "# {}"}  # fmt: skip
+_OWN = """The weights are those of `{file}` (SHA-256 {digest}), which is no model that tinyse released. Their license is
+what their owner says; the files that hold them carry `LicenseRef-{prefix}-weights` until the owner replaces it.
+"""
+_RELEASED = """The weights are those of the released model {name} (SHA-256 of its .tflite: {digest}), published by {holder}
+under the license in LICENSE ({spdx}). They were trained on these recordings, with thanks to their authors:
+
+| kind | corpus | license |
+|---|---|---|
+{rows}
+"""
+
+
+def card_of(model: Path, digest: str) -> dict[str, Any] | None:
+    """The card of a released model, None for any other file."""
+    path = model.with_name("card.json")
+    if not path.is_file():
+        return None
+    card = json.loads(path.read_text(encoding="utf-8"))
+    return card if card.get("sha256", {}).get(model.name) == digest else None
+
+
+def weights_license(card: dict[str, Any] | None, prefix: str) -> str:
+    """The SPDX expression of the weights."""
+    return SPDX if card else f"LicenseRef-{prefix.replace('_', '-')}-weights"
+
+
+def with_line(name: str, content: str, weights: str) -> str:
+    """A file with its license line, where its kind has comments."""
+    comment = _COMMENTS.get(Path(name).suffix)
+    if comment is None:
+        return content
+    license = weights if name.endswith(WEIGHTS) else SPDX
+    holder = [f"SPDX-FileCopyrightText: {HOLDER}"] if license == SPDX else []
+    lines = [*holder, f"SPDX-License-Identifier: {license}"]
+    return "\n".join([*(comment.format(line) for line in lines), content])
+
+
+def texts(model: Path, digest: str, prefix: str, card: dict[str, Any] | None) -> dict[str, str]:
+    """{file name: text}: LICENSE of the code, and NOTICE.md about the weights."""
+    if card is None:
+        weights = _OWN.format(file=model.name, digest=digest, prefix=prefix.replace("_", "-"))
+    else:
+        rows = [
+            f"| {kind} | {corpus} | {', '.join(licenses)} |"
+            for kind, facts in card["data"].items()
+            for corpus, licenses in facts["corpora"].items()
+        ]
+        weights = _RELEASED.format(
+            name=card["name"], digest=digest, holder=HOLDER, spdx=SPDX, rows="\n".join(rows)
+        )  # fmt: skip
+    notice = f"# Licenses\n\nCode: {SPDX}, see LICENSE. Copyright {HOLDER}.\n\n{weights}"
+    return {"LICENSE": (text.TEMPLATES / "LICENSE").read_text(), "NOTICE.md": notice}
