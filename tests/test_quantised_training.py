@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -227,7 +228,7 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
 
     def interrupt(progress):
         if (progress.stage, progress.update) == ("integers", 3):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     whole = run(recipe_at(tmp_path, f"output={tmp_path / 'whole'}"), lambda _: None, lambda _: None)
     stopped = recipe_at(tmp_path, f"output={tmp_path / 'stopped'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -486,7 +487,7 @@ def test_a_tagging_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_pat
 
     def stop(progress):
         if progress.update == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     stopped = load_recipe(recipe, [*short, f"output={tmp_path / 'stopped'}"])
     with pytest.raises(KeyboardInterrupt):
@@ -508,7 +509,7 @@ def test_a_tagger_learns_labels_blended_with_its_teachers_tags(recipe, tmp_path)
     chosen = load_recipe(recipe, settings)
     run(chosen, lambda _: None, lambda _: None)
     task = open_task(chosen)
-    training = StageRun(launch(chosen.precision), chosen, task, "first", "")
+    training = StageRun(launch(chosen.precision), chosen, task, "first", {})
     batch = [torch.from_numpy(np.stack(part)) for part in zip(*task.valid(chosen.stages["first"]), strict=True)]
     tags, _ = task.run(training.teachers.networks[0], batch)
     torch.testing.assert_close(training.teachers.teach(batch).truth, 0.75 * batch[1] + 0.25 * tags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,9 @@ from tinyse.models.front_end import TorchFrontEnd  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 from tinyse.tflite import reader  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
+from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import launch, run  # noqa: E402
-from tinyse.training.stage import StageRun, model_path, refuse_other_recipe, stage_record  # noqa: E402
+from tinyse.training.stage import StageRun, model_path  # noqa: E402
 from tinyse.training.tasks import open_task  # noqa: E402
 
 SMALL = "{channels: [4, 4], groups: 2, shared_gru: [1]}"
@@ -90,7 +92,7 @@ def taught_by(teachers: str, **weights: float) -> str:
 def lesson_of(chosen, *sounds):
     """The student's stage, a batch of four clips with these sounds of external teachers, and what is learned of it."""
     task = open_task(chosen)
-    training = StageRun(launch("32-true"), chosen, task, "student", "")
+    training = StageRun(launch("32-true"), chosen, task, "student", {})
     pairs = [torch.from_numpy(np.stack(part)) for part in zip(*task.valid(chosen.stages["student"]), strict=True)]
     batch = (*pairs, *(sound(pairs[0]) for sound in sounds))
     return training, batch, training.teachers.teach(batch)
@@ -185,7 +187,7 @@ def test_sound_becomes_the_mask_that_makes_it():
         (taught_by("[one, {onxx: a.onnx}]", output=1), r"teacher\[1\]\.onxx: did you mean 'onnx'"),
         (taught_by("[one, professor]", output=1), "'professor' is no earlier stage"),
         (taught_by("[]", output=1), "name at least one"),
-        (taught_by("one", target=1.5), "no share between 0 and 1"),
+        (taught_by("one", target=1.5), "target is 1.5: it has to lie between 0 and 1"),
         (taught_by("one"), "give a view, the output or the target a weight"),
         ("stages.student={model: student-30k, updates: 1, distillation: {teacher: one, target: 1}}", "give the stage losses"),
     ],
@@ -241,9 +243,9 @@ def test_gradients_reach_the_student_only(trained, file):
     chosen = trained(taught_by(f"[one, {{onnx: {file}, window: hann}}]", output=1, target=0.5))
     training, batch, _ = lesson_of(chosen, torch.Tensor.clone)
     batch[2].requires_grad_()
-    loss, _ = training._losses(training.network, batch)
+    loss, _ = training._losses(training.training.network, batch)
     loss.backward()
-    assert all(p.grad is not None for p in training.bare.parameters())
+    assert all(p.grad is not None for p in training.training.bare.parameters())
     assert batch[2].grad is None
     assert all(p.grad is None and not p.requires_grad for p in training.teachers.networks[0].parameters())
 
@@ -270,7 +272,7 @@ def test_a_run_with_an_external_teacher_goes_on_to_the_same_bits_and_names_it(re
 
     def stop(progress):
         if (progress.stage, progress.update) == ("student", 3):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     stopped = recipe(setting, f"output={tmp_path / 'stopped'}", "workers=1")
     with pytest.raises(KeyboardInterrupt):

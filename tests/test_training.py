@@ -17,8 +17,9 @@ from tinyse.errors import InputError  # noqa: E402
 from tinyse.mixtures import MixtureConfig  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
 from tinyse.training.recipe import BUILT_IN, load_recipe  # noqa: E402
+from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
-from tinyse.training.stage import model_path, refuse_other_recipe, stage_record  # noqa: E402
+from tinyse.training.stage import model_path  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECIPE = """
@@ -64,7 +65,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_path):
     def interrupt_at(stage, update):
         def show(progress):
             if (progress.stage, progress.update) == (stage, update):
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
 
         return show
 
@@ -115,7 +116,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(recipe, tmp_path, sent):
 
     def stop(progress):
         assert progress.update == reached + 1
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         run(shortened, stop, lines.append)
@@ -219,6 +220,20 @@ def test_shipped_recipes_load_and_name_no_folder_of_ours(path):
 def test_released_recipes_mix_as_one():
     chosen = [load_recipe(REPOSITORY / f"recipes/{name}.yaml") for name in ("student-30k", "student-62k", "teacher")]
     assert all(each.ship and each.mixture == chosen[0].mixture != MixtureConfig() for each in chosen)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "+1e-3", "0.1e-2", ".1e-2", "1.e-3", "1.0e-3", "0.001"])
+def test_numbers_may_be_written_as_everywhere_else(recipe, text):
+    """YAML 1.1 takes 1e-3 for a string."""
+    assert load_recipe(recipe, [f"stages.teacher.learning_rate={text}"]).stages["teacher"].learning_rate == 0.001
+    recipe.write_text(RECIPE.replace("warmup: 1,\n     losses", f"warmup: 1, learning_rate: {text},\n     losses"))
+    assert load_recipe(recipe).stages["teacher"].learning_rate == 0.001
+
+
+@pytest.mark.parametrize("text", ["1e", "e3", "1e-3x", "x1e-3", "1 e-3", "'1e-3'"])
+def test_what_is_no_number_is_still_refused(recipe, text):
+    with pytest.raises(InputError, match="learning_rate: expected float"):
+        load_recipe(recipe, [f"stages.teacher.learning_rate={text}"])
 
 
 def test_a_stage_may_mix_otherwise(recipe, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,13 +65,15 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with needs("train"):
         from tinyse.training import finish, rehearsal
+        from tinyse.training.lock import locked
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
     chosen = load_recipe(recipe, settings or [])
     # What a scheduler sends before it takes the machine away: keep what is done, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rank = int(os.environ.get("RANK", "0"))
-    with Screen() as screen:
+    # The other processes of torchrun wait for the first.
+    with locked(Path(chosen.output)) if rank == 0 else nullcontext(), Screen() as screen:
         say = screen.say if rank == 0 else _nothing
         say(f"data: {_data(chosen)}")
         rehearsal.refuse_full_disk(chosen)

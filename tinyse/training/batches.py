@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
 
 from tinyse.distillation.external import OnnxTeacher
+from tinyse.errors import InputError
 from tinyse.training.task import Batch, Examples
+
+LOST = ("exited unexpectedly", "shared memory", "(shm)", "No space left on device")
+"""How torch's loader says that a process of its own died, or found no room for a batch."""
 
 
 class Taught:
@@ -32,20 +40,40 @@ class Taught:
 
 def batches(
     examples: Examples, batch: int, first: int, last: int, workers: int, rank: int = 0, world: int = 1
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batches of batch / world examples for updates `first` to `last` - 1.
 
     Update u takes examples u * batch to (u + 1) * batch - 1, of which process `rank` of `world` mixes every `world`-th.
+    Raises InputError, between two batches, for what the user can mend and where a process that mixes was killed.
     """
     order = [list(range(update * batch + rank, (update + 1) * batch, world)) for update in range(first, last)]
-    loader: DataLoader[Batch] = DataLoader(
-        examples,  # type: ignore[arg-type]
+    loader: DataLoader[list[Tensor]] = DataLoader(
+        _Told(examples),  # type: ignore[arg-type]
         batch_sampler=order,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        collate_fn=_stacked,
         worker_init_fn=_prepare_worker,
     )
-    return iter(loader)
+    with contextlib.ExitStack() as stack:
+        try:
+            arrays = _started(loader)
+        except OSError as error:
+            raise InputError(f"cannot start {workers} processes that mix: {error.strerror or error}; "
+                             "use --set workers=0") from error  # fmt: skip
+        if workers:  # they ignore SIGTERM, with which torch would end them
+            stack.callback(arrays._shutdown_workers)
+        try:
+            for made in arrays:
+                if isinstance(made, InputError):
+                    raise made
+                yield tuple(made)
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in LOST):
+                raise
+            raise InputError("a process that mixes was killed, or found no shared memory: main memory or /dev/shm is full "
+                             "(containers: --shm-size); start again with the same command, with fewer than "
+                             f"{workers} `workers` if it happens again") from error  # fmt: skip
 
 
 def in_batches(examples: Sequence[tuple[np.ndarray, ...]], batch: int) -> list[Batch]:
@@ -56,8 +84,42 @@ def in_batches(examples: Sequence[tuple[np.ndarray, ...]], batch: int) -> list[B
     return [tuple(torch.from_numpy(np.stack(part)) for part in zip(*group, strict=True)) for group in groups]
 
 
+class _Told:
+    """Examples, or the error of the user's that one raised: a loader would wrap it in the traceback of its process."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...] | InputError:
+        try:
+            return self.examples[index]
+        except InputError as error:
+            return error
+
+
+def _stacked(group: Sequence[tuple[np.ndarray, ...] | InputError]) -> list[Tensor] | InputError:
+    for example in group:
+        if isinstance(example, InputError):
+            return example
+    return default_collate(list(group))  # type: ignore[no-any-return]
+
+
+def _started(loader: DataLoader[list[Tensor]]) -> Any:
+    """The loader's iterator; a dead process of its is noticed where the next batch is waited for, never inside an update."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGCHLD"):
+        return iter(loader)
+    before = signal.getsignal(signal.SIGCHLD)
+    arrays = iter(loader)
+    signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+    return arrays
+
+
 def _prepare_worker(_worker: int) -> None:
-    # Ctrl-C reaches the whole process group; only the main process answers it.
+    # Ctrl-C reaches the whole process group, and so does a scheduler's SIGTERM; only the main process answers them, and
+    # ends these once it has finished its update.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)

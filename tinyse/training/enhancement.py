@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tinyse.mixtures import Mixer, MixtureDataset, open_mixer, valid_mixtures
+from tinyse.mixtures import Mixer, MixtureConfig, MixtureDataset, open_mixer, valid_mixtures
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
 from tinyse.models.quantised import QuantisedNetwork
@@ -34,10 +34,11 @@ class Enhancement:
     def record(self) -> list[dict[str, Any]]:
         return self.manifest.summary()
 
-    def open(self, stage: Stage) -> str:
+    def open(self, stage: Stage) -> dict[str, str]:
         self.mixer = training_mixer(self.recipe, stage, self.manifest)
         self.notices = self.mixer.notices
-        return self.mixer.data_hash
+        valid = open_mixer(self.manifest, MixtureConfig().plain(), stage.seconds, 0, "valid")
+        return {"data_hash": self.mixer.data_hash, "valid_hash": valid.data_hash}
 
     def examples(self, epoch: int, length: int) -> MixtureDataset:
         return MixtureDataset(self.mixer, epoch, length)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import nn
 
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import write_json
-from tinyse.models.files import load_model
+from tinyse.models.files import load_tensors
 from tinyse.recordings import brief, open_data
 from tinyse.training.batches import Taught, batches, in_batches
+from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
 from tinyse.training.quantised import choose_grids
 from tinyse.training.recipe import Recipe
-from tinyse.training.stage import Progress, StageRun, model_path, refuse_other_recipe
+from tinyse.training.records import refuse_others
+from tinyse.training.stage import Progress, StageRun, checkpoint_path, model_path
+from tinyse.training.stopping import stop_requests
 from tinyse.training.task import Task
 from tinyse.training.tasks import open_task
 
@@ -33,7 +40,7 @@ def run(
     """Run all stages of a recipe and return the last one's model.
 
     `show` is called after every update, `say` with a line at the beginning and end of each stage. Under torchrun the
-    processes share each batch (Lightning Fabric's DDP). `machine`, by default this one, decides what the recipe leaves
+    processes share each batch. `machine`, by default this one, decides what the recipe leaves
     open. Raises InputError for what the user can mend, such as an output folder that another recipe filled.
     """
     machine = machine or this_machine()
@@ -52,55 +59,86 @@ def run_stages(
     fabric = launch("32-true")
     if not fabric.is_global_zero:
         show, say = _nothing, _nothing
-    recipe, arithmetic = fabric.broadcast(settled(recipe, machine))  # machines of several kinds may share a run
     folder = Path(recipe.output)
-    task = open_task(recipe)
-    write_record(recipe, task, folder, fabric)
-    # What cannot be used is told before hours of other stages.
+    with locked(folder, fabric):
+        recipe, arithmetic = fabric.broadcast(settled(recipe, machine))  # machines of several kinds may share a run
+        refuse_undivided(recipe, fabric.world_size)
+        task = open_task(recipe)
+        check_stages(recipe, task, folder)
+        write_record(recipe, task, folder, fabric)
+        for position, (name, stage) in enumerate(recipe.stages.items()):
+            path = model_path(folder, name)
+            if path.exists():
+                say(f"{name}: finished before, {path}")
+                continue
+            heard = Taught(task.valid(stage), stage.external_teachers)
+            valid = in_batches([heard[index] for index in range(len(heard))], stage.batch)
+            data = task.open(stage)
+            for notice in brief(task.notices) if position == 0 else ():
+                say(f"note: {notice}")
+            grids = choose_grids(stage, open_data(recipe.data_paths), folder) if stage.quantise else None
+            # bf16 would round the features before the integers see them.
+            fabric = launch("32-true" if stage.quantise else recipe.precision)
+            training = StageRun(fabric, recipe, task, name, data, grids)
+            training.restore()
+            if arithmetic:
+                say(arithmetic)
+                arithmetic = ""
+            begun = f", from update {training.update}" if training.update else ""
+            say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")
+            examples = Taught(task.examples(position, stage.updates * stage.batch), stage.external_teachers)
+            workers = machine.workers(recipe, stage, processes_here())
+            rank, world = fabric.global_rank, fabric.world_size
+            with (
+                stop_requests() as stop,
+                closing(batches(examples, stage.batch, training.update, stage.updates, workers, rank, world)) as feed,
+            ):
+                path = training.run(feed, valid, show, stop)
+            summary = ", ".join(f"{key} {value:.3f}" for key, value in training.valid.items())
+            say(f"{name}: done, valid {summary}; {path}")
+    return path
+
+
+def refuse_undivided(recipe: Recipe, processes: int) -> None:
+    """Raise InputError for a batch that `processes` cannot share as its losses ask."""
     for name, stage in recipe.stages.items():
-        path = model_path(folder, name)
-        if path.exists():
-            refuse_other_recipe(load_model(path)[2].get("recipe"), recipe, name, path)
-        else:
+        share = stage.batch / processes
+        if share != int(share):
+            raise InputError(f"stages.{name}.batch: {stage.batch} clips do not divide among {processes} processes")
+        if processes > 1 and share < 2 and stage.distillation and stage.distillation.compares_clips:
+            raise InputError(f"stages.{name}.batch: its views compare the clips of a process, so {processes} processes need "
+                             f"a batch of at least {2 * processes}, not {stage.batch}")  # fmt: skip
+
+
+def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
+    """Tell before anything is written, and before hours of other stages, what cannot be used.
+
+    Raises InputError for a stage that was finished or begun by another recipe or from other recordings, and for a teacher
+    that cannot be opened.
+    """
+    for name, stage in recipe.stages.items():
+        for path in (model_path(folder, name), checkpoint_path(folder, name)):
+            if path.exists():
+                refuse_others(load_tensors(path)[1], recipe, name, task.open(stage), path)
+        if not model_path(folder, name).exists():
             for teacher in stage.external_teachers:
                 teacher.open()
-    for position, (name, stage) in enumerate(recipe.stages.items()):
-        path = model_path(folder, name)
-        if path.exists():
-            say(f"{name}: finished before, {path}")
-            continue
-        heard = Taught(task.valid(stage), stage.external_teachers)
-        valid = in_batches([heard[index] for index in range(len(heard))], stage.batch)
-        data_hash = task.open(stage)
-        for notice in brief(task.notices) if position == 0 else ():
-            say(f"note: {notice}")
-        grids = choose_grids(stage, open_data(recipe.data_paths), folder) if stage.quantise else None
-        # bf16 would round the features before the integers see them.
-        fabric = launch("32-true" if stage.quantise else recipe.precision)
-        training = StageRun(fabric, recipe, task, name, data_hash, grids)
-        training.restore()
-        if arithmetic:
-            say(arithmetic)
-            arithmetic = ""
-        begun = f", from update {training.update}" if training.update else ""
-        say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")
-        rank, world = fabric.global_rank, fabric.world_size
-        if stage.batch % world:
-            raise InputError(f"stages.{name}.batch: {stage.batch} clips do not divide among {world} processes")
-        examples = Taught(task.examples(position, stage.updates * stage.batch), stage.external_teachers)
-        workers = machine.workers(recipe, stage, processes_here())
-        feed = batches(examples, stage.batch, training.update, stage.updates, workers, rank, world)
-        path = training.run(feed, valid, show)
-        summary = ", ".join(f"{key} {value:.3f}" for key, value in training.valid.items())
-        say(f"{name}: done, valid {summary}; {path}")
-    return path
+
+
+class Processes(DDPStrategy):
+    """Processes that share each batch. `Optimization` takes the mean of their gradients itself: DistributedDataParallel
+    waits for a gradient of every parameter, and a distillation loss does not reach all of them."""
+
+    def setup_module(self, module: nn.Module) -> nn.Module:  # type: ignore[override]
+        return module
 
 
 def launch(precision: str) -> Fabric:
     """One process on the GPU if there is one; under torchrun, one of its processes."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # what it would say of itself at every stage
     processes = processes_here()
     nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
-    strategy = "ddp" if processes * nodes > 1 else "auto"
+    strategy = Processes() if processes * nodes > 1 else "auto"
     fabric = Fabric(accelerator="auto", devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
     return fabric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,9 +49,12 @@ class Tagging:
             self.data, self.store, self.data.members(folds), self.recipe.tagging.mixture, seconds, seed
         )
 
-    def open(self, stage: Stage) -> str:
+    def open(self, stage: Stage) -> dict[str, str]:
         self.training = self.mixer(self.recipe.tagging.train, stage.seconds, self.recipe.seed)
-        return self.training.data_hash
+        # The sound of all folds has one name; labels and folds are named beside it.
+        labels = [f"{clip.path.name}\0{clip.fold}\0{','.join(sorted(clip.labels))}\n" for clip in self.data.clips]
+        valid_hash = hashlib.sha256("".join(labels).encode()).hexdigest()[:16]
+        return {"data_hash": self.training.data_hash, "valid_hash": valid_hash}
 
     def examples(self, epoch: int, length: int) -> LabelledDataset:
         return LabelledDataset(self.training, epoch, length)

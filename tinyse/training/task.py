@@ -39,8 +39,9 @@ class Task(Protocol):
         """What the data was, for recipe.json."""
         ...
 
-    def open(self, stage: Stage) -> str:
-        """Prepare the training clips of a stage; returns the name of exactly this sound."""
+    def open(self, stage: Stage) -> dict[str, str]:
+        """Prepare the training clips of a stage; returns names of exactly what it learns from: `data_hash` of the training
+        clips' sound, `valid_hash` of what it is validated on."""
         ...
 
     def examples(self, epoch: int, length: int) -> Examples:
