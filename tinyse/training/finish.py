@@ -101,6 +101,8 @@ def finish(recipe: Recipe, plan: Plan, model: Path, say: Callable[[str], None], 
     say(f"scoring {len(pairs)} pairs in {plan.pairs}")
     with counted("scoring", len(pairs)) as advance:
         result = score(links_for(model, names=plan.links), pairs, plan.metrics, processes, progress=advance)
+    for notice in result.notices:
+        say(f"note: {notice}")
     write_json(scores, as_json(result))
     write_text(scores.with_suffix(".md"), markdown(result))
     return Finished(integers, summary_tables(result), scores.with_suffix(".md"))
