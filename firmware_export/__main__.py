@@ -35,7 +35,7 @@ def main() -> int:
     except InputError as error:
         print(f"firmware_export: {error}", file=sys.stderr)
         return 2
-    print(lines(report(firmware.program, firmware.front_end, firmware.digest)))
+    print(lines(report(firmware.program, firmware.front_end, firmware.digest, firmware.sources)))
     return 0
 
 

@@ -176,7 +176,7 @@ def export(
         prefix = names.prefix_of(str(graph.metadata.get("model") or model.stem))
     firmware = make(graph, digest, fixed_point, cmsis, prefix)
     contents = {f"src/{name}": content for name, content in firmware.sources.items()}
-    sizes = report.report(firmware.program, firmware.front_end, digest)
+    sizes = report.report(firmware.program, firmware.front_end, digest, firmware.sources)
     contents["SIZES.md"] = report.lines(sizes)
     contents |= {f"test/{name}": content for name, content in _tests(firmware, frames, fixed_point).items()}
     contents |= cmake.sources(prefix, firmware.version, firmware.own_files, firmware.kernel_files)

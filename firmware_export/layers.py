@@ -30,6 +30,16 @@ CMSIS = "tinyse_convolve_cmsis"
 """The kernel that calls CMSIS-NN."""
 
 
+STRUCT_BYTES = {
+    "tinyse_convolution": 36,
+    "tinyse_addition": 48,
+    "tinyse_product": 32,
+    "tinyse_table": 12,
+    "tinyse_rows": 8,
+}
+"""Of c/kernels.h, on a core of 32 bits."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """How the operands of an elementwise operator lie; `tinyse_rows` in C."""

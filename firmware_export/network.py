@@ -98,6 +98,7 @@ def constant_bytes(program: Program) -> dict[str, int]:
     seen: set[bytes] = set()
     names = {"pairs": "weights, biases, multipliers", "table": "tables"}
     total: dict[str, int] = {"constants": sum(constant.bytes for constant in program.constants)}
+    total["layers"] = sum(layers.STRUCT_BYTES[call.layer.struct] for call in program.calls)
     for call in program.calls:
         for name, values in call.layer.arrays.items():
             key = f"{values.dtype}".encode() + values.tobytes()

@@ -13,7 +13,7 @@ import numpy as np
 LINE = 118
 TEMPLATES = Path(__file__).parent / "c"
 
-_TYPES = {
+_TYPES: dict[np.dtype, str] = {
     np.dtype(np.int8): "int8_t",
     np.dtype(np.uint8): "uint8_t",
     np.dtype(np.int16): "int16_t",
@@ -28,6 +28,14 @@ def array(name: str, values: np.ndarray, qualifiers: str = "static const") -> st
     """The definition of a constant array."""
     values = np.ravel(values)
     return f"{qualifiers} {_TYPES[values.dtype]} {name}[{len(values)}] = {{\n{wrapped(map(number, values))}\n}};\n"
+
+
+def array_bytes(source: str) -> int:
+    """Bytes of the constant arrays that `array` has written into a source."""
+    sizes = {name: dtype.itemsize for dtype, name in _TYPES.items()}
+    return sum(
+        sizes[name] * int(count) for name, count in re.findall(r"^static const (\w+) \w+\[(\d+)\] =", source, re.M)
+    )
 
 
 def number(value: Any) -> str:

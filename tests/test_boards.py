@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware_export.export import make
+from firmware_export.report import report
 from tinyse.audio import read, to_pcm16
 from tinyse.boards import estimate as estimates
 from tinyse.boards import vela
@@ -25,6 +27,8 @@ from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.graph import memory
 from tinyse.graph.graph import Graph, Quantization
+from tinyse.targets.forecast import random_step
+from tinyse.tflite.reader import read as read_graph
 from tinyse.tflite.writer import save
 
 HOP, PERIOD = 256, 0.016
@@ -112,6 +116,27 @@ def test_memory_follows_lifetimes():
     # While "wide" becomes "narrow", features live on, as the next past is copied from them at the end.
     assert memory.peak_activation_bytes(graph) == 8 + 4 * 8 + 2 * 8
     assert memory.constant_bytes(graph) == 24 + 16 + 12 + 4 + 16
+
+
+def test_an_int8_model_takes_what_the_exporter_plans(tiny):
+    """Not a formula beside it: the flash and the RAM of `tinyse bench` are those of the export's own report."""
+    firmware = make(read_graph(tiny.integers), "0" * 64)
+    planned = report(firmware.program, firmware.front_end, firmware.digest, firmware.sources)
+    estimate = estimates.estimate_file(tiny.integers, F446)
+    assert estimate.flash_bytes == planned["flash_in_all"] == sum(planned["constants"].values()) + planned["code"]
+    added = {figure.name: figure.value for figure in estimate.ram}
+    beyond = added["other halves of audio buffers"] + added["stack"]
+    assert estimate.ram_bytes - beyond == planned["ram_in_all"] == sum(planned["ram"].values())
+    assert added["arena"] == firmware.program.plan.bytes
+    assert all(figure.label == "measured" for figure in estimate.flash if figure.name != "code")
+
+
+def test_a_16_bit_model_is_estimated_from_its_graph(tiny):
+    graph = random_step(read_graph(tiny.floats), "int16x8")
+    estimate = estimates.estimate(graph, F446)
+    names = [figure.name for figure in (*estimate.flash, *estimate.ram)]
+    assert {"weights and biases", "activations", "tables of the front end", "front end"} <= set(names)
+    assert len(names) == len(set(names))
 
 
 def test_what_cannot_be_estimated_is_refused():

@@ -18,11 +18,12 @@ import steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_export import front_end, memory, network, targets, text, vectors
+from firmware_export import front_end, layers, memory, network, targets, text, vectors
 from firmware_export.export import export, make
 from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.layers import packed
 from firmware_export.program import lower
+from firmware_export.report import report
 from tinyse.errors import InputError
 from tinyse.graph import reference
 from tinyse.graph.execution import initial_state
@@ -247,6 +248,40 @@ class Stream:
             hop = result[start:].ctypes.data_as(ctypes.c_void_p)
             assert self.library.tinyse_process(self.memory, hop, hop) == 0  # in place
         return result
+
+
+@needs_gcc
+def test_the_reported_ram_is_that_of_the_stream(tiny, folder: Path, tmp_path: Path) -> None:
+    """The report adds up parts; the compiler knows their whole, and what it puts between them."""
+    (tmp_path / "size.c").write_text(
+        '#include "tinyse.h"\n#include <stdio.h>\nint main(void) { printf("%d", (int)sizeof(tinyse_stream)); return 0; }\n'
+    )
+    command = ["gcc", "-I", folder / "src", tmp_path / "size.c", "-o", tmp_path / "size"]
+    subprocess.run([str(part) for part in command], check=True)
+    size = int(subprocess.run([tmp_path / "size"], capture_output=True, check=True).stdout)
+    facts = report_of(tiny)
+    assert 0 <= size - (facts["ram_in_all"] - facts["ram"]["audio_buffers"]) <= 128
+
+
+def test_the_reported_flash_is_that_of_the_build(tiny, folder: Path) -> None:
+    core = targets.CORES["cortex-m4"]
+    if shutil.which(core.compiler) is None:
+        pytest.skip(f"no {core.compiler}")
+    built = targets.flash_bytes(folder, core)
+    facts = report_of(tiny)
+    assert abs(facts["flash_in_all"] - built) < 600
+    asserts = "".join(
+        f'_Static_assert(sizeof({name}) == {size}, "{name}");\n' for name, size in layers.STRUCT_BYTES.items()
+    )
+    source = folder / "structs.c"
+    source.write_text(f'#include "tinyse_kernels.h"\n{asserts}')
+    flags = [core.compiler, *core.flags, "-I", folder / "src", "-fsyntax-only", source]
+    subprocess.run([str(part) for part in flags], check=True)
+
+
+def report_of(tiny) -> dict:
+    firmware = make(read(tiny.integers), "0" * 64)
+    return report(firmware.program, firmware.front_end, firmware.digest, firmware.sources)
 
 
 @pytest.mark.parametrize("limit", [None, 0, 12])

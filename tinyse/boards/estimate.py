@@ -10,6 +10,11 @@ from typing import Literal
 
 import numpy as np
 
+from firmware_export import front_end as generated
+from firmware_export.network import constant_bytes
+from firmware_export.program import lower
+from firmware_export.report import CALL_BYTES, CODE_BYTES, front_end_ram, network_ram
+from firmware_export.text import array_bytes
 from tinyse.boards.boards import KIB, Board, Core, Npu
 from tinyse.boards.measurements import Measurement, choose
 from tinyse.boards.vela import VelaSummary, compile_for
@@ -19,15 +24,15 @@ from tinyse.files import sha256
 from tinyse.graph import memory
 from tinyse.graph.graph import Graph, Operator
 from tinyse.graph.operators import OPERATORS, WEIGHTED, macs
-from tinyse.spectra.front_end import FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tflite.reader import read
 
 Label = Literal["measured", "emulated", "estimated"]
 
 ELEMENT_BASIS = "scalar code on every core; copies a byte at a time at worst"
-NETWORK_CODE_BYTES, FRONT_END_CODE_BYTES, RUNTIME_CODE_BYTES = 16 * KIB, 8 * KIB, 8 * KIB
 TFLM_CODE_BYTES = 64 * KIB
-STACK_BYTES = 4 * KIB
+STACK_BYTES = KIB
+PLANNED = "as planned by firmware_export"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,9 @@ class Figure:
     value: float
     label: Label
     basis: str
+
+
+Figures = list[Figure]
 
 
 @dataclass(frozen=True)
@@ -92,10 +100,13 @@ def estimate(
     ways = 1 if "classes" in graph.metadata else 2
     ends = _front_end_time(config, board, ways)
     if board.npu is not None and npu is not None:
-        time, flash, ram = _on_npu(npu, board, board.npu), _npu_flash(npu, config), _npu_ram(npu, config)
+        around = _around(graph, config)
+        time, flash = _on_npu(npu, board, board.npu), [*_npu_flash(npu), *around[0]]
+        ram = [*_npu_ram(npu), *around[1]]
     else:
         time = [_operator_time(graph, op, board.core) for op in graph.operators]
-        flash, ram = _flash(graph, config), _ram(graph, config)
+        network, around = _network(graph), _around(graph, config)
+        flash, ram = [*network[0], *around[0]], [*network[1], *around[1]]
         if measurement is not None:
             time, ends, flash, ram = _replaced(measurement, board.core, time, ends, flash, ram)
     return Estimate(board, config.hop / config.sample_rate, (*time, *ends), tuple(flash), tuple(ram))
@@ -139,42 +150,40 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
     return [Figure(name, count * scale, "estimated", basis) for name, count in passes.items()]
 
 
-def _flash(graph: Graph, config: FrontEndConfig) -> list[Figure]:
-    channels = sum(graph.shape(op.inputs[1])[0] for op in graph.operators if op.kind in WEIGHTED)
+def _network(graph: Graph) -> tuple[Figures, Figures]:
+    """Flash and RAM of the network: what `firmware_export` plans, or, in 16 bits, which it does not have, from the graph."""
+    if all(tensor.dtype == np.int8 for tensor in graph.tensors.values() if tensor.data is None):
+        program = lower(graph)
+        flash = [Figure(name, size, "measured", PLANNED) for name, size in constant_bytes(program).items() if size]
+        ram = [Figure(name, size, "measured", PLANNED) for name, size in network_ram(program).items()]
+        return [*flash, _code(len(program.calls))], ram
+    channels = sum(graph.shape(op.outputs[0])[-1] for op in graph.operators if op.kind in WEIGHTED)
     return [
         Figure("weights and biases", memory.constant_bytes(graph), "measured", "size of the graph's constants"),
-        Figure("multipliers and shifts", 8 * channels, "estimated", "eight bytes an output channel"),
-        Figure("code of the network", NETWORK_CODE_BYTES, "estimated", "generated C, unrolled kernels"),
-        *_front_end_flash(config),
-    ]
-
-
-def _front_end_flash(config: FrontEndConfig) -> list[Figure]:
-    size = config.transform_size
-    floats = 2 * config.window + size // 2 + size // 2 + 2 + config.bins + 8 * config.bands
-    tables = 4 * floats + 2 * (size // 2 + config.bins + config.bands)
-    return [
-        Figure("tables of the front end", tables, "estimated", "windows, turns and bands in float32"),
-        Figure("code of the front end", FRONT_END_CODE_BYTES, "estimated", "C with -O2"),
-        Figure("start-up, audio driver, libc", RUNTIME_CODE_BYTES, "estimated", "bare metal"),
-    ]
-
-
-def _ram(graph: Graph, config: FrontEndConfig) -> list[Figure]:
-    return [
+        Figure("multipliers and shifts", 8 * channels, "estimated", "eight bytes per output channel"),
+        _code(len(graph.operators)),
+    ], [
         Figure("activations", memory.peak_activation_bytes(graph), "estimated", "lifetimes of buffers, well packed"),
         Figure("states", memory.state_bytes(graph), "measured", "size of the graph's states"),
-        *_front_end_ram(config),
     ]
 
 
-def _front_end_ram(config: FrontEndConfig) -> list[Figure]:
-    past = config.window - config.hop
-    work = 4 * (2 * past + 2 * config.transform_size + 2 * config.bins + 2 * config.bands)
-    return [
-        Figure("front end", work, "estimated", "past, tail, transform, spectrum and bands in float32"),
-        Figure("audio double buffers", 2 * 2 * 2 * config.hop, "measured", "two hops of PCM16 in and two out"),
-        Figure("stack", STACK_BYTES, "estimated", "calls are not deep"),
+def _code(calls: int) -> Figure:
+    size = CODE_BYTES + CALL_BYTES * calls
+    return Figure("code", size, "estimated", "as those of student-62k and student-30k, built with -O2")
+
+
+def _around(graph: Graph, config: FrontEndConfig) -> tuple[Figures, Figures]:
+    """Flash and RAM of what stands around the network; its code is counted with the network's."""
+    front_end, mask = FrontEnd(config), graph.outputs.get("mask")
+    features = graph.tensors[graph.inputs["features"]]
+    sources = generated.sources(front_end, features, graph.tensors[mask] if mask else None)
+    tables = sum(map(array_bytes, sources.values()))
+    ram = front_end_ram(front_end, graph.metadata.get("classes"))
+    return [Figure("tables of the front end", tables, "measured", "arrays of the generated C")], [
+        *(Figure(name.replace("_", " "), size, "measured", PLANNED) for name, size in ram.items()),
+        Figure("other halves of audio buffers", ram["audio_buffers"], "measured", "one is played while one is made"),
+        Figure("stack", STACK_BYTES, "estimated", "twice what benchmarks/firmware.py measures"),
     ]
 
 
@@ -185,23 +194,19 @@ def _on_npu(summary: VelaSummary, board: Board, npu: Npu) -> list[Figure]:
     return [Figure(f"network on {npu.name}", summary.cycles * board.clock_hz / npu.clock_hz, "estimated", basis)]
 
 
-def _npu_flash(npu: VelaSummary, config: FrontEndConfig) -> list[Figure]:
+def _npu_flash(npu: VelaSummary) -> list[Figure]:
     return [
         Figure("weights", npu.weight_bytes, "measured", "as encoded by Vela"),
         Figure("TFLM and the NPU's driver", TFLM_CODE_BYTES, "estimated", "one custom operator"),
-        *_front_end_flash(config),
+        _code(0),
     ]
 
 
-def _npu_ram(npu: VelaSummary, config: FrontEndConfig) -> list[Figure]:
+def _npu_ram(npu: VelaSummary) -> list[Figure]:
     return [
         Figure("arena", npu.arena_bytes, "measured", "as planned by Vela, states included"),
         Figure("weights, copied", npu.weight_bytes, "measured", "from flash at start, so that the NPU need not wait"),
-        *_front_end_ram(config),
     ]
-
-
-Figures = list[Figure]
 
 
 def _replaced(

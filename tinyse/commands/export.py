@@ -80,7 +80,7 @@ def _write_firmware(
     from firmware_export.report import report
 
     made = export_firmware(integers, folder, fixed_point=fixed_point, cmsis=cmsis, prefix=prefix)
-    facts = report(made.program, made.front_end, made.digest)
+    facts = report(made.program, made.front_end, made.digest, made.sources)
     if as_json:
         print(json.dumps(facts, indent=2))
     constants = sum(facts["constants"].values())

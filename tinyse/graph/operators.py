@@ -24,7 +24,8 @@ nothing but their place; values that change nothing but their type or grid."""
 Shapes = Callable[[Operator, list[Tensor]], list[tuple[int, ...]]]
 Check = Callable[[str, Operator, list[Tensor], list[Tensor]], None]
 
-INT8, INT16 = np.dtype(np.int8), np.dtype(np.int16)
+INT8: np.dtype = np.dtype(np.int8)
+INT16: np.dtype = np.dtype(np.int16)
 
 
 @dataclass(frozen=True)
