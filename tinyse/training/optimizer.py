@@ -82,7 +82,7 @@ def average_decay(stage: Stage, update: int) -> float:
 
 
 def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices and kernels decay; biases, normalizations and other vectors do not."""
+    """Matrices and kernels decay; biases and normalizations do not, except for the biases of GRUs, which are columns."""
     parameters = list(network.parameters())
     decayed = [p for p in parameters if is_matrix(p)]
     others = [p for p in parameters if not is_matrix(p)]
