@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from tinyse.graph.graph import Graph
@@ -85,6 +88,11 @@ def denoiser(seed: int = 0, bins: int = 16, channels: int = 8, hidden: int = 12,
     mask = graph.unary("LOGISTIC", "mask", graph.reshape("logit", logit, (1, 1, bins, 1)))
     graph.add_output("mask", mask)
     return graph
+
+
+def change(graph: Graph, name: str, **fields: Any) -> None:
+    """Give a tensor of `graph` other fields."""
+    graph.tensors[name] = replace(graph.tensors[name], **fields)
 
 
 def features(frames: int, bins: int = 16, seed: int = 1) -> np.ndarray:

@@ -46,13 +46,15 @@ def test_multiply(x: int, multiplier: int, shift: int) -> None:
     left, right = max(shift, 0), max(-shift, 0)
     expected = literal_rounding_divide(literal_doubling_high_multiply(x << left, multiplier), right)
     assert arithmetic.multiply(np.array([x]), multiplier, shift)[0] == expected
+    assert arithmetic.requantizer(np.array([multiplier]), np.array([shift]))(np.array([x]))[0] == expected
 
 
 @given(st.integers(-(2**40), 2**40), st.integers(2**30, 2**31 - 1), st.integers(-31, 7))
-def test_multiply_wide(x: int, multiplier: int, shift: int) -> None:
+def test_requantize_wide(x: int, multiplier: int, shift: int) -> None:
     reduced = (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
     total = 15 - shift
-    assert arithmetic.multiply_wide(np.array([x]), multiplier, shift)[0] == (x * reduced + (1 << (total - 1))) >> total
+    requantize = arithmetic.requantizer(np.array([multiplier]), np.array([shift]), wide=True)
+    assert requantize(np.array([x]))[0] == (x * reduced + (1 << (total - 1))) >> total
 
 
 @given(st.floats(2.0**-30, 2.0**20))

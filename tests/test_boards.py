@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,15 +48,15 @@ def integer_step() -> Graph:
     for name, tensor in graph.tensors.items():
         if name.endswith("/weights"):
             scale = Quantization(np.full(tensor.shape[0], 2**-7))
-            graph.replace_tensor(name, data=np.ones(tensor.shape, np.int8), dtype=np.dtype(np.int8), quantization=scale)
+            steps.change(graph, name, data=np.ones(tensor.shape, np.int8), dtype=np.dtype(np.int8), quantization=scale)
         elif name.endswith("/bias"):
             scale = Quantization(np.full(tensor.shape[0], 2**-14))
-            graph.replace_tensor(
-                name, data=np.zeros(tensor.shape, np.int32), dtype=np.dtype(np.int32), quantization=scale
+            steps.change(
+                graph, name, data=np.zeros(tensor.shape, np.int32), dtype=np.dtype(np.int32), quantization=scale
             )
         elif tensor.data is None:
             grid = Quantization(2**-8, -128) if name == "mask" else Quantization(2**-7)
-            graph.replace_tensor(name, dtype=np.dtype(np.int8), quantization=grid)
+            steps.change(graph, name, dtype=np.dtype(np.int8), quantization=grid)
     return graph
 
 

@@ -95,7 +95,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(graph: Graph, calibrati
     broken = Graph("g", dict(graph.tensors), graph.operators, graph.inputs, graph.outputs)
     weights = graph.tensors["group1/gh/weights"].data.copy()
     weights[0, 0] = np.nan
-    broken.replace_tensor("group1/gh/weights", data=weights)
+    steps.change(broken, "group1/gh/weights", data=weights)
     with pytest.raises(InputError, match="group1/gh/weights"):
         quantise(broken, calibration)
     with pytest.raises(InputError, match="not finite in frame 0"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import steps
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from firmware_export import program
@@ -128,7 +129,7 @@ def test_a_depthwise_convolution_is_one_filter_per_channel() -> None:
     graph, _ = depthwise("int8", np.random.default_rng(1))
     operator = next(op for op in graph.operators if op.kind == "DEPTHWISE_CONV_2D")
     weights = graph.tensors[operator.inputs[1]]
-    graph.replace_tensor(weights.name, shape=(2, *weights.shape[1:]), data=np.concatenate([weights.data] * 2))
+    steps.change(graph, weights.name, shape=(2, *weights.shape[1:]), data=np.concatenate([weights.data] * 2))
     with pytest.raises(InputError, match="one filter per channel"):
         float_execution.compile(graph)
 
@@ -137,6 +138,6 @@ def test_what_a_backend_lacks_is_refused_with_the_reason() -> None:
     graph = Graph("step")
     graph.add_output("y", graph.unary("QUANTIZE", "y", graph.add_input("x", (1, 4))))
     for name in ("x", "y"):
-        graph.replace_tensor(name, dtype=np.dtype(np.int8), quantization=OPERATORS["TANH"].fixed[np.dtype(np.int8)])
+        steps.change(graph, name, dtype=np.dtype(np.int8), quantization=OPERATORS["TANH"].fixed[np.dtype(np.int8)])
     with pytest.raises(InputError, match="QUANTIZE 'y' cannot be executed: it goes between integers"):
         float_execution.compile(graph)

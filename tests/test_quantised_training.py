@@ -76,7 +76,7 @@ def test_grids_take_the_place_of_calibration():
 def test_values_that_are_all_but_zero_have_a_grid(precision):
     graph = steps.denoiser()
     for name in ("group0/gx/weights", "group0/gx/bias"):
-        graph.replace_tensor(name, data=graph.tensors[name].constant * np.float32(1e-7))
+        steps.change(graph, name, data=graph.tensors[name].constant * np.float32(1e-7))
     write(quantise(graph, calibrate(graph, [("noise", {"features": steps.features(20)})]), precision))
 
 

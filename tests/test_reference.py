@@ -74,10 +74,10 @@ def single(kind: str, rng: np.random.Generator) -> tuple[Graph, np.dtype]:
     graph.add_output("y", "y")
     for name in ("a", "b"):
         if name in graph.tensors:
-            graph.replace_tensor(name, dtype=dtype, quantization=grid())
+            steps.change(graph, name, dtype=dtype, quantization=grid())
     if kind == "QUANTIZE" and rng.random() < 0.5:
         dtype = np.dtype(np.int16) if dtype == np.int8 else np.dtype(np.int8)
-    graph.replace_tensor("y", dtype=dtype, quantization=grid())
+    steps.change(graph, "y", dtype=dtype, quantization=grid())
     return graph, dtype
 
 
@@ -119,8 +119,8 @@ def test_gate_tables_equal_tflm(kind: str, dtype: type) -> None:
         graph = Graph("gate")
         graph.add_output("y", graph.unary(kind, "y", graph.add_input("x", every.shape)))
         zero_point = int(rng.integers(-128, 128)) if dtype == np.int8 else 0
-        graph.replace_tensor("x", dtype=dtype, quantization=Quantization(scale, zero_point))
-        graph.replace_tensor("y", dtype=dtype, quantization=OPERATORS[kind].fixed[dtype])
+        steps.change(graph, "x", dtype=dtype, quantization=Quantization(scale, zero_point))
+        steps.change(graph, "y", dtype=dtype, quantization=OPERATORS[kind].fixed[dtype])
         interpreter = tflm_interpreter(graph)
         interpreter.set_input(every, 0)
         interpreter.invoke()
@@ -204,7 +204,7 @@ def test_every_random_step_is_valid_and_runs(seed: int) -> None:
 
 def test_an_accumulator_that_could_overflow_is_refused(integers: Graph) -> None:
     graph = Graph("g", dict(integers.tensors), integers.operators, integers.inputs, integers.outputs)
-    graph.replace_tensor("back/bias", data=np.full_like(graph.tensors["back/bias"].data, 2**31 - 1))
+    steps.change(graph, "back/bias", data=np.full_like(graph.tensors["back/bias"].data, 2**31 - 1))
     with pytest.raises(InputError, match=r"back.*overflow"):
         reference.compile(graph)
 

@@ -304,7 +304,7 @@ def test_a_graph_that_is_not_valid_is_not_written(float_graph: Graph) -> None:
     with pytest.raises(InputError, match="SOFTMAX"):
         write(broken)
     broken = graph()
-    broken.replace_tensor("flat", shape=(1, 31))
+    steps.change(broken, "flat", shape=(1, 31))
     with pytest.raises(InputError, match="flat"):
         write(broken)
     broken = graph()
@@ -318,6 +318,6 @@ def test_unequal_state_scales_are_not_written(integer_graph: Graph) -> None:
         "g", dict(integer_graph.tensors), integer_graph.operators, integer_graph.inputs, integer_graph.outputs
     )
     state = graph.tensors["shared"]
-    graph.replace_tensor("shared", quantization=Quantization(state.quantization.scale * np.float32(1.005), 0))
+    steps.change(graph, "shared", quantization=Quantization(state.quantization.scale * np.float32(1.005), 0))
     with pytest.raises(InputError, match="shared"):
         write(graph)

@@ -86,11 +86,6 @@ def similarity_loss(student: Tensor, teacher: Tensor, view: str) -> Tensor:
     return difference.square().mean(dim=(1, 2)).mean()
 
 
-def activations(network: torch.nn.Module, layers: list[str]) -> Recorder:
-    """A context in which calls of `network` record the outputs of the named blocks."""
-    return Recorder(network, layers)
-
-
 class Recorder:
     """Records outputs of submodules while it is entered: `with Recorder(network, names) as seen: ...; seen["gru"]`."""
 

@@ -10,6 +10,7 @@ the C code would wrap, `check_accumulator` refuses the graph beforehand.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -67,14 +68,42 @@ def multiply(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | in
     return rounding_divide(doubling_high_multiply(x, multiplier), np.maximum(-shift, 0))
 
 
-def multiply_wide(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int) -> np.ndarray:
-    """The same of a 64-bit accumulator, |x| < 2^47: the multiplier is cut to 16 bits and the result rounded once.
+def requantizer(
+    multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False
+) -> Callable[[np.ndarray], np.ndarray]:
+    """`multiply` by fixed multipliers, in place on an int64 accumulator.
 
-    TFLM's MultiplyByQuantizedMultiplier(int64), which serves 16-bit values with 8-bit weights.
+    Multipliers and shifts have one entry, or one for each entry of the accumulator's last axis. `wide` is for 64-bit
+    accumulators, |x| < 2^47, which 16-bit values with 8-bit weights have: the multiplier is cut to 16 bits and the
+    result rounded once, as in TFLM's MultiplyByQuantizedMultiplier(int64).
     """
-    reduced = reduce_multiplier(multiplier)
-    total = 15 - np.asarray(shift, np.int64)
-    return (np.asarray(x, np.int64) * reduced + (np.int64(1) << (total - 1))) >> total
+    if wide:
+        reduced, total = reduce_multiplier(multipliers), 15 - shifts
+        half = np.int64(1) << (total - 1)
+
+        def requantise_wide(x: np.ndarray) -> np.ndarray:
+            x *= reduced
+            x += half
+            x >>= total
+            return x
+
+        return requantise_wide
+    if (shifts >= 0).any():
+        return lambda x: multiply(x, multipliers, shifts)
+    right = -shifts
+    half_right = (np.int64(1) << right) >> 1
+
+    def requantise(x: np.ndarray) -> np.ndarray:
+        x *= multipliers
+        x += HALF_Q31
+        x >>= 31
+        sign = x >> 63
+        x += half_right
+        x += sign
+        x >>= right
+        return x
+
+    return requantise
 
 
 def reduce_multiplier(multiplier: np.ndarray | int) -> np.ndarray:

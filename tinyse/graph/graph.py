@@ -21,7 +21,7 @@ axis is unused, the past frame of a causal convolution lies on the channel axis.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -143,10 +143,6 @@ class Graph:
     def add_output(self, name: str, tensor: str) -> None:
         """Give a tensor a name in the signature."""
         self.outputs[name] = tensor
-
-    def replace_tensor(self, name: str, **changes: Any) -> None:
-        """Change fields of a tensor in place (tensors themselves are frozen)."""
-        self.tensors[name] = replace(self.tensors[name], **changes)
 
     def _declare(self, tensor: Tensor) -> None:
         if tensor.name in self.tensors:

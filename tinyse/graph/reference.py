@@ -50,7 +50,7 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     reach = max(info.max - x.zero_point, x.zero_point - info.min)
     largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.constant.astype(np.float64))
     arithmetic.check_accumulator(f"{operator.kind} {y.name!r}", largest, shifts, wide)
-    requantise, finish = _requantiser(multipliers, shifts, wide), _finisher(operator, y)
+    requantise, finish = arithmetic.requantizer(multipliers, shifts, wide), _finisher(operator, y)
     multiply = products(operator)
 
     def function(rows: np.ndarray) -> np.ndarray:
@@ -68,40 +68,6 @@ def output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> 
         return (sx * sw).astype(np.float64) / sy  # GetQuantizedConvolutionMultipler: a float product
     scales = np.float64(sx) * sw.astype(np.float64) / sy
     return np.broadcast_to(scales, y.shape[-1:])
-
-
-def _requantiser(multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False) -> Function:
-    """`arithmetic.multiply` or `multiply_wide` by fixed multipliers, in place on an int64 accumulator.
-
-    Multipliers and shifts have one entry, or one for each entry of the accumulator's last axis.
-    """
-    if wide:
-        reduced, total = arithmetic.reduce_multiplier(multipliers), 15 - shifts
-        half = np.int64(1) << (total - 1)
-
-        def requantise_wide(x: np.ndarray) -> np.ndarray:
-            x *= reduced
-            x += half
-            x >>= total
-            return x
-
-        return requantise_wide
-    if (shifts >= 0).any():
-        return lambda x: arithmetic.multiply(x, multipliers, shifts)
-    right = -shifts
-    half_right = (np.int64(1) << right) >> 1
-
-    def requantise(x: np.ndarray) -> np.ndarray:
-        x *= multipliers
-        x += arithmetic.HALF_Q31
-        x >>= 31
-        sign = x >> 63
-        x += half_right
-        x += sign
-        x >>= right
-        return x
-
-    return requantise
 
 
 def _finisher(operator: Operator, y: Tensor) -> Function:
@@ -160,8 +126,8 @@ def _sum(graph: Graph, operator: Operator) -> Function:
     real = np.float64 if operator.kind == "ADD" else np.float32
     sa, sb, sy = (real(tensor.scale) for tensor in (a, b, y))
     common = real(2) * max(sa, sb)
-    to_common = [_requantiser(*arithmetic.quantise_multipliers(scale / common)) for scale in (sa, sb)]
-    back = _requantiser(*arithmetic.quantise_multipliers(common / (real(1 << left) * sy)))
+    to_common = [arithmetic.requantizer(*arithmetic.quantise_multipliers(scale / common)) for scale in (sa, sb)]
+    back = arithmetic.requantizer(*arithmetic.quantise_multipliers(common / (real(1 << left) * sy)))
     finish, combine = _finisher(operator, y), np.add if operator.kind == "ADD" else np.subtract
     on_common = []
     for tensor, requantise in zip((a, b), to_common, strict=True):
@@ -179,7 +145,7 @@ def _product(graph: Graph, operator: Operator) -> Function:
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
     sa, sb, sy = (np.float64(tensor.scale) for tensor in (a, b, y))
     multiplier, shift = arithmetic.quantise_multipliers(sa * sb / sy)
-    requantise = _requantiser(multiplier, shift)
+    requantise = arithmetic.requantizer(multiplier, shift)
     za, zb = a.zero_point, b.zero_point
     largest = (np.iinfo(a.dtype).max + abs(za) + 1) * (np.iinfo(b.dtype).max + abs(zb) + 1)
     arithmetic.check_accumulator(f"MUL {y.name!r}", largest, shift)

@@ -7,6 +7,7 @@ frames and all clips in one call. Training on integers runs this; kernels and ro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 import numpy as np
@@ -51,35 +52,34 @@ class Sequence:
 Action = Callable[[Arrays, Mapping[str, np.ndarray]], None]
 
 
+class _Part(NamedTuple):
+    """Something to run once what it needs is there; both sets are names of tensors."""
+
+    needed: set[str]
+    made: set[str]
+    action: Action
+
+
 def _plan(graph: Graph) -> list[Action]:
     """Operators, delays and loops in an order in which each finds what it needs."""
     loops = _loops(graph)
     in_loop = {name for loop in loops for name in loop}
-    known = {name for name, tensor in graph.tensors.items() if tensor.data is not None}
-    known |= {graph.inputs[name] for name in graph.inputs if name not in graph.states}
-    waiting: list[tuple[set[str], set[str], Action]] = []
+    parts = []
     for operator in graph.operators:
         if operator.outputs[0] not in in_loop:
-            waiting.append((set(operator.inputs), set(operator.outputs), _at_once(_call(graph, operator))))
+            parts.append(_Part(set(operator.inputs), set(operator.outputs), _at_once(_call(graph, operator))))
     for name in graph.states:
         if graph.inputs[name] not in in_loop:
             source, target = graph.outputs[name], graph.inputs[name]
-            waiting.append(({source}, {target}, _delay(name, source, target)))
+            parts.append(_Part({source}, {target}, _delay(name, source, target)))
     for loop in loops:
         operators = [operator for operator in graph.operators if set(operator.outputs) & loop]
         needed = {name for operator in operators for name in operator.inputs} - loop
-        waiting.append(
-            (needed, {name for op in operators for name in op.outputs} | loop, _loop(graph, operators, loop))
-        )
-    actions = []
-    while waiting:
-        ready = [item for item in waiting if item[0] <= known]
-        if not ready:
-            raise ValueError("the graph's operators wait for one another")  # validate() has refused such graphs
-        actions += [action for _, _, action in ready]
-        known |= {name for _, made, _ in ready for name in made}
-        waiting = [item for item in waiting if not item[1] <= known]
-    return actions
+        made = {name for operator in operators for name in operator.outputs} | loop
+        parts.append(_Part(needed - made, made, _loop(graph, operators, loop)))
+    makers = {name: index for index, part in enumerate(parts) for name in part.made}
+    order = TopologicalSorter({i: {makers[n] for n in part.needed if n in makers} for i, part in enumerate(parts)})
+    return [parts[index].action for index in order.static_order()]
 
 
 def _loops(graph: Graph) -> list[set[str]]:

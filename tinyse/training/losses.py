@@ -31,8 +31,9 @@ class Estimate:
     samples: Tensor
     clean_samples: Tensor
     resynthesised_spectra: Tensor
-    """Spectra of `samples` and `clean_analysed`: what a listener's analysis would see (CRUSE's consistency)."""
+    """Spectra of `samples`: what a listener's analysis would see (CRUSE's consistency)."""
     resynthesised_clean: Tensor
+    """Spectra of `clean_samples`, in the same way."""
 
 
 def phase_sensitive(estimate: Estimate) -> Tensor:
