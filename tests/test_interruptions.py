@@ -22,8 +22,9 @@ from torch.nn.modules.module import register_module_forward_hook  # noqa: E402
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook  # noqa: E402
 
 from tinyse.errors import InputError  # noqa: E402
-from tinyse.models.files import load_model, load_tensors  # noqa: E402
+from tinyse.models.files import load_model, load_tensors, save_model  # noqa: E402
 from tinyse.training import run as run_module  # noqa: E402
+from tinyse.training import stage as stage_module  # noqa: E402
 from tinyse.training.batches import batches  # noqa: E402
 from tinyse.training.lock import locked  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
@@ -139,6 +140,19 @@ def test_another_ctrl_c_a_while_later_ends_at_once(recipe, tmp_path):
     finally:
         hook.remove()
     assert not checkpoint_path(tmp_path / "run", "first").exists()
+
+
+def test_a_signal_while_the_model_is_written_ends_the_run_after_it(recipe, tmp_path, monkeypatch):
+    def interrupted(path, *rest):
+        signal.raise_signal(signal.SIGTERM)
+        save_model(path, *rest)
+
+    monkeypatch.setattr(stage_module, "save_model", interrupted)
+    lines: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe(f"output={tmp_path / 'run'}"), nothing, lines.append)
+    load_model(model_path(tmp_path / "run", "first"))
+    assert not any(line.startswith("second") for line in lines)
 
 
 def test_the_handlers_of_the_caller_are_back_after_a_run(recipe, tmp_path):

@@ -14,7 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
 from tinyse.models.architecture import Architecture  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
-from tinyse.training.optimizer import Diverged, Optimization, average_decay, learning_rate, move_average  # noqa: E402
+from tinyse.training.optimizer import Diverged, Optimization, average_decay, is_matrix, learning_rate, move_average  # noqa: E402
 from tinyse.training.recipe import Stage  # noqa: E402
 from tinyse.training.run import launch  # noqa: E402
 
@@ -75,6 +75,13 @@ def test_matrices_and_kernels_decay_and_nothing_else():
         expected = 2.0 * (1 - 0.25 * 0.5) if kernel or recurrent else 2.0
         assert torch.all(parameter == expected), name
     assert any(name.endswith("normalisation.weight") for name in weights(learner.bare))
+
+
+@pytest.mark.parametrize(
+    ("shape", "decays"), [((4, 2, 1, 1), True), ((4, 1, 2, 3), False), ((1, 2), True), ((4, 1), False), ((4,), False)]
+)
+def test_what_mixes_two_inputs_or_more_is_a_matrix(shape, decays):
+    assert is_matrix(torch.zeros(shape)) is decays
 
 
 @pytest.mark.parametrize(("factor", "clipped"), [(10.0, True), (1e-3, False)])

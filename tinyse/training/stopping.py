@@ -33,7 +33,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch Ctrl-C and SIGTERM in the block. Only a main thread can; in another the request never comes."""
+    """Catch Ctrl-C and SIGTERM in the block, and raise KeyboardInterrupt at its end if one came.
+
+    Only a main thread can; in another the request never comes.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
@@ -44,3 +47,5 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if request.asked:  # while the finished stage was written
+        raise KeyboardInterrupt
