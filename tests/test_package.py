@@ -58,3 +58,19 @@ def test_type_checkers_see_the_types(tmp_path):
     said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False).stdout
     assert 'incompatible type "str"' in said, said
     assert said.strip().endswith("Found 1 error in 1 file (checked 1 source file)")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_make_installs_once_and_again_for_another_torch(tmp_path):
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+
+    def planned(*arguments: str) -> str:
+        command = ["make", "--dry-run", "setup", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert "-m tinyse.torch_build cpu" in planned()
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "installed").touch()
+    assert "torch_build" not in planned()
+    assert "-m tinyse.torch_build gpu" in planned("TORCH=gpu")
