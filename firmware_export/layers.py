@@ -227,7 +227,7 @@ def product(graph: Graph, operator: Operator, where: str) -> Layer:
 
 
 def table(graph: Graph, operator: Operator, where: str) -> Layer:
-    """LOGISTIC, TANH or QUANTIZE, without its layout: the reference's results for every input."""
+    """LOGISTIC, TANH, HARD_SWISH or QUANTIZE, without its layout: the reference's results for every input."""
     every = np.arange(256).astype(np.uint8).view(np.int8)
     results = reference.KERNELS[operator.kind](graph, operator)(every)
     return Layer("tinyse_look_up", "tinyse_table", {}, {"table": results})

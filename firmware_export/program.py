@@ -413,5 +413,6 @@ KERNELS: dict[str, Callable[[_Lowering, Operator], None]] = {
     "MUL": _Lowering.product,
     "LOGISTIC": _Lowering.unary,
     "TANH": _Lowering.unary,
+    "HARD_SWISH": _Lowering.unary,
     "QUANTIZE": _Lowering.unary,
 }

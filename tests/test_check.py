@@ -42,7 +42,7 @@ def test_a_forecast_has_every_operator_once(precision):
 
 def test_what_tflm_lacks_is_named(monkeypatch):
     graph = random_step(steps.denoiser(), "int8")
-    monkeypatch.setattr(support, "WITHOUT", {"TANH": "a test"})
+    monkeypatch.setattr(support, "WITHOUT", {("TANH", "int8"): "a test"})
     found = forecast(graph)
     assert not found.ships
     assert all(reason.startswith("TFLM has no TANH in int8") for reason in found.missing)
@@ -71,7 +71,7 @@ def test_check_prints_the_last_stage(recipe):
 
 
 def test_check_leaves_with_1_where_it_cannot_ship(recipe, monkeypatch):
-    monkeypatch.setattr(support, "WITHOUT", dict.fromkeys(set(OPERATORS) - {"CONV_2D"}, "a test"))
+    monkeypatch.setattr(support, "WITHOUT", {(kind, "int8"): "a test" for kind in set(OPERATORS) - {"CONV_2D"}})
     answer = CliRunner().invoke(app, ["check", str(recipe)])
     assert answer.exit_code == 1
     assert "it cannot ship on TFLM" in answer.stdout

@@ -66,7 +66,7 @@ def test_a_tflite_alone_has_nothing_to_export(run, tiny):
 
 
 def test_an_operator_that_the_target_lacks_is_refused_by_name(run, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(support, "WITHOUT", {"TANH": "a test"})
+    monkeypatch.setattr(support, "WITHOUT", {("TANH", "int8"): "a test"})
     for target in ("tflm", "cmsis-nn", "ethos-u"):
         code, _, err = run("export", tiny.weights, "--clips", 1, "--target", target, "--output", tmp_path / "out")
         assert code == 2

@@ -176,9 +176,12 @@ def everything() -> Graph:
     b.add("MUL", ("difference", "difference"), "product", activation="RELU")
     b.tensor("narrow", (1, 2, 5, 7), 0.11, 8)
     b.add("QUANTIZE", ("product",), "narrow")
+    b.tensor("swish", (1, 2, 5, 7), 0.3, -12)
+    b.add("HARD_SWISH", ("product",), "swish")
     b.tensor("copy", (1, 2, 5, 7), 0.2, -20)
     b.add("RESHAPE", ("s", b.integers("shape", (1, 2, 5, 7))), "copy")
-    b.graph.outputs = {"narrow": "narrow", "valid": "v", "depthwise": "d", "memory": "difference", "copy": "copy"}
+    names = {"valid": "v", "depthwise": "d", "memory": "difference"}
+    b.graph.outputs = {**{name: name for name in ("narrow", "swish", "copy")}, **names}
     return b.graph
 
 

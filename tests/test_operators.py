@@ -16,7 +16,7 @@ from tinyse.engines.tflite_engines import LiteRTEngine, tflm_interpreter
 from tinyse.errors import InputError
 from tinyse.graph import float_execution, reference, sequence
 from tinyse.graph.execution import initial_state
-from tinyse.graph.graph import Graph
+from tinyse.graph.graph import Graph, Quantization
 from tinyse.graph.operators import BINARY, GATES, MOVES, OPERATORS, WEIGHTED
 from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.quantize import quantise
@@ -51,8 +51,8 @@ def test_codes_are_those_of_the_schema() -> None:
 
 
 def test_every_operator_has_one_category_and_a_cost() -> None:
-    conversions = {kind for kind, row in OPERATORS.items() if row.category == "conversion"}
-    assert sorted([*WEIGHTED, *BINARY, *GATES, *MOVES, *conversions]) == sorted(OPERATORS)
+    others = {kind for kind, row in OPERATORS.items() if row.category in ("conversion", "activation")}
+    assert sorted([*WEIGHTED, *BINARY, *GATES, *MOVES, *others]) == sorted(OPERATORS)
     assert all(row.instructions > 0 for row in OPERATORS.values())
     assert {kind for kind, row in OPERATORS.items() if row.fixed} == set(GATES)
 
@@ -61,10 +61,10 @@ def test_runtimes_answer_for_every_operator() -> None:
     """What TFLM's folder kernels/cmsis_nn has, by name: a table that forgets one is wrong in `tinyse check`."""
     fast = {kind for kind in OPERATORS if support.support("cmsis-nn", kind, "int8") == "fast"}
     assert fast == {*WEIGHTED, "ADD", "MUL"}
-    for kind, row in OPERATORS.items():
+    for kind in OPERATORS:
         assert support.support("tflm", kind, "int8") == "plain"
-        assert support.support("ethos-u", kind, "int16") == "fast"
-        assert support.support("tflm", kind, "float32") == ("none" if row.category == "conversion" else "plain")
+        for runtime, dtype, found in (("ethos-u", "int16", "fast"), ("tflm", "float32", "plain")):
+            assert support.support(runtime, kind, dtype) == ("none" if (kind, dtype) in support.WITHOUT else found)
 
 
 def depthwise(precision: str, rng: np.random.Generator) -> tuple[Graph, Graph]:
@@ -117,6 +117,56 @@ def test_a_depthwise_convolution_is_tflms(precision: str) -> None:
             for op in graph.operators
             if op.kind == "DEPTHWISE_CONV_2D"
         )
+
+
+def hard_swish(scale: float, zero: int, out_scale: float, out_zero: int) -> Graph:
+    graph = Graph("step", metadata={"format": 1})
+    graph.add_output("y", graph.unary("HARD_SWISH", "y", graph.add_input("x", (1, 256))))
+    for name, grid in (
+        ("x", Quantization(np.float32(scale), zero)),
+        ("y", Quantization(np.float32(out_scale), out_zero)),
+    ):
+        steps.change(graph, name, dtype=np.dtype(np.int8), quantization=grid)
+    return graph
+
+
+def test_hard_swish_is_tflms_for_every_input() -> None:
+    pytest.importorskip("tflite_micro")
+    rng, every = np.random.default_rng(4), np.arange(-128, 128).astype(np.int8)[None]
+    for _ in range(150):
+        scale = np.exp(rng.uniform(np.log(0.002), np.log(0.5)))
+        graph = hard_swish(scale, rng.integers(-128, 128), scale * np.exp(rng.uniform(-4, 2)), rng.integers(-128, 128))
+        interpreter = tflm_interpreter(read(write(graph)))
+        interpreter.set_input(every, 0)
+        interpreter.invoke()
+        np.testing.assert_array_equal(reference.compile(graph)({"x": every})["y"], interpreter.get_output(0))
+
+
+def test_hard_swish_is_near_the_function_and_litert() -> None:
+    graph = hard_swish(1 / 20, 3, 1 / 20, -100)
+    every = np.arange(-128, 128).astype(np.int8)
+    x, y = graph.tensors["x"], graph.tensors["y"]
+    real = x.dequantize(every)
+    exact = real * np.clip(real + 3, 0, 6) / 6
+    made = y.dequantize(reference.compile(graph)({"x": every[None]})["y"][0])
+    low, high = y.dequantize(np.array([-128, 127], np.int8))
+    assert np.abs(made - np.clip(exact, low, high)).max() <= 0.55 * y.scale
+    floats = Graph("step", metadata={"format": 1})
+    floats.add_output("y", floats.unary("HARD_SWISH", "y", floats.add_input("x", (1, 256))))
+    expected, _ = LiteRTEngine(write(floats)).step_named({"x": real[None]}, {})
+    np.testing.assert_allclose(
+        float_execution.compile(floats)({"x": real[None]})["y"].ravel(), expected["y"], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("change", "message"), [({"scale": 1.0}, "too fine"), ({"wide": True}, "in 8 bits alone")])
+def test_a_hard_swish_that_no_kernel_has_is_refused(change: dict, message: str) -> None:
+    graph = hard_swish(change.get("scale", 0.01), 0, 0.005, 0)
+    if "wide" in change:
+        for name in ("x", "y"):
+            steps.change(graph, name, dtype=np.dtype(np.int16))
+    with pytest.raises(InputError, match=message):
+        reference.compile(graph)
 
 
 def test_vela_puts_a_depthwise_convolution_on_the_npu() -> None:

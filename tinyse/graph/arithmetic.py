@@ -68,9 +68,7 @@ def multiply(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | in
     return rounding_divide(doubling_high_multiply(x, multiplier), np.maximum(-shift, 0))
 
 
-def requantizer(
-    multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False
-) -> Callable[[np.ndarray], np.ndarray]:
+def requantizer(multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False) -> Callable[[np.ndarray], np.ndarray]:
     """`multiply` by fixed multipliers, in place on an int64 accumulator.
 
     Multipliers and shifts have one entry, or one for each entry of the accumulator's last axis. `wide` is for 64-bit

@@ -84,6 +84,10 @@ def _tanh(graph: Graph, operator: Operator) -> Function:
     return np.tanh
 
 
+def _hard_swish(graph: Graph, operator: Operator) -> Function:
+    return lambda x: x * np.clip(x + np.float32(3), np.float32(0), np.float32(6)) * np.float32(1 / 6)
+
+
 KERNELS: dict[str, Kernel] = {
     **MOVING,
     "CONV_2D": _convolution,
@@ -94,6 +98,7 @@ KERNELS: dict[str, Kernel] = {
     "MUL": _binary(np.multiply),
     "LOGISTIC": _logistic,
     "TANH": _tanh,
+    "HARD_SWISH": _hard_swish,
 }
 
 WITHOUT = {"QUANTIZE": "it goes between integers, of which a float graph has none"}

@@ -12,6 +12,7 @@ TensorFlow Lite's, so that a graph is a file's content without its bytes.
     SPLIT             axis, x                                 splits
     ADD, SUB, MUL     a, b (b may be broadcast)               activation
     LOGISTIC, TANH    x                                       -
+    HARD_SWISH        x                                       -
     QUANTIZE          x (another scale, or 8 and 16 bits)     -
 
 `padding` is "SAME" or "VALID", `activation` is "NONE" or "RELU". Feature maps are (1, 1, bins, channels): the height
@@ -137,7 +138,7 @@ class Graph:
         return self.add_operator(kind, (a, b), output, self.shape(a), activation="NONE")
 
     def unary(self, kind: str, output: str, x: str) -> str:
-        """LOGISTIC or TANH."""
+        """LOGISTIC, TANH or HARD_SWISH."""
         return self.add_operator(kind, (x,), output, self.shape(x))
 
     def add_output(self, name: str, tensor: str) -> None:

@@ -17,9 +17,9 @@ import numpy as np
 from tinyse.errors import InputError
 from tinyse.graph.tensor import Operator, Quantization, Tensor
 
-Category = Literal["weighted", "binary", "gate", "move", "conversion"]
-"""Sums of products with constant weights; elementwise of two; elementwise of one on a fixed grid; values that change
-nothing but their place; values that change nothing but their type or grid."""
+Category = Literal["weighted", "binary", "gate", "activation", "move", "conversion"]
+"""Sums of products with constant weights; elementwise of two; elementwise of one on a fixed grid, or on any; what changes
+only the place of values; what changes only their type or grid."""
 
 Shapes = Callable[[Operator, list[Tensor]], list[tuple[int, ...]]]
 Check = Callable[[str, Operator, list[Tensor], list[Tensor]], None]
@@ -193,6 +193,14 @@ def _elementwise(where: str, operator: Operator, tensors: list[Tensor], outputs:
         raise InputError(f"{where}: {_named(outputs[0])} must have {grid}")
 
 
+def _hard_swish(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+    _elementwise(where, operator, tensors, outputs)
+    if outputs[0].dtype == INT16:
+        raise InputError(f"{where}: TFLM has it in 8 bits alone, {_named(outputs[0])} has 16")
+    if outputs[0].quantization is not None and tensors[0].scale >= 128 * outputs[0].scale:
+        raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its input")
+
+
 def _requantised(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
     if np.float32 in (tensors[0].dtype, outputs[0].dtype):
         raise InputError(f"{where}: QUANTIZE goes between integers here")
@@ -233,6 +241,7 @@ OPERATORS: Mapping[str, Specification] = {
         Specification("MUL", 18, "binary", 2, 1, _binary_shape, _elementwise, _PRODUCT),
         Specification("LOGISTIC", 14, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_LOGISTIC),
         Specification("TANH", 28, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_TANH),
+        Specification("HARD_SWISH", 117, "activation", 1, 1, _same_shape, _hard_swish, _TABLE),
         Specification("QUANTIZE", 114, "conversion", 1, 1, _same_shape, _requantised, 14),
     )
 }

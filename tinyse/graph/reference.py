@@ -13,7 +13,7 @@ from tinyse.errors import InputError
 from tinyse.graph import arithmetic
 from tinyse.graph.execution import MOVING, Function, Kernel, Program, patches, products
 from tinyse.graph.graph import Graph, Operator, Tensor
-from tinyse.graph.tables import int8_table, int16_table
+from tinyse.graph.tables import hard_swish_table, int8_table, int16_table
 
 
 def compile(graph: Graph) -> Program:
@@ -161,6 +161,8 @@ def _unary(graph: Graph, operator: Operator) -> Function:
     x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
     if operator.kind == "QUANTIZE":
         table = _requantise_table(x, y)
+    elif operator.kind == "HARD_SWISH":
+        table = np.roll(hard_swish_table(x.grid, y.grid), 128)
     else:
         ascending = (int8_table if x.dtype == np.int8 else int16_table)(operator.kind, x.grid)
         table = np.roll(ascending, len(ascending) // 2)
@@ -199,5 +201,6 @@ KERNELS: dict[str, Kernel] = {
     "MUL": _binary,
     "LOGISTIC": _unary,
     "TANH": _unary,
+    "HARD_SWISH": _unary,
     "QUANTIZE": _unary,
 }

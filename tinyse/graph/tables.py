@@ -1,4 +1,4 @@
-"""LOGISTIC and TANH on integers, as tables of every input: 256 entries for int8, 65,536 for int16.
+"""LOGISTIC, TANH and HARD_SWISH on integers, as tables of every input: 256 entries for int8, 65,536 for int16.
 
 An int8 table is computed in fixed point alone, in the steps of gemmlowp's exp, logistic and tanh that TFLM's reference
 kernels use, so it has the same bits on every machine whatever its libm. The int16 functions interpolate in a table of
@@ -11,7 +11,13 @@ import math
 
 import numpy as np
 
-from tinyse.graph.arithmetic import doubling_high_multiply, multiply, rounding_divide
+from tinyse.graph.arithmetic import (
+    doubling_high_multiply,
+    multiply,
+    quantise_multiplier,
+    reduce_multiplier,
+    rounding_divide,
+)
 from tinyse.graph.graph import Quantization
 
 INTEGER_BITS = 4
@@ -50,6 +56,33 @@ def int8_table(kind: str, grid: Quantization) -> np.ndarray:
     q4 = np.where(inside, multiply(np.where(inside, x, 0), multiplier, shift), 0)
     y = rounding_divide(_logistic(q4), 31 - 8) - 128 if kind == "LOGISTIC" else rounding_divide(_tanh(q4), 31 - 7)
     return np.where(inside, np.clip(y, -128, 127), np.where(x < 0, -128, 127)).astype(np.int8)
+
+
+def hard_swish_table(x: Quantization, y: Quantization) -> np.ndarray:
+    """(256,) int8: x min(max(x + 3, 0), 6) / 6 on `y` for the inputs -128 to 127 on `x`, in the 16-bit steps of TFLM.
+
+    HardSwish of TFLM's reference kernels. The input is scaled by 2^7 first; `gate`, the clipped x / 3, becomes [0, 1] in
+    Q15; the product's fraction is cut off.
+    """
+    fine = x.tensor_scale * np.float32(1 / 128)
+    to_output, output_shift = quantise_multiplier(float(fine / y.tensor_scale))
+    to_gate, gate_shift = quantise_multiplier(float(fine / np.float32(3 / 32768)))
+    value = (np.arange(-128, 128, dtype=np.int64) - x.zero_point) << 7
+    gate = _saturated(value << max(gate_shift - 1, 0))
+    gate = _saturated(_high_product(gate, to_gate) << (gate_shift > 0))
+    gate = (rounding_divide(gate, max(-gate_shift, 0)) + (1 << 15)) >> 1
+    product = gate * _high_product(value, to_output)
+    product = np.sign(product) * (np.abs(product) >> 15)
+    return np.clip(rounding_divide(product, -output_shift) + y.zero_point, -128, 127).astype(np.int8)
+
+
+def _high_product(x: np.ndarray, multiplier: int) -> np.ndarray:
+    """round(x * multiplier / 2^31) of 16-bit numbers, the multiplier cut to 16 bits."""
+    return np.minimum((x * reduce_multiplier(multiplier) + (1 << 14)) >> 15, 32767)
+
+
+def _saturated(x: np.ndarray) -> np.ndarray:
+    return np.clip(x, -32768, 32767)
 
 
 def int16_table(kind: str, grid: Quantization) -> np.ndarray:

@@ -163,6 +163,7 @@ KERNELS: dict[str, Any] = {
     "MUL": lambda tf, graph, operator, a, b: tf.multiply(a, b),
     "LOGISTIC": lambda tf, graph, operator, x: tf.sigmoid(x),
     "TANH": lambda tf, graph, operator, x: tf.tanh(x),
+    "HARD_SWISH": lambda tf, graph, operator, x: x * tf.nn.relu6(x + 3) * (1 / 6),
 }
 WITHOUT = {"QUANTIZE": "the converter is given float graphs and makes its own"}
 

@@ -26,8 +26,11 @@ _FAST: dict[str, dict[str, tuple[str, ...]]] = {
     "ethos-u": dict.fromkeys(("int8", "int16"), tuple(OPERATORS)),
 }
 RUNTIMES = tuple(_FAST)
-WITHOUT: dict[str, str] = {}
-"""Operators that no runtime has, and why."""
+WITHOUT: dict[tuple[str, str], str] = {
+    ("QUANTIZE", "float32"): "it goes between integers",
+    ("HARD_SWISH", "int16"): "TFLM has it in 8 bits and in float alone",
+}
+"""What no runtime has, by operator and type, and why."""
 
 NOTES = {
     ("FULLY_CONNECTED", "int16"): "scales for each output channel need a TFLM of 2026; older ones refuse the file",
@@ -53,9 +56,7 @@ def support(runtime: str, kind: str, dtype: str) -> Support:
     """
     if runtime not in _FAST:
         raise InputError(f"no runtime is named {runtime!r}{did_you_mean(runtime, RUNTIMES)}")
-    if kind not in OPERATORS or kind in WITHOUT or dtype not in TYPES:
-        return "none"
-    if dtype == "float32" and OPERATORS[kind].category == "conversion":
+    if kind not in OPERATORS or (kind, dtype) in WITHOUT or dtype not in TYPES:
         return "none"
     return "fast" if kind in _FAST[runtime].get(dtype, ()) else "plain"
 

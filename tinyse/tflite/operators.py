@@ -140,5 +140,6 @@ LAYOUTS: dict[str, Layout] = {
     "MUL": Layout("MulOptions", (1, 2, 4), _activation, _read_activation),
     "LOGISTIC": Layout(None, (1, 2, 3)),
     "TANH": Layout(None, (1, 2, 3)),
+    "HARD_SWISH": Layout("HardSwishOptions", (1, 1, 1)),
     "QUANTIZE": Layout(None, (1, 2, 3)),
 }
