@@ -39,7 +39,7 @@ class Optimization:
 
         Raises Diverged before anything is changed.
         """
-        value = float(self.fabric.all_reduce(loss.detach(), reduce_op="mean"))  # type: ignore[arg-type]
+        value = float(self.fabric.all_reduce(loss.detach().clone(), reduce_op="mean"))  # type: ignore[arg-type]
         if not math.isfinite(value):
             raise Diverged(f"the loss became {value}")
         for group in self.optimizer.param_groups:
