@@ -77,6 +77,16 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
 
 
+def reached(folder):
+    """Updates of both stages that are safe on disk."""
+
+    def updates(stage):
+        files = [path for path in (model_path(folder, stage), checkpoint_path(folder, stage)) if path.exists()]
+        return max((load_tensors(path)[1]["update"] for path in files), default=0)
+
+    return updates("first"), updates("second")
+
+
 # Signals
 
 
@@ -108,12 +118,15 @@ def test_signals_at_random_moments_inside_updates_leave_the_same_bits(recipe, tm
     try:
         for number in range(8):
             stopped = recipe(f"output={tmp_path / f'stopped {number}'}")
-            for _ in range(100):
+            before = (0, 0)
+            while True:
                 interrupter.left = interrupter.random.randint(1, 150)
                 try:
                     path = run(stopped, nothing, nothing)
                 except KeyboardInterrupt:
                     interrupted += 1
+                    assert reached(tmp_path / f"stopped {number}") > before  # the update was finished and kept
+                    before = reached(tmp_path / f"stopped {number}")
                 else:
                     break
             assert same(whole, path), number
