@@ -97,6 +97,27 @@ def measured_snr(noisy: np.ndarray, clean: np.ndarray) -> float:
     )
 
 
+def test_a_constant_offset_is_no_sound_and_not_in_the_target(tmp_path):
+    rng = np.random.default_rng(0)
+    recordings = []
+    for name, kind, sound in (
+        ("a.wav", "speech", 0.2 * voice(rng, 3) + 0.05),
+        ("b.wav", "noise", 0.02 * rng.standard_normal(48000) - 0.04),
+    ):
+        soundfile.write(tmp_path / name, sound, 16000, subtype="PCM_16")
+        recordings.append(Recording(name, 3.0, kind, "train", speaker=kind, label="x"))
+    manifest = Manifest(tmp_path, tuple(recordings))
+    config = MixtureConfig().plain(snr_db=(5.0, 5.0))
+    mixer = open_mixer(manifest, config, 2.0, 0, cache_directory=tmp_path / "cache")
+    assert any("constant offset" in notice for notice in mixer.notices)
+    for index in range(4):
+        mixture = mixer(0, index)
+        level = np.sqrt(np.square(mixture.clean).mean())
+        assert abs(mixture.clean.mean()) < 0.03 * level
+        assert abs((mixture.noisy - mixture.clean).mean()) < 0.03 * level
+        assert mixture.snr_db == pytest.approx(5.0, abs=0.01)
+
+
 # What every mixture keeps
 
 

@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -458,9 +460,9 @@ def test_the_store_holds_what_the_files_hold(plain, tmp_path):
 def test_the_store_is_decoded_once_and_again_when_a_file_changes(plain, tmp_path):
     manifest, cache = open_data(plain), tmp_path / "cache"
     first = AudioStore.build(plain, manifest.recordings, cache)
-    written = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    written = {path: path.stat().st_mtime_ns for path in parts_of(cache)}
     assert AudioStore.build(plain, manifest.recordings, cache).data_hash == first.data_hash
-    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == written
+    assert {path: path.stat().st_mtime_ns for path in parts_of(cache)} == written
     put(plain / manifest.recordings[0].path, seed=999)
     assert AudioStore.build(plain, manifest.recordings, cache).data_hash != first.data_hash
 
@@ -499,16 +501,184 @@ def test_stores_that_cannot_be_built_say_why_and_leave_nothing(plain, tmp_path):
     (plain / recordings[0].path).write_text("broken")
     with pytest.raises(InputError, match="none of 1 recordings"):
         AudioStore.build(plain, recordings[:1], tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
+    assert {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()} <= {"lock"}
 
 
-def test_a_damaged_cache_is_named(plain, tmp_path):
+def decoded(monkeypatch) -> list[str]:
+    """The names of the files that are decoded from here on."""
+    names = []
+    read = audio.read
+
+    def noted(path):
+        names.append(Path(path).name)
+        return read(path)
+
+    monkeypatch.setattr(audio, "read", noted)
+    return names
+
+
+def parts_of(cache: Path) -> list[Path]:
+    return sorted(cache.rglob("*.pcm"))
+
+
+def test_a_damaged_part_of_the_cache_is_decoded_again(plain, tmp_path):
     cache, recordings = tmp_path / "cache", open_data(plain).recordings
-    AudioStore.build(plain, recordings, cache)
-    (part,) = cache.glob("*.pcm")
+    data_hash = AudioStore.build(plain, recordings, cache).data_hash
+    (part,) = parts_of(cache)
+    part.write_bytes(part.read_bytes()[:-2])
+    assert AudioStore.build(plain, recordings, cache).data_hash == data_hash
+    assert len(parts_of(cache)) == 1
+
+
+def test_a_damaged_shard_is_named(plain, tmp_path):
+    (part,) = write_shards(open_data(plain), tmp_path / "shards", megabytes=1)
     part.write_bytes(part.read_bytes()[:-2])
     with pytest.raises(InputError, match=r"\.pcm holds .* samples, its index says"):
-        AudioStore.build(plain, recordings, cache)
+        AudioStore.build(tmp_path / "shards", open_data(tmp_path / "shards").recordings)
+
+
+def test_touching_or_copying_files_back_decodes_nothing(plain, tmp_path, monkeypatch):
+    cache, recordings = tmp_path / "cache", open_data(plain).recordings
+    first = AudioStore.build(plain, recordings, cache)
+    names = decoded(monkeypatch)
+    for path in plain.rglob("*.wav"):
+        path.touch()
+    copied = plain / recordings[0].path
+    content = copied.read_bytes()
+    copied.unlink()
+    copied.write_bytes(content)
+    assert AudioStore.build(plain, recordings, cache).data_hash == first.data_hash
+    assert names == []
+
+
+def test_a_file_that_changed_under_the_same_size_and_time_is_decoded_again(plain, tmp_path):
+    cache, recordings = tmp_path / "cache", open_data(plain).recordings
+    first = AudioStore.build(plain, recordings, cache)
+    path = plain / recordings[0].path
+    status = path.stat()
+    put(path, round(recordings[0].seconds * 16000), seed=999)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size and path.stat().st_mtime_ns == status.st_mtime_ns
+    assert AudioStore.build(plain, recordings, cache).data_hash != first.data_hash
+
+
+def test_only_what_is_new_is_decoded_and_other_splits_share_the_cache(plain, tmp_path, monkeypatch):
+    cache, manifest = tmp_path / "cache", open_data(plain)
+    AudioStore.build(plain, manifest.recordings, cache)
+    names = decoded(monkeypatch)
+    put(plain / "speech/s9/new.wav", seed=77)
+    store = AudioStore.build(plain, open_data(plain).recordings, cache)
+    AudioStore.build(plain, manifest.select("speech", "valid"), cache)
+    assert names == ["new.wav"] and len(store) == 16
+
+
+def test_old_copies_and_what_a_killed_process_left_are_removed(plain, tmp_path):
+    cache, recordings = tmp_path / "cache", open_data(plain).recordings
+    AudioStore.build(plain, recordings, cache)
+    (old,) = parts_of(cache)
+    for suffix in (".pcm", ".json", ".marks"):
+        (old.parent / f".0001-killed.x{suffix}").write_bytes(b"half")
+    (old.parent / "0002-killed.pcm").write_bytes(b"without an index")
+    kept = [recording.path for recording in recordings[:3]]
+    for number, recording in enumerate(recordings):
+        if recording.path not in kept:
+            put(plain / recording.path, seed=1000 + number)
+    store = AudioStore.build(plain, recordings, cache)
+    (new,) = parts_of(cache)
+    assert new != old and {path.suffix for path in new.parent.iterdir()} == {".pcm", ".json", ".marks", ""}
+    for i, recording in enumerate(store.recordings):
+        assert (store.read(i) == audio.to_pcm16(audio.read(plain / recording.path)[0])).all()
+
+
+def test_a_part_that_somebody_reads_is_not_taken_away(plain, tmp_path):
+    cache, recordings = tmp_path / "cache", open_data(plain).recordings
+    store = AudioStore.build(plain, recordings, cache)
+    result = runner.invoke(app, ["cache", "--clear"], env={"TINYSE_CACHE": str(cache)})
+    assert result.exit_code == 0 and "in use" in result.stdout and parts_of(cache)
+    assert pickle.loads(pickle.dumps(store)).data_hash == store.data_hash
+    del store
+    result = runner.invoke(app, ["cache", "--clear"], env={"TINYSE_CACHE": str(cache)})
+    assert result.exit_code == 0 and not list(cache.iterdir())
+
+
+def test_the_cache_says_what_it_holds_and_what_older_versions_left(plain, tmp_path):
+    cache = tmp_path / "cache"
+    AudioStore.build(plain, open_data(plain).recordings, cache)
+    for name in ("0123456789abcdef.pcm", "0123456789abcdef.json", ".0123456789abcdef.x1.pcm"):
+        (cache / name).write_bytes(bytes(1000))
+    (cache / "notes.txt").write_text("not ours")
+    result = runner.invoke(app, ["cache", "--json"], env={"TINYSE_CACHE": str(cache)})
+    rows = json.loads(result.stdout)["folders"]
+    assert [(row["files"], row["root"], row["root_exists"]) for row in rows] == [(15, str(plain), True), (3, "", False)]
+    runner.invoke(app, ["cache", "--clear"], env={"TINYSE_CACHE": str(cache)})
+    assert [path.name for path in cache.iterdir()] == ["notes.txt"]
+
+
+def test_many_processes_at_once_decode_once(plain, tmp_path):
+    code = (
+        "import sys; from tinyse.recordings import *; from tinyse import audio; n = []; read = audio.read\n"
+        "audio.read = lambda path: (n.append(path), read(path))[1]\n"
+        "m = open_data(sys.argv[1]); AudioStore.build(m.root, m.recordings, sys.argv[2]); print(len(n))"
+    )
+    line = [sys.executable, "-c", code, str(plain), str(tmp_path / "cache")]
+    running = [subprocess.Popen(line, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert sorted(int(each.communicate()[0]) for each in running) == [0, 0, 15]
+
+
+def test_shards_of_the_first_format_still_open(plain, tmp_path):
+    (part,) = write_shards(open_data(plain), tmp_path / "shards", megabytes=1)
+    index = json.loads(part.with_suffix(".json").read_text())
+    new = {"marks", "offset", "notices"}
+    listed = [{key: value for key, value in item.items() if key not in new} for item in index["recordings"]]
+    old = {"format": "tinyse-audio-1", "sample_rate": 16000, "notices": ["2 files: clipped"], "recordings": listed}
+    store = AudioStore.build(tmp_path / "shards", open_data(tmp_path / "shards").recordings)
+    part.with_suffix(".json").write_text(json.dumps(old))
+    part.with_suffix(".marks").unlink()
+    again = AudioStore.build(tmp_path / "shards", open_data(tmp_path / "shards").recordings)
+    assert again.data_hash == store.data_hash and "2 files: clipped" in again.notices
+    np.testing.assert_allclose(again.sound(0), store.sound(0), atol=1e-6)
+
+
+# What is heard in them
+
+
+def speech_like(seconds: float = 3.0, rate: int = 16000, edge_hz: float = 7500) -> np.ndarray:
+    """Noise up to `edge_hz` in syllables with silence between them."""
+    samples = round(seconds * rate)
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=samples))
+    spectrum[round(edge_hz * seconds) :] = 0
+    time = np.arange(samples) / rate
+    return 0.1 * np.fft.irfft(spectrum, samples) * (np.sin(2 * np.pi * 2 * time) > 0)
+
+
+FAULTS = {
+    "silent": (lambda x: 0 * x, "silent throughout"),
+    "DC": (lambda x: x + 0.05, "a constant offset (DC)"),
+    "8 kHz content": (lambda x: speech_like(edge_hz=3900), "nothing above 4 kHz"),
+    "antiphase": (lambda x: np.stack([x, -0.9 * x], axis=1), "cancel one another"),
+    "noise floor": (lambda x: x + 0.02 * np.random.default_rng(1).normal(size=len(x)), "a noise floor of its own"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_faults_that_are_heard_are_noted_once_for_all_files(case, tmp_path):
+    make, told = FAULTS[case]
+    for name in "abc":
+        path = tmp_path / f"set/speech/{name}/x.wav"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, make(speech_like()), 16000)
+    put(tmp_path / "set/noise/fan/a.wav")
+    manifest = open_data(tmp_path / "set")
+    store = AudioStore.build(manifest.root, manifest.recordings, tmp_path / "cache")
+    (notice,) = [notice for notice in store.notices if told in notice]
+    assert notice.startswith("3 files: ") and notice.endswith("the first is speech/a/x.wav")
+
+
+def test_good_speech_is_noted_for_nothing(tmp_path):
+    (tmp_path / "set/speech/a").mkdir(parents=True)
+    soundfile.write(tmp_path / "set/speech/a/x.wav", speech_like(), 16000)
+    manifest = open_data(tmp_path / "set")
+    assert AudioStore.build(manifest.root, manifest.recordings, tmp_path / "cache").notices == ()
 
 
 # The command
@@ -574,4 +744,4 @@ def test_shards_do_not_mix_with_older_ones(plain, tmp_path):
     with pytest.raises(InputError, match="has shards already"):
         write_shards(open_data(plain), tmp_path / "shards", megabytes=1)
     index = json.loads((tmp_path / "shards/shard-00000.json").read_text())
-    assert index["format"] == "tinyse-audio-1"
+    assert index["format"] == "tinyse-audio-2"

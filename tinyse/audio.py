@@ -36,6 +36,9 @@ def read(path: str | Path) -> tuple[np.ndarray, list[str]]:
     if channels.shape[1] > 1:
         samples = channels.mean(axis=1)
         notices.append(f"{channels.shape[1]} channels mixed down to one")
+        # Unrelated channels lose 3 dB.
+        if np.square(samples).mean() < 0.1 * np.square(channels).mean():
+            notices.append("channels that cancel one another when they are mixed down (antiphase)")
     if rate != SAMPLE_RATE:
         samples = soxr.resample(samples, rate, SAMPLE_RATE)
         notices.append(f"resampled from {rate} Hz to {SAMPLE_RATE} Hz")

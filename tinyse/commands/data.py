@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -223,6 +224,42 @@ def _print_catalog(catalog: Catalog, as_json: bool) -> None:
     console.print(table)
     for name, members in catalog.sets.items():
         console.print(f"{name}: {', '.join(members)}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("cache")
+def cache_command(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no process has open.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+) -> None:
+    """Say what decoded sound is cached, for which folders, and where; or remove it.
+
+    The cache is $TINYSE_CACHE, else ~/.cache/tinyse. It fills itself when recordings are mixed for the first time.
+    """
+    from tinyse.recordings import cache
+
+    place = cache.default_cache()
+    if clear:
+        freed, busy = cache.clear(place)
+        if as_json:
+            print(json.dumps({"cache": str(place), "freed_megabytes": freed, "in_use": [str(each) for each in busy]}))
+        else:
+            kept = f"; in use, and kept: {', '.join(map(str, busy))}" if busy else ""
+            print(f"freed {freed:.1f} MB in {place}{kept}")
+        return
+    rows = cache.listed(place)
+    if as_json:
+        print(json.dumps({"cache": str(place), "folders": [asdict(row) | {"folder": str(row.folder)} for row in rows]}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("recordings in", "files", "hours", "MB", "")
+    for row in rows:
+        state = "" if row.root_exists else "that folder is gone" if row.root else "of an older version"
+        table.add_row(row.root, str(row.files), f"{row.hours:.2f}", f"{row.megabytes:.1f}", state)
+    console = Console()
+    console.print(table)
+    console.print(f"in {place}; tinyse data cache --clear removes it", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_table(manifest: Manifest) -> None:

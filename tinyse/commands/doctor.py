@@ -155,7 +155,7 @@ def torch_checks(build: torch_build.Build) -> Iterator[Check]:
 
 def cache_check(least_gigabytes: float = 2.0) -> Check:
     """Room for the cache of decoded recordings."""
-    from tinyse.recordings.store import default_cache
+    from tinyse.recordings.cache import default_cache
 
     folder = default_cache()
     while not folder.exists():

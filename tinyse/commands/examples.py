@@ -6,10 +6,14 @@ EXAMPLES = {
         "tinyse data get packages --output recordings",
         "tinyse train recipes/quick.yaml --set data=recordings/manifest.csv",
     ),
-    "data scan": ("tinyse data scan recordings/ --output recordings.csv",),
+    "data scan": (
+        "tinyse data scan recordings/ --output recordings.csv",
+        "tinyse data scan recordings/ --speaker-level 2 --output recordings.csv",
+    ),
     "data preview": ("tinyse data preview recipes/quick.yaml --set data=recordings/ --output heard/",),
     "data pairs": ("tinyse data pairs recordings/ --output pairs/ --count 60",),
     "data shard": ("tinyse data shard recordings.csv shards/",),
+    "data cache": ("tinyse data cache", "tinyse data cache --clear"),
     "models": ("tinyse models",),
     "check": ("tinyse check recipes/quick.yaml --vela",),
     "train": (

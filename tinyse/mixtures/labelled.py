@@ -10,7 +10,7 @@ from typing import Annotated
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE, from_pcm16
+from tinyse.audio import SAMPLE_RATE
 from tinyse.config import Between, check_bounds
 from tinyse.errors import InputError
 from tinyse.mixtures.config import DecibelRange
@@ -92,7 +92,7 @@ class LabelledMixer:
 
     def _piece(self, rng: np.random.Generator, member: int) -> np.ndarray:
         """As many samples as a mixture has: of what is active in a clip, or that in silence."""
-        span = active_span(from_pcm16(self.store.read(member)))
+        span = active_span(self.store.sound(member))
         spare = len(span) - self.samples
         if spare >= 0:
             start = int(rng.integers(spare + 1))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE, from_pcm16
+from tinyse.audio import SAMPLE_RATE
 from tinyse.mixtures.config import Range
 from tinyse.mixtures.levels import FRAME, active, frame_powers
 from tinyse.recordings import AudioStore
@@ -75,7 +75,7 @@ def speech_of(
             place += int(rng.uniform(*pause_s) * SAMPLE_RATE)
         elif not paths:
             start = int(rng.integers(length - samples + 1))
-        piece = voices.store.read(i, start, max(samples - place, 0))
+        piece = voices.store.sound(i, start, max(samples - place, 0))
         sound[place : place + len(piece)] = faded(piece, cut_before=start > 0, cut_after=start + len(piece) < length)
         paths.append(voices.store.recordings[i].path)
         # At least a frame further, however short the recording and the pause.
@@ -95,7 +95,7 @@ def noise_of(rng: np.random.Generator, noises: Population, group: int, samples: 
         i = noises.draw_member(rng, group)
         length = noises.store.length(i)
         look = int(rng.integers(max(length - LONGEST_LOOK, 0) + 1))
-        piece = active_span(from_pcm16(noises.store.read(i, look, LONGEST_LOOK)))
+        piece = active_span(noises.store.sound(i, look, LONGEST_LOOK))
         spare = len(piece) - (samples - place)
         if spare > 0:
             start = int(rng.integers(spare + 1))
@@ -148,8 +148,8 @@ def active_span(sound: np.ndarray) -> np.ndarray:
 
 
 def faded(piece: np.ndarray, cut_before: bool, cut_after: bool) -> np.ndarray:
-    """The piece as float32, faded at those ends where it was cut out of more sound."""
-    piece = from_pcm16(piece) if piece.dtype == np.int16 else piece.copy()
+    """The piece, faded at those ends where it was cut out of more sound."""
+    piece = piece.copy()
     fade = min(FADE, len(piece) // 2)
     if fade and cut_before:
         piece[:fade] *= _RAMP[:fade]

@@ -13,9 +13,10 @@ from tinyse.errors import InputError
 from tinyse.progress import track
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, place_of, plain, plain_tops, sounds
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split, join
+from tinyse.recordings.parts import parts_in
 from tinyse.recordings.speakers import LEVEL, level_remarks, name_remarks
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
-from tinyse.recordings.store import parts_in, recordings_in
+from tinyse.recordings.store import recordings_in
 from tinyse.sound_files import find_sounds
 
 
@@ -84,7 +85,9 @@ def scan(
                 problems.append(f"left out: {seconds}")
                 continue
             path = item.path.relative_to(root).as_posix()
-            facts = {key: value for key, value in vars(item).items() if key not in ("path", "split", "seconds", "minus")}
+            facts = {
+                key: value for key, value in vars(item).items() if key not in ("path", "split", "seconds", "minus")
+            }
             minus = item.minus.relative_to(root).as_posix() if item.minus else ""
             recordings.append(Recording(path=path, seconds=seconds, split=item.split or "train", minus=minus, **facts))
             if item.split is None:

@@ -1,71 +1,59 @@
-"""Recordings decoded once into memory-mapped 16-bit files, which all processes share and open at once.
-
-A part is two files, the same for the cache and for shards that are copied between machines:
-
-- NAME.pcm: all samples, int16 little-endian, mono, 16 kHz, recording after recording, nothing between;
-- NAME.json: `{"format": "tinyse-audio-1", "sample_rate": 16000, "notices": [...], "recordings": [...]}`, a recording
-  being the columns of a manifest, `frames` (samples) and `digest` (BLAKE2b-128 of its samples' bytes).
-
-The JSON is written last: a part that has one is whole.
-"""
+"""The sound of many recordings, mapped into memory, which all processes share and open at once."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyse import audio
+from tinyse.audio import FULL_SCALE, SAMPLE_RATE, from_pcm16
 from tinyse.errors import InputError
-from tinyse.files import replacing, write_text
-from tinyse.progress import track
-from tinyse.recordings.manifest import COLUMNS, Manifest, Recording
-
-FORMAT = "tinyse-audio-1"
-NAMED = 5
+from tinyse.recordings.cache import cached, default_cache
+from tinyse.recordings.manifest import Manifest, Recording
+from tinyse.recordings.parts import Entry, check_size, key_of, mapped, parts_in, read_part, write_part
 
 
-@dataclass(frozen=True)
-class _Entry:
-    pcm: np.ndarray
-    """A read-only view of the mapped file, int16, shape (samples,)."""
+class _Place(NamedTuple):
+    part: Path
+    start: int
+    frames: int
     digest: str
+    offset: float
 
 
 class AudioStore:
-    """Random access to the sound of many recordings, int16 mono 16 kHz; it pickles as its paths, not its samples."""
+    """Random access to the sound of many recordings, int16 mono 16 kHz; it pickles as its places, not its samples."""
 
-    def __init__(self, parts: Sequence[Path], recordings: Iterable[Recording] | None = None) -> None:
-        """Open parts; `recordings` picks some of theirs by path, in that order and with those labels."""
-        self._parts = tuple(parts)
-        entries: dict[str, _Entry] = {}
-        listed: list[Recording] = []
-        notices: list[str] = []
-        for part in self._parts:
-            index = _read_index(part)
-            notices += index["notices"]
-            pcm = _mapped(part, sum(item["frames"] for item in index["recordings"]))
-            start = 0
-            for item in index["recordings"]:
-                entries[item["path"]] = _Entry(pcm[start : start + item["frames"]], item["digest"])
-                start += item["frames"]
-                listed.append(_recording(item))
-        # A file that could not be decoded was left out of its part, with a notice.
-        chosen = listed if recordings is None else [item for item in recordings if item.path in entries]
-        if not chosen:
-            raise InputError(f"no usable recordings in {', '.join(map(str, self._parts)) or 'no parts'}")
-        self.recordings = tuple(chosen)
+    def __init__(self, recordings: Sequence[Recording], places: Sequence[_Place], notices: Sequence[str] = ()) -> None:
+        """`AudioStore.build` and `AudioStore.of_parts` know the places."""
+        self.recordings = tuple(recordings)
         self.notices = tuple(notices)
-        self._entries = [entries[recording.path] for recording in chosen]
+        self._places = tuple(places)
+        files = {part: mapped(part) for part in dict.fromkeys(place.part for place in places)}
+        self._sounds = [files[place.part][place.start : place.start + place.frames] for place in places]
+        for place, sound in zip(places, self._sounds, strict=True):
+            if len(sound) != place.frames:
+                raise InputError(f"{place.part} ends early: remove or copy it again")
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Path], recordings: Iterable[Recording] | None = None) -> AudioStore:
+        """What is in parts; `recordings` picks some of theirs by path, in that order and with those labels.
+
+        Raises InputError for a part that is damaged, or where none of the recordings is there.
+        """
+        entries: dict[tuple[str, str], Entry] = {}
+        notices: list[str] = []
+        for path in parts:
+            part = read_part(path)
+            check_size(part)
+            notices += part.notices
+            entries |= {entry.key: entry for entry in part.entries}
+        chosen = [entry.recording for entry in entries.values()] if recordings is None else list(recordings)
+        return cls._of(chosen, entries, notices, ", ".join(map(str, parts)) or "no parts")
 
     @classmethod
     def build(
@@ -77,71 +65,68 @@ class AudioStore:
     ) -> AudioStore:
         """The store of a manifest's recordings: decoded now, or opened if that was done before.
 
-        The cache (`cache_directory`, else $TINYSE_CACHE, else ~/.cache/tinyse) is keyed by every file's path, length,
-        size and time of change. Files that cannot be decoded are left out with a notice. Raises InputError if there
-        are no recordings, or if one is missing, which means that the root is wrong.
+        The cache is `cache_directory`, else $TINYSE_CACHE, else ~/.cache/tinyse. Files that cannot be decoded are left out
+        with a notice. Raises InputError if there are no recordings, or if one is missing, which means that the root is
+        wrong.
         """
         root = Path(root)
         if not recordings:
             raise InputError(f"{root}: no recordings to open; the kind or split asked for is empty")
         if shards := parts_in(root):
-            return cls(shards, recordings)
-        part = Path(cache_directory or default_cache()) / f"{_key(root, recordings)}.pcm"
-        if not part.with_suffix(".json").is_file():
-            write_part(part, root, recordings, workers)
-        return cls([part], recordings)
+            return cls.of_parts(shards, recordings)
+        entries, broken = cached(root, recordings, Path(cache_directory or default_cache()), workers)
+        if not entries:
+            raise InputError(f"{root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}")
+        return cls._of(recordings, entries, [f"left out: {line}" for line in broken], str(root))
+
+    @classmethod
+    def _of(
+        cls, recordings: Sequence[Recording], entries: dict[tuple[str, str], Entry], notices: Sequence[str], where: str
+    ) -> AudioStore:
+        # A file that could not be decoded is in no part.
+        chosen = [recording for recording in recordings if key_of(recording) in entries]
+        if not chosen:
+            raise InputError(f"no usable recordings in {where}")
+        found = [entries[key_of(recording)] for recording in chosen]
+        store = cls(
+            chosen,
+            [_Place(entry.part, entry.start, entry.frames, entry.digest, _offset(entry)) for entry in found],
+            [*notices, *_summed(chosen, found)],
+        )
+        store._entries = found
+        return store
+
+    _entries: Sequence[Entry] = ()
+    """What else the index says; not there after pickling."""
 
     @property
     def data_hash(self) -> str:
         """A name, 16 hexadecimal digits, for exactly this sound in this order, wherever it lies and however packed."""
         digest = hashlib.sha256()
-        for recording, entry in zip(self.recordings, self._entries, strict=True):
-            digest.update(f"{recording.path}\0{entry.digest}\n".encode())
+        for recording, place in zip(self.recordings, self._places, strict=True):
+            digest.update(f"{recording.path}\0{place.digest}\n".encode())
         return digest.hexdigest()[:16]
 
     def __len__(self) -> int:
         return len(self.recordings)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AudioStore, (self._parts, self.recordings)
+        return AudioStore, (self.recordings, self._places, self.notices)
 
     def length(self, i: int) -> int:
         """Samples in recording `i`."""
-        return len(self._entries[i].pcm)
+        return len(self._sounds[i])
 
     def read(self, i: int, start: int = 0, frames: int | None = None) -> np.ndarray:
         """Samples of recording `i`, int16, read-only, no copy; fewer than `frames` where it ends before."""
-        return self._entries[i].pcm[start : None if frames is None else start + frames]
+        return self._sounds[i][start : None if frames is None else start + frames]
 
+    def sound(self, i: int, start: int = 0, frames: int | None = None) -> np.ndarray:
+        """The same as float32 without the recording's constant offset: that is of the microphone, not of the sound.
 
-def default_cache() -> Path:
-    """$TINYSE_CACHE, else ~/.cache/tinyse."""
-    return Path(os.environ.get("TINYSE_CACHE") or Path.home() / ".cache" / "tinyse")
-
-
-def write_part(part: Path, root: Path, recordings: Sequence[Recording], workers: int | None = None) -> list[str]:
-    """Decode recordings into one part (`part` is its .pcm) and return the notices. Whole or not at all."""
-    workers = workers or os.cpu_count() or 1
-    listed: list[dict[str, Any]] = []
-    remarks: Counter[str] = Counter()
-    broken: list[str] = []
-    with replacing(part) as temporary, open(temporary, "wb") as file, ThreadPoolExecutor(workers) as pool:
-        decoded = _in_order(pool, root, recordings, ahead=4 * workers)
-        for recording, (pcm, told) in track(decoded, len(recordings), "decoding"):
-            if pcm is None:
-                broken += told
-                continue
-            remarks.update(told)
-            data = pcm.astype("<i2", copy=False).tobytes()
-            file.write(data)
-            digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-            listed.append(asdict(recording) | {"frames": len(pcm), "digest": digest})
-        if not listed:
-            raise InputError(f"{root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}")
-    notices = [f"left out: {line}" for line in broken] + [f"{n} files: {line}" for line, n in sorted(remarks.items())]
-    index = {"format": FORMAT, "sample_rate": audio.SAMPLE_RATE, "notices": notices, "recordings": listed}
-    write_text(part.with_suffix(".json"), json.dumps(index) + "\n")
-    return notices
+        An offset would count as power of speech or noise, and stay in the target.
+        """
+        return from_pcm16(self.read(i, start, frames)) - np.float32(self._places[i].offset)
 
 
 def write_shards(manifest: Manifest, folder: str | Path, megabytes: int) -> list[Path]:
@@ -156,7 +141,7 @@ def write_shards(manifest: Manifest, folder: str | Path, megabytes: int) -> list
         raise InputError(f"a shard of {megabytes} megabytes is not possible: give at least 1")
     if folder.is_dir() and parts_in(folder):
         raise InputError(f"{folder} has shards already: give an empty folder")
-    limit = megabytes * 1_000_000 / (2 * audio.SAMPLE_RATE)
+    limit = megabytes * 1_000_000 / (2 * SAMPLE_RATE)
     shards: list[list[Recording]] = []
     seconds = limit
     for recording in sorted(manifest.recordings, key=lambda recording: _hash(recording.path)):
@@ -165,91 +150,38 @@ def write_shards(manifest: Manifest, folder: str | Path, megabytes: int) -> list
             seconds = 0.0
         shards[-1].append(recording)
         seconds += recording.seconds
-    parts = [folder / f"shard-{number:05d}.pcm" for number in range(len(shards))]
-    for part, recordings in zip(parts, shards, strict=True):
-        write_part(part, manifest.root, recordings)
+    parts = []
+    for number, recordings in enumerate(shards):
+        part, broken = write_part(folder / f"shard-{number:05d}.pcm", manifest.root, recordings)
+        if part is None:
+            raise InputError(
+                f"{manifest.root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}"
+            )
+        parts.append(part.path)
     return parts
-
-
-def parts_in(folder: str | Path) -> list[Path]:
-    """The .pcm of every whole part directly in a folder, in the order of their names."""
-    return sorted(part for part in Path(folder).glob("*.pcm") if part.with_suffix(".json").is_file())
 
 
 def recordings_in(folder: str | Path) -> list[Recording]:
     """The recordings of all parts in a folder."""
-    return [_recording(item) for part in parts_in(folder) for item in _read_index(part)["recordings"]]
+    return [entry.recording for path in parts_in(folder) for entry in read_part(path).entries]
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, root: Path, recordings: Sequence[Recording], ahead: int
-) -> Iterator[tuple[Recording, tuple[np.ndarray | None, list[str]]]]:
-    """Decode a few recordings ahead of the one that is written: all cores busy, little memory, the order kept.
-
-    Threads suffice: libsndfile runs without the interpreter's lock (two threads decode 1.94 times as fast as one).
-    """
-    left = iter(recordings)
-    waiting = [(recording, pool.submit(_decode, root, recording)) for recording in islice(left, ahead)]
-    while waiting:
-        recording, future = waiting.pop(0)
-        yield recording, future.result()
-        waiting += [(following, pool.submit(_decode, root, following)) for following in islice(left, 1)]
+def _summed(recordings: Sequence[Recording], entries: Sequence[Entry]) -> list[str]:
+    """Equal notices of many files as one line, with the first of these files."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for recording, entry in zip(recordings, entries, strict=True):
+        for notice in entry.notices:
+            found[notice].append(recording.path)
+    return [
+        f"{paths[0]}: {notice}" if len(paths) == 1 else f"{len(paths)} files: {notice}; the first is {paths[0]}"
+        for notice, paths in sorted(found.items())
+    ]
 
 
-def _decode(root: Path, recording: Recording) -> tuple[np.ndarray | None, list[str]]:
-    path = root / recording.path
-    try:
-        samples, notices = audio.read(path)
-        if recording.minus:
-            clean, _ = audio.read(root / recording.minus)
-            if len(clean) != len(samples):
-                raise InputError(
-                    f"cannot use {path}: it has {len(samples)} samples and {root / recording.minus} {len(clean)}"
-                )
-            samples = samples - clean
-    except InputError as error:
-        return None, [str(error)]
-    return audio.to_pcm16(samples), notices
-
-
-def _key(root: Path, recordings: Sequence[Recording]) -> str:
-    digest = hashlib.sha256(f"{FORMAT}\0{root.resolve()}\n".encode())
-    for recording in recordings:
-        for place in filter(None, (recording.path, recording.minus)):
-            try:
-                status = os.stat(root / place)
-            except OSError as error:
-                raise InputError(f"cannot read {root / place}: {error.strerror}") from error
-            facts = (place, f"{recording.seconds:.3f}", status.st_size, status.st_mtime_ns)
-            digest.update(f"{facts}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _mapped(part: Path, samples: int) -> np.ndarray:
-    try:
-        pcm = np.memmap(part, dtype="<i2", mode="r")
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot open {part}: {error}") from error
-    if len(pcm) != samples:
-        raise InputError(f"{part} holds {len(pcm)} samples, its index says {samples}: remove or copy it again")
-    # A plain array over the same pages: slicing a memmap costs ten times as much.
-    return pcm.view(np.ndarray)
-
-
-def _read_index(part: Path) -> dict[str, Any]:
-    path = part.with_suffix(".json")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise InputError(f"{path}: not an index of the format {FORMAT}")
-    return index
-
-
-def _recording(item: dict[str, Any]) -> Recording:
-    # Parts from before there was a column lack it: it has its default.
-    return Recording(**{name: item[name] for name in COLUMNS if name in item})
+def _offset(entry: Entry) -> float:
+    if entry.offset is not None:
+        return entry.offset
+    return float(entry.pcm().mean(dtype=np.float64)) / FULL_SCALE  # shards of the first format
 
 
 def _hash(text: str) -> bytes:

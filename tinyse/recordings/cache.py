@@ -1,0 +1,227 @@
+"""The cache: what was decoded stays on disk until the file it came from changes.
+
+Each root folder of recordings has a folder of parts, `NAME-HASH/`. A file counts as unchanged if size, times and inode are
+what they were, or else if its bytes are: touching or copying it back decodes nothing again. A file that is new or changed
+goes into a new part; a part that is mostly out of date is dropped, what is left of it moved to the new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tinyse.errors import InputError
+from tinyse.recordings.manifest import Recording
+from tinyse.recordings.parts import (
+    Entry,
+    Part,
+    Source,
+    check_size,
+    files_of,
+    key_of,
+    parts_in,
+    read_part,
+    source_of,
+    write_part,
+)
+
+Key = tuple[str, str]
+PART_SUFFIXES = (".json", ".pcm", ".marks")
+"""In the order in which a part is removed: without its index it is none."""
+_OLD = re.compile(r"\.?[0-9a-f]{16}\b.*\.(pcm|json)")
+"""Files directly in the cache: parts of tinyse before 0.2, which decoded a set of files anew whenever one was touched."""
+
+
+def default_cache() -> Path:
+    """$TINYSE_CACHE, else ~/.cache/tinyse."""
+    return Path(os.environ.get("TINYSE_CACHE") or Path.home() / ".cache" / "tinyse")
+
+
+def cached(
+    root: Path, recordings: Sequence[Recording], directory: Path, workers: int | None = None
+) -> tuple[dict[Key, Entry], list[str]]:
+    """An entry for every recording that can be decoded, by `key_of` it, and a line for every one that cannot.
+
+    Processes that ask at once wait for one of them. Raises InputError where a file is missing: then the root is wrong.
+    """
+    for recording in recordings:
+        for name in files_of(recording):
+            if not (root / name).is_file():
+                raise InputError(f"cannot read {root / name}: No such file or directory")
+    root = root.resolve()
+    folder = directory / f"{root.name or 'root'}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}"
+    with _alone_in(folder):
+        parts = _usable_parts(folder)
+        fresh = _fresh(root, parts)
+        missing = [recording for recording in recordings if key_of(recording) not in fresh]
+        worn = [part for part in parts if _share(part, fresh) < 0.5]
+        moved = [entry for entry in fresh.values() if any(entry.part == part.path for part in worn)]
+        broken: list[str] = []
+        if missing or moved:
+            path = folder / f"{len(parts):04d}-{secrets.token_hex(4)}.pcm"
+            written, broken = write_part(path, root, missing, workers, moved, for_cache=True)
+            if written is not None:
+                fresh |= {entry.key: entry for entry in written.entries}
+        for part in worn:
+            _remove(part.path)
+    return {key_of(each): fresh[key_of(each)] for each in recordings if key_of(each) in fresh}, broken
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes; what a killed one left half written in it is removed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "w")  # noqa: SIM115
+    except OSError as error:
+        raise InputError(f"cannot write the cache {folder}: {error.strerror}; $TINYSE_CACHE names another") from error
+    with lock:
+        with suppress(OSError):  # some network drives have no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        indexed = {part.stem for part in parts_in(folder)}
+        for path in folder.iterdir():
+            if path.suffix in PART_SUFFIXES and (path.name.startswith(".") or path.stem not in indexed):
+                path.unlink(missing_ok=True)
+        yield
+
+
+def _usable_parts(folder: Path) -> list[Part]:
+    """The parts in a folder; one that is damaged is removed, its recordings are decoded again."""
+    parts = []
+    for path in parts_in(folder):
+        try:
+            part = read_part(path)
+            check_size(part)
+        except InputError:
+            _remove(path)
+        else:
+            parts.append(part)
+    return parts
+
+
+def _fresh(root: Path, parts: Sequence[Part]) -> dict[Key, Entry]:
+    """The entries whose files are what they were, by path. What was found by reading a file is noted for the next time."""
+    entries = [entry for part in parts for entry in part.entries]
+    with ThreadPoolExecutor() as pool:
+        checked = list(pool.map(lambda entry: _checked(root, entry), entries))
+    renewed = {id(old): new for old, new in zip(entries, checked, strict=True) if new is not None}
+    for part in parts:
+        now = tuple(renewed.get(id(entry), entry) for entry in part.entries)
+        if now != part.entries:
+            replace(part, entries=now).write_index()
+    return {entry.key: entry for entry in renewed.values()}
+
+
+def _checked(root: Path, entry: Entry) -> Entry | None:
+    """The entry, with its files' present times in it, if they still hold what was decoded."""
+    files = files_of(entry.recording)
+    if len(files) != len(entry.sources):
+        return None
+    now = [_unchanged(root / path, source) for path, source in zip(files, entry.sources, strict=True)]
+    sources = tuple(source for source in now if source is not None)
+    return replace(entry, sources=sources) if len(sources) == len(files) else None
+
+
+def _unchanged(path: Path, source: Source) -> Source | None:
+    """What the file is now, if it holds what it held."""
+    try:
+        status = os.stat(path)
+        if status.st_size != source.size:
+            return None
+        if (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == (source.mtime_ns, source.ctime_ns, source.inode):
+            return source
+        now = source_of(path)
+    except (OSError, InputError):
+        return None
+    return now if now.content == source.content else None
+
+
+def _share(part: Part, fresh: dict[Key, Entry]) -> float:
+    """How much of a part is still in use."""
+    used = sum(entry.frames for entry in part.entries if entry.key in fresh and fresh[entry.key].part == part.path)
+    return used / max(part.samples, 1)
+
+
+def _remove(part: Path) -> bool:
+    """Remove a part, unless a process has it open."""
+    try:
+        with open(part, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for suffix in PART_SUFFIXES:
+                part.with_suffix(suffix).unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    except OSError:
+        for suffix in PART_SUFFIXES:
+            part.with_suffix(suffix).unlink(missing_ok=True)
+    return True
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What the cache holds of one root folder."""
+
+    folder: Path
+    root: str
+    """Empty for files of older versions, which do not say."""
+    files: int
+    hours: float
+    megabytes: float
+    root_exists: bool
+
+
+def listed(directory: Path) -> list[Cached]:
+    """What is in a cache, one row for each root folder, and one for what older versions left."""
+    rows = []
+    for folder in sorted(path for path in directory.glob("*-*") if path.is_dir()):
+        parts = []
+        for path in parts_in(folder):
+            with suppress(InputError):
+                parts.append(read_part(path))
+        files = [path for path in folder.iterdir() if path.suffix in PART_SUFFIXES]
+        if files:
+            root = parts[0].root if parts else ""
+            hours = sum(part.samples for part in parts) / 16000 / 3600
+            rows.append(Cached(folder, root, sum(len(part.entries) for part in parts), hours, _megabytes(files),
+                               bool(root) and Path(root).is_dir()))  # fmt: skip
+    if old := _old_files(directory):
+        rows.append(Cached(directory, "", len(old), 0.0, _megabytes(old), False))
+    return rows
+
+
+def clear(directory: Path) -> tuple[float, list[Path]]:
+    """Empty a cache, and say how many megabytes that freed and which folders stay because a process has them open."""
+    freed, busy = 0.0, []
+    for row in listed(directory):
+        if row.folder == directory:
+            for path in _old_files(directory):
+                path.unlink(missing_ok=True)
+            freed += row.megabytes
+            continue
+        with _alone_in(row.folder):
+            kept = [part for part in parts_in(row.folder) if not _remove(part)]
+        left = [path for path in row.folder.iterdir() if path.suffix in PART_SUFFIXES]
+        freed += row.megabytes - _megabytes(left)
+        if kept:
+            busy.append(row.folder)
+        else:
+            (row.folder / "lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                row.folder.rmdir()
+    return freed, busy
+
+
+def _old_files(directory: Path) -> list[Path]:
+    return [path for path in sorted(directory.glob("*")) if path.is_file() and _OLD.fullmatch(path.name)]
+
+
+def _megabytes(paths: Sequence[Path]) -> float:
+    return sum(path.stat().st_size for path in paths) / 1e6

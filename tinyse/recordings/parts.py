@@ -1,0 +1,297 @@
+"""Decoded sound on disk: 16-bit files that are mapped into memory, the same for the cache and for shards.
+
+A part is three files:
+
+- NAME.pcm: all samples, int16 little-endian, mono, 16 kHz, recording after recording, nothing between;
+- NAME.marks: the marks of all recordings (`tinyse.recordings.listening`), uint32 little-endian, two numbers a mark;
+- NAME.json: `{"format": "tinyse-audio-2", "sample_rate": 16000, "root": ..., "recordings": [...]}`, a recording being the
+  columns of a manifest, `frames` (samples), `digest` (BLAKE2b-128 of its samples' bytes), `marks` (how many), `offset` (mean),
+  `notices`, and in the cache `files`, by which a changed file is known.
+
+The JSON is written last: a part that has one is whole. Shards of the format "tinyse-audio-1" have no marks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import mmap
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyse import audio
+from tinyse.errors import InputError
+from tinyse.files import replacing, write_text
+from tinyse.progress import track
+from tinyse.recordings.listening import listen
+from tinyse.recordings.manifest import COLUMNS, Recording
+
+FORMAT = "tinyse-audio-2"
+READABLE = (FORMAT, "tinyse-audio-1")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file that a recording was decoded from, as it was then."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    content: str
+    """BLAKE2b-128 of its bytes."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recording in a part."""
+
+    recording: Recording
+    part: Path
+    start: int
+    frames: int
+    digest: str
+    first_mark: int = 0
+    marks: int = 0
+    offset: float | None = None
+    """Mean of its samples, re full scale; None where nobody measured it."""
+    notices: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    """Of the files that it came from; none in shards."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is found by."""
+        return key_of(self.recording)
+
+    def pcm(self) -> np.ndarray:
+        """Its samples, int16, read-only."""
+        return mapped(self.part)[self.start : self.start + self.frames]
+
+    def read_marks(self) -> np.ndarray:
+        """uint32 (marks, 2)."""
+        if not self.marks:
+            return np.zeros((0, 2), np.uint32)
+        start, count = 8 * self.first_mark, 2 * self.marks
+        return np.fromfile(self.part.with_suffix(".marks"), "<u4", count, offset=start).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part and what its index says."""
+
+    path: Path
+    """Its .pcm."""
+    root: str
+    entries: tuple[Entry, ...]
+    notices: tuple[str, ...] = ()
+    """Of the part as a whole; only the format 1 has them."""
+
+    @property
+    def samples(self) -> int:
+        """Of all its recordings."""
+        return sum(entry.frames for entry in self.entries)
+
+    def write_index(self) -> None:
+        """Write the .json, which makes the part whole."""
+        listed = [_item(entry) for entry in self.entries]
+        index = {"format": FORMAT, "sample_rate": audio.SAMPLE_RATE, "root": self.root, "recordings": listed}
+        write_text(self.path.with_suffix(".json"), json.dumps(index) + "\n")
+
+
+def parts_in(folder: str | Path) -> list[Path]:
+    """The .pcm of every whole part directly in a folder, in the order of their names."""
+    return sorted(part for part in Path(folder).glob("*.pcm") if part.with_suffix(".json").is_file())
+
+
+def read_part(path: Path) -> Part:
+    """A part's index. Raises InputError where it is none."""
+    index_path = path.with_suffix(".json")
+    try:
+        index = json.loads(index_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {index_path}: {error}") from error
+    if not isinstance(index, dict) or index.get("format") not in READABLE:
+        raise InputError(f"{index_path}: not an index of the format {' or '.join(READABLE)}")
+    entries = []
+    start = first_mark = 0
+    for item in index["recordings"]:
+        entry = _entry(path, item, start, first_mark)
+        entries.append(entry)
+        start, first_mark = start + entry.frames, first_mark + entry.marks
+    return Part(path, index.get("root", ""), tuple(entries), tuple(index.get("notices", ())))
+
+
+def _item(entry: Entry) -> dict[str, Any]:
+    """An entry as it stands in the index, where the order says what comes first in the files."""
+    facts = {name: getattr(entry, name) for name in ("frames", "digest", "marks", "offset", "notices")}
+    return (
+        asdict(entry.recording) | facts | ({"files": [asdict(each) for each in entry.sources]} if entry.sources else {})
+    )
+
+
+def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Entry:
+    return Entry(
+        Recording(**{name: item[name] for name in COLUMNS if name in item}),  # parts from before there was a column
+        part,
+        start,
+        item["frames"],
+        item["digest"],
+        first_mark,
+        item.get("marks", 0),
+        item.get("offset"),
+        tuple(item.get("notices", ())),
+        tuple(Source(**each) for each in item.get("files", ())),
+    )
+
+
+def mapped(part: Path) -> np.ndarray:
+    """All samples of a part. As long as it is mapped it is locked, so that nobody clears it away."""
+    try:
+        with open(part, "rb") as file:
+            with suppress(OSError):  # some network drives have no locks
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # The map keeps the open file, and with it the lock.
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot open {part}: {error}") from error
+    # A plain array over the pages: slicing a memmap costs ten times as much.
+    return np.frombuffer(pages, "<i2", len(pages) // 2)
+
+
+def check_size(part: Part) -> None:
+    """Raise InputError where a part holds more or less than its index says."""
+    try:
+        there = os.stat(part.path).st_size // 2
+    except OSError as error:
+        raise InputError(f"cannot open {part.path}: {error.strerror}") from error
+    if there != part.samples:
+        raise InputError(f"{part.path} holds {there} samples, its index says {part.samples}: remove or copy it again")
+
+
+def write_part(
+    path: Path,
+    root: Path,
+    recordings: Sequence[Recording],
+    workers: int | None = None,
+    copied: Iterable[Entry] = (),
+    for_cache: bool = False,
+) -> tuple[Part | None, list[str]]:
+    """Decode recordings into one part (`path` is its .pcm), whole or not at all, and say which cannot be decoded.
+
+    `copied` are entries of other parts that are taken over as they are. Where no recording is left there is no part.
+    """
+    workers = workers or os.cpu_count() or 1
+    broken: list[str] = []
+    entries: list[Entry] = []
+    try:
+        with ExitStack() as stack:
+            temporary = [stack.enter_context(replacing(path.with_suffix(suffix))) for suffix in (".marks", ".pcm")]
+            marks_file, pcm_file = (stack.enter_context(open(each, "wb")) for each in temporary)
+            pool = stack.enter_context(ThreadPoolExecutor(workers))
+            decoded = _in_order(pool, root, recordings, for_cache, ahead=4 * workers)
+            start = first_mark = 0
+            copies = ((entry.recording, _again(entry)) for entry in copied)
+            for recording, got in chain(copies, track(decoded, len(recordings), "decoding")):
+                if isinstance(got, InputError):
+                    broken.append(str(got))
+                    continue
+                pcm_file.write(got.pcm.data)
+                marks_file.write(got.marks.astype("<u4").tobytes())
+                digest = hashlib.blake2b(got.pcm.data, digest_size=16).hexdigest()
+                entry = Entry(recording, path, start, len(got.pcm), digest, first_mark, len(got.marks), got.offset, got.notices,
+                              got.sources)  # fmt: skip
+                entries.append(entry)
+                start, first_mark = start + entry.frames, first_mark + entry.marks
+            if not entries:
+                raise _NothingDecoded  # through `replacing`, which then leaves no file
+    except _NothingDecoded:
+        return None, broken
+    part = Part(path, str(root) if for_cache else "", tuple(entries))
+    part.write_index()
+    return part, broken
+
+
+class _NothingDecoded(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    pcm: np.ndarray
+    """int16, little-endian."""
+    marks: np.ndarray
+    offset: float | None
+    notices: tuple[str, ...]
+    sources: tuple[Source, ...]
+
+
+def _again(entry: Entry) -> _Decoded:
+    return _Decoded(entry.pcm(), entry.read_marks(), entry.offset, entry.notices, entry.sources)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, root: Path, recordings: Sequence[Recording], for_cache: bool, ahead: int
+) -> Iterator[tuple[Recording, _Decoded | InputError]]:
+    """Decode a few recordings ahead of the one that is written: all cores busy, little memory, the order kept.
+
+    Threads suffice: libsndfile runs without the interpreter's lock (two threads decode 1.94 times as fast as one).
+    """
+    left = iter(recordings)
+    waiting = deque((each, pool.submit(_decode, root, each, for_cache)) for each in islice(left, ahead))
+    while waiting:
+        recording, future = waiting.popleft()
+        yield recording, future.result()
+        waiting.extend((each, pool.submit(_decode, root, each, for_cache)) for each in islice(left, 1))
+
+
+def _decode(root: Path, recording: Recording, for_cache: bool) -> _Decoded | InputError:
+    path = root / recording.path
+    try:
+        sources = tuple(source_of(root / each) for each in files_of(recording)) if for_cache else ()
+        samples, notices = audio.read(path)
+        if recording.minus:
+            clean, _ = audio.read(root / recording.minus)
+            if len(clean) != len(samples):
+                raise InputError(
+                    f"cannot use {path}: it has {len(samples)} samples and {root / recording.minus} {len(clean)}"
+                )
+            samples = samples - clean
+    except InputError as error:
+        return error
+    pcm = audio.to_pcm16(samples)
+    heard = listen(audio.from_pcm16(pcm), recording.kind == "speech")
+    return _Decoded(pcm.astype("<i2", copy=False), heard.marks, heard.offset, (*notices, *heard.faults), sources)
+
+
+def key_of(recording: Recording) -> tuple[str, str]:
+    """What tells the sound of a recording from others under the same root."""
+    return recording.path, recording.minus
+
+
+def files_of(recording: Recording) -> tuple[str, ...]:
+    """The files that a recording is made from, below the root."""
+    return (recording.path, recording.minus) if recording.minus else (recording.path,)
+
+
+def source_of(path: Path) -> Source:
+    """What tells this file from a later one of its name. Raises InputError where it cannot be read."""
+    try:
+        status = os.stat(path)
+        with open(path, "rb") as file:
+            digest = hashlib.blake2b(digest_size=16)
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    return Source(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, digest.hexdigest())
