@@ -48,7 +48,7 @@ $(READY): pyproject.toml Makefile
 	@echo "3/3 installing tinyse and what else it needs: a few minutes"
 	@$(PIP) --editable '.[all,dev]'
 	@.venv/bin/python -m tinyse.torch_build
-	@echo ".venv is ready: $$(du -sh .venv | cut -f1)"
+	@echo ".venv is ready: $$(du -sh .venv | cut -f1); 'source .venv/bin/activate' puts tinyse on the PATH"
 	@touch $@
 
 clean:

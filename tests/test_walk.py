@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import walk
@@ -35,6 +37,15 @@ def test_readme_works_on_recordings_of_ones_own(tmp_path):
         assert soundfile.info(tmp_path / sound).frames == 32000, sound
     headers = {path.name for path in (tmp_path / "out" / "src").glob("*.h")}
     assert any("student" in name for name in headers) and any("tagger" in name for name in headers)
+
+
+def test_readmes_python_works():
+    (code,) = walk.blocks((walk.REPOSITORY / "README.md").read_text(), "python")
+    microphone = [np.full(size, 0.01, np.float32) for size in (160, 1000, 7, 4096)]
+    loudspeaker = types.SimpleNamespace(heard=[], write=lambda sound: loudspeaker.heard.append(sound))
+    exec(code, {"microphone": microphone, "loudspeaker": loudspeaker})
+    waiting = sum(map(len, microphone)) - sum(map(len, loudspeaker.heard))
+    assert 0 <= waiting < 256, "all but a part of a hop comes out at once"
 
 
 def sounds(folder: Path) -> set[Path]:

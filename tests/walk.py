@@ -54,8 +54,9 @@ ADDED = {
 INSTEAD = {"arecord": "cat noisy.wav", "aplay": "cat > piped.wav"}
 """What stands in for a program that needs a sound card."""
 
-NOT_WALKED = ("make",)
-"""Programs whose lines are left out: `make demo` is a walk of its own, `make test` runs this one."""
+NOT_WALKED = ("make", "source")
+"""Programs whose lines are left out: `make demo` is a walk of its own, `make test` runs this one, and the environment to
+walk in is an argument."""
 
 NEEDS = {"tinyse web": ("clang", "wasm-ld"), "--ladspa": ("gcc",), "--engine c": ("gcc",)}
 """Programs without which a command is left out, by a part of it."""
@@ -66,9 +67,13 @@ UNUSABLE = "speech/talker0/monday/broken.wav"
 
 def commands(readme: str) -> list[str]:
     """The command lines of README's `sh` blocks, without comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [line.partition(" #")[0].strip() for block in blocks(readme, "sh") for line in block.splitlines()]
     return [line for line in lines if line]
+
+
+def blocks(readme: str, language: str) -> list[str]:
+    """README's code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
 
 
 def walked() -> Iterator[tuple[str, str]]:
