@@ -13,7 +13,7 @@ from firmware_export.program import Program
 from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.engines.engine import Engine
 from tinyse.engines.path import SignalPath
-from tinyse.graph import reference
+from tinyse.graph import memory, reference
 from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph, Tensor
 from tinyse.spectra.front_end import FrontEnd
@@ -30,7 +30,7 @@ class Reference(Engine):
 
     @property
     def state_bytes(self) -> int:
-        return sum(self.graph.tensors[self.graph.inputs[name]].bytes for name in self.graph.states)
+        return memory.state_bytes(self.graph)
 
     def initial_state(self) -> dict[str, np.ndarray]:
         return initial_state(self.graph)

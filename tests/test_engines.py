@@ -102,7 +102,11 @@ def test_named_inputs_and_outputs_serve_another_task() -> None:
     engine = ReferenceEngine(write(integers))
     outputs, state = engine.step_named({"features": steps.features(1)[0]}, engine.initial_state())
     assert outputs["logits"].shape == (5,)
-    with pytest.raises(InputError, match="no mask"):
+    one, _ = engine.step(steps.features(1)[0], engine.initial_state())
+    assert np.array_equal(one, outputs["logits"])
+    graph.add_output("again", graph.unary("LOGISTIC", "again", logits))
+    engine = ReferenceEngine(write(quantise(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))))
+    with pytest.raises(InputError, match="logits, again beside its states, not one result"):
         engine.step(steps.features(1)[0], state)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from tinyse.engines.engine import Engine
 from tinyse.engines.native_output import captured
 from tinyse.errors import InputError, needs
-from tinyse.graph import reference
+from tinyse.graph import memory, reference
 from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph, Tensor
 from tinyse.tflite.reader import read
@@ -58,7 +58,7 @@ class FileEngine(Engine):
     @property
     def state_bytes(self) -> int:
         """Size of the state between frames, in bytes."""
-        return sum(tensor.bytes for tensor in self._states.values())
+        return memory.state_bytes(self.graph)
 
     def initial_state(self) -> State:
         """The state of silence, in the file's types: real value zero."""

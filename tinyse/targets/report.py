@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import InputError
+from tinyse.graph import memory
 from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import Calibration
@@ -17,18 +18,17 @@ from tinyse.tflite.writer import write
 
 def report(graph: Graph, calibration: Calibration | None = None) -> dict[str, Any]:
     """JSON-able facts about a graph as it is written; with the clips of the calibration where one is given."""
-    constants = [tensor for tensor in graph.tensors.values() if tensor.data is not None]
     return {
         "name": graph.name,
         "precision": graph.metadata.get("precision", "float32"),
         "file_bytes": len(write(graph)),
-        "constant_bytes": sum(tensor.bytes for tensor in constants),
+        "constant_bytes": memory.constant_bytes(graph),
         "macs": graph.macs,
         "operators": dict(sorted(collections.Counter(operator.kind for operator in graph.operators).items())),
         "inputs": _values(graph, {name: t for name, t in graph.inputs.items() if name not in graph.states}),
         "outputs": _values(graph, {name: t for name, t in graph.outputs.items() if name not in graph.states}),
         "states": _values(graph, {name: graph.inputs[name] for name in graph.states}),
-        "state_bytes": sum(graph.tensors[graph.inputs[name]].bytes for name in graph.states),
+        "state_bytes": memory.state_bytes(graph),
         "arena": arena(graph),
         "calibration": list(calibration.clips) if calibration is not None else None,
     }
