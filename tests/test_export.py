@@ -31,10 +31,10 @@ def run(monkeypatch, capsys):
 def test_weights_become_a_tflite_and_firmware_in_one_command(run, tiny, tmp_path):
     weights = tmp_path / "own.safetensors"
     shutil.copy(tiny.weights, weights)
-    code, out, err = run("export", weights, "--clips", 2, "--firmware", tmp_path / "firmware", "--json")
+    code, out, err = run("export", weights, "--clips", 2, "--firmware", tmp_path / "firmware")
     assert code == 0
-    assert f"wrote {weights.with_suffix('.tflite')}" in err and f"to {tmp_path / 'firmware'}: " in err and "|" not in err
-    assert json.loads(out)["precision"] == "int8"
+    assert f"wrote {weights.with_suffix('.tflite')}" in out and f"to {tmp_path / 'firmware'}: " in err
+    assert "|" not in out + err, "Markdown is for files"
     assert {path.name for path in tmp_path.glob("own*")} == {
         "own.safetensors", "own.tflite", "own-float.tflite", "own-report.json"}  # fmt: skip
     assert (tmp_path / "firmware/src/own.h").is_file()
@@ -42,6 +42,9 @@ def test_weights_become_a_tflite_and_firmware_in_one_command(run, tiny, tmp_path
 
 def test_the_text_of_an_export_counts_its_clips(run, tiny, tmp_path):
     """Names and hashes of 24 clips used to push what matters off the screen; the report file has them."""
+    code, out, _ = run("export", tiny.weights, "--clips", 2, "--output", tmp_path, "--json")
+    assert code == 0
+    assert json.loads(out)["precision"] == "int8" and str(tmp_path / "tiny.tflite") in json.loads(out)["files"]
     code, out, _ = run("export", tiny.weights, "--clips", 2, "--output", tmp_path)
     assert code == 0
     assert "calibrated on 2 clips" in out and "SHA-256" in out and len(out.splitlines()) < 30

@@ -63,8 +63,12 @@ def export(
     else:
         exported = _to_integers(model, data, output, clips, precision, target)
         integers = exported.integers
-        print(json.dumps(exported.report, indent=2) if as_json else exported.text)
-        print(f"wrote {integers}, {exported.floats.name} and {exported.report_path.name} beside it", file=sys.stderr)
+        if as_json:
+            files = [str(path) for path in (integers, exported.floats, exported.report_path)]
+            print(json.dumps({**exported.report, "files": files}, indent=2))
+        else:
+            beside = f"{exported.floats.name} and {exported.report_path.name} beside it"
+            print(f"{exported.text}\nwrote {integers}, {beside}")
     if firmware is not None:
         _write_firmware(integers, firmware, fixed_point, cmsis, prefix, as_json and integers is model)
     if ladspa is not None:
@@ -82,7 +86,8 @@ def _write_firmware(
     made = export_firmware(integers, folder, fixed_point=fixed_point, cmsis=cmsis, prefix=prefix)
     facts = report(made.program, made.front_end, made.digest, made.sources)
     if as_json:
-        print(json.dumps(facts, indent=2))
+        print(json.dumps({**facts, "folder": str(folder)}, indent=2))
+        return
     constants = sum(facts["constants"].values())
     print(
         f"wrote the firmware of {integers} to {folder}: {constants:,} bytes of constants in flash, {facts['ram_in_all']:,} "

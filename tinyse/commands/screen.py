@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ class Screen:
     def say(self, line: str) -> None:
         """A line of its own."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Say on a terminal that something is going on; away from one, nothing."""
+        task = self._bars.add_task(text, total=None, facts="")
+        try:
+            yield
+        finally:
+            self._bars.remove_task(task)
 
     def show(self, progress: Progress) -> None:
         """Move the stage's bar."""

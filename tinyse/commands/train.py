@@ -75,16 +75,18 @@ def train(
     # The other processes of torchrun wait for the first.
     with locked(Path(chosen.output)) if rank == 0 else nullcontext(), Screen() as screen:
         say = screen.say if rank == 0 else _nothing
-        say(f"data: {_data(chosen)}")
+        # Nothing is said before it is sure that the run can go to its end: a mistake is one line.
         rehearsal.refuse_full_disk(chosen)
         plan = None if train_only or rank else finish.plan(chosen)
+        begun = time.monotonic()
+        if unfinished := not rehearsal.is_finished(chosen):
+            with screen.working("rehearsal: one update of every stage, export, scores"):
+                rehearsal.rehearse(chosen, plan, rank)
+        say(f"data: {_data(chosen)}")
         for note in plan.notes if plan else ():
             say(f"note: {note}")
-        if not rehearsal.is_finished(chosen):
-            say("rehearsal: one update of every stage, export and scores in small")
-            begun = time.monotonic()
-            rehearsal.rehearse(chosen, plan, rank)
-            say(f"rehearsal: done in {time.monotonic() - begun:.0f} s")
+        if unfinished:
+            say(f"rehearsal: every stage, export and scores work ({time.monotonic() - begun:.0f} s)")
         model = run(chosen, screen.show, screen.say)
     if plan is not None:
         _print(finish.finish(chosen, plan, model, say), chosen)
