@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -111,3 +113,12 @@ def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
     """Signal to noise in dB, the reference's mean taken out, so that a constant earns nothing."""
     error = np.mean((reference - other) ** 2)
     return float(10 * np.log10(np.var(reference) / max(error, 1e-20)))
+
+
+def loads_in_tflm(content: bytes, arena_bytes: int) -> bool:
+    """Whether TFLM loads a file in so large an arena; in a process of its own, since it may crash in a small one."""
+    code = (
+        "import sys\nfrom tflite_micro.python.tflite_micro import runtime\n"
+        f"runtime.Interpreter.from_bytes(sys.stdin.buffer.read(), arena_size={arena_bytes})"
+    )
+    return subprocess.run([sys.executable, "-c", code], input=content, capture_output=True).returncode == 0

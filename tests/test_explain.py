@@ -17,7 +17,7 @@ from tinyse.quantization.precision import PRECISIONS
 from tinyse.quantization.quantize import quantise
 from tinyse.quantization.structure import MOVES
 from tinyse.targets import report, support
-from tinyse.tflite.writer import save
+from tinyse.tflite.writer import save, write
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -54,6 +54,8 @@ def test_report(integers: Graph, calibration: Calibration) -> None:
     assert facts["calibration"][0]["frames"] == 400
     pytest.importorskip("tflite_micro")
     assert 5_000 < facts["arena"]["bytes"] < 50_000
+    assert steps.loads_in_tflm(write(integers), facts["arena"]["bytes"])
+    assert not steps.loads_in_tflm(write(integers), facts["arena"]["bytes"] - 16)
     text = report.as_text(facts)
     assert "state groups: int8 1 x 24, scale 0.0078125, zero point 0" in text
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from steps import loads_in_tflm
 
 from tinyse import released
 from tinyse.errors import InputError
@@ -38,6 +39,14 @@ def test_every_file_is_the_one_on_the_card(folder):
     assert set(card["sha256"]) | {"card.json", "card.md"} == {path.name for path in folder.iterdir()}
     prose = (folder / "card.md").read_text(encoding="utf-8")
     assert all(digest in prose for digest in card["sha256"].values())
+
+
+def test_the_arena_of_the_report_is_the_least_that_loads(folder):
+    pytest.importorskip("tflite_micro")
+    stated = json.loads((folder / "report.json").read_text(encoding="utf-8"))["arena"]["bytes"]
+    content = (folder / "model.tflite").read_bytes()
+    assert loads_in_tflm(content, stated)
+    assert not loads_in_tflm(content, stated - 16)
 
 
 def test_the_integers_are_those_of_the_weights(folder):

@@ -16,7 +16,9 @@ from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator, Quantization
 from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.quantize import quantise
+from tinyse.tflite import operators
 from tinyse.tflite.reader import read
+from tinyse.tflite.runtime_versions import oldest_runtime
 from tinyse.tflite.writer import save, write
 
 
@@ -41,10 +43,11 @@ def test_round_trip_is_byte_identical(kind: str, float_graph: Graph, integer_gra
     first = write(graph)
     again = read(first)
     assert write(again) == first == write(graph)
-    assert (again.inputs, again.outputs, again.states) == (graph.inputs, graph.outputs, graph.states)
+    assert (again.inputs, list(again.outputs), again.states) == (graph.inputs, list(graph.outputs), graph.states)
     assert again.metadata == graph.metadata
-    for name, tensor in graph.tensors.items():
-        other = again.tensors[name]
+    for tensor, other in zip(graph.tensors.values(), again.tensors.values(), strict=True):
+        becomes_a_state = [state for state in graph.states if graph.outputs[state] == tensor.name]
+        assert other.name in (tensor.name, *(f"{state}_next" for state in becomes_a_state))
         assert (other.shape, other.dtype, other.quantization) == (tensor.shape, tensor.dtype, tensor.quantization)
         assert tensor.data is None or np.array_equal(tensor.data, other.data)
 
@@ -68,6 +71,42 @@ def test_signature_and_subgraph_have_the_order_of_the_graph(content: bytes, inte
     assert [signature.Outputs(i).TensorIndex() for i in range(signature.OutputsLength())] == list(
         subgraph.OutputsAsNumpy()
     )
+
+
+def test_what_becomes_a_state_is_named_after_it(content: bytes, integer_graph: Graph) -> None:
+    """Tools that show no signature showed the next `encoder_2` as `encoder_1/step`."""
+    model = schema.Model.GetRootAs(content)
+    subgraph, signature = model.Subgraphs(0), model.SignatureDefs(0)
+    names = {
+        signature.Outputs(i).Name().decode(): subgraph.Tensors(signature.Outputs(i).TensorIndex()).Name().decode()
+        for i in range(signature.OutputsLength())
+    }
+    given = set(integer_graph.inputs.values())
+    states = [state for state in integer_graph.states if integer_graph.outputs[state] not in given]
+    assert len(states) > 1
+    for state in states:
+        assert names[state] == f"{state}_next"
+    everything = [subgraph.Tensors(i).Name() for i in range(subgraph.TensorsLength())]
+    assert len(set(everything)) == len(everything)
+
+
+@pytest.mark.parametrize(("kind", "oldest"), [("float", "1.14.0"), ("integer", "1.14.0")])
+def test_the_oldest_runtime_is_told(kind: str, oldest: str, float_graph: Graph, integer_graph: Graph) -> None:
+    model = schema.Model.GetRootAs(write(float_graph if kind == "float" else integer_graph))
+    found = {
+        model.Metadata(i).Name().decode(): model.Buffers(model.Metadata(i).Buffer()).DataAsNumpy().tobytes()
+        for i in range(model.MetadataLength())
+    }
+    assert len(found["min_runtime_version"]) == 16
+    assert found["min_runtime_version"].rstrip(b"\0").decode() == oldest
+
+
+def test_every_operator_that_is_written_has_an_oldest_runtime() -> None:
+    for kind, layout in operators.LAYOUTS.items():
+        for version in layout.versions:
+            assert oldest_runtime([(kind, version)]), (kind, version)
+    assert oldest_runtime([("ADD", 1), ("SPLIT", 4), ("TANH", 2)]) == "2.3.0"
+    assert oldest_runtime([("ADD", 1), ("UNHEARD_OF", 1)]) is None
 
 
 def test_save_and_read_a_path(tmp_path, integer_graph: Graph, content: bytes) -> None:
@@ -135,7 +174,7 @@ def _read_or_refuse(data: bytes) -> None:
     except InputError as error:
         graph, refusal = None, str(error)
     assert "\n" not in refusal
-    assert graph is None or read(write(graph)).outputs == graph.outputs
+    assert graph is None or list(read(write(graph)).outputs) == list(graph.outputs)
     assert time.perf_counter() - start < 5
 
 

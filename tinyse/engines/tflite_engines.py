@@ -7,6 +7,9 @@ interpreters never see a file's own bytes: the file is read and validated, and w
 
 from __future__ import annotations
 
+import itertools
+import subprocess
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -160,6 +163,10 @@ class ReferenceEngine(FileEngine):
         return reference.compile(graph)
 
 
+ARENA_STEP = 16
+"""TFLM aligns its buffers to so many bytes."""
+
+
 def require_tflm() -> Any:
     """The module that runs TFLM. Raises InputError where the package is not installed."""
     with needs("export", "tflite-micro"):
@@ -171,13 +178,37 @@ def tflm_interpreter(graph: Graph) -> Any:
     """TFLM's interpreter of a graph. Raises InputError where the package is missing or TFLM has not all operators."""
     runtime = require_tflm()
     content = write(graph)
-    # Activations at worst all at once, and TFLM's own bookkeeping of tensors, operators and channels.
-    size = (1 << 20) + 2 * len(content) + 2 * sum(tensor.bytes for tensor in graph.tensors.values())
     try:
         with captured() as output:
-            return runtime.Interpreter.from_bytes(content, arena_size=size)
+            return runtime.Interpreter.from_bytes(content, arena_size=_plenty(graph, content))
     except (RuntimeError, ValueError) as error:
         raise InputError(f"TFLM cannot run this file: {_one_line(error, output.text)}") from error
+
+
+def least_arena(graph: Graph) -> int:
+    """The least bytes of arena in which TFLM loads a graph on this computer, found by trial, to 16 bytes.
+
+    What TFLM says that it has allocated is less: while it loads it needs room that it gives back. A microcontroller needs
+    less, too: a third or so are structures with pointers, which are half as large there. Raises as `tflm_interpreter`.
+    """
+    tflm_interpreter(graph)  # says why a graph cannot be run in any arena
+    content = write(graph)
+    short, enough = 0, _plenty(graph, content) // ARENA_STEP * ARENA_STEP
+    while enough - short > ARENA_STEP:
+        command = [sys.executable, str(Path(__file__).with_name("tflm_trial.py")), *map(str, (short, enough, ARENA_STEP))]
+        trial = subprocess.run(command, input=content, capture_output=True)
+        lines = list(map(int, trial.stdout.split()))
+        if not lines:
+            raise RuntimeError(f"{command} failed: {trial.stderr.decode(errors='replace')[-300:]}")
+        # TFLM crashes in some arenas that are too small: then the last size has no answer, and the search goes on above.
+        for size, loaded in itertools.zip_longest(lines[::2], lines[1::2], fillvalue=0):
+            short, enough = (short, size) if loaded else (size, enough)
+    return enough
+
+
+def _plenty(graph: Graph, content: bytes) -> int:
+    """Bytes of activations at worst all at once, and of TFLM's own bookkeeping of tensors, operators and channels."""
+    return (1 << 20) + 2 * len(content) + 2 * sum(tensor.bytes for tensor in graph.tensors.values())
 
 
 def _checked(name: str, value: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import collections
-import re
 from typing import Any
-
-import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph import memory
-from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import Calibration
 from tinyse.tflite.writer import write
@@ -57,29 +53,14 @@ def as_text(facts: dict[str, Any]) -> str:
 
 
 def arena(graph: Graph) -> dict[str, Any]:
-    """{"bytes", "reason"}: what TFLM allocates for the graph on this computer, or None and why it is not known.
-
-    A microcontroller needs less: a third or so of it is structures with pointers, which are half as large there.
-    """
+    """{"bytes", "reason"}: the least in which TFLM loads the graph on this computer, or None and why it is not known."""
     # Engines build on the integers, not the other way round: this one look at TFLM is imported where it is needed.
-    from tinyse.engines.native_output import captured
-    from tinyse.engines.tflite_engines import tflm_interpreter
+    from tinyse.engines.tflite_engines import least_arena
 
     try:
-        interpreter = tflm_interpreter(graph)
+        return {"bytes": least_arena(graph), "reason": None}
     except InputError as error:
         return {"bytes": None, "reason": str(error)}
-    state = initial_state(graph)
-    for index, (name, tensor) in enumerate(graph.inputs.items()):
-        blank = np.zeros(graph.shape(tensor), graph.tensors[tensor].dtype)
-        interpreter.set_input(state.get(name, blank), index)
-    with captured() as output:
-        interpreter.invoke()
-        interpreter.print_allocations()
-    total = re.search(r"Arena allocation total (\d+) bytes", output.text)
-    if total is None:
-        return {"bytes": None, "reason": "TFLM printed no total"}
-    return {"bytes": int(total.group(1)), "reason": None}
 
 
 def _values(graph: Graph, names: dict[str, str]) -> list[dict[str, Any]]:

@@ -16,10 +16,12 @@ from tinyse.graph.graph import Graph, Tensor
 from tinyse.graph.operators import OPERATORS
 from tinyse.graph.validation import validate
 from tinyse.tflite import operators
+from tinyse.tflite.runtime_versions import oldest_runtime
 
 IDENTIFIER = b"TFL3"
 SIGNATURE = "serving_default"
 METADATA = "tinyse"
+RUNTIME_METADATA, RUNTIME_BYTES = "min_runtime_version", 16
 TENSOR_TYPES: dict[np.dtype, int] = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int8): schema.TensorType.INT8,
@@ -39,7 +41,8 @@ def write(graph: Graph) -> bytes:
     """The bytes of a .tflite file that holds `graph`: one subgraph, one signature, our metadata.
 
     Inputs and outputs of subgraph and signature are in the order of `graph.inputs` and `graph.outputs`, so that TFLM,
-    which knows numbers only, and LiteRT, which knows names, agree. Raises InputError for a graph that is not valid.
+    which knows numbers only, and LiteRT, which knows names, agree. The tensor of a state's next value is named after the
+    state, `encoder_1_next`, for tools that show no signature. Raises InputError for a graph that is not valid.
     """
     validate(graph)
     model = schema.ModelT()
@@ -53,6 +56,10 @@ def write(graph: Graph) -> bytes:
     model.signatureDefs = [_signature(graph)]
     if graph.metadata:
         model.metadata = [_metadata(graph.metadata, model.buffers)]
+    oldest = oldest_runtime((operator.kind, operators.version(operator, graph)) for operator in graph.operators)
+    if oldest is not None:
+        runtime = _entry(RUNTIME_METADATA, oldest.encode().ljust(RUNTIME_BYTES, b"\0"), model.buffers)
+        model.metadata = [*(model.metadata or []), runtime]
     builder = _Builder(1 << 16)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
@@ -99,7 +106,10 @@ def _subgraph(graph: Graph, buffers: list[Any]) -> schema.SubGraphT:
     index = {name: position for position, name in enumerate(graph.tensors)}
     subgraph = schema.SubGraphT()
     subgraph.name = graph.name
-    subgraph.tensors = [_tensor(tensor, buffers) for tensor in graph.tensors.values()]
+    names = _next_states(graph)
+    subgraph.tensors = [
+        _tensor(tensor, names.get(name, tensor.name), buffers) for name, tensor in graph.tensors.items()
+    ]
     subgraph.inputs = [index[name] for name in graph.inputs.values()]
     subgraph.outputs = [index[name] for name in graph.outputs.values()]
     subgraph.operators = []
@@ -112,9 +122,18 @@ def _subgraph(graph: Graph, buffers: list[Any]) -> schema.SubGraphT:
     return subgraph
 
 
-def _tensor(tensor: Tensor, buffers: list[Any]) -> schema.TensorT:
+def _next_states(graph: Graph) -> dict[str, str]:
+    """Names in the file of the tensors that are a state's next value; one that is an input as well keeps its own."""
+    states: dict[str, str] = {}
+    for state in graph.states:
+        states.setdefault(graph.outputs[state], f"{state}_next")
+    taken = {*graph.inputs.values(), *graph.tensors}
+    return {tensor: name for tensor, name in states.items() if tensor not in graph.inputs.values() and name not in taken}
+
+
+def _tensor(tensor: Tensor, name: str, buffers: list[Any]) -> schema.TensorT:
     packed = schema.TensorT()
-    packed.name = tensor.name
+    packed.name = name
     packed.shape = np.array(tensor.shape, np.int32)
     packed.type = TENSOR_TYPES[np.dtype(tensor.dtype)]
     packed.hasRank = True
@@ -161,11 +180,15 @@ def _named(name: str, tensor: int) -> schema.TensorMapT:
 
 
 def _metadata(values: dict[str, Any], buffers: list[Any]) -> schema.MetadataT:
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = METADATA, len(buffers)
     try:
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"the metadata must be JSON: {error}") from error
-    buffers.append(_Buffer(text.encode()))
+    return _entry(METADATA, text.encode(), buffers)
+
+
+def _entry(name: str, content: bytes, buffers: list[Any]) -> schema.MetadataT:
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = name, len(buffers)
+    buffers.append(_Buffer(content))
     return entry
