@@ -25,6 +25,7 @@ from firmware_export.export import Firmware, export
 from tinyse.boards.boards import BOARDS
 from tinyse.errors import InputError
 from tinyse.files import write_json
+from tinyse.released import find
 
 BOARD_CORES = {
     "cortex-m4": "Cortex-M4",
@@ -63,7 +64,7 @@ class Figures:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="a denoiser's int8 .tflite")
+    parser.add_argument("model", help="a denoiser's int8 .tflite, or the name of a model that tinyse brings")
     parser.add_argument("--cores", nargs="+", choices=list(targets.CORES), default=list(targets.CORES))
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--portable", action="store_true", help="portable C on every core")
@@ -72,12 +73,13 @@ def main() -> int:
     arguments = parser.parse_args()
     flags = ["-DTINYSE_PORTABLE"] if arguments.portable else []
     try:
+        model = find(arguments.model)
         with tempfile.TemporaryDirectory() as temporary:
             floats, integers = Path(temporary) / "float", Path(temporary) / "fixed"
-            firmware = export(arguments.model, floats, arguments.frames)
+            firmware = export(model, floats, arguments.frames)
             if firmware.front_end is None:
                 raise InputError(f"{arguments.model} is no denoiser: its front end is unknown")
-            export(arguments.model, integers, arguments.frames, fixed_point=True)
+            export(model, integers, arguments.frames, fixed_point=True)
             cores = [targets.CORES[name] for name in arguments.cores]
             found = [measure(floats if core.fpu else integers, core, flags) for core in cores]
     except InputError as error:

@@ -1,13 +1,17 @@
 """The models that tinyse ships: the files are what their cards say, and do what their cards say."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from steps import loads_in_tflm
+from typer.testing import CliRunner
 
 from tinyse import released
+from tinyse.commands.main import app
 from tinyse.errors import InputError
 from tinyse.evaluation.links import links_for
 from tinyse.files import sha256
@@ -106,3 +110,30 @@ def test_a_name_can_be_exported_as_firmware(tmp_path):
     assert (tmp_path / "out" / "CMakeLists.txt").is_file()
     with pytest.raises(InputError, match="did you mean 'student-30k'"):
         export(Path("student-30"), firmware=tmp_path / "other")
+
+
+def test_weights_are_found_by_name_in_every_command_that_takes_them(monkeypatch, tmp_path):
+    weights = released.FOLDER / "student-62k" / "model.safetensors"
+    assert released.find_weights("student-62k") == weights
+    assert released.find_weights(Path("student-62k")) == weights
+    own = tmp_path / "own.safetensors"
+    own.touch()
+    assert released.find_weights(own) == own
+    with pytest.raises(InputError, match="did you mean 'student-62k'"):
+        released.find_weights("student-62")
+    asked = []
+
+    def stop(path):
+        asked.append(path)
+        raise InputError("enough")
+
+    monkeypatch.setattr("tinyse.export.float_step", stop)
+    CliRunner().invoke(app, ["quantize", "explain", "student-62k"])
+    assert asked == [weights]
+
+
+def test_the_benchmark_of_the_firmware_takes_a_name():
+    command = [sys.executable, ROOT / "benchmarks" / "firmware.py", "student-62", "--frames", "1"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 2
+    assert "did you mean 'student-62k'" in answer.stderr

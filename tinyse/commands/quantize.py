@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(help="Study a model's integers: how much each precision loses, and where.", no_args_is_help=True)
 
-Model = Annotated[Path, typer.Argument(help="A trained .safetensors.")]
+Model = Annotated[Path, typer.Argument(help="A trained .safetensors, or the name of a model that tinyse brings.")]
 Data = Annotated[str, typer.Option(help="Recordings whose valid split calibrates: a folder, a manifest, or built-in.")]
 Clips = Annotated[int, typer.Option(min=1, help="Noisy clips of four seconds that calibration replays.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -48,6 +48,7 @@ def study(
     from tinyse.evaluation.report import as_markdown, as_rich
     from tinyse.files import write_json, write_text
     from tinyse.quantization.precision import PRECISIONS
+    from tinyse.released import find_weights
     from tinyse.spectra.picture import require_matplotlib
     from tinyse.study import study as work
     from tinyse.study.picture import draw
@@ -56,13 +57,15 @@ def study(
     from tinyse.study.tables import tables
 
     require_matplotlib()
+    weights = find_weights(checkpoint)
     scored = find_pairs(require_own_pairs([_place(data)]) if pairs is None else pairs, limit)
     chosen = _clips(data, clips)
     refuse_scored(chosen, scored)
+    # Beside a checkpoint of one's own, in the working folder for a model that came along.
     folder = output or checkpoint.parent / "quantisation"
     with shown() as progress:
         result = work.study(
-            checkpoint,
+            weights,
             [(clip.name, clip.sound) for clip in chosen],
             scored,
             folder,
@@ -105,8 +108,9 @@ def explain(
 
     from tinyse.export import calibration_of, float_step
     from tinyse.quantization import explain as work
+    from tinyse.released import find_weights
 
-    step = float_step(checkpoint)
+    step = float_step(find_weights(checkpoint))
     chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed)]
     integers = step.integers(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
     frames = [(name, {"features": step.front_end.clip_features(sound)}) for name, sound in chosen[clips:]]

@@ -37,3 +37,9 @@ def find(name_or_path: str | Path | None = None) -> Path:
             f"no model is named {given!r}: this tinyse came without models, give a .tflite or .safetensors"
         )
     raise InputError(f"no model is named {given!r}{did_you_mean(given, names())} (or give a .tflite or .safetensors)")
+
+
+def find_weights(name_or_path: str | Path) -> Path:
+    """The .safetensors that is meant: a file that exists, or the weights of a model that came along. Raises as `find`."""
+    path = find(name_or_path)
+    return path if path == Path(name_or_path) else path.with_suffix(".safetensors")
