@@ -110,6 +110,8 @@ def test_constants_have_real_values_per_channel_and_wide_ones_are_exact() -> Non
     scales = np.float32([0.5, 0.25, 2])
     real = Tensor("w", weights.shape, weights.dtype, weights, Quantization(scales)).dequantize(weights)
     assert real.dtype == np.float32 and np.array_equal(real, weights * scales[:, None, None])
+    filters = np.arange(12, dtype=np.int8).reshape(1, 1, 4, 3)
+    assert np.array_equal(Quantization(scales, 1, axis=3).dequantize(filters), (filters - 1) * scales)
     bias = np.array([2**40 + 1])  # more bits than float32 has before the product
     assert Quantization(np.float32(2.0**-30)).dequantize(bias) == np.float32((2**40 + 1) / 2**30)
     with pytest.raises(ValueError, match="3 scales"):
