@@ -350,3 +350,10 @@ def test_a_known_size_ends_the_sound_before_what_follows_it():
     header = pcm.wav_header("s16", RATE, 8)
     reader = PipeReader(io.BytesIO(header + b"\1\0" * 4 + b"LIST\4\0\0\0note"), pcm.Layout("s16", RATE))
     assert sum(map(len, reader)) == 4
+
+
+@pytest.mark.parametrize("samples", range(9))
+def test_a_sound_shorter_than_a_header_is_heard_whole(samples):
+    reader = PipeReader(io.BytesIO(b"\1\0" * samples), pcm.Layout("s16", RATE))
+    assert sum(map(len, reader)) == samples
+    assert reader.cut == 0

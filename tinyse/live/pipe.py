@@ -29,7 +29,9 @@ class PipeReader:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks (samples,) float32, as they come."""
-        rest, left = self._first, self.layout.size
+        whole = len(self._first) // self.layout.frame * self.layout.frame
+        yield pcm.decode(self._first[:whole], self.layout)
+        rest, left = self._first[whole:], self.layout.size
         while left is None or left > 0:
             # read1 gives what a pipe holds now, where read would wait for more.
             content = self._stream.read1(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left))
