@@ -19,7 +19,7 @@ def progress(update: int, valid: dict[str, float], stage: str = "supervise_integ
     )
 
 
-@pytest.mark.parametrize("width", [72, 80, 120])
+@pytest.mark.parametrize("width", [64, 80, 120])
 @pytest.mark.parametrize("stage", ["supervise", "supervise_integers"])
 def test_the_bar_keeps_stage_count_and_time(width, stage):
     """At 80 columns it used to lose the count and the times after the first look, and the stage was "supe…"."""
