@@ -25,7 +25,7 @@ from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.files import load_model, load_tensors, save_model  # noqa: E402
 from tinyse.training import run as run_module  # noqa: E402
 from tinyse.training import stage as stage_module  # noqa: E402
-from tinyse.training.batches import batches  # noqa: E402
+from tinyse.training.batches import batches, in_batches  # noqa: E402
 from tinyse.training.lock import locked  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import Log  # noqa: E402
@@ -235,6 +235,25 @@ def test_a_killed_process_that_mixes_is_one_line_and_nothing_is_lost(recipe, tmp
     assert same(whole, run(stopped, nothing, nothing))
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_processes_that_mix_go_on_when_the_whole_group_gets_a_signal(sent):
+    """The main process may be waiting for them, to finish its update."""
+
+    class Slow:
+        def __len__(self):
+            return 12
+
+        def __getitem__(self, index):
+            time.sleep(0.05)
+            return (np.full(1, index, np.float32),)
+
+    feed = batches(Slow(), 1, 0, 12, workers=1)
+    next(feed)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, sent)
+    assert [float(batch[0]) for batch in feed] == list(range(1, 12))
+
+
 def test_a_small_dev_shm_is_one_line(monkeypatch):
     """It holds 64 MB in a container. What torch says then, in the process that mixes."""
 
@@ -354,6 +373,20 @@ def test_a_rate_far_too_high_ends_in_an_error(recipe, tmp_path, rate):
     assert "smaller learning_rate" in done.stderr.splitlines()[-1]
     log = tmp_path / "run/first/log.jsonl"
     assert not log.exists() or ("NaN" not in log.read_text() and "Infinity" not in log.read_text())
+
+
+def test_a_valid_loss_that_is_no_number_ends_the_run(recipe, tmp_path, monkeypatch):
+    """It used to end as done, with the untrained network as the best."""
+
+    def spoiled(*arguments):
+        made = in_batches(*arguments)
+        made[0][0][0, 100] = float("inf")
+        return made
+
+    monkeypatch.setattr(run_module, "in_batches", spoiled)
+    with pytest.raises(InputError, match=r"stage first: the loss on the valid split became (nan|inf) at update 4"):
+        run(recipe(f"output={tmp_path / 'run'}"), nothing, nothing)
+    assert not model_path(tmp_path / "run", "first").exists() and not (tmp_path / "run/first/log.jsonl").exists()
 
 
 def test_gradients_that_overflow_are_told_and_change_nothing(recipe, tmp_path):
