@@ -17,7 +17,7 @@ from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import Pair
 from tinyse.mixtures import valid_mixtures
-from tinyse.recordings import Manifest
+from tinyse.recordings import Manifest, content
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,21 @@ def refuse_scored(clips: Sequence[Clip], pairs: Iterable[Pair]) -> None:
                     f"calibration clip {clip.name!r}{made_of} is {scored[digest]} of the list that is scored: "
                     "calibrate on other recordings"
                 )
+
+
+def refuse_trained(manifest: Manifest, pairs: Iterable[Pair], ship: bool | None = None) -> list[str]:
+    """Raise InputError, naming both, where a sound of the pairs is trained or validated on; returns a line where one seems
+    to be made of what is: both sides are compared, and their difference, which is the noise."""
+    learned, _ = content.sounds_of(manifest, ("train", "valid"), ship)
+    scored = []
+    for pair in pairs:
+        loaded = pair.load()
+        sides = {str(pair.clean): loaded.clean, str(pair.noisy): loaded.noisy, f"the noise of {pair.noisy}": loaded.noise}
+        named = [content.Sound.of(name, "the scored pairs", samples) for name, samples in sides.items()]
+        scored += [sound for sound in named if sound is not None]
+    digests = {sound.digest for sound in scored}
+    content.refuse_same([*(sound for sound in learned if sound.digest in digests), *scored])
+    return content.remarks_on(learned, scored)
 
 
 def _digest(sound: np.ndarray) -> str:

@@ -25,8 +25,6 @@ BINS = 256
 """Up to 4 kHz: what narrow encodings leave."""
 FOLLOWERS = 8
 """Peaks that a peak is paired with, the next ones in time."""
-KEPT = 4
-"""One mark of so many is kept, chosen by its number: the same in every copy."""
 
 
 class Heard(NamedTuple):
@@ -96,8 +94,7 @@ def _marks(peaks: np.ndarray) -> np.ndarray:
         good = (apart >= 2) & (apart < 64) & (np.abs(up) < 64)
         number = (frequency[:-step] << 13 | (up + 64) << 6 | apart)[good]
         found.append(np.stack([number, time[:-step][good]], axis=1).astype(np.uint32))
-    every = np.concatenate(found)
-    return every[every[:, 0] * np.uint32(2654435761) < np.uint32(2**32 // KEPT)]
+    return np.concatenate(found)
 
 
 def _spectra(samples: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:

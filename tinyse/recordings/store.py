@@ -93,11 +93,11 @@ class AudioStore:
             [_Place(entry.part, entry.start, entry.frames, entry.digest, _offset(entry)) for entry in found],
             [*notices, *_summed(chosen, found)],
         )
-        store._entries = found
+        store.entries = tuple(found)
         return store
 
-    _entries: Sequence[Entry] = ()
-    """What else the index says; not there after pickling."""
+    entries: tuple[Entry, ...] = ()
+    """What the indexes say of the recordings; not there after pickling."""
 
     @property
     def data_hash(self) -> str:

@@ -14,7 +14,7 @@ from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
 from tinyse.models.quantised import QuantisedNetwork
 from tinyse.quantization.trained import TrainedGrids
-from tinyse.recordings import Manifest, open_data
+from tinyse.recordings import Manifest, content, open_data
 from tinyse.training.losses import Estimate, supervised
 from tinyse.training.task import Batch
 
@@ -30,13 +30,16 @@ class Enhancement:
         self.manifest = open_data(recipe.data_paths)
         self.front_end = TorchFrontEnd(recipe.front_end)
         self.notices: tuple[str, ...] = ()
+        self._content: list[str] | None = None
 
     def record(self) -> list[dict[str, Any]]:
         return self.manifest.summary()
 
     def open(self, stage: Stage) -> dict[str, str]:
         self.mixer = training_mixer(self.recipe, stage, self.manifest)
-        self.notices = self.mixer.notices
+        if self._content is None:
+            self._content = content.check_splits(self.manifest, True if self.recipe.ship else None)
+        self.notices = (*self.mixer.notices, *self._content)
         valid = open_mixer(self.manifest, MixtureConfig().plain(), stage.seconds, 0, "valid")
         return {"data_hash": self.mixer.data_hash, "valid_hash": valid.data_hash}
 

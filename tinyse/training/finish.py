@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyse import audio
-from tinyse.clips import refuse_scored, valid_clips
+from tinyse.clips import refuse_scored, refuse_trained, valid_clips
 from tinyse.engines.tflite_engines import require_tflm
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import DEFAULT_METRICS, score
@@ -73,6 +73,7 @@ def plan(recipe: Recipe) -> Plan:
         return Plan(notes=tuple(notes))
     require_matplotlib()
     refuse_scored(clips, find_pairs(pairs, limit))
+    notes += refuse_trained(manifest, find_pairs(pairs, limit), True if recipe.ship else None)
     metrics = _usable(DEFAULT_METRICS, lambda name: measure(np.zeros(1), np.zeros(1), [name]), notes)
     links = _usable(DEFAULT_LINKS, lambda name: require_tflm() if name == "tflm" else None, notes)
     return Plan(pairs, limit, metrics, links, tuple(notes))
