@@ -34,7 +34,7 @@ SYMBOLS = "symbols.h"
 """Made from the kernels."""
 HARNESS = ("main.c", "kernels.c", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
 FLOAT_FRONT_END = (
-    "front_end.c", "front_end_mve.h", "transform.h", "reorder.h",
+    "exact.h", "front_end.c", "front_end_mve.h", "transform.h", "reorder.h",
     "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
 )  # fmt: skip
 FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
@@ -138,6 +138,9 @@ def _ends(graph: Graph, kind: str) -> tuple[Tensor, Tensor | None]:
     for group, name in ((graph.inputs, "features"), (graph.outputs, result)):
         if name not in group:
             raise InputError(f"{what}, this one has {', '.join(group)}")
+    more = sorted(set(graph.inputs) - set(graph.states) - {"features"})
+    if more:
+        raise InputError(f"{what} and its states; nothing would write this one's input {', '.join(more)}")
     mask = graph.tensors[graph.outputs["mask"]] if kind == DENOISER else None
     return graph.tensors[graph.inputs["features"]], mask
 

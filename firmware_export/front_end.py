@@ -90,6 +90,8 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -
         "FEATURE_STEP": step,
         **({"STEPS_PER_FEATURE": 1 / step} if np.frexp(step)[0] == 0.5 else {}),
         "FEATURE_ZERO": features.zero_point,
+        "FEATURE_LOWEST": int(np.floor(np.float32(-1) / step + np.float32(0.5))) + features.zero_point,
+        "FEATURE_HIGHEST": int(np.floor(np.float32(127 / 128) / step + np.float32(0.5))) + features.zero_point,
         **{f"LOG2_{power}": coefficient for power, coefficient in enumerate(COEFFICIENTS)},
     }
     arrays = {
@@ -197,7 +199,10 @@ def fixed_transform_tables(twin: fixed_point_twin.FixedFrontEnd) -> str:
         "turn_cosines": twin.turn_cosine,
         "turn_sines": twin.turn_sine,
     }
-    arrays = {"swaps": _compact(swaps(twin.order)), **{name: values.astype(np.int32) for name, values in angles.items()}}
+    arrays = {
+        "swaps": _compact(swaps(twin.order)),
+        **{name: values.astype(np.int32) for name, values in angles.items()},
+    }
     return text.fill("transform_tables.h.in", {"ARRAYS": "\n".join(text.array(*item) for item in arrays.items())})
 
 

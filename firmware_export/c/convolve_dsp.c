@@ -74,6 +74,37 @@ static void expand_two(const int8_t *first, const int8_t *second, int32_t words,
 
 #endif
 
+#if !defined(__OPTIMIZE__) || defined(TINYSE_FEW_REGISTERS)
+
+/* The same in C, for compilers that do not have all 13 registers to give. */
+
+static inline int32_t add_products(int32_t a, int32_t b, int32_t sum)
+{
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+#define WEIGHTS                                                                                                   \
+    const uint32_t even_word = (uint32_t)pair[0], odd_word = (uint32_t)pair[1];                                   \
+    const int32_t even_low = tinyse_even_bytes(even_word), odd_low = tinyse_even_bytes(odd_word);                 \
+    const int32_t even = tinyse_odd_bytes(even_word), odd = tinyse_odd_bytes(odd_word);                           \
+    pair += 2;
+
+#define ADD_TO(first, second)                                                       \
+    first = add_products(even, column[1], add_products(even_low, column[0], first)); \
+    second = add_products(odd, column[1], add_products(odd_low, column[0], second)); \
+    column += 2;
+
+#define RUN(step, ...)                                                       \
+    do {                                                                     \
+        const int32_t *column = columns;                                     \
+        for (int32_t turns = words; turns > 0; turns--) {                    \
+            step                                                             \
+        }                                                                    \
+    } while (0)
+
+#else
+
 /* Four weights of each of two outputs, as pairs of int16. */
 #define WEIGHTS                                                          \
     "ldrd %[even], %[odd], [%[weights]], #8\n\t"                         \
@@ -104,13 +135,15 @@ static void expand_two(const int8_t *first, const int8_t *second, int32_t words,
                          : "memory", "cc");                                                                        \
     } while (0)
 
+#endif
+
 #define ONE WEIGHTS ADD_TO(s0, s1)
 #define TWO WEIGHTS ADD_TO(s0, s1) ADD_TO(t0, t1)
 #define SUMS_OF_ONE [s0] "+r"(s0), [s1] "+r"(s1)
 #define SUMS_OF_TWO SUMS_OF_ONE, [t0] "+r"(t0), [t1] "+r"(t1)
 
-/* `shift`, in the lowest byte, is less one: (x + 2^(shift - 1)) >> shift is ((x >> (shift - 1)) + 1) >> 1, so `rounding`, 1 + 2 * zero point, does both additions
- * at once. Read as a signed number, a multiplier in units of 2^-32 is too small by one: the sum itself is added. */
+/* `shift`, in the lowest byte, is less one: (x + 2^(shift - 1)) >> shift is ((x >> (shift - 1)) + 1) >> 1, so `rounding`,
+ * 1 + 2 * zero point, does both additions at once. Read as a signed number, a multiplier in units of 2^-32 is too small by one: the sum itself is added. */
 static inline int8_t finish(int32_t sum, int32_t multiplier, int32_t shift, int32_t rounding)
 {
     const int32_t x = tinyse_add_high(sum, multiplier, sum);

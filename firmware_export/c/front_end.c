@@ -1,7 +1,6 @@
-/* tinyse/spectra/front_end.py in C: float32, one operation at a time and in the same order, so with the same bits.
- *
- * Compile with -ffp-contract=off and without -ffast-math.
- */
+/* tinyse/spectra/front_end.py in C: float32, one operation at a time and in the same order, so with the same bits. */
+#include "exact.h"
+
 #include "front_end.h"
 
 #include <string.h>
@@ -12,10 +11,6 @@
 
 #if defined(TINYSE_MVE_FLOAT) && TINYSE_HOP % 4 == 0 && TINYSE_BANDS % 4 == 0 && defined(STEPS_PER_FEATURE)
 #define VECTORS
-#endif
-
-#ifdef __FAST_MATH__
-#error "the front end needs IEEE arithmetic in the order of its source: compile it without -ffast-math"
 #endif
 
 void tinyse_front_end_reset(tinyse_front_end *state)
@@ -96,7 +91,14 @@ static void quantise_features(const float *logs, float level, int8_t *features)
         feature = feature < -1.0f ? -1.0f : feature > LARGEST_FEATURE ? LARGEST_FEATURE : feature;
         const float steps = feature / FEATURE_STEP + 0.5f;
         const int32_t cut = (int32_t)steps; /* towards zero; the floor lies below it for negative fractions */
-        features[band] = (int8_t)(cut - (steps < (float)cut) + FEATURE_ZERO);
+        int32_t value = cut - (steps < (float)cut) + FEATURE_ZERO;
+        if (FEATURE_LOWEST < -128 && value < -128) {
+            value = -128;
+        }
+        if (FEATURE_HIGHEST > 127 && value > 127) {
+            value = 127;
+        }
+        features[band] = (int8_t)value;
     }
 }
 #endif
@@ -141,7 +143,8 @@ void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_H
 
 #ifdef TINYSE_SYNTHESIS
 #define BINS (TINYSE_TRANSFORM / 2 + 1)
-#define ROUND_TO_EVEN 12582912.0f /* 1.5 * 2^23: floats of this size are whole numbers */
+#define ROUND_TO_EVEN 12582912.0f /* 1.5 * 2^23: floats of this size are whole numbers, their bits in order */
+#define ROUND_TO_EVEN_BITS 0x4B400000u
 
 void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
 {

@@ -62,7 +62,8 @@ static void quantise_features(const float *logs, float level, int8_t *features)
         float32x4_t feature = vmulq_n_f32(vsubq_n_f32(vldrwq_f32(logs + band), level), FEATURE_SCALE);
         feature = vminnmq_f32(vmaxnmq_f32(feature, vdupq_n_f32(-1.0f)), vdupq_n_f32(LARGEST_FEATURE));
         const float32x4_t steps = vaddq_n_f32(vmulq_n_f32(feature, STEPS_PER_FEATURE), 0.5f);
-        vstrbq_s32(features + band, vaddq_n_s32(vcvtmq_s32_f32(steps), FEATURE_ZERO)); /* rounded down */
+        const int32x4_t values = vaddq_n_s32(vcvtmq_s32_f32(steps), FEATURE_ZERO); /* rounded down */
+        vstrbq_s32(features + band, vminq_s32(vmaxq_s32(values, vdupq_n_s32(-128)), vdupq_n_s32(127)));
     }
 }
 

@@ -20,13 +20,13 @@ static inline int32_t tinyse_sign(int32_t x)
     return -(x < 0);
 }
 
-/* round(x / 2^shift), halves away from zero, 0 <= shift <= 31: RoundingDivideByPOT. */
+/* round(x / 2^shift), halves away from zero, 0 <= shift <= 31: RoundingDivideByPOT. Not for -2^31, which no high product is. */
 static inline int32_t tinyse_divide(int32_t x, int32_t shift)
 {
     if (shift == 0) {
         return x;
     }
-    return (x + tinyse_sign(x) + (int32_t)(1u << (shift - 1))) >> shift;
+    return (((x + tinyse_sign(x)) >> (shift - 1)) + 1) >> 1; /* a half is added to what is small enough for it */
 }
 
 /* x * multiplier / 2^31 / 2^shift, rounded twice; a negative shift goes left. MultiplyByQuantizedMultiplier. */

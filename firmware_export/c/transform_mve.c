@@ -1,4 +1,6 @@
 /* The Fourier transform with the vectors of Armv8.1-M, four points at a time: every number as transform_portable.c has it. */
+#include "exact.h"
+
 #include "transform.h"
 
 #ifdef TINYSE_MVE_FLOAT

@@ -5,6 +5,8 @@
  */
 #include "front_end.h"
 #include "reorder.h"
+#include "exact.h"
+
 #include "transform.h"
 
 #if defined(__GNUC__) && !defined(__clang__)

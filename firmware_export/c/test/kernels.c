@@ -40,6 +40,14 @@ static int8_t input[LARGEST_INPUT + 32], other[LARGEST_INPUT + 32], expected[LAR
 static int32_t pairs[(LARGEST_OUTPUTS + 1) / 2 * TINYSE_PAIR_WORDS(LARGEST_DEPTH) + 16];
 static int32_t scratch[6 * TINYSE_WORDS(LARGEST_DEPTH) + 8]; /* more than TINYSE_SUMS and a window */
 
+/* Small, or in one of four cases as large as the sum allows; a shift by one needs room for the zero point, too. */
+static int32_t bias(int32_t depth, int32_t shift_less_one)
+{
+    const int32_t largest = (shift_less_one == 0 ? 0x3FFFFFFF : 0x7FFFFFFF) - 128 * 127 * depth;
+    const int32_t size = between(0, 3) ? between(0, 100000) : largest - between(0, 100000);
+    return between(0, 1) ? size : -size;
+}
+
 /* Weights from -127 on, as the format has them; words behind the depth are zeros. */
 static void fill_pairs(int32_t outputs, int32_t depth)
 {
@@ -49,12 +57,13 @@ static void fill_pairs(int32_t outputs, int32_t depth)
         int8_t *weights = (int8_t *)(at + 2);
         memset(at, 0, (size_t)TINYSE_PAIR_WORDS(depth) * 4);
         for (int32_t lane = 0; lane < 2 && 2 * pair + lane < outputs; lane++) {
-            at[lane] = between(-100000, 100000);
+            const int32_t shift_less_one = between(0, 3) ? between(0, 14) : between(0, 29);
+            at[lane] = bias(depth, shift_less_one);
             for (int32_t i = 0; i < depth; i++) {
                 weights[i / 4 * 8 + 4 * lane + i % 4] = (int8_t)between(-127, 127);
             }
             at[2 + 2 * words + lane] = (int32_t)(0x80000000u + next_random() * 64u);
-            at[4 + 2 * words] |= (int32_t)((uint32_t)between(0, 14) << (16 * lane));
+            at[4 + 2 * words] |= (int32_t)((uint32_t)shift_less_one << (16 * lane));
         }
     }
 }

@@ -1,0 +1,216 @@
+"""What compilers may be asked to do with the C, and numbers at the edge of what it computes."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import steps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_firmware import Builder, assert_equals_reference, everything, needs_gcc, quantised
+
+from firmware_export import front_end, layers, targets, vectors
+from firmware_export.export import export, make
+from tinyse import released
+from tinyse.errors import InputError
+from tinyse.graph.graph import Graph, Quantization
+from tinyse.spectra.front_end import FrontEnd
+from tinyse.tflite.reader import read
+from tinyse.tflite.writer import save
+
+REASSOCIATED = ["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"]
+
+
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("firmware")
+    export(tiny.integers, folder, 40, prefix="tiny")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "flags", [["-ffast-math"], ["-funsafe-math-optimizations"], REASSOCIATED, ["-freciprocal-math"], ["-mfpmath=387"]],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_a_flag_that_changes_floats_is_refused_or_changes_nothing(folder, tmp_path, compiler, flags):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}: apt-get install {compiler}")
+    sources = [*map(str, (folder / "src").glob("*.c")), *map(str, (folder / "test").glob("tiny_*.c"))]
+    sources += [str(folder / "test/main.c"), str(folder / "test/host.c")]
+    # Neither -ffp-contract nor a standard: what a build system gives by default.
+    command = [compiler, "-O3", *flags, f"-I{folder / 'src'}", f"-I{folder / 'test'}", *sources]
+    done = subprocess.run([*command, "-o", str(tmp_path / "replay")], capture_output=True, text=True)
+    if done.returncode:
+        # Clang has no x87 on this processor, which is as good.
+        assert "the front end needs" in done.stderr or "'387' unit is not supported" in done.stderr, done.stderr
+    else:
+        assert compiler == "clang"
+        code, output = targets.run(None, tmp_path / "replay")
+        assert code == 0, output
+
+
+@pytest.mark.parametrize("flags", [["-O3"], ["-Os"], ["-O2", "-std=gnu11"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["cortex-m4", "cortex-m55"])
+def test_fused_multiplications_do_not_change_the_sound(folder, tmp_path, name, flags):
+    """Both cores have them, and GCC takes them unless it is told not to; an Arduino build cannot tell it."""
+    core = targets.CORES[name]
+    if core.missing:
+        pytest.skip(f"{core.title}: {core.missing}")
+    targets.build(folder, core, tmp_path / "replay", [*flags, "-ffp-contract=fast"])
+    code, output = targets.run(core, tmp_path / "replay")
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["-O0"], ["-Og"], ["-ffixed-r9", "-fno-omit-frame-pointer", "-DTINYSE_FEW_REGISTERS"]],
+    ids=" ".join,
+)
+def test_assembly_does_not_need_registers_that_are_taken(folder, tmp_path, flags):
+    core = targets.CORES["cortex-m4"]
+    if core.missing:
+        pytest.skip(f"{core.title}: {core.missing}")
+    targets.build(folder, core, tmp_path / "kernels", flags, "kernels")
+    code, output = targets.run(core, tmp_path / "kernels")
+    assert code == 0, output
+
+
+@needs_gcc
+@pytest.mark.parametrize(("scale", "zero"), [(1 / 128, 0), (1 / 128, 100), (1 / 256, 0), (0.004, -120), (1 / 32, -128)])
+@pytest.mark.parametrize("name", [None, "cortex-m55"])
+def test_features_on_a_grid_of_another_quantizer_are_clipped(tiny, tmp_path, scale, zero, name):
+    core = targets.CORES[name] if name else None
+    if core is not None and core.missing:
+        pytest.skip(f"{core.title}: {core.missing}")
+    firmware, hops = make(read(tiny.integers), "0"), 20
+    graph = read(tiny.integers)
+    grid = Quantization(np.float32(scale), zero)
+    tensor = replace(graph.tensors[graph.inputs["features"]], quantization=grid)
+    tables, pcm = FrontEnd(), vectors.sound(256 * hops)
+    expected = vectors._float_features(tables, tensor, pcm)
+    assert len(np.unique(expected)) > 20
+    source = firmware.names.text(front_end.tables(tables, tensor, graph.tensors[graph.outputs["mask"]]), ())
+    values = {**firmware.sources, "tinyse_front_end_tables.h": source}
+    values["main.c"] = (
+        '#include <string.h>\n#include "port.h"\n#include "tinyse.h"\nstatic tinyse_front_end state;\n'
+        + vectors.text.array("sound", pcm)
+        + vectors.text.array("expected", expected.astype(np.int8))
+        + "int main(void)\n{\n    int8_t features[TINYSE_BANDS];\n    tinyse_front_end_reset(&state);\n"
+        f"    for (int hop = 0; hop < {hops}; hop++) {{\n"
+        "        tinyse_front_end_analyse(&state, sound + hop * TINYSE_HOP, features);\n"
+        "        if (memcmp(features, expected + hop * TINYSE_BANDS, sizeof features) != 0) { return hop + 1; }\n"
+        "    }\n    return 0;\n}\n"
+    )
+    export(tiny.integers, tmp_path / "out", 1, prefix="tinyse")
+    for path, content in values.items():
+        (tmp_path / "out" / ("test" if path == "main.c" else "src") / path).write_text(content)
+    for path in (tmp_path / "out/test").glob("tinyse_*.c"):
+        path.unlink()
+    targets.build(tmp_path / "out", core, tmp_path / "test")
+    assert targets.run(core, tmp_path / "test")[0] == 0
+
+
+@pytest.fixture(scope="module")
+def divide(tmp_path_factory):
+    if shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    folder = tmp_path_factory.mktemp("divide")
+    (folder / "divide.c").write_text(
+        f'#include "{Path(front_end.__file__).parent / "c/requantise.h"}"\n'
+        "int32_t divide(int32_t x, int32_t shift);\n"
+        "int32_t divide(int32_t x, int32_t shift) { return tinyse_divide(x, shift); }\n"
+    )
+    flags = ["-O1", "-shared", "-fPIC", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
+    subprocess.run(["gcc", *flags, str(folder / "divide.c"), "-o", str(folder / "divide.so")], check=True)
+    return ctypes.CDLL(str(folder / "divide.so")).divide
+
+
+@given(
+    st.one_of(
+        st.integers(1 - (1 << 31), (1 << 31) - 1), st.integers((1 << 31) - 5000, (1 << 31) - 1), st.integers(-64, 64)
+    ),
+    st.integers(0, 31),
+)
+@settings(max_examples=500, deadline=None)
+def test_a_division_rounds_halves_away_from_zero_for_all_numbers(divide, x, shift):
+    half = (1 << shift) >> 1
+    assert divide(x, shift) == (abs(x) + half >> shift) * (1 if x >= 0 else -1)
+
+
+def large_bias() -> Graph:
+    """Sums near 2^31, by biases, with a multiplier that brings them back to 8 bits, or leaves them out of it."""
+    b = Builder()
+    b.tensor("x", (1, 1, 8, 3))
+    b.graph.inputs = {"x": "x"}
+    b.convolution("x", "y", (1, 1, 8, 4), (1, 3))
+    scale = np.array([3e-7, 3e-7, 1.9, 0.01], np.float32)
+    bias = np.array([(1 << 31) - 200_000, -(1 << 31) + 200_000, 1 << 30, -5], np.int32)
+    tensors = b.graph.tensors
+    tensors["y/w"] = replace(tensors["y/w"], quantization=Quantization(scale))
+    tensors["y/b"] = replace(tensors["y/b"], data=bias, quantization=Quantization(np.float32(0.05) * scale))
+    b.graph.outputs = {"y": "y"}
+    return b.graph
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", [None, "cortex-m4", "cortex-m55"])
+def test_sums_near_the_largest_number_have_the_references_bits(tmp_path, name):
+    core = targets.CORES[name] if name else None
+    if core is not None and core.missing:
+        pytest.skip(f"{core.title}: {core.missing}")
+    save(large_bias(), tmp_path / "step.tflite")
+    export(tmp_path / "step.tflite", tmp_path / "out", 20)
+    flags = [] if core else ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
+    targets.build(tmp_path / "out", core, tmp_path / "replay", flags)
+    assert targets.run(core, tmp_path / "replay") == (0, "network equal\n")
+
+
+# Names and signatures
+
+
+@needs_gcc
+def test_names_of_a_signature_cannot_meet_the_macros_of_a_header(tmp_path):
+    b = Builder()
+    for name in ("x", "s", "t"):
+        b.tensor(name, (1, 1, 4, 3))
+    b.graph.inputs = {"bytes": "x", "BYTES_OF_bytes": "s", "x_bytes": "t"}
+    b.tensor("y", (1, 1, 4, 3))
+    b.add("ADD", ("x", "s"), "y", activation="NONE")
+    b.tensor("z", (1, 1, 4, 3))
+    b.add("ADD", ("y", "t"), "z", activation="NONE")
+    b.graph.outputs = {"hop": "y", "BYTES_OF_bytes": "y", "x_bytes": "z"}
+    assert_equals_reference(b.graph, tmp_path, 20)
+
+
+def test_an_input_that_nothing_writes_is_refused_and_no_file_is_left(tmp_path):
+    graph = quantised(steps.denoiser(bins=128), 128)
+    b = Builder()
+    b.graph = graph
+    b.tensor("more", (1, 4), data=None)
+    graph.inputs["more"] = "more"
+    b.tensor("doubled", (1, 4))
+    b.add("ADD", ("more", "more"), "doubled", activation="NONE")
+    graph.outputs["doubled"] = "doubled"
+    save(graph, tmp_path / "step.tflite")
+    with pytest.raises(InputError, match=r"nothing would write this one's input more"):
+        export(tmp_path / "step.tflite", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_fast_kernels_have_room_for_their_last_sum():
+    """Where there is none, the portable kernel is called."""
+    graph = large_bias()
+    assert not layers.convolution(graph, graph.operators[0], "here").fast
+    for name in ("student-62k", "student-30k"):
+        shipped = read(released.find(name))
+        for operator in shipped.operators:
+            if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
+                assert layers.convolution(shipped, operator, "here").fast
+    assert everything().operators
