@@ -313,7 +313,9 @@ def test_a_log_that_cannot_be_written_does_not_cost_the_checkpoint(recipe, tmp_p
     assert load_tensors(checkpoint_path(tmp_path / "run", "first"))[1]["update"] == 8
 
 
-@pytest.mark.parametrize("rest", ['{"update": 4, "lo', '{"update": 4, "lo\n', "\0\0\0", "[]\n", '{"update": "x"}\n'])
+@pytest.mark.parametrize(
+    "rest", ['{"update": 4, "lo', '{"update": 4, "lo\n', "\0\0\0", "[]\n", '{"update": "x"}\n', '{"update": 0}']
+)
 def test_half_a_line_in_the_log_before_the_first_checkpoint(recipe, tmp_path, rest):
     path = tmp_path / "run/first/log.jsonl"
     path.parent.mkdir(parents=True)
