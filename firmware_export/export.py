@@ -19,8 +19,10 @@ from tinyse.models.architecture import classes_of
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tflite import reader
 
-VERSION = "2"
-"""Of the C interface."""
+VERSION = (2, 0)
+"""Major and minor, of the C interface."""
+STACK_BYTES = 1024
+"""The tests see that no core takes more."""
 
 KERNELS = (
     "target.h", "kernels.h", "status.h", "aligned.h", "bytes.h", "requantise.h", "window.h", "window.c",
@@ -96,7 +98,13 @@ def make(
     kind = _kind(graph)
     sources = network.sources(program, version)
     tables = None
-    values: dict[str, Any] = {"VERSION": VERSION, "HASH": digest[:32], "ALIGNMENT": ALIGNMENT[kind]}
+    values: dict[str, Any] = {
+        "MAJOR": VERSION[0],
+        "MINOR": VERSION[1],
+        "HASH": digest[:32],
+        "ALIGNMENT": ALIGNMENT[kind],
+        "STACK": STACK_BYTES,
+    }
     if kind != BARE:
         tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
         features, mask = _ends(graph, kind)

@@ -138,9 +138,9 @@ def declarations(folder: Path, header: str) -> str:
     (folder / "types").mkdir()
     (folder / "types" / "stdint.h").write_text("")
     (folder / "declarations.c").write_text(f'#include "{header}"\n{hop}')
-    unknown = "-D__attribute__(list)="  # to cffi
+    unknown = ("-D__attribute__(list)=", "-D__restrict=")  # to cffi
     includes = ("-I", str(folder / "types"), "-I", str(folder))
-    declared = checked([compiler(), "-E", "-P", unknown, *includes, str(folder / "declarations.c")])
+    declared = checked([compiler(), "-E", "-P", *unknown, *includes, str(folder / "declarations.c")])
     return re.sub(r"static inline [^{]*\{[^}]*\}", "", declared)
 
 

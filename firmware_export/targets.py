@@ -38,7 +38,7 @@ class Core:
     @property
     def fpu(self) -> bool:
         """Whether float32 is computed by instructions; without, the fixed-point front end is the one to take."""
-        return "-mfloat-abi=hard" in self.flags
+        return "-mfloat-abi=hard" in self.flags or "-mabi=ilp32f" in self.flags
 
     @property
     def definitions(self) -> tuple[str, ...]:
@@ -91,6 +91,15 @@ def _arm(
     )  # fmt: skip
 
 
+def _riscv(name: str, abi: str) -> Core:
+    return Core(
+        name, f"RISC-V {name.upper()}",
+        "riscv64-unknown-elf-gcc", (f"-march={name}", f"-mabi={abi}", "--specs=picolibc.specs"),
+        "qemu-system-riscv32", ("-M", "virt", "-bios", "none"),
+        "riscv", (0x80000000, 4 << 20), (0x80400000, 4 << 20),
+    )  # fmt: skip
+
+
 CORES = {
     core.name: core
     for core in (
@@ -100,12 +109,8 @@ CORES = {
              0x10000000, 0x38000000),
         _arm("cortex-m55", "Cortex-M55 (Helium)", "-mfloat-abi=hard", "mps3-an547", 32_000_000, size=512 << 10),
         _arm("cortex-m3", "Cortex-M3", "-mfloat-abi=soft", "mps2-an385", 25_000_000),
-        Core(
-            "rv32imac", "RISC-V RV32IMAC",
-            "riscv64-unknown-elf-gcc", ("-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs"),
-            "qemu-system-riscv32", ("-M", "virt", "-bios", "none"),
-            "riscv", (0x80000000, 4 << 20), (0x80400000, 4 << 20),
-        ),
+        _riscv("rv32imac", "ilp32"),
+        _riscv("rv32imafc", "ilp32f"),
     )
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_export import front_end, layers, memory, network, targets, text, vectors
-from firmware_export.export import export, make
+from firmware_export.export import STACK_BYTES, export, make
 from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.layers import packed
 from firmware_export.program import lower
@@ -150,7 +150,9 @@ class Builder:
         weights = self.rng.integers(-127, 128, shape_of_weights).astype(np.int8)
         scale = np.full(out, 0.01, np.float32) * (1 + np.arange(out, dtype=np.float32))
         bias = self.rng.integers(-3000, 3000, out).astype(np.int32)
-        constants = {"w": Tensor(f"{name}/w", weights.shape, INT8, weights, Quantization(scale, 0, 3 if depthwise else 0))}
+        constants = {
+            "w": Tensor(f"{name}/w", weights.shape, INT8, weights, Quantization(scale, 0, 3 if depthwise else 0))
+        }
         constants["b"] = Tensor(f"{name}/b", bias.shape, bias.dtype, bias, Quantization(grid.scale * scale))
         self.graph.tensors.update({tensor.name: tensor for tensor in constants.values()})
         self.tensor(name, shape, 0.2, -20)
@@ -386,6 +388,8 @@ def test_cores_are_exact(core: targets.Core, folder: Path, fixed_folder: Path, t
     assert code == 0, output
     if test == "replay":
         assert "frames 100\nwrong_network_frames 0\nwrong_sound_frames 0\nwrong_samples 0" in output
+        figures = dict(line.split() for line in output.splitlines())
+        assert 100 < int(figures["stack"]) <= STACK_BYTES
 
 
 OTHER_FRONT_ENDS = {

@@ -130,3 +130,18 @@ def test_a_folder_is_no_project_of_a_product_toolchain(exports, tmp_path):
     done = subprocess.run(["cmake", "--build", tmp_path / "build"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(list(Path(tmp_path / "build").rglob("lib*.a"))) == 2
+
+
+def test_a_header_says_what_a_product_has_to_know_on_one_screen(exports):
+    for folder, prefix in zip(exports, ("student_62k", "student_30k", "sounds"), strict=True):
+        header = (folder / "src" / f"{prefix}.h").read_text()
+        assert len(header.splitlines()) < 90
+        facts = ["VERSION_MAJOR", "VERSION_MINOR", "MODEL_HASH", "SAMPLE_RATE", "ALIGNMENT", "STACK"]
+        for name in facts + ([] if prefix == "sounds" else ["LATENCY"]):
+            assert f"#define {prefix.upper()}_{name} " in header
+        assert header.count("GCC and Clang") == 1
+    macros = (
+        '#include "student_62k.h"\n#if STUDENT_62K_VERSION_MAJOR < 2 || STUDENT_62K_LATENCY != 512\n#error\n#endif\n'
+    )
+    command = ["gcc", "-E", f"-I{exports[0] / 'src'}", "-x", "c", "-"]
+    assert subprocess.run(command, input=macros, text=True, capture_output=True).returncode == 0

@@ -94,4 +94,8 @@ __asm__(".section .vectors, \"ax\"\n"
         ".globl start\n"
         "start:\n"
         "la sp, stack_top\n"
+#ifdef __riscv_flen
+        /* The FPU is off after a reset: mstatus.FS. */
+        ".option push\n.option arch, +zicsr\nli t0, 0x2000\ncsrs mstatus, t0\n.option pop\n"
+#endif
         "j begin\n");
