@@ -25,7 +25,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from iusp_report import METHODS, SIZES, Result, Run, write_report
 
 from tinyse.commands.screen import Screen
-from tinyse.config import build
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.evaluation.tag_links import float_tags, integer_tags
@@ -34,8 +33,9 @@ from tinyse.export import export_model
 from tinyse.files import write_json
 from tinyse.models.files import load_model
 from tinyse.models.network import parameters
-from tinyse.training.finish_tagging import labelled_mixtures
-from tinyse.training.recipe import Recipe
+from tinyse.recipe import Recipe
+from tinyse.tasks.tagging import Tagging, fixed_mixtures
+from tinyse.training.recipe import recipe_from
 from tinyse.training.run import run as train
 
 FOLDS = ("1", "2", "3")
@@ -52,8 +52,6 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 """Weights beside 1 for the binary cross-entropy, chosen on fold 4 with folds 1 and 2, tagger-medium and seed 0."""
 INTEGERS = ("none", "iusp")
 """Methods whose students of the first seed are exported, too."""
-SECONDS = 4.0
-"""Of a mixture that is scored."""
 
 
 def recipe(run: Run, arguments: argparse.Namespace) -> Recipe:
@@ -85,7 +83,7 @@ def recipe(run: Run, arguments: argparse.Namespace) -> Recipe:
         "workers": 0,
         "stages": {"train": stage},
     }
-    return build(Recipe, values)
+    return recipe_from(values)
 
 
 def folder(run: Run, arguments: argparse.Namespace) -> Path:
@@ -109,12 +107,12 @@ def finish(run: Run, arguments: argparse.Namespace, screen: Screen) -> Result:
     model = train(chosen, lambda progress: None, lambda line: None)
     if path.is_file():
         return Result.read(path)
-    clips, labels, classes = labelled_mixtures(chosen, "test", SECONDS, chosen.tagging.test_clips)
+    options = Tagging.options_of(chosen)
+    clips, labels, classes = fixed_mixtures(chosen.data_paths[0], options, "test", options.test_clips)
     scores = TagScores.of(float_tags(model, clips), labels, classes)
     integers = None
     if run.method in INTEGERS and run.seed == 0:
-        calibration, _, _ = labelled_mixtures(chosen, "valid", SECONDS, chosen.export.clips)
-        exported = export_model(model, [(f"valid mixture {i}", clip) for i, clip in enumerate(calibration)])
+        exported = export_model(model, Tagging.calibration(chosen, chosen.export.clips))
         integers = TagScores.of(integer_tags(exported.integers, clips), labels, classes)
     network, _, header = load_model(model)
     result = Result(

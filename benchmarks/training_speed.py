@@ -16,8 +16,8 @@ from tinyse.models.architecture import ARCHITECTURES
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
 from tinyse.spectra.front_end import FrontEndConfig
-from tinyse.training.enhancement import estimate, masks
-from tinyse.training.losses import supervised
+from tinyse.tasks.denoise import estimate, masks
+from tinyse.tasks.losses import supervised
 
 LOSSES = {"compressed_spectral": 1.0, "signal_to_noise": 0.05}
 

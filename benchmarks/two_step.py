@@ -41,10 +41,11 @@ from tinyse.mixtures import valid_mixtures
 from tinyse.models.architecture import Architecture
 from tinyse.models.files import load_model
 from tinyse.models.network import parameters
+from tinyse.recipe import Recipe
 from tinyse.recordings import open_data
 from tinyse.spectra.picture import require_matplotlib
 from tinyse.training.finish import newer
-from tinyse.training.recipe import Recipe, load_recipe
+from tinyse.training.recipe import load_recipe
 from tinyse.training.run import run as train
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "student-62k.yaml"

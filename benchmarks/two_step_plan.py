@@ -13,7 +13,7 @@ from tinyse.distillation.objective import Distillation
 from tinyse.distillation.views import VIEWS
 from tinyse.errors import InputError
 from tinyse.models.architecture import Architecture, named
-from tinyse.training.recipe import Recipe, Stage
+from tinyse.recipe import Recipe, Stage
 
 BASELINE = "supervised"
 MIXTURE, TWO_STEP = "mixture-", "two-step-"

@@ -17,11 +17,12 @@ from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.labelled import LabelledMixtureConfig
 from tinyse.models.architecture import Architecture
 from tinyse.models.files import load_model, load_tensors, save_tensors
+from tinyse.recipe import Evaluation, Export, Quantise, Stage
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
-from tinyse.training.recipe import Evaluation, Export, Quantise, Stage, Tagging
+from tinyse.tasks.tagging import TaggingOptions
 
 FILLED = (
-    FrontEndConfig, Architecture, MixtureConfig, LabelledMixtureConfig, Stage, Quantise, Export, Evaluation, Tagging,
+    FrontEndConfig, Architecture, MixtureConfig, LabelledMixtureConfig, Stage, Quantise, Export, Evaluation, TaggingOptions,
     Distillation,
 )  # fmt: skip
 """The dataclasses that files fill with numbers."""

@@ -173,7 +173,7 @@ def test_voicebank_demand_alone_is_enough_to_train_and_score(recipe, tmp_path):
     planned = finish.plan(chosen)
     assert planned.pairs == folder and [pair.name for pair in find_pairs(folder)] == ["p231_001"]
     model = rehearsal.run(chosen, lambda _: None, lambda _: None)
-    assert finish.finish(chosen, planned, model, lambda _: None).tables
+    assert finish.finish(chosen, planned, model, lambda _: None).scored.tables
 
 
 def test_data_may_be_a_list(recipe, own, tmp_path):

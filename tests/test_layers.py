@@ -12,7 +12,7 @@ ORDER = [
     "tinyse.errors", "tinyse.files", "tinyse.config", "tinyse.audio", "tinyse.recordings", "tinyse.released",
     "tinyse.spectra", "tinyse.mixtures", "tinyse.graph", "tinyse.quantization", "tinyse.tflite", "tinyse.models",
     "tinyse.distillation", "tinyse.engines", "firmware_export", "tinyse.targets", "tinyse.export", "tinyse.streaming",
-    "tinyse.evaluation", "tinyse.boards", "tinyse.training", "tinyse.study", "tinyse.live", "tinyse.commands",
+    "tinyse.evaluation", "tinyse.boards", "tinyse.tasks", "tinyse.training", "tinyse.study", "tinyse.live", "tinyse.commands",
     "tinyse.released.pack",
 ]  # fmt: skip
 """The lowest first: what stands here imports nothing that stands after it. What does not only must be in no circle."""

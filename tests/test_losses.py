@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch")
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.front_end import TorchFrontEnd  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
-from tinyse.training import losses  # noqa: E402
-from tinyse.training.enhancement import estimate, improvement_db  # noqa: E402
+from tinyse.tasks import losses  # noqa: E402
+from tinyse.tasks.denoise import estimate, improvement_db  # noqa: E402
+from tinyse.training.recipe import recipe_from  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -84,4 +85,4 @@ def test_improvement_is_the_metrics(example):
 
 def test_unknown_loss_is_refused_with_a_suggestion():
     with pytest.raises(InputError, match="did you mean 'si_sdr'"):
-        losses.check_names({"si-sdr": 1.0}, losses.LOSSES)
+        recipe_from({"stages": {"only": {"model": "student-30k", "updates": 1, "losses": {"si-sdr": 1.0}}}})

@@ -77,13 +77,13 @@ def test_pairs_of_an_empty_split_are_refused(tmp_path, monkeypatch):
 
 def test_a_preview_of_a_recipe_is_what_its_stage_hears(own, tmp_path):
     pytest.importorskip("torch")
+    from tinyse.tasks import TASKS
     from tinyse.training.recipe import load_recipe
-    from tinyse.training.task import open_task
 
     path = tmp_path / "own.yaml"
     path.write_text(RECIPE.format(folder=own))
     recipe = load_recipe(path)
-    task = open_task(recipe)
+    task = TASKS[recipe.task](recipe)
     for position, name in enumerate(recipe.stages):
         called("preview", path, "--output", tmp_path / name, "--count", 2, "--stage", name)
         task.open(recipe.stages[name])

@@ -262,7 +262,7 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
         ("export.precision=int8", "export.precision: the last stage trains 'int8-state16'"),
         ("stages.integers.start=null", "quantise: name the stage"),
         ("stages.integers.quantise.precision=int4", "'int4' is not one of int8, int8-state16"),
-        ("stages.integers.quantise.clips=0", "clips must be positive"),
+        ("stages.integers.quantise.clips=0", "clips is 0: it has to lie between 1"),
         ("stages.integers.quantise.ranges=1", "unknown key .*quantise.ranges"),
         ("stages.integers.distillation.views={frame: 1.0}", "no float layers to view"),
     ],

@@ -470,7 +470,7 @@ def test_a_recipe_from_labels_to_scored_integers(recipe, tmp_path):
     finished = finish(chosen, plan(chosen), trained, lambda _: None)
     scores = json.loads((trained.parent / "scores.json").read_text())
     assert set(scores) == {"float", "int8"} and scores["float"]["clips"] == 24
-    assert "micro AUPRC" in finished.tables[0].header and finished.integers.is_file()
+    assert "micro AUPRC" in finished.scored.tables[0].header and finished.integers.is_file()
     again = []
     assert run(chosen, lambda _: None, again.append) == trained
     assert all("finished before" in line for line in again)
@@ -498,27 +498,28 @@ def test_a_tagging_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_pat
 
 
 def test_a_tagger_learns_labels_blended_with_its_teachers_tags(recipe, tmp_path):
+    from tinyse.tasks import TASKS
+    from tinyse.tasks.task import Batch
     from tinyse.training.recipe import load_recipe
     from tinyse.training.run import launch, run
     from tinyse.training.stage import StageRun
-    from tinyse.training.tasks import open_task
 
     settings = [f"output={tmp_path / 'run'}", "stages.teacher.updates=1"]
     settings += ["stages.first.distillation={teacher: [teacher], target: 0.25}",
                  "stages.first.losses={binary_cross_entropy: 1.0}", "stages.second.updates=1"]  # fmt: skip
     chosen = load_recipe(recipe, settings)
     run(chosen, lambda _: None, lambda _: None)
-    task = open_task(chosen)
+    task = TASKS[chosen.task](chosen)
     training = StageRun(launch(chosen.precision), chosen, task, "first", {})
-    batch = [torch.from_numpy(np.stack(part)) for part in zip(*task.valid(chosen.stages["first"]), strict=True)]
+    batch = Batch(*(torch.from_numpy(np.stack(part)) for part in zip(*task.valid(chosen.stages["first"]), strict=True)))
     tags, _ = task.run(training.teachers.networks[0], batch)
-    torch.testing.assert_close(training.teachers.teach(batch).truth, 0.75 * batch[1] + 0.25 * tags)
+    torch.testing.assert_close(training.teachers.teach(batch).truth, 0.75 * batch.truth + 0.25 * tags)
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("task=tags", "'denoise', 'tagging'"),
+        ("task=tags", "no task is named 'tags'"),
         ("tagging.train=[]", r"tagging\.train: name one fold or more"),
         ("tagging.valid=['1']", "a fold is in one of train, valid and test"),
         ("tagging.level=medium", "'fine', 'coarse'"),

@@ -21,12 +21,13 @@ from tinyse.files import sha256  # noqa: E402
 from tinyse.models.files import load_model, load_tensors  # noqa: E402
 from tinyse.models.front_end import TorchFrontEnd  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
+from tinyse.tasks import TASKS  # noqa: E402
+from tinyse.tasks.task import Batch  # noqa: E402
 from tinyse.tflite import reader  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import launch, run  # noqa: E402
 from tinyse.training.stage import StageRun, model_path  # noqa: E402
-from tinyse.training.tasks import open_task  # noqa: E402
 
 SMALL = "{channels: [4, 4], groups: 2, shared_gru: [1]}"
 COMMON = "updates: 4, batch: 4, seconds: 0.5, valid_every: 2, warmup: 1"
@@ -91,10 +92,10 @@ def taught_by(teachers: str, **weights: float) -> str:
 
 def lesson_of(chosen, *sounds):
     """The student's stage, a batch of four clips with these sounds of external teachers, and what is learned of it."""
-    task = open_task(chosen)
+    task = TASKS[chosen.task](chosen)
     training = StageRun(launch("32-true"), chosen, task, "student", {})
     pairs = [torch.from_numpy(np.stack(part)) for part in zip(*task.valid(chosen.stages["student"]), strict=True)]
-    batch = (*pairs, *(sound(pairs[0]) for sound in sounds))
+    batch = Batch(*pairs, tuple(sound(pairs[0]) for sound in sounds))
     return training, batch, training.teachers.teach(batch)
 
 
@@ -230,23 +231,23 @@ def test_an_ensemble_teaches_the_mean(trained, file, monkeypatch):
     teachers = f"[one, two, {{onnx: {file}, window: hann}}]"
     _, batch, mean = lesson_of(trained(taught_by(teachers, output=1, target=0.5)), lambda noisy: 0.25 * noisy)
     torch.testing.assert_close(mean.output, (single.output + other.output + 0.25) / 3)
-    first = 2 * single.truth - batch[1]
-    torch.testing.assert_close(mean.truth, batch[1] / 2 + (first + other.truth + batch[0] / 4) / 6)
+    first = 2 * single.truth - batch.truth
+    torch.testing.assert_close(mean.truth, batch.truth / 2 + (first + other.truth + batch.sound / 4) / 6)
 
 
 def test_without_a_target_the_truth_is_the_clean_sound(trained):
     _, batch, lesson = lesson_of(trained())
-    assert lesson.truth is batch[1]
+    assert lesson.truth is batch.truth
 
 
 def test_gradients_reach_the_student_only(trained, file):
     chosen = trained(taught_by(f"[one, {{onnx: {file}, window: hann}}]", output=1, target=0.5))
     training, batch, _ = lesson_of(chosen, torch.Tensor.clone)
-    batch[2].requires_grad_()
+    batch.teacher_sounds[0].requires_grad_()
     loss, _ = training._losses(training.training.network, batch)
     loss.backward()
     assert all(p.grad is not None for p in training.training.bare.parameters())
-    assert batch[2].grad is None
+    assert batch.teacher_sounds[0].grad is None
     assert all(p.grad is None and not p.requires_grad for p in training.teachers.networks[0].parameters())
 
 
@@ -257,7 +258,7 @@ def test_a_teacher_that_changes_nothing_teaches_masks_of_one(recipe, file, monke
         np.stack([OnnxStream(file, "hann").denoise(clip) for clip in noisy.numpy()])
     )
     _, batch, lesson = lesson_of(chosen, sound)
-    torch.testing.assert_close(lesson.truth, batch[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(lesson.truth, batch.sound, atol=1e-5, rtol=0)
     assert (lesson.output > 0.99).float().mean() > 0.99
     torch.testing.assert_close(lesson.output.mean(), torch.tensor(1.0), atol=1e-3, rtol=0)
 

@@ -16,7 +16,8 @@ torch = pytest.importorskip("torch")
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.mixtures import MixtureConfig  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
-from tinyse.training.recipe import BUILT_IN, load_recipe  # noqa: E402
+from tinyse.recipe import BUILT_IN  # noqa: E402
+from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
 from tinyse.training.stage import model_path  # noqa: E402
@@ -132,7 +133,7 @@ def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
     finished = finish(chosen, planned, model, nothing)
     for name in ("model.tflite", "model-float.tflite", "model-report.json", "scores.json", "scores.md"):
         assert (model.parent / name).stat().st_size > 0, name
-    links = [row[0] for row in finished.tables[0].rows]
+    links = [row[0] for row in finished.scored.tables[0].rows]
     assert finished.integers == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(links)
     record = json.loads((tmp_path / "run/recipe.json").read_text())
     assert record["recipe"]["stages"]["teacher"]["updates"] == 4 and "torch" in record["versions"]

@@ -21,7 +21,8 @@ import two_step
 from two_step_plan import SCHEDULES, Comparison, Run, finalists, planned, recipe
 
 from tinyse.errors import InputError
-from tinyse.training.recipe import Quantise, load_recipe
+from tinyse.recipe import Quantise
+from tinyse.training.recipe import load_recipe
 
 RECIPE = """
 stages:

@@ -66,6 +66,11 @@ def sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def newer(path: Path, than: Path) -> bool:
+    """Whether `path` is there and not older than `than`."""
+    return path.exists() and path.stat().st_mtime >= than.stat().st_mtime
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

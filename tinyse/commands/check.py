@@ -32,13 +32,13 @@ def check(
     Exits with 0 if the step can ship on TFLM, with 1 if not.
     """
     with needs("train"):
+        from tinyse.tasks import TASKS
         from tinyse.training.recipe import load_recipe
-        from tinyse.training.task import untrained
     from tinyse.targets.forecast import forecast, random_step
 
     chosen = load_recipe(recipe, settings or [])
     name, stage = list(chosen.stages.items())[-1]
-    graph = untrained(chosen, stage).eval().emit(name)
+    graph = TASKS[chosen.task].untrained(chosen, stage).eval().emit(name)
     integers = random_step(graph, chosen.export.precision)
     found = forecast(integers)
     summary = None

@@ -152,12 +152,13 @@ def _mixer_of_recipe(
     from tinyse.recordings import open_data
 
     with needs("train"):
-        from tinyse.training.enhancement import training_mixer
+        from tinyse.tasks import TASKS
+        from tinyse.tasks.mixtures import MixtureTask, training_mixer
         from tinyse.training.recipe import load_recipe
     if len(data) > 1:
         raise InputError(f"{data[1]}: a recipe names its own data; change it with --set data=FOLDER")
     recipe = load_recipe(data[0], settings)
-    if recipe.task != "denoise":
+    if not issubclass(TASKS[recipe.task], MixtureTask):
         raise InputError(f"{data[0]}: its task is {recipe.task!r}, which has no noisy and clean pairs to listen to")
     name = stage or list(recipe.stages)[-1]
     if name not in recipe.stages:

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.errors import needs
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tinyse.evaluation.chain import Scores
+    from tinyse.evaluation.pairs import Pair
 
 ENDINGS = (".json", ".md")
 
@@ -30,7 +35,8 @@ def evaluate(
     """Score MODEL on the pairs in DATA: every link of its chain, on noisy clips, clean speech and noise alone.
 
     DATA is a folder with clean/ and noisy/, optionally pairs.csv (`tinyse data pairs` makes one of your recordings), the
-    output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded.
+    output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded. A model
+    of speech activity is scored by the area under its ROC curve, float and integers.
     """
     from functools import partial
 
@@ -42,9 +48,13 @@ def evaluate(
     from tinyse.evaluation.links import links_for
     from tinyse.evaluation.pairs import find_pairs
     from tinyse.progress import counted
+    from tinyse.released import find
 
     pairs = find_pairs(data, limit)
     check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others
+    if (task := _task_of(find(str(model)))) is not None:
+        _by_its_task(task, find(str(model)), integer_model, pairs, output, as_json)
+        return
     chosen = links_for(model, integer_model, _names(links))
     measures = _names(metrics) or chain.DEFAULT_METRICS
     with counted("pairs", len(pairs)) as advance:
@@ -62,6 +72,46 @@ def evaluate(
         return
     console = Console()
     for table in report.rich_tables(scores):
+        console.print(table)
+
+
+def _task_of(model: Path) -> str | None:
+    """The task of a model that gives probabilities; None for one that gives sound."""
+    from tinyse.tflite.reader import read
+
+    if model.suffix == ".tflite":
+        facts = read(model).metadata
+    else:
+        with needs("train"):
+            from tinyse.models.files import load_tensors
+        facts = load_tensors(model)[1]
+    return str(facts.get("task")) if "classes" in facts else None
+
+
+def _by_its_task(
+    task: str, model: Path, integers: Path | None, pairs: Sequence[Pair], output: Path | None, as_json: bool
+) -> None:
+    """Score a model whose result is no sound by what its task measures."""
+    from rich.console import Console
+
+    from tinyse import files
+    from tinyse.evaluation.report import as_markdown, as_rich
+
+    with needs("train"):
+        from tinyse.tasks import task_named
+    integers = integers or model.with_suffix(".tflite")
+    links = {"integers" if model.suffix == ".tflite" else "float": model}
+    if integers.is_file() and integers != model:
+        links["integers"] = integers
+    tables, facts = task_named(task).score_pairs(links, pairs)
+    if output is not None:
+        files.write_json(output / "scores.json", facts)
+        files.write_text(output / "scores.md", as_markdown(tables))
+    if as_json:
+        print(json.dumps(facts, indent=2, allow_nan=False))
+        return
+    console = Console()
+    for table in as_rich(tables):
         console.print(table)
 
 

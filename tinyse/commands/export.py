@@ -100,24 +100,9 @@ def _to_integers(
     model: Path, data: str, output: Path | None, clips: int, precision: str | None, target: str
 ) -> Exported:
     with needs("train"):
-        from tinyse.clips import refuse_scored, valid_clips
-        from tinyse.config import build
-        from tinyse.evaluation.pairs import find_pairs, own_pairs
         from tinyse.export import export_model
         from tinyse.models.files import load_model
-        from tinyse.recordings import open_data
-        from tinyse.training.finish_tagging import SECONDS, labelled_mixtures
-        from tinyse.training.recipe import BUILT_IN, Recipe, data_paths
+        from tinyse.tasks import task_named
     _, _, header = load_model(model)
-    if header["task"] == "tagging":
-        # Its recipe knows the valid folds; other data must have them, too.
-        changes = {} if data == BUILT_IN else {"data": data}
-        recipe = build(Recipe, {**header.get("whole_recipe", {}), **changes}, f"{model}: whole_recipe")
-        sounds, _, _ = labelled_mixtures(recipe, "valid", SECONDS, clips)
-        named = [(f"valid mixture {index}", sound) for index, sound in enumerate(sounds)]
-        return export_model(model, named, output, precision, target)
-    places = data_paths(data)
-    chosen = valid_clips(open_data(places), clips)
-    if (scored := own_pairs(places)) is not None:
-        refuse_scored(chosen, find_pairs(scored))
-    return export_model(model, [(clip.name, clip.sound) for clip in chosen], output, precision, target)
+    named = task_named(header["task"]).calibration_for(header, data, clips)
+    return export_model(model, named, output, precision, target)

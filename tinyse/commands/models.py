@@ -22,21 +22,16 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from rich.table import Table
 
     with needs("train"):
-        from tinyse.models.architecture import ARCHITECTURES, TAGGERS
-        from tinyse.models.classifier import ClassifierNetwork
-        from tinyse.models.network import Encoder, MaskNetwork, parameters
+        from tinyse.models.network import parameters
+        from tinyse.tasks import TASKS
     from tinyse import released
-    from tinyse.spectra.front_end import TAGGING, FrontEndConfig
 
     shipped = released.names()
     rows: list[dict[str, Any]] = []
-    for name, architecture in (ARCHITECTURES | TAGGERS).items():
-        front_end = TAGGING if name in TAGGERS else FrontEndConfig()
-        network: Encoder
-        if name in TAGGERS:
-            network = ClassifierNetwork(architecture, front_end.bands, tuple(f"class {i}" for i in range(20))).eval()
-        else:
-            network = MaskNetwork(architecture, front_end.bands).eval()
+    named = [(task, name, architecture) for task in TASKS.values() for name, architecture in task.models.items()]
+    for task, name, architecture in named:
+        front_end = task.front_end
+        network = task.example_network(architecture, front_end.bands).eval()
         macs = network.emit().macs
         rows.append(
             {

@@ -14,8 +14,8 @@ import typer
 from tinyse.errors import needs
 
 if TYPE_CHECKING:
+    from tinyse.recipe import Recipe
     from tinyse.training.finish import Finished
-    from tinyse.training.recipe import Recipe
 
 
 def _print_reference(asked: bool) -> None:
@@ -93,7 +93,7 @@ def train(
 
 
 def _data(recipe: Recipe) -> str:
-    from tinyse.training.recipe import BUILT_IN
+    from tinyse.recipe import BUILT_IN
 
     if recipe.data == BUILT_IN:
         return "the built-in corpus, a small one of synthetic voices; --set data=FOLDER trains on recordings of yours"
@@ -105,16 +105,15 @@ def _print(finished: Finished, recipe: Recipe) -> None:
     from rich.console import Console
 
     from tinyse.evaluation.report import as_rich
+    from tinyse.tasks import TASKS
 
     console = Console()
-    for table in as_rich(finished.tables):
+    for table in as_rich(finished.scored.tables):
         console.print(table)
-    if finished.scores is not None:
-        console.print(f"all scores: {finished.scores}", highlight=False, markup=False, soft_wrap=True)
+    if finished.scored.report is not None:
+        console.print(f"all scores: {finished.scored.report}", highlight=False, markup=False, soft_wrap=True)
     path = finished.integers
-    following = [f"tinyse denoise noisy.wav clean.wav --model {path}", f"tinyse export {path} --firmware firmware/"]
-    if recipe.task == "tagging":
-        following[0] = f"tinyse tag street.wav --model {path}"
+    following = [TASKS[recipe.task].usage.format(model=path), f"tinyse export {path} --firmware firmware/"]
     console.print("\n".join([f"model: {path}", "next:", *(f"  {line}" for line in following)]),
                   highlight=False, markup=False, soft_wrap=True)  # fmt: skip
 

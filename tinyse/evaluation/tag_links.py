@@ -1,4 +1,4 @@
-"""Tags of whole clips from a model's float and integer forms: the links of a tagger's chain of numbers.
+"""Probabilities from a classifier's float and integer forms: the links of its chain of numbers.
 
 The integers are the reference's own, run over many clips at once; TFLM and the C compute the same bits (tests).
 """
@@ -24,6 +24,16 @@ CLIPS = 32
 
 def float_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
     """(clips, classes) of a .safetensors for sounds of one length, (samples,) each."""
+    return pooled_clips(float_probabilities(model, sounds)[0])
+
+
+def integer_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """(clips, classes) of an int8 .tflite, in the arithmetic of a device."""
+    return pooled_clips(integer_probabilities(model, sounds)[0])
+
+
+def float_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, FrontEndConfig]:
+    """(clips, frames, classes) of a .safetensors for sounds of one length, (samples,) each, and its front end."""
     import torch
 
     from tinyse.models.files import load_model
@@ -33,14 +43,14 @@ def float_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
     for group in _groups(features_of(config, sounds)):
         with torch.inference_mode():
             probabilities.append(network(torch.from_numpy(group), network.initial_state(len(group)))[0].numpy())
-    return pooled_clips(np.concatenate(probabilities))
+    return np.concatenate(probabilities), config
 
 
-def integer_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
-    """(clips, classes) of an int8 .tflite, in the arithmetic of a device."""
+def integer_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, FrontEndConfig]:
+    """The same of an int8 .tflite, in the arithmetic of a device."""
     graph = read(model)
     if "tags" not in graph.outputs:
-        raise InputError(f"{model} is no tagger: its step gives {', '.join(graph.outputs)}")
+        raise InputError(f"{model} is no classifier: its step gives {', '.join(graph.outputs)}")
     features, tags = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["tags"]]
     run, probabilities = IntegerSequence(graph), []
     config = build(FrontEndConfig, graph.metadata.get("front_end", {}), f"{model}: front_end")
@@ -49,7 +59,7 @@ def integer_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
         state = {name: np.stack([value] * len(group)) for name, value in initial_state(graph).items()}
         made = tags.dequantize(run({"features": given}, state)[tags.name])
         probabilities.append(made[:, :, 0].transpose(1, 0, 2))
-    return pooled_clips(np.concatenate(probabilities))
+    return np.concatenate(probabilities), config
 
 
 def features_of(config: FrontEndConfig, sounds: Sequence[np.ndarray]) -> np.ndarray:

@@ -8,21 +8,19 @@ import threading
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.errors import InputError
-from tinyse.training.task import Batch, Examples
+from tinyse.tasks.task import Batch, Examples
 
 LOST = ("exited unexpectedly", "shared memory", "(shm)", "No space left on device")
 """How torch's loader says that a process of its own died, or found no room for a batch."""
 
 
-class Taught:
-    """Examples with the sound (samples,) that each external teacher makes of theirs behind them.
+class WithTeachers:
+    """Examples with the sound (samples,) that each external teacher makes of theirs.
 
     They listen where the examples are mixed, so in the loader's processes. Nothing is kept: a run hears a mixture once.
     """
@@ -33,13 +31,14 @@ class Taught:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        example = self.examples[index]
-        return (*example, *(teacher.open().denoise(example[0]) for teacher in self.teachers))
+    def __getitem__(self, index: int) -> Batch:
+        """One example: arrays where a batch has tensors."""
+        sound, truth = self.examples[index]
+        return Batch(sound, truth, tuple(teacher.open().denoise(sound) for teacher in self.teachers))  # type: ignore[arg-type,misc]
 
 
 def batches(
-    examples: Examples, batch: int, first: int, last: int, workers: int, rank: int = 0, world: int = 1
+    examples: WithTeachers, batch: int, first: int, last: int, workers: int, rank: int = 0, world: int = 1
 ) -> Generator[Batch, None, None]:
     """Batches of batch / world examples for updates `first` to `last` - 1.
 
@@ -47,7 +46,7 @@ def batches(
     Raises InputError, between two batches, for what the user can mend and where a process that mixes was killed.
     """
     order = [list(range(update * batch + rank, (update + 1) * batch, world)) for update in range(first, last)]
-    loader: DataLoader[list[Tensor]] = DataLoader(
+    loader: DataLoader[Batch] = DataLoader(
         _Told(examples),  # type: ignore[arg-type]
         batch_sampler=order,
         num_workers=workers,
@@ -67,7 +66,7 @@ def batches(
             for made in arrays:
                 if isinstance(made, InputError):
                     raise made
-                yield tuple(made)
+                yield made
         except (RuntimeError, ConnectionError, EOFError) as error:
             if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in LOST):
                 raise
@@ -76,38 +75,39 @@ def batches(
                              f"{workers} `workers` if it happens again") from error  # fmt: skip
 
 
-def in_batches(examples: Sequence[tuple[np.ndarray, ...]], batch: int) -> list[Batch]:
+def in_batches(examples: WithTeachers, batch: int) -> list[Batch]:
     """A fixed list as batches of at least two clips where there are two."""
-    groups = [examples[start : start + batch] for start in range(0, len(examples), batch)]
+    made = [examples[index] for index in range(len(examples))]
+    groups = [made[start : start + batch] for start in range(0, len(made), batch)]
     if len(groups) > 1 and len(groups[-1]) == 1:
         groups[-2:] = [[*groups[-2], *groups[-1]]]
-    return [tuple(torch.from_numpy(np.stack(part)) for part in zip(*group, strict=True)) for group in groups]
+    return [default_collate(group) for group in groups]
 
 
 class _Told:
     """Examples, or the error of the user's that one raised: a loader would wrap it in the traceback of its process."""
 
-    def __init__(self, examples: Examples) -> None:
+    def __init__(self, examples: WithTeachers) -> None:
         self.examples = examples
 
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...] | InputError:
+    def __getitem__(self, index: int) -> Batch | InputError:
         try:
             return self.examples[index]
         except InputError as error:
             return error
 
 
-def _stacked(group: Sequence[tuple[np.ndarray, ...] | InputError]) -> list[Tensor] | InputError:
+def _stacked(group: Sequence[Batch | InputError]) -> Batch | InputError:
     for example in group:
         if isinstance(example, InputError):
             return example
     return default_collate(list(group))  # type: ignore[no-any-return]
 
 
-def _started(loader: DataLoader[list[Tensor]]) -> Any:
+def _started(loader: DataLoader[Batch]) -> Any:
     """The loader's iterator; a dead process of its is noticed where the next batch is waited for, never inside an update."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGCHLD"):
         return iter(loader)

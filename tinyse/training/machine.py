@@ -11,7 +11,7 @@ import joblib
 import torch
 
 from tinyse.models.files import load_tensors
-from tinyse.training.recipe import Recipe, Stage
+from tinyse.recipe import Recipe, Stage
 from tinyse.training.stage import checkpoint_path, model_path
 
 Arithmetic = Literal["bf16-mixed", "32-true"]

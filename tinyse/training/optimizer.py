@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from tinyse.models.network import Encoder
-from tinyse.training.recipe import Stage
+from tinyse.recipe import Stage
 
 
 class Diverged(ArithmeticError):

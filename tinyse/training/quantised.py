@@ -8,8 +8,8 @@ from tinyse.clips import valid_clips
 from tinyse.export import calibration_of, float_step
 from tinyse.quantization.quantize import activation_grids
 from tinyse.quantization.trained import TrainedGrids
+from tinyse.recipe import Stage
 from tinyse.recordings import Manifest
-from tinyse.training.recipe import Stage
 from tinyse.training.stage import model_path
 
 

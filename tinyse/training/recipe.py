@@ -1,277 +1,18 @@
-"""Recipes: one YAML file says what is trained on what, in which stages, and what comes out."""
+"""Recipes from YAML: files that extend one another, keys changed on the command line, and the task that is to take them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
 
-from tinyse import corpus
-from tinyse.config import Between, as_dict, build, check_bounds
-from tinyse.distillation.external import OnnxTeacher
-from tinyse.distillation.objective import Distillation
+from tinyse.config import build
 from tinyse.errors import InputError
-from tinyse.mixtures.config import MixtureConfig
-from tinyse.mixtures.labelled import LabelledMixtureConfig
-from tinyse.models.architecture import Architecture, named
-from tinyse.quantization.precision import PRECISIONS
-from tinyse.recordings.labelled import Level
-from tinyse.spectra.front_end import FrontEndConfig
-from tinyse.training.losses import LOSSES, TAGGING_LOSSES, check_names
-
-_Count = Annotated[int, Between(1, 1_000_000)]
-_Weight = Annotated[float, Between(0, 1e40)]
-
-BUILT_IN = "built-in"
-TASKS: dict[str, Mapping[str, Any]] = {"denoise": LOSSES, "tagging": TAGGING_LOSSES}
-"""The losses of each task."""
-
-
-@dataclass(frozen=True)
-class Quantise:
-    """A stage that trains the exported integers: its forward pass is theirs, bit for bit, its gradient float32."""
-
-    precision: str = "int8"
-    """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
-    clips: _Count = 24
-    """Mixtures of the valid split on which the grids are chosen, once, before the first update."""
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
-        check_bounds(self)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One training run of one model. Supervised losses, distillation, or both: the two-step schedule is two stages."""
-
-    model: str | Architecture
-    """A name that `tinyse models` lists, or the widths of another member of the family."""
-    updates: Annotated[int, Between(1, 1e9)]
-    """Optimizer steps."""
-    start: str | None = None
-    """An earlier stage whose weights this one goes on from; nothing starts from random weights."""
-    losses: dict[str, _Weight] = field(default_factory=dict)
-    """Weight of each supervised loss; empty for a stage that only distils."""
-    distillation: Distillation | None = None
-    """Learn from a teacher, alone or beside the supervised losses."""
-    quantise: Quantise | None = None
-    """Trains the exported integers; needs `start`. Exporting then calibrates nothing again."""
-    batch: Annotated[int, Between(1, 65536)] = 16
-    """Clips in an update, over all processes."""
-    seconds: Annotated[float, Between(0.1, 600)] = 4.0
-    """Length of a clip."""
-    learning_rate: Annotated[float, Between(1e-12, 1e6)] = 1e-3
-    """Highest rate, reached after `warmup` updates; from there a half cosine leads to zero."""
-    warmup: Annotated[int, Between(0, 1e9)] = 50
-    """Updates over which the rate rises in a straight line."""
-    weight_decay: Annotated[float, Between(0, 1e3)] = 0.01
-    """AdamW's decay of the weights; biases and normalizations are left out."""
-    clip_gradient: Annotated[float, Between(1e-9, 1e9)] = 5.0
-    """Largest norm of the gradient of all weights; a longer one is scaled down."""
-    average: Annotated[float, Between(0, 1)] = 0.998
-    """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
-    valid_every: Annotated[int, Between(1, 1e9)] = 100
-    """Updates between two looks at the valid split, and between two checkpoints."""
-    patience: Annotated[int, Between(0, 1e9)] = 0
-    """Looks without a better valid loss after which the stage ends early; 0 never does."""
-    keep: Literal["best", "last"] = "best"
-    """Which running average becomes the model: of the least loss on the valid split, or of the last update. No clip of
-    that split is clean: a stage that is to spare clean speech keeps its last."""
-    mixture: dict[str, Any] | None = None
-    """Keys of the recipe's `mixture` that are others in this stage, such as {clean_probability: 0.2}."""
-
-    def __post_init__(self) -> None:
-        if not self.losses and self.distillation is None:
-            raise InputError("a stage needs losses, distillation, or both")
-        check_bounds(self)
-        if self.distillation and self.distillation.target and not self.losses:
-            raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
-        if self.quantise and self.start is None:
-            raise InputError("quantise: name the stage to go on from in `start`; its ranges give the grids")
-        if self.quantise and self.distillation and self.distillation.views:
-            raise InputError(
-                "quantise: integers have no float layers to view; distil their output instead (output: 1.0)"
-            )
-        if self.distillation and self.distillation.compares_clips and self.batch < 2:
-            raise InputError("batch: the views of this stage compare clips with one another, which a batch of one cannot; "
-                             "use a batch of at least 2, or the view 'utterance'")  # fmt: skip
-
-    @property
-    def architecture(self) -> Architecture:
-        """The model's widths."""
-        return named(self.model) if isinstance(self.model, str) else self.model
-
-    @property
-    def external_teachers(self) -> tuple[OnnxTeacher, ...]:
-        """Teachers that are not ours, whose sound the batches bring along."""
-        return self.distillation.external if self.distillation else ()
-
-
-@dataclass(frozen=True)
-class Export:
-    """How the last stage's model becomes integers."""
-
-    precision: str = "int8"
-    """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
-    clips: _Count = 24
-    """Mixtures of the valid split that calibration replays, frame by frame."""
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What the chain of numbers is measured on."""
-
-    pairs: str | None = None
-    """A folder of pairs. By default the data's own (`benchmark/` in its folder, or VoiceBank-DEMAND's test set), else
-    mixtures of the test split, which are written to `pairs/` in the output folder."""
-    mixtures: _Count = 60
-    """How many mixtures of the test split are scored where no pairs are given."""
-    limit: Annotated[int, Between(0, 1e9)] = 0
-    """Only the first pairs; 0 takes all."""
-
-
-@dataclass(frozen=True)
-class Tagging:
-    """What the task `tagging` makes of clips with labels (`tinyse.recordings.labelled`)."""
-
-    train: tuple[str, ...] = ()
-    """Folds that are trained on."""
-    valid: tuple[str, ...] = ()
-    """Folds on whose mixtures losses are compared and grids calibrated."""
-    test: tuple[str, ...] = ()
-    """Folds that the finished model is scored on; none for no scores."""
-    level: Level = "coarse"
-    """Which classes of SONYC-UST are learnt."""
-    mixture: LabelledMixtureConfig = field(default_factory=LabelledMixtureConfig)
-    """How clips are mixed."""
-    test_clips: _Count = 256
-    """Mixtures of the test folds, fixed."""
-
-    def __post_init__(self) -> None:
-        names = [*self.train, *self.valid, *self.test]
-        if len(set(names)) != len(names):
-            raise InputError(f"folds: {', '.join(names)}: a fold is in one of train, valid and test")
-        check_bounds(self)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides a run's result."""
-
-    stages: dict[str, Stage]
-    """Training stages by name, in order. The last one's model is exported."""
-    task: Literal["denoise", "tagging"] = "denoise"
-    """What the model does: take noise out of speech, or say what is heard."""
-    data: str | tuple[str, ...] = BUILT_IN
-    """A folder or manifest of recordings (see `tinyse data scan`), a list of them, or `built-in`, the small corpus that
-    tinyse ships; for the task `tagging`, one folder of clips with labels."""
-    output: str = "runs/recipe"
-    """Folder for checkpoints, logs, models and reports."""
-    ship: bool = False
-    """Train only on recordings whose licence lets the weights be released."""
-    seed: Annotated[int, Between(0, 2**63 - 1)] = 0
-    """Of weights and mixtures: the same seed, the same run."""
-    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
-    """Frames and bands that the network sees; part of the model."""
-    mixture: MixtureConfig = field(default_factory=MixtureConfig)
-    """How noisy and clean clips are made of the recordings, for the task `denoise`."""
-    tagging: Tagging = field(default_factory=Tagging)
-    """Folds and mixing of the task `tagging`."""
-    valid_clips: _Count = 64
-    """Mixtures of the valid split, fixed, on which losses are compared."""
-    export: Export = field(default_factory=Export)
-    """How the last stage's model becomes a .tflite."""
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    """What the finished model is scored on."""
-    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
-    """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed where the machine has instructions for
-    it, 32-true (float32) elsewhere. The run keeps what it began with."""
-    threads: Annotated[int, Between(0, 1024)] = 0
-    """Threads of a training process; 0 takes the cores there are, divided among the processes of torchrun."""
-    workers: Literal["auto"] | Annotated[int, Between(0, 1024)] = "auto"
-    """Processes that mix, for each that trains; the result does not depend on their number."""
-
-    def __post_init__(self) -> None:
-        if not self.stages:
-            raise InputError("stages: a recipe trains at least one model")
-        if not self.data_paths:
-            raise InputError("data: name a folder or a manifest of recordings")
-        earlier: list[str] = []
-        for name, stage in self.stages.items():
-            if not name.replace("-", "").replace("_", "").isalnum():
-                raise InputError(f"stages.{name}: use letters, digits, '-' and '_' only, it names a folder")
-            stage.architecture.check_bands(self.front_end.bands)
-            check_names(stage.losses, TASKS[self.task])
-            self.mixture_of(stage, f"stages.{name}.mixture")
-            if stage.start is not None:
-                if stage.start not in earlier:
-                    raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage")
-                if self.stages[stage.start].architecture != stage.architecture:
-                    raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
-            for teacher in stage.distillation.ours if stage.distillation else ():
-                if teacher not in earlier and not Path(teacher).suffix:
-                    raise InputError(
-                        f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
-                    )
-            earlier.append(name)
-        last = list(self.stages.values())[-1].quantise
-        if last and last.precision != self.export.precision:
-            raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
-                             f"not in {self.export.precision!r}")  # fmt: skip
-        for name in ("threads", "workers"):
-            if isinstance(value := getattr(self, name), int) and value < 0:
-                raise InputError(f"{name} is {value}: it cannot be negative")
-        if self.task == "tagging":
-            self._check_tagging()
-
-    @property
-    def data_paths(self) -> tuple[Path, ...]:
-        """The folders and manifests that `data` names."""
-        return data_paths(self.data)
-
-    def mixture_of(self, stage: Stage, where: str = "mixture") -> MixtureConfig:
-        """How the mixtures of `stage` are drawn; `where` names the stage's own keys in messages."""
-        return build(MixtureConfig, {**as_dict(self.mixture), **stage.mixture}, where) if stage.mixture else self.mixture
-
-    def _check_tagging(self) -> None:
-        for name, stage in self.stages.items():
-            if stage.mixture:
-                raise InputError(f"stages.{name}.mixture: a tagger's mixing is tagging.mixture, in all stages the same")
-            if stage.quantise:
-                raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
-            if stage.external_teachers:
-                raise InputError(f"stages.{name}.distillation.teacher: an ONNX model teaches by its sound, and only the task "
-                                 "'denoise' learns sound; name a tagger of ours")  # fmt: skip
-            if stage.distillation and stage.distillation.views:
-                for layer in stage.distillation.layers:
-                    if layer.startswith("decoder"):
-                        raise InputError(f"stages.{name}.distillation.layers: a tagger has no {layer!r}; name blocks such "
-                                         "as encoder_1 and gru")  # fmt: skip
-        if self.data == BUILT_IN:
-            raise InputError("data: the built-in corpus has no labels; name a folder with labels.csv: --set data=FOLDER")
-        if len(self.data_paths) != 1:
-            raise InputError("data: a tagger trains on one folder of clips with labels")
-        if self.ship:
-            raise InputError("ship: labels do not say which weights may be released; use data of which all may")
-        for part in ("train", "valid"):
-            if not getattr(self.tagging, part):
-                raise InputError(f"tagging.{part}: name one fold or more")
-
-
-def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
-    """The folders and manifests that a recipe's `data` names."""
-    given = (data,) if isinstance(data, str) else data
-    return tuple(corpus.path() if each == BUILT_IN else Path(each) for each in given)
+from tinyse.recipe import Recipe
+from tinyse.tasks import TASKS, task_named
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -290,7 +31,21 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         if not separator or not key:
             raise InputError(f"--set {override}: expected KEY=VALUE, such as --set stages.teacher.updates=1000")
         _put(values, key.split("."), _parse(text, f"--set {override}"), override)
-    return build(Recipe, values)
+    return recipe_from(values)
+
+
+def recipe_from(values: Mapping[str, Any], where: str = "") -> Recipe:
+    """The recipe of plain values, checked by its task; the keys of a task stand under the task's name.
+
+    Raises InputError, by key, for what is unknown or does not fit. Keys of other tasks mean nothing and are dropped.
+    """
+    task = task_named(values.get("task", "denoise"))
+    common = {key: value for key, value in values.items() if key not in TASKS}
+    if task.name in values:
+        common["options"] = values[task.name]
+    recipe = build(Recipe, common, where)
+    task.check(recipe)
+    return recipe
 
 
 def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:

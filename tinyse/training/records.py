@@ -13,7 +13,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tinyse.config import as_dict, build
 from tinyse.errors import InputError
 from tinyse.files import write_text
-from tinyse.training.recipe import Recipe, Stage
+from tinyse.recipe import Recipe, Stage
+from tinyse.tasks import TASKS
 
 
 class Log:
@@ -65,8 +66,10 @@ def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
     teachers = stage.distillation.ours if stage.distillation else ()
     record = {key: value for key, value in as_dict(recipe).items()
               if key in ("data", "ship", "seed", "front_end", "mixture", "valid_clips", "precision")}  # fmt: skip
-    if recipe.task == "tagging":
-        record |= {"task": recipe.task, "tagging": as_dict(recipe.tagging)}
+    if recipe.task != "denoise":  # records from before there were others do not name it
+        record |= {"task": recipe.task}
+    if (options := TASKS[recipe.task].options_of(recipe)) is not None:
+        record |= {recipe.task: as_dict(options)}
     record["stage"] = as_dict(stage)
     record["builds_on"] = {
         other: stage_record(recipe, other) for other in (stage.start, *teachers) if other in recipe.stages

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyse.distillation.views import VIEWS
-from tinyse.reference import sections
-from tinyse.training.recipe import TASKS, Recipe
+from tinyse.recipe import Recipe
+from tinyse.reference import Section, sections
+from tinyse.tasks import TASKS
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -34,13 +35,19 @@ def parts() -> list[Part]:
     """All tables of the reference."""
     result = [
         Part(section.place or "The recipe", section.meaning, ("key", "values", "default", "meaning"), section.keys)
-        for section in sections(Recipe)
+        for section in recipe_sections()
     ]
     return [
         *result,
-        *(_named(f"Losses of the task `{task}`", losses) for task, losses in TASKS.items()),
+        *(_named(f"Losses of the task `{name}`", task.losses) for name, task in TASKS.items()),
         _named("Views", VIEWS),
     ]
+
+
+def recipe_sections() -> list[Section]:
+    """The keys of a recipe, and those that each task has under its own name."""
+    common = [s._replace(keys=tuple(k for k in s.keys if k.name != "options")) if not s.place else s for s in sections(Recipe)]
+    return [*common, *(section for task in TASKS.values() if task.options for section in sections(task.options, task.name))]
 
 
 def markdown() -> str:

@@ -17,16 +17,15 @@ import torch
 
 from tinyse.errors import InputError
 from tinyse.models.network import parameters
-from tinyse.training.finish import Plan, finish
-from tinyse.training.recipe import Recipe, Stage
+from tinyse.recipe import Recipe, Stage
+from tinyse.tasks import TASKS
+from tinyse.tasks.task import Plan
+from tinyse.training.finish import finish
 from tinyse.training.run import run
 from tinyse.training.stage import model_path
-from tinyse.training.task import untrained
 
 FOLDER = ".rehearsal"
 MEGABYTE = 1_000_000
-TAGGED = 32
-"""Mixtures on which a rehearsal scores tags."""
 OTHER_FILES = 100 * MEGABYTE
 """Logs, examples, pairs, exported files."""
 
@@ -44,9 +43,7 @@ def rehearse(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
         recipe,
         output=str(folder),
         stages={name: _small(stage) for name, stage in recipe.stages.items()},
-        # Scores of tags need clips with a class and without it; two mixtures of few classes have all of them.
-        valid_clips=2 if recipe.task == "denoise" else min(recipe.valid_clips, TAGGED),
-        tagging=replace(recipe.tagging, test_clips=min(recipe.tagging.test_clips, TAGGED)),
+        **TASKS[recipe.task].rehearsed(recipe),
         export=replace(recipe.export, clips=1),
     )
     try:
@@ -83,7 +80,7 @@ def refuse_full_disk(recipe: Recipe) -> None:
 
 def bytes_needed(recipe: Recipe) -> int:
     """An upper bound: a float32 model per stage, and twice a checkpoint, which is written beside the old one."""
-    sizes = [4 * parameters(untrained(recipe, stage)) for stage in recipe.stages.values()]
+    sizes = [4 * parameters(TASKS[recipe.task].untrained(recipe, stage)) for stage in recipe.stages.values()]
     copies = 5  # network, average, best, two moments
     return sum(sizes) + 2 * copies * max(sizes) + OTHER_FILES
 

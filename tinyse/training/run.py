@@ -19,17 +19,17 @@ from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.models.files import load_tensors
+from tinyse.recipe import Recipe
 from tinyse.recordings import brief, open_data
-from tinyse.training.batches import Taught, batches, in_batches
+from tinyse.tasks import TASKS
+from tinyse.tasks.task import Task
+from tinyse.training.batches import WithTeachers, batches, in_batches
 from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
 from tinyse.training.quantised import choose_grids
-from tinyse.training.recipe import Recipe
 from tinyse.training.records import refuse_others
 from tinyse.training.stage import Progress, StageRun, checkpoint_path, model_path
 from tinyse.training.stopping import stop_requests
-from tinyse.training.task import Task
-from tinyse.training.tasks import open_task
 
 PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors", "onnxruntime")
 
@@ -63,7 +63,7 @@ def run_stages(
     with locked(folder, fabric):
         recipe, arithmetic = fabric.broadcast(settled(recipe, machine))  # machines of several kinds may share a run
         refuse_undivided(recipe, fabric.world_size)
-        task = open_task(recipe)
+        task = TASKS[recipe.task](recipe)
         check_stages(recipe, task, folder)
         write_record(recipe, task, folder, fabric)
         for position, (name, stage) in enumerate(recipe.stages.items()):
@@ -71,8 +71,8 @@ def run_stages(
             if path.exists():
                 say(f"{name}: finished before, {path}")
                 continue
-            heard = Taught(task.valid(stage), stage.external_teachers)
-            valid = in_batches([heard[index] for index in range(len(heard))], stage.batch)
+            heard = WithTeachers(task.valid(stage), stage.external_teachers)
+            valid = in_batches(heard, stage.batch)
             data = task.open(stage)
             for notice in brief(task.notices) if position == 0 else ():
                 say(f"note: {notice}")
@@ -86,7 +86,7 @@ def run_stages(
                 arithmetic = ""
             begun = f", from update {training.update}" if training.update else ""
             say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")
-            examples = Taught(task.examples(position, stage.updates * stage.batch), stage.external_teachers)
+            examples = WithTeachers(task.examples(position, stage.updates * stage.batch), stage.external_teachers)
             workers = machine.workers(recipe, stage, processes_here())
             rank, world = fabric.global_rank, fabric.world_size
             with (

@@ -27,12 +27,12 @@ from tinyse.errors import InputError
 from tinyse.models.files import load_model, save_model
 from tinyse.models.network import Encoder
 from tinyse.quantization.trained import TrainedGrids
+from tinyse.recipe import Recipe, Stage
+from tinyse.tasks.task import Batch, Task
 from tinyse.training import checkpoint
 from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate
-from tinyse.training.recipe import Recipe, Stage
 from tinyse.training.records import Log, refuse_others, stage_record
 from tinyse.training.stopping import StopRequest
-from tinyse.training.task import Batch, Task
 from tinyse.training.teachers import Teachers
 
 
@@ -118,7 +118,7 @@ class StageRun:
         log = Log(self.folder / self.name, self.update) if self.fabric.is_global_zero else None
         with contextlib.closing(log) if log else contextlib.nullcontext():
             while self.update < stage.updates and not (stage.patience and self.looks_without_gain >= stage.patience):
-                batch = self._moved(self._next(batches))
+                batch = self._next(batches).to(self.fabric.device)
                 try:
                     loss = self.training.learn(self._losses(self.training.network, batch)[0], self.update)
                     self.update += 1
@@ -127,7 +127,7 @@ class StageRun:
                         self._look(valid_batches)
                 except Diverged as error:
                     raise InputError(self._diverged(error)) from error
-                heard += batch[0].numel() * self.fabric.world_size / self.recipe.front_end.sample_rate
+                heard += batch.sound.numel() * self.fabric.world_size / self.recipe.front_end.sample_rate
                 rate = heard / (time.perf_counter() - started)
                 if is_look:
                     try:
@@ -156,21 +156,18 @@ class StageRun:
         asked = torch.tensor(float(stop.asked), device=self.fabric.device)
         return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)  # type: ignore[operator]
 
-    def _moved(self, batch: Batch) -> Batch:
-        return tuple(part.to(self.fabric.device) for part in batch)
-
     def _losses(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
         """The stage's loss of a batch, and what the task made of it on the way."""
-        total = torch.zeros((), device=batch[0].device)
+        total = torch.zeros((), device=batch.sound.device)
         if self.teachers is None:
             _, made = self.task.run(network, batch)
         else:
             config = self.teachers.config
             with Recorder(getattr(network, "module", network), config.compared) as layers:
                 output, made = self.task.run(network, batch)
-            lesson = self.teachers.teach(batch)
-            total = total + distillation_loss(config, layers, lesson.layers, output, lesson.output)
-            batch = (batch[0], lesson.truth)
+            taught = self.teachers.teach(batch)
+            total = total + distillation_loss(config, layers, taught.layers, output, taught.output)
+            batch = batch._replace(truth=taught.truth)
         if self.stage.losses:
             total = total + self.task.supervised(made, batch, self.stage.losses)
         return total, made
@@ -179,7 +176,7 @@ class StageRun:
     def _look(self, batches: list[Batch]) -> None:
         """Losses of the averaged weights on the valid list; the best ones are kept. Raises Diverged."""
         average = self.training.average
-        batches = [self._moved(batch) for batch in batches]
+        batches = [batch.to(self.fabric.device) for batch in batches]
         with self.fabric.autocast():
             looks = [self._losses(average, batch) for batch in batches]
         scores = self.task.scores([made for _, made in looks], batches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -15,13 +15,11 @@ from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.models.files import load_model
-from tinyse.training.task import Batch, Task
-
-if TYPE_CHECKING:
-    from tinyse.training.recipe import Recipe
+from tinyse.recipe import Recipe
+from tinyse.tasks.task import Batch, Task
 
 
-class Lesson(NamedTuple):
+class TeacherOutput(NamedTuple):
     """What the teachers say of a batch."""
 
     layers: Mapping[str, Tensor]
@@ -59,9 +57,9 @@ class Teachers:
             self.origin.append({"file": path.name, "sha256": sha256(path), "external": True})
 
     @torch.no_grad()
-    def teach(self, batch: Batch) -> Lesson:
+    def teach(self, batch: Batch) -> TeacherOutput:
         """What there is to learn of a batch; nothing of it has a gradient."""
-        config, truth = self.config, batch[1]
+        config, truth = self.config, batch.truth
         outputs, answers = [], []
         layers: dict[str, Tensor] = {}
         for network in self.networks:
@@ -71,9 +69,9 @@ class Teachers:
             outputs.append(output)
             if config.target:
                 answers.append(self.task.answer(made, batch))
-        for sound in batch[2:]:
+        for sound in batch.teacher_sounds:
             outputs.append(self.task.output_for(sound, batch))
             answers.append(sound)
         if config.target:
             truth = torch.lerp(truth, torch.stack(answers).mean(0).to(truth.dtype), config.target)
-        return Lesson(layers, torch.stack(outputs).mean(0), truth)
+        return TeacherOutput(layers, torch.stack(outputs).mean(0), truth)

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from tinyse.config import did_you_mean
-from tinyse.errors import InputError
 
 EPSILON = 1e-8
 
@@ -109,20 +105,13 @@ LOSSES: dict[str, Callable[[Estimate], Tensor]] = {
 
 
 def binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """-(y log p + (1 - y) log(1 - p)) of (batch, classes), mean over both: every class is a question of its own."""
+    """-(y log p + (1 - y) log(1 - p)) mean over all: every probability answers a question of its own."""
     with torch.autocast(probabilities.device.type, enabled=False):
         return functional.binary_cross_entropy(probabilities.float(), labels)
 
 
-TAGGING_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"binary_cross_entropy": binary_cross_entropy}
-"""Losses of clips' tags, as `LOSSES` are those of sound."""
-
-
-def check_names(weights: Mapping[str, float], known: Mapping[str, Any]) -> None:
-    """Raise InputError for a loss that the task does not have."""
-    for name in weights:
-        if name not in known:
-            raise InputError(f"no supervised loss is named {name!r}{did_you_mean(name, known)}")
+PROBABILITY_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"binary_cross_entropy": binary_cross_entropy}
+"""Losses of probabilities, as `LOSSES` are those of sound."""
 
 
 def supervised(estimate: Estimate, weights: Mapping[str, float]) -> Tensor:

@@ -1,0 +1,216 @@
+"""What a recipe says: what is trained on what, in which stages, and what comes out. `tinyse.training.recipe` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tinyse import corpus
+from tinyse.config import Between, as_dict, build, check_bounds
+from tinyse.distillation.external import OnnxTeacher
+from tinyse.distillation.objective import Distillation
+from tinyse.errors import InputError
+from tinyse.mixtures.config import MixtureConfig
+from tinyse.models.architecture import Architecture, named
+from tinyse.quantization.precision import PRECISIONS
+from tinyse.spectra.front_end import FrontEndConfig
+
+_Count = Annotated[int, Between(1, 1_000_000)]
+_Weight = Annotated[float, Between(0, 1e40)]
+
+BUILT_IN = "built-in"
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """A stage that trains the exported integers: its forward pass is theirs, bit for bit, its gradient float32."""
+
+    precision: str = "int8"
+    """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
+    clips: _Count = 24
+    """Mixtures of the valid split on which the grids are chosen, once, before the first update."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training run of one model. Supervised losses, distillation, or both: the two-step schedule is two stages."""
+
+    model: str | Architecture
+    """A name that `tinyse models` lists, or the widths of another member of the family."""
+    updates: Annotated[int, Between(1, 1e9)]
+    """Optimizer steps."""
+    start: str | None = None
+    """An earlier stage whose weights this one goes on from; nothing starts from random weights."""
+    losses: dict[str, _Weight] = field(default_factory=dict)
+    """Weight of each supervised loss; empty for a stage that only distils."""
+    distillation: Distillation | None = None
+    """Learn from a teacher, alone or beside the supervised losses."""
+    quantise: Quantise | None = None
+    """Trains the exported integers; needs `start`. Exporting then calibrates nothing again."""
+    batch: Annotated[int, Between(1, 65536)] = 16
+    """Clips in an update, over all processes."""
+    seconds: Annotated[float, Between(0.1, 600)] = 4.0
+    """Length of a clip."""
+    learning_rate: Annotated[float, Between(1e-12, 1e6)] = 1e-3
+    """Highest rate, reached after `warmup` updates; from there a half cosine leads to zero."""
+    warmup: Annotated[int, Between(0, 1e9)] = 50
+    """Updates over which the rate rises in a straight line."""
+    weight_decay: Annotated[float, Between(0, 1e3)] = 0.01
+    """AdamW's decay of the weights; biases and normalizations are left out."""
+    clip_gradient: Annotated[float, Between(1e-9, 1e9)] = 5.0
+    """Largest norm of the gradient of all weights; a longer one is scaled down."""
+    average: Annotated[float, Between(0, 1)] = 0.998
+    """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
+    valid_every: Annotated[int, Between(1, 1e9)] = 100
+    """Updates between two looks at the valid split, and between two checkpoints."""
+    patience: Annotated[int, Between(0, 1e9)] = 0
+    """Looks without a better valid loss after which the stage ends early; 0 never does."""
+    keep: Literal["best", "last"] = "best"
+    """Which running average becomes the model: of the least loss on the valid split, or of the last update. No clip of
+    that split is clean: a stage that is to spare clean speech keeps its last."""
+    mixture: dict[str, Any] | None = None
+    """Keys of the recipe's `mixture` that are others in this stage, such as {clean_probability: 0.2}."""
+
+    def __post_init__(self) -> None:
+        if not self.losses and self.distillation is None:
+            raise InputError("a stage needs losses, distillation, or both")
+        check_bounds(self)
+        if self.distillation and self.distillation.target and not self.losses:
+            raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
+        if self.quantise and self.start is None:
+            raise InputError("quantise: name the stage to go on from in `start`; its ranges give the grids")
+        if self.quantise and self.distillation and self.distillation.views:
+            raise InputError(
+                "quantise: integers have no float layers to view; distil their output instead (output: 1.0)"
+            )
+        if self.distillation and self.distillation.compares_clips and self.batch < 2:
+            raise InputError("batch: the views of this stage compare clips with one another, which a batch of one cannot; "
+                             "use a batch of at least 2, or the view 'utterance'")  # fmt: skip
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model's widths."""
+        return named(self.model) if isinstance(self.model, str) else self.model
+
+    @property
+    def external_teachers(self) -> tuple[OnnxTeacher, ...]:
+        """Teachers that are not ours, whose sound the batches bring along."""
+        return self.distillation.external if self.distillation else ()
+
+
+@dataclass(frozen=True)
+class Export:
+    """How the last stage's model becomes integers."""
+
+    precision: str = "int8"
+    """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
+    clips: _Count = 24
+    """Mixtures of the valid split that calibration replays, frame by frame."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the chain of numbers is measured on."""
+
+    pairs: str | None = None
+    """A folder of pairs. By default the data's own (`benchmark/` in its folder, or VoiceBank-DEMAND's test set), else
+    mixtures of the test split, which are written to `pairs/` in the output folder."""
+    mixtures: _Count = 60
+    """How many mixtures of the test split are scored where no pairs are given."""
+    limit: Annotated[int, Between(0, 1e9)] = 0
+    """Only the first pairs; 0 takes all."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a run's result."""
+
+    stages: dict[str, Stage]
+    """Training stages by name, in order. The last one's model is exported."""
+    task: str = "denoise"
+    """What the model does (`tinyse.tasks`): denoise takes noise out of speech, tagging says what is heard, activity whether
+    somebody speaks."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Keys of the task's own. In a recipe they stand under its name: `tagging: {valid: [4]}`."""
+    data: str | tuple[str, ...] = BUILT_IN
+    """A folder or manifest of recordings (see `tinyse data scan`), a list of them, or `built-in`, the small corpus that
+    tinyse ships; for the task `tagging`, one folder of clips with labels."""
+    output: str = "runs/recipe"
+    """Folder for checkpoints, logs, models and reports."""
+    ship: bool = False
+    """Train only on recordings whose licence lets the weights be released."""
+    seed: Annotated[int, Between(0, 2**63 - 1)] = 0
+    """Of weights and mixtures: the same seed, the same run."""
+    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    """Frames and bands that the network sees; part of the model."""
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    """How noisy and clean clips are made of the recordings, for the task `denoise`."""
+    valid_clips: _Count = 64
+    """Mixtures of the valid split, fixed, on which losses are compared."""
+    export: Export = field(default_factory=Export)
+    """How the last stage's model becomes a .tflite."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    """What the finished model is scored on."""
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
+    """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed where the machine has instructions for
+    it, 32-true (float32) elsewhere. The run keeps what it began with."""
+    threads: Annotated[int, Between(0, 1024)] = 0
+    """Threads of a training process; 0 takes the cores there are, divided among the processes of torchrun."""
+    workers: Literal["auto"] | Annotated[int, Between(0, 1024)] = "auto"
+    """Processes that mix, for each that trains; the result does not depend on their number."""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError("stages: a recipe trains at least one model")
+        if not self.data_paths:
+            raise InputError("data: name a folder or a manifest of recordings")
+        earlier: list[str] = []
+        for name, stage in self.stages.items():
+            if not name.replace("-", "").replace("_", "").isalnum():
+                raise InputError(f"stages.{name}: use letters, digits, '-' and '_' only, it names a folder")
+            stage.architecture.check_bands(self.front_end.bands)
+            self.mixture_of(stage, f"stages.{name}.mixture")
+            if stage.start is not None:
+                if stage.start not in earlier:
+                    raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage")
+                if self.stages[stage.start].architecture != stage.architecture:
+                    raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
+            for teacher in stage.distillation.ours if stage.distillation else ():
+                if teacher not in earlier and not Path(teacher).suffix:
+                    raise InputError(
+                        f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
+                    )
+            earlier.append(name)
+        last = list(self.stages.values())[-1].quantise
+        if last and last.precision != self.export.precision:
+            raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
+                             f"not in {self.export.precision!r}")  # fmt: skip
+        for name in ("threads", "workers"):
+            if isinstance(value := getattr(self, name), int) and value < 0:
+                raise InputError(f"{name} is {value}: it cannot be negative")
+
+    @property
+    def data_paths(self) -> tuple[Path, ...]:
+        """The folders and manifests that `data` names."""
+        return data_paths(self.data)
+
+    def mixture_of(self, stage: Stage, where: str = "mixture") -> MixtureConfig:
+        """How the mixtures of `stage` are drawn; `where` names the stage's own keys in messages."""
+        return build(MixtureConfig, {**as_dict(self.mixture), **stage.mixture}, where) if stage.mixture else self.mixture
+
+
+def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
+    """The folders and manifests that a recipe's `data` names."""
+    given = (data,) if isinstance(data, str) else data
+    return tuple(corpus.path() if each == BUILT_IN else Path(each) for each in given)

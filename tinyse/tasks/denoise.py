@@ -1,0 +1,173 @@
+"""Denoising: noisy sound to a mask, and the mask back to sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tinyse import audio
+from tinyse.engines.tflite_engines import require_tflm
+from tinyse.evaluation.chain import score
+from tinyse.evaluation.links import links_for
+from tinyse.evaluation.metrics import measure
+from tinyse.evaluation.pairs import Pair, find_pairs
+from tinyse.evaluation.report import as_json, markdown, summary_tables
+from tinyse.files import newer, write_json, write_text
+from tinyse.models.architecture import ARCHITECTURES, Architecture
+from tinyse.models.front_end import TorchFrontEnd
+from tinyse.models.network import MaskNetwork
+from tinyse.models.quantised import QuantisedNetwork
+from tinyse.progress import counted
+from tinyse.quantization.trained import TrainedGrids
+from tinyse.recipe import Recipe, Stage
+from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.tasks.losses import LOSSES, Estimate, supervised
+from tinyse.tasks.mixtures import MixtureTask, usable
+from tinyse.tasks.task import Batch, Plan, Say, Scored
+
+
+class Denoise(MixtureTask):
+    """The truth is the clean sound (batch, samples); the output is the mask (batch, frames, bands)."""
+
+    name = "denoise"
+    losses = LOSSES
+    models = ARCHITECTURES
+    usage = "tinyse denoise noisy.wav clean.wav --model {model}"
+
+    @classmethod
+    def example_network(cls, architecture: Architecture, bands: int) -> MaskNetwork:
+        return MaskNetwork(architecture, bands)
+
+    @classmethod
+    def untrained(cls, recipe: Recipe, stage: Stage) -> MaskNetwork:
+        return MaskNetwork(stage.architecture, recipe.front_end.bands)
+
+    @classmethod
+    def plan(cls, recipe: Recipe) -> Plan:
+        plan = super().plan(recipe)
+        if plan.pairs is None:
+            return plan
+        require_matplotlib()
+        notes = list(plan.notes)
+        metrics = usable(plan.metrics, lambda name: measure(np.zeros(1), np.zeros(1), [name]), notes)
+        links = usable(plan.links, lambda name: require_tflm() if name == "tflm" else None, notes)
+        return replace(plan, metrics=metrics, links=links, notes=tuple(notes))
+
+    @classmethod
+    def score(cls, recipe: Recipe, plan: Plan, model: Path, integers: Path, say: Say, processes: int) -> Scored:
+        """Every link on the planned pairs, and examples to hear. What is newer than the .tflite is not made again."""
+        if plan.pairs is None:
+            return Scored()
+        scores = model.parent / "scores.json"
+        report = scores.with_suffix(".md")
+        if newer(scores, integers):
+            say(f"scored before: {scores}")
+            return Scored(report=report)
+        pairs = find_pairs(plan.pairs, plan.limit)
+        say(f"examples to hear and see: {write_examples(integers, pairs, Path(recipe.output) / 'examples')}")
+        say(f"scoring {len(pairs)} pairs in {plan.pairs}")
+        with counted("scoring", len(pairs)) as advance:
+            result = score(links_for(model, names=plan.links), pairs, plan.metrics, processes, progress=advance)
+        for notice in result.notices:
+            say(f"note: {notice}")
+        write_json(scores, as_json(result))
+        write_text(report, markdown(result))
+        return Scored(summary_tables(result), report)
+
+    def network(self, stage: Stage, grids: TrainedGrids | None) -> MaskNetwork:
+        bands = self.recipe.front_end.bands
+        if grids is None:
+            return MaskNetwork(stage.architecture, bands)
+        return QuantisedNetwork(stage.architecture, bands, grids)
+
+    def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        spectra, mask = masks(network, self.torch_front_end, batch.sound)
+        return mask, (spectra, mask)
+
+    def answer(self, made: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
+        """The denoised sound (batch, samples). Its last window, which later frames would complete, is the clean one."""
+        spectra, mask = made
+        sound = self.torch_front_end.synthesise(spectra * self.torch_front_end.gains(mask))
+        return torch.cat([sound, batch.truth[:, sound.shape[1] :]], dim=1)
+
+    def output_for(self, sound: Tensor, batch: Batch) -> Tensor:
+        return self.torch_front_end.mask(self.torch_front_end.analyse(batch.sound), self.torch_front_end.analyse(sound))
+
+    def supervised(self, made: tuple[Tensor, Tensor], batch: Batch, weights: Mapping[str, float]) -> Tensor:
+        return supervised(estimate(self.torch_front_end, *made, batch.sound, batch.truth), weights)
+
+    def scores(self, made: Sequence[tuple[Tensor, Tensor]], batches: Sequence[Batch]) -> dict[str, float]:
+        pairs = [
+            improvement_db(estimate(self.torch_front_end, *each, batch.sound, batch.truth), batch.sound)
+            for each, batch in zip(made, batches, strict=True)
+        ]
+        gains, ratios = zip(*pairs, strict=True)
+        return {"si_sdr_gain_db": float(torch.cat(gains).mean()), "sdr_db": float(torch.cat(ratios).mean())}
+
+
+def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int = 3) -> Path:
+    """Noisy, denoised and clean wav of `count` pairs spread over the input SNRs, and a picture of them. Returns `folder`."""
+    ordered = sorted(pairs, key=lambda pair: pair.snr_db if pair.snr_db is not None else 0.0)
+    denoiser = Denoiser(model)
+    rows = []
+    for place in range(min(count, len(ordered))):
+        pair = ordered[(2 * place + 1) * len(ordered) // (2 * min(count, len(ordered)))].load()
+        sounds = {"noisy": pair.noisy, "denoised": denoiser.denoise(pair.noisy), "clean": pair.clean}
+        for side, sound in sounds.items():
+            audio.write(folder / f"{pair.name}-{side}.wav", sound)
+        rows.append([(f"{pair.name} {side}, input SNR {pair.snr_db:.0f} dB", sound) for side, sound in sounds.items()])
+    draw_spectrograms(rows, folder / "spectrograms.png")
+    return folder
+
+
+def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[Tensor, Tensor]:
+    """Noisy clips (batch, samples) to spectra (batch, frames, bins) and masks (batch, frames, bands), from silence."""
+    spectra = front_end.analyse(noisy)
+    bare: Any = getattr(network, "module", network)
+    mask, _ = network(front_end.features(spectra), bare.initial_state(len(noisy)))
+    return spectra, mask.float()
+
+
+def estimate(front_end: TorchFrontEnd, spectra: Tensor, mask: Tensor, noisy: Tensor, clean: Tensor) -> Estimate:
+    """Apply masks, synthesise and re-analyse, with each clip divided by its noisy root mean square."""
+    scale = noisy.square().mean(1, keepdim=True).clamp_min(1e-10).rsqrt()
+    spectra, clean = spectra * scale[..., None], clean * scale
+    gains = front_end.gains(mask)
+    estimated = spectra * gains
+    samples = front_end.synthesise(estimated)
+    clean_samples = clean[:, : samples.shape[1]]
+    resynthesised_clean = front_end.analyse(clean_samples)
+    return Estimate(
+        spectra=estimated,
+        clean_spectra=front_end.analyse(clean),
+        noisy_spectra=spectra,
+        gains=gains,
+        samples=samples,
+        clean_samples=clean_samples,
+        resynthesised_spectra=front_end.analyse(samples),
+        resynthesised_clean=resynthesised_clean,
+    )
+
+
+@torch.no_grad()
+def improvement_db(result: Estimate, noisy: Tensor) -> tuple[Tensor, Tensor]:
+    """Per clip with speech: gain in SI-SDR over noisy, and SDR (the plain ratio), both in dB."""
+    clean, samples = result.clean_samples, result.samples
+    scale = noisy.square().mean(1, keepdim=True).clamp_min(1e-10).rsqrt()
+    noisy = (noisy * scale)[:, : clean.shape[1]]
+    heard = clean.square().mean(1) > 1e-3
+    clean, samples, noisy = clean[heard], samples[heard], noisy[heard]
+
+    def si_sdr(x: Tensor) -> Tensor:
+        projection = (x * clean).sum(1, keepdim=True) / clean.square().sum(1, keepdim=True) * clean
+        return 10 * torch.log10(projection.square().sum(1) / ((x - projection).square().sum(1) + 1e-10) + 1e-10)
+
+    sdr = 10 * torch.log10(clean.square().sum(1) / ((clean - samples).square().sum(1) + 1e-10))
+    return si_sdr(samples) - si_sdr(noisy), sdr

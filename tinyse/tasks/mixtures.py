@@ -1,0 +1,114 @@
+"""What the tasks on mixtures share: speech and noise become noisy and clean pairs, to learn from, calibrate on and score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyse.clips import refuse_scored, refuse_trained, valid_clips
+from tinyse.errors import InputError
+from tinyse.evaluation.pairs import find_pairs, own_pairs
+from tinyse.mixtures import Mixer, MixtureConfig, MixtureDataset, open_mixer, valid_mixtures
+from tinyse.mixtures.pairs import write_pairs
+from tinyse.models.front_end import TorchFrontEnd
+from tinyse.recipe import Recipe, Stage, data_paths
+from tinyse.recordings import Manifest, content, open_data
+from tinyse.tasks.task import Plan, Task
+
+
+class MixtureTask(Task):
+    """A task whose truth is the clean side of a mixture."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.manifest = open_data(recipe.data_paths)
+        self.torch_front_end = TorchFrontEnd(recipe.front_end)
+        self._content: list[str] | None = None
+
+    def record(self) -> list[dict[str, Any]]:
+        return self.manifest.summary()
+
+    def open(self, stage: Stage) -> dict[str, str]:
+        self.mixer = training_mixer(self.recipe, stage, self.manifest)
+        if self._content is None:
+            self._content = content.check_splits(self.manifest, True if self.recipe.ship else None)
+        self.notices = (*self.mixer.notices, *self._content)
+        valid = open_mixer(self.manifest, MixtureConfig().plain(), stage.seconds, 0, "valid")
+        return {"data_hash": self.mixer.data_hash, "valid_hash": valid.data_hash}
+
+    def examples(self, epoch: int, length: int) -> MixtureDataset:
+        return MixtureDataset(self.mixer, epoch, length)
+
+    def valid(self, stage: Stage) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [(m.noisy, m.clean) for m in valid_mixtures(self.manifest, self.recipe.valid_clips, stage.seconds)]
+
+    def to(self, device: Any) -> None:
+        self.torch_front_end.to(device)
+
+    @classmethod
+    def calibration(cls, recipe: Recipe, clips: int) -> list[tuple[str, np.ndarray]]:
+        return [(clip.name, clip.sound) for clip in valid_clips(open_data(recipe.data_paths), clips)]
+
+    @classmethod
+    def calibration_for(cls, header: Mapping[str, Any], data: str, clips: int) -> list[tuple[str, np.ndarray]]:
+        places = data_paths(data)
+        chosen = valid_clips(open_data(places), clips)
+        if (scored := own_pairs(places)) is not None:
+            refuse_scored(chosen, find_pairs(scored))
+        return [(clip.name, clip.sound) for clip in chosen]
+
+    @classmethod
+    def plan(cls, recipe: Recipe) -> Plan:
+        """Mixtures that will be scored are written now."""
+        manifest = open_data(recipe.data_paths)
+        limit = recipe.evaluation.limit or None
+        pairs, notes = scored_pairs(recipe, manifest)
+        clips = valid_clips(manifest, recipe.export.clips)
+        if pairs is not None:
+            refuse_scored(clips, find_pairs(pairs, limit))
+            notes += refuse_trained(manifest, find_pairs(pairs, limit), True if recipe.ship else None)
+        return Plan(pairs, limit, notes=tuple(notes))
+
+
+def training_mixer(
+    recipe: Recipe, stage: Stage, manifest: Manifest, seconds: float | None = None, seed: int | None = None
+) -> Mixer:
+    """What mixes the training clips of a stage; of another length or seed where given."""
+    return open_mixer(
+        manifest,
+        recipe.mixture_of(stage),
+        stage.seconds if seconds is None else seconds,
+        recipe.seed if seed is None else seed,
+        "train",
+        recipe.ship or None,
+    )
+
+
+def scored_pairs(recipe: Recipe, manifest: Manifest) -> tuple[Path | None, list[str]]:
+    """The folder that will be scored on, its pairs made where there are none, and what to say of it."""
+    given = recipe.evaluation.pairs
+    if (found := Path(given) if given else own_pairs(recipe.data_paths)) is not None:
+        return found, []
+    if missing := [kind for kind in ("speech", "noise") if not manifest.select(kind, "test")]:
+        return None, [
+            f"no pairs are given, and the test split has no {' and no '.join(missing)}: the model will be exported, not "
+            "scored; evaluation.pairs names a folder of pairs"
+        ]
+    folder, count = Path(recipe.output) / "pairs", recipe.evaluation.mixtures
+    write_pairs(manifest, folder, count)
+    return folder, [f"no pairs are given: {count} mixtures of the test split will be scored; they are in {folder}"]
+
+
+def usable(names: Sequence[str], check: Callable[[str], object], notes: list[str]) -> tuple[str, ...]:
+    """Those of `names` that `check` lets pass; why the others do not goes to the notes."""
+    passed = []
+    for name in names:
+        try:
+            check(name)
+            passed.append(name)
+        except InputError as error:
+            notes.append(f"{name} will be left out: {error}")
+    return tuple(passed)

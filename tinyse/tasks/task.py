@@ -1,0 +1,210 @@
+"""What a task is: everything that differs between taking noise out, tagging, and whatever is learned next.
+
+All else (schedule, averages, checkpoints, distillation, records, quantization, files, engines, firmware) is the same for
+every task. A task is one module of this folder with one subclass of `Task`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from tinyse.config import build, did_you_mean
+from tinyse.errors import InputError
+from tinyse.evaluation.chain import DEFAULT_METRICS
+from tinyse.evaluation.links import DEFAULT_LINKS
+from tinyse.evaluation.pairs import Pair
+from tinyse.evaluation.report import Table
+from tinyse.models.architecture import Architecture
+from tinyse.models.network import Encoder
+from tinyse.quantization.trained import TrainedGrids
+from tinyse.recipe import Recipe, Stage
+from tinyse.spectra.front_end import FrontEndConfig
+
+Say = Callable[[str], None]
+
+
+class Batch(NamedTuple):
+    """Examples side by side, or one of them, as arrays, where they are made."""
+
+    sound: Tensor
+    """(batch, samples), what the network hears."""
+    truth: Tensor
+    """What is true of it: clean sound (batch, samples), or labels (batch, classes)."""
+    teacher_sounds: tuple[Tensor, ...] = ()
+    """What each external teacher made of the sound, (batch, samples) each."""
+
+    def to(self, device: Any) -> Batch:
+        """The batch on a device."""
+        return Batch(self.sound.to(device), self.truth.to(device), tuple(s.to(device) for s in self.teacher_sounds))
+
+
+class Examples(Protocol):
+    """One epoch by number: the sound and the truth of each example, as arrays."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will follow training, and what of it cannot be done."""
+
+    pairs: Path | None = None
+    """The folder that is scored on; None for no scores, or scores on what the task keeps for them."""
+    limit: int | None = None
+    """Only the first pairs."""
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    links: tuple[str, ...] = DEFAULT_LINKS
+    notes: tuple[str, ...] = ()
+    """For the user, before training: what is scored on, what is left out and how to get it."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring a finished model came to."""
+
+    tables: Sequence[Table] = ()
+    """The scores in short; none where nothing was scored now."""
+    report: Path | None = None
+    """All scores, to read; None where there are none."""
+
+
+class Task(ABC):
+    """A recipe's data, opened, and what is made of it. A batch is passed back as it was drawn."""
+
+    name: ClassVar[str]
+    """What recipes and model files call it."""
+    losses: ClassVar[Mapping[str, Callable[..., Tensor]]]
+    """Supervised losses by name."""
+    options: ClassVar[type | None] = None
+    """The dataclass of the keys of its own, which stand under its name in a recipe; None for none."""
+    models: ClassVar[Mapping[str, Architecture]] = {}
+    """Named members of the family that it trains."""
+    front_end: ClassVar[FrontEndConfig] = FrontEndConfig()
+    """What these are made for."""
+    usage: ClassVar[str]
+    """The command that uses a finished model, with {model} in it."""
+
+    # What needs no data, or little of it.
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """Raise InputError, by key, for what a recipe says and the task does not do."""
+        for name, stage in recipe.stages.items():
+            for loss in stage.losses:
+                if loss not in cls.losses:
+                    raise InputError(
+                        f"stages.{name}.losses: no supervised loss is named {loss!r}{did_you_mean(loss, cls.losses)}"
+                    )
+        cls.options_of(recipe)
+
+    @classmethod
+    def options_of(cls, recipe: Recipe) -> Any:
+        """The recipe's keys of the task's own. Raises InputError for one that is unknown or does not fit."""
+        if cls.options is None:
+            if recipe.options:
+                raise InputError(f"{cls.name}: the task has no keys of its own")
+            return None
+        return build(cls.options, recipe.options, cls.name)
+
+    @classmethod
+    @abstractmethod
+    def example_network(cls, architecture: Architecture, bands: int) -> Encoder:
+        """A network with the usual number of results, to say what a named model costs."""
+
+    @classmethod
+    @abstractmethod
+    def untrained(cls, recipe: Recipe, stage: Stage) -> Encoder:
+        """A stage's network with random weights, its data left closed."""
+
+    @classmethod
+    def rehearsed(cls, recipe: Recipe) -> dict[str, Any]:
+        """Fields of the recipe with as few clips as a rehearsal in small can do with."""
+        return {"valid_clips": 2}
+
+    @classmethod
+    @abstractmethod
+    def plan(cls, recipe: Recipe) -> Plan:
+        """Look at everything that scoring will need. Raises InputError for what would fail after hours."""
+
+    @classmethod
+    @abstractmethod
+    def calibration(cls, recipe: Recipe, clips: int) -> list[tuple[str, np.ndarray]]:
+        """Names and sounds (samples,) that quantization replays, of the valid split."""
+
+    @classmethod
+    @abstractmethod
+    def calibration_for(cls, header: Mapping[str, Any], data: str, clips: int) -> list[tuple[str, np.ndarray]]:
+        """The same for a model file's header and what the user names as data."""
+
+    @classmethod
+    @abstractmethod
+    def score(cls, recipe: Recipe, plan: Plan, model: Path, integers: Path, say: Say, processes: int) -> Scored:
+        """Score a finished model beside which its .tflite lies, and write the report there."""
+
+    @classmethod
+    def score_pairs(cls, links: Mapping[str, Path], pairs: Sequence[Pair]) -> tuple[list[Table], dict[str, Any]]:
+        """Tables and JSON of model files, by link, on pairs of noisy and clean sound."""
+        raise InputError(f"models of the task {cls.name!r} are not scored on pairs of noisy and clean sound")
+
+    # What works on the data.
+
+    notices: tuple[str, ...] = ()
+    """About the recordings, for whoever looks."""
+
+    @abstractmethod
+    def __init__(self, recipe: Recipe) -> None:
+        """Open the recipe's data. Raises InputError where it cannot be used."""
+
+    @abstractmethod
+    def record(self) -> list[dict[str, Any]]:
+        """What the data was, for recipe.json."""
+
+    @abstractmethod
+    def open(self, stage: Stage) -> dict[str, str]:
+        """Prepare the training clips of a stage; returns names of exactly what it learns from: `data_hash` of the training
+        clips' sound, `valid_hash` of what it is validated on."""
+
+    @abstractmethod
+    def examples(self, epoch: int, length: int) -> Examples:
+        """An epoch of the opened stage."""
+
+    @abstractmethod
+    def valid(self, stage: Stage) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        """The fixed list on which the stage's losses are compared."""
+
+    @abstractmethod
+    def network(self, stage: Stage, grids: TrainedGrids | None) -> Encoder:
+        """An untrained network; `grids` are those of a stage that trains integers."""
+
+    @abstractmethod
+    def to(self, device: Any) -> None:
+        """Move what computes to a device."""
+
+    @abstractmethod
+    def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
+        """The output that output distillation compares, and what the other methods need of this run."""
+
+    @abstractmethod
+    def supervised(self, made: Any, batch: Batch, weights: Mapping[str, float]) -> Tensor:
+        """The weighted sum of the named losses."""
+
+    @abstractmethod
+    def scores(self, made: Sequence[Any], batches: Sequence[Batch]) -> dict[str, float]:
+        """What is told of the valid split beside the loss."""
+
+    def answer(self, made: Any, batch: Batch) -> Tensor:
+        """What a run says in place of the batch's truth. Raises InputError where that is no answer of the same kind."""
+        raise InputError(f"distillation.target: models of the task {self.name!r} give nothing that could be the truth")
+
+    def output_for(self, sound: Tensor, batch: Batch) -> Tensor:
+        """The output with which a network would have made this sound (batch, samples) of the batch's."""
+        raise InputError(f"an external teacher's sound says nothing of the task {self.name!r}")
