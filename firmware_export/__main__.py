@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from firmware_export.export import export
+from firmware_export.packages import PACKAGES, chosen
 from firmware_export.report import lines, report
 from tinyse.errors import InputError
 
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=100, help="frames of golden vectors (default: 100)")
     parser.add_argument("--fixed-point", action="store_true", help="a front end in integers, for cores without an FPU")
     parser.add_argument("--prefix", metavar="NAME", help="of files, symbols and macros (default: the model's name)")
+    parser.add_argument("--package", default="all", help=f"some of {', '.join(PACKAGES)}, all (default) or none")
     parser.add_argument("--cmsis", action="store_true", help="layers call CMSIS-NN, which you link (README.md)")
     arguments = parser.parse_args()
     try:
@@ -31,6 +33,7 @@ def main() -> int:
             arguments.fixed_point,
             arguments.cmsis,
             arguments.prefix,
+            chosen(arguments.package),
         )
     except InputError as error:
         print(f"firmware_export: {error}", file=sys.stderr)

@@ -8,13 +8,14 @@ from firmware_export import text
 from firmware_export.targets import CORES, EXACT, OPTIMISATION, WARNINGS
 
 
-def sources(prefix: str, version: str, own: Iterable[str], kernels: Iterable[str]) -> dict[str, str]:
+def sources(prefix: str, version: str, own: Iterable[str], kernels: Iterable[str], idf: str) -> dict[str, str]:
     """{file name: text}: CMakeLists.txt of the export `prefix` and a toolchain file per core.
 
-    `own` and `kernels`, of that version, are the names of all files in src.
+    `own` and `kernels`, of that version, are the names of all files in src; `idf` is what is done inside ESP-IDF.
     """
     values = {
         "PREFIX": prefix,
+        "IDF": idf,
         "KERNELS": f"tinyse_kernels_{version}",
         "FILES": "\n  ".join(f"src/{name}" for name in own if name.endswith(".c")),
         "KERNEL_FILES": "\n    ".join(f"src/{name}" for name in kernels if name.endswith(".c")),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from firmware_export import cmake, front_end, license, names, network, report, text, vectors
+from firmware_export import cmake, front_end, license, names, network, packages, report, text, vectors
+from firmware_export.kinds import BARE, CLASSIFIER, DENOISER
 from firmware_export.names import Names
+from firmware_export.packages import PACKAGES, Product
 from firmware_export.program import Program, lower
 from tinyse import files
 from tinyse.config import build
@@ -40,7 +43,6 @@ FLOAT_FRONT_END = (
     "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
 )  # fmt: skip
 FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
-DENOISER, CLASSIFIER, BARE = "denoiser", "classifier", "bare"
 """Kinds of products: sound to sound, sound to probabilities of classes, a network alone."""
 ALIGNMENT = {DENOISER: 4, CLASSIFIER: 8, BARE: 4}
 """Bytes: of int32 and float, and of the sums of 64 bits that a classifier keeps."""
@@ -174,11 +176,13 @@ def export(
     fixed_point: bool = False,
     cmsis: bool = False,
     prefix: str | None = None,
+    packages_of: Sequence[str] = PACKAGES,
 ) -> Firmware:
     """Write the firmware of a .tflite to `folder`, with golden vectors of `frames` frames.
 
     Everything of the model is called by `prefix`; by default, by the name that the model has in its metadata, or by that
-    of its file. Raises InputError for a file that cannot be turned into C.
+    of its file. `packages_of` are the build systems, of PACKAGES, that the folder is a package of. Raises InputError for a
+    file that cannot be turned into C.
     """
     model, folder = Path(model), Path(folder)
     graph = reader.read(model)
@@ -190,10 +194,15 @@ def export(
     sizes = report.report(firmware.program, firmware.front_end, digest, firmware.sources)
     contents["SIZES.md"] = report.lines(sizes)
     contents |= {f"test/{name}": content for name, content in _tests(firmware, frames, fixed_point).items()}
-    contents |= cmake.sources(prefix, firmware.version, firmware.own_files, firmware.kernel_files)
-    contents["README.md"] = firmware.names.text(text.fill("README.md.in", {"PREFIX": prefix}), ())
     card = license.card_of(model, digest)
     weights = license.weights_license(card, prefix)
+    version = f"{VERSION[0]}.{VERSION[1]}.0"
+    spdx = license.SPDX if card else f"{license.SPDX} AND {weights}"
+    product = Product(prefix, firmware.kind, version, digest, spdx, tuple(sorted(firmware.sources)))
+    contents |= packages.sources(product, packages_of)
+    idf = packages.branch(product, packages_of)
+    contents |= cmake.sources(prefix, firmware.version, firmware.own_files, firmware.kernel_files, idf)
+    contents["README.md"] = firmware.names.text(text.fill("README.md.in", {"PREFIX": prefix}), ())
     contents = {name: license.with_line(name, content, weights) for name, content in contents.items()}
     contents |= license.texts(model, digest, prefix, card)
     # Nothing is written before all of it is known.

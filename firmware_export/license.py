@@ -14,7 +14,7 @@ HOLDER = "2026 the tinyse authors"
 WEIGHTS = ("_network_data.h", "_network.c", "_network.h", "_vectors.c")
 """Endings of the files that are made from the model's weights and shape."""
 _COMMENTS = {".c": "/* {} */", ".h": "/* {} */", ".ld": "/* {} */", ".ino": "// {}", ".cmake": "# {}", ".txt": "# {}",
-             ".yml": "# {}", ".properties": "# {}"}  # fmt: skip
+             ".yml": "# {}", ".yaml": "# {}", ".conf": "# {}", ".properties": "# {}"}  # fmt: skip
 _OWN = """The weights are those of `{file}` (SHA-256 {digest}), which is no model that tinyse released. Their license is
 what their owner says; the files that hold them carry `LicenseRef-{prefix}-weights` until the owner replaces it.
 """

@@ -44,6 +44,9 @@ def export(
         str | None,
         typer.Option(metavar="NAME", help="With --firmware: of files and symbols; default: the model's name."),
     ] = None,
+    package: Annotated[
+        str, typer.Option(help="With --firmware: esp-idf, zephyr, arduino, platformio, cmsis-pack, all or none.")
+    ] = "all",
     ladspa: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compile the same C to this LADSPA plugin, such as denoiser.so.")
     ] = None,
@@ -70,7 +73,7 @@ def export(
             beside = f"{exported.floats.name} and {exported.report_path.name} beside it"
             print(f"{exported.text}\nwrote {integers}, {beside}")
     if firmware is not None:
-        _write_firmware(integers, firmware, fixed_point, cmsis, prefix, as_json and integers is model)
+        _write_firmware(integers, firmware, fixed_point, cmsis, prefix, package, as_json and integers is model)
     if ladspa is not None:
         from firmware_export.plugins import export_ladspa
 
@@ -78,12 +81,15 @@ def export(
 
 
 def _write_firmware(
-    integers: Path, folder: Path, fixed_point: bool, cmsis: bool, prefix: str | None, as_json: bool
+    integers: Path, folder: Path, fixed_point: bool, cmsis: bool, prefix: str | None, package: str, as_json: bool
 ) -> None:
     from firmware_export.export import export as export_firmware
+    from firmware_export.packages import chosen
     from firmware_export.report import report
 
-    made = export_firmware(integers, folder, fixed_point=fixed_point, cmsis=cmsis, prefix=prefix)
+    made = export_firmware(
+        integers, folder, fixed_point=fixed_point, cmsis=cmsis, prefix=prefix, packages_of=chosen(package)
+    )
     facts = report(made.program, made.front_end, made.digest, made.sources)
     if as_json:
         print(json.dumps({**facts, "folder": str(folder)}, indent=2))
