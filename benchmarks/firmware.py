@@ -32,6 +32,9 @@ BOARD_CORES = {
     "cortex-m7": "Cortex-M7",
     "cortex-m33": "Cortex-M33",
     "cortex-m55": "Cortex-M55",
+    "cortex-m0plus": "Cortex-M0+",
+    "rv32imac": "RISC-V RV32IMAC",
+    "rv32imafc": "RISC-V RV32IMAFC",
 }
 """Names of tinyse/boards."""
 

@@ -109,6 +109,8 @@ CORES = {
              0x10000000, 0x38000000),
         _arm("cortex-m55", "Cortex-M55 (Helium)", "-mfloat-abi=hard", "mps3-an547", 32_000_000, size=512 << 10),
         _arm("cortex-m3", "Cortex-M3", "-mfloat-abi=soft", "mps2-an385", 25_000_000),
+        # QEMU's only board with an Armv6-M core counts no instructions; its code is a part of Armv7-M's.
+        _arm("cortex-m0plus", "Cortex-M0+", "-mfloat-abi=soft", "mps2-an385", 25_000_000),
         _riscv("rv32imac", "ilp32"),
         _riscv("rv32imafc", "ilp32f"),
     )

@@ -30,6 +30,10 @@ class Core:
     """Always an estimate: it stands for loads, branches, wait states and instructions issued in pairs."""
     basis: str
     """The assumption behind both figures, in a sentence."""
+    fpu: bool = True
+    """Whether float32 is computed by instructions; without, the front end is the fixed-point one."""
+    fixed_point_factor: float = 2.1
+    """Instructions of the fixed-point front end over those of the one in float32; of a Cortex-M3 unless it is said."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,19 @@ _COUNTED = "the network of firmware_export for student-62k, counted by benchmark
 M4 = Core("Cortex-M4", 1.74, "emulated", 1.25, f"{_COUNTED}; cycles: loads of two, taken branches of three")
 M33 = Core("Cortex-M33", 1.72, "emulated", 1.15, f"{_COUNTED}; cycles: supposed a little better than the Cortex-M4's")
 M7 = Core("Cortex-M7", 1.76, "emulated", 0.75, f"{_COUNTED}; up to two instructions a cycle, half of that supposed")
+M0_PLUS = Core(
+    "Cortex-M0+", 11.4, "emulated", 1.35,
+    f"{_COUNTED} (its code, on a Cortex-M3); cycles: loads and stores of two, taken branches of two",
+    fpu=False, fixed_point_factor=10.2,
+)  # fmt: skip
+RV32IMAC = Core(
+    "RISC-V RV32IMAC", 5.77, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline",
+    fpu=False, fixed_point_factor=2.6,
+)  # fmt: skip
+RV32IMAFC = Core("RISC-V RV32IMAFC", 5.77, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline")
+_XTENSA = "portable C, supposed to need what RISC-V needs (for size only, compiled for an LX106: 105 kB); cycles supposed"
+LX6 = Core("Xtensa LX6", 5.77, "estimated", 1.3, _XTENSA)
+LX7 = Core("Xtensa LX7", 5.77, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
 M55 = Core("Cortex-M55", 0.51, "emulated", 1.3, f"{_COUNTED}; cycles: a vector instruction takes two, some overlap")
 
 _ALIF_E7 = Board(
@@ -143,6 +160,102 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 notes="An FPGA prototype: 32 MHz is the board's clock, silicon runs ten times faster. "
                 "Flash stands for ITCM, RAM for DTCM.",
             ),
+            Board(
+                "nrf54l15",
+                "nRF54L15",
+                M33,
+                128e6,
+                1524 * KIB,
+                256 * KIB,
+                fpu=True,
+                dsp=True,
+                source="Nordic nRF54L15 data sheet",
+                notes="Flash is RRAM. The RISC-V coprocessor is left alone.",
+            ),
+            Board(
+                "rp2040",
+                "RP2040 (Raspberry Pi Pico)",
+                M0_PLUS,
+                133e6,
+                2 * MIB,
+                264 * KIB,
+                fpu=False,
+                dsp=False,
+                source="RP2040 and Raspberry Pi Pico data sheets",
+                notes="One of two cores. Flash is a QSPI chip behind a cache of 16 KiB: weights are better in RAM.",
+            ),
+            Board(
+                "rp2350",
+                "RP2350 (Raspberry Pi Pico 2), a Cortex-M33",
+                M33,
+                150e6,
+                4 * MIB,
+                520 * KIB,
+                fpu=True,
+                dsp=True,
+                source="RP2350 and Raspberry Pi Pico 2 data sheets",
+                notes="One of two cores. Flash is a QSPI chip behind a cache of 16 KiB: weights are better in RAM.",
+            ),
+            Board(
+                "esp32",
+                "ESP32 (WROOM-32)",
+                LX6,
+                240e6,
+                4 * MIB,
+                520 * KIB,
+                fpu=True,
+                dsp=False,
+                source="Espressif ESP32 and ESP32-WROOM-32 data sheets",
+                notes="One of two cores. Flash is a SPI chip behind a cache.",
+            ),
+            Board(
+                "esp32-s3",
+                "ESP32-S3 (WROOM-1-N8)",
+                LX7,
+                240e6,
+                8 * MIB,
+                512 * KIB,
+                fpu=True,
+                dsp=False,
+                source="Espressif ESP32-S3 and ESP32-S3-WROOM-1 data sheets",
+                notes="One of two cores. Flash is a SPI chip behind a cache.",
+            ),
+            Board(
+                "esp32-c3",
+                "ESP32-C3 (MINI-1)",
+                RV32IMAC,
+                160e6,
+                4 * MIB,
+                400 * KIB,
+                fpu=False,
+                dsp=False,
+                source="Espressif ESP32-C3 and ESP32-C3-MINI-1 data sheets",
+                notes="Its core is an RV32IMC: atomics, which it lacks, are not used. Flash is behind a cache of 16 KiB.",
+            ),
+            Board(
+                "esp32-c6",
+                "ESP32-C6 (WROOM-1-N8)",
+                RV32IMAC,
+                160e6,
+                8 * MIB,
+                512 * KIB,
+                fpu=False,
+                dsp=False,
+                source="Espressif ESP32-C6 and ESP32-C6-WROOM-1 data sheets",
+                notes="The low-power core is left alone. Flash is a SPI chip behind a cache.",
+            ),
+            Board(
+                "esp32-p4",
+                "ESP32-P4 (Function EV board)",
+                RV32IMAFC,
+                400e6,
+                16 * MIB,
+                768 * KIB,
+                fpu=True,
+                dsp=False,
+                source="Espressif ESP32-P4 data sheet",
+                notes="One of two cores; its vector instructions are not used. Flash is a SPI chip behind a cache.",
+            ),
             _ALIF_E7,
             replace(
                 _ALIF_E7,
@@ -156,11 +269,16 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
 )
 
 
-CORES: Mapping[str, Core] = MappingProxyType({core.name.lower(): core for core in (M4, M7, M33, M55)})
+CORES: Mapping[str, Core] = MappingProxyType(
+    {core.name.lower(): core for core in (M0_PLUS, M4, M7, M33, M55, RV32IMAC, RV32IMAFC, LX6, LX7)}
+)
 
 
 def own_board(core: str, mhz: float, ram_kib: int, flash_kib: int) -> Board:
-    """A product's own board, with an FPU and without an NPU. Raises InputError for a core whose cost is not known."""
+    """A product's own board, without an NPU, with an FPU where such cores have one.
+
+    Raises InputError for a core whose cost is not known.
+    """
     if core.lower() not in CORES:
         raise InputError(f"unknown core {core!r}{did_you_mean(core.lower(), CORES)}")
     for option, value in (("--mhz", mhz), ("--ram", ram_kib), ("--flash", flash_kib)):
@@ -168,7 +286,7 @@ def own_board(core: str, mhz: float, ram_kib: int, flash_kib: int) -> Board:
             raise InputError(f"{option} is {value:g}: expected a positive number")
     kind = CORES[core.lower()]
     title = f"a board of your own, {kind.name}"
-    return Board("own", title, kind, 1e6 * mhz, flash_kib * KIB, ram_kib * KIB, fpu=True, dsp=True, source="as given",
+    return Board("own", title, kind, 1e6 * mhz, flash_kib * KIB, ram_kib * KIB, fpu=kind.fpu, dsp=kind.fpu, source="as given",
                  notes="All of its flash and RAM are counted as free.")  # fmt: skip
 
 

@@ -144,9 +144,11 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
         "powers and gains of bins": 12 * ways * config.bins,
         "features and mask of bands": (20 + 10 * ways) * config.bands,
     }
-    # Without an FPU a float operation is a call of some ten times the instructions.
-    scale = board.core.cycles_per_instruction * (1 if board.fpu else 10)
-    basis = "float32 operations of the front end, loads and stores included" + ("" if board.fpu else ", in software")
+    # Without an FPU the front end is the fixed-point one, whose products have 64 bits.
+    factor = 1 if board.fpu else board.core.fixed_point_factor
+    scale = board.core.cycles_per_instruction * factor
+    basis = "float32 operations of the front end, loads and stores included"
+    basis += "" if board.fpu else f"; in fixed point {factor:g} times as many"
     return [Figure(name, count * scale, "estimated", basis) for name, count in passes.items()]
 
 
