@@ -30,7 +30,7 @@ from tinyse.evaluation.pairs import find_pairs
 from tinyse.evaluation.report import Table, as_markdown
 from tinyse.export import calibration_of
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import activation_grids, quantise
+from tinyse.quantization.quantize import activation_grids, quantize
 from tinyse.recordings import open_data
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.study.converter import convert, states_with_two_grids, stream
@@ -66,7 +66,7 @@ def main() -> None:
 
     rows, notes, failed = [], [], []
     for precision in PRECISIONS:
-        integers = quantise(graph, calibration, precision)
+        integers = quantize(graph, calibration, precision)
         masks = {}
         for name, run in runtimes(arguments.environment).items():
             if name != "TFLM" or find_spec("tflite_micro") is not None:

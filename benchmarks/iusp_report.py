@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.evaluation.report import Table, as_markdown, plain
-from tinyse.evaluation.statistics import Summary, paired, summarise
+from tinyse.evaluation.statistics import Summary, paired, summarize
 from tinyse.files import replacing, write_json, write_text
 
 SIZES = ("small", "medium", "large")
@@ -76,7 +76,7 @@ class Findings:
 
     def summary(self, size: str, method: str, metric: str) -> Summary:
         """Over the folds and seeds that are finished."""
-        return summarise([getattr(r, metric) for run, r in self.results.items() if run[:2] == (size, method)])
+        return summarize([getattr(r, metric) for run, r in self.results.items() if run[:2] == (size, method)])
 
     def gain(self, size: str, method: str, metric: str, over: str = "none") -> Summary:
         """Paired by fold and seed: the same clips, the same mixtures in the same order, the same first weights."""
@@ -118,7 +118,7 @@ def _tables(findings: Findings) -> list[Table]:
             gain = _cell(findings.gain(size, method, "micro_auprc"), "+") if method not in ("none", "teacher") else ""
             rows.append((size, f"{found[0].parameters:,}", TITLES[method], str(len(found)), *values, gain))
     header = ("size", "parameters", "learns from", "runs", *METRICS.values(), "micro AUPRC gained")
-    note = ("± is the 95 % interval over folds and seeds (t); a gain is paired by fold and seed with the student that learnt "
+    note = ("± is the 95 % interval over folds and seeds (t); a gain is paired by fold and seed with the student that learned "
             "from labels only. Folds share training clips, so intervals are somewhat too narrow.")  # fmt: skip
     result = [Table("Tags of the fold that was left out", header, tuple(rows), note)]
     ratios = []

@@ -34,7 +34,7 @@ from tinyse.evaluation.chain import DEFAULT_METRICS, NOISY, Scores, score
 from tinyse.evaluation.links import links_for
 from tinyse.evaluation.pairs import LoadedPair, find_pairs
 from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_json, as_markdown, plain
-from tinyse.evaluation.statistics import Summary, paired, share_below, summarise
+from tinyse.evaluation.statistics import Summary, paired, share_below, summarize
 from tinyse.files import write_json, write_text
 from tinyse.released import find
 
@@ -109,13 +109,13 @@ def tables(scores: Scores, links: dict[str, Timed]) -> list[Table]:
     """All pairs, by input SNR, every row against the first, and what is quoted."""
     noisy, rows = scores.quality[NOISY], []
     for name, values in scores.quality.items():
-        cells = [_cell(metric, summarise(values[metric])) for metric in COMPARED[1:]]
+        cells = [_cell(metric, summarize(values[metric])) for metric in COMPARED[1:]]
         if name == NOISY:
             rows.append((name, "", "0", *cells, "", "", ""))
             continue
         link, gain = links[name], _cell("si_sdr", paired(noisy["si_sdr"], values["si_sdr"]))
         worse = f"{share_below(values['si_sdr'], noisy['si_sdr']):.0f} %"
-        clean = f"{summarise(scores.clean[name]['si_sdr']).mean:.1f}"
+        clean = f"{summarize(scores.clean[name]['si_sdr']).mean:.1f}"
         delay_ms = f"{1000 * link.delay / SAMPLE_RATE:.1f}"
         rows.append((name, delay_ms, gain, *cells, worse, clean, f"{link.cpu_seconds / link.audio_seconds:.4f}"))
     note = (

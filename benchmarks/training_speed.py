@@ -28,18 +28,18 @@ def rate(name: str, bf16: bool, batch: int, seconds: float, updates: int) -> flo
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = MaskNetwork(ARCHITECTURES[name]).to(device, memory_format=torch.channels_last)
     front_end = TorchFrontEnd(FrontEndConfig()).to(device)
-    optimiser = torch.optim.AdamW(network.parameters())
+    optimizer = torch.optim.AdamW(network.parameters())
     clean = torch.randn(batch, int(seconds * 16000), device=device) * 0.05
     noisy = clean + torch.randn_like(clean) * 0.05
     for update in range(updates + 2):
         if update == 2:
             start = time.perf_counter()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             spectra, mask = masks(network, front_end, noisy)
         loss = supervised(estimate(front_end, spectra, mask, noisy, clean), LOSSES)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         float(loss.detach())  # waits for the device
     return updates * batch * seconds / (time.perf_counter() - start)
 

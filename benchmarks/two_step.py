@@ -177,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
     option("--schedules", _names, defaults["schedules"], known)
     option("--seeds", _numbers, defaults["seeds"], "the first for all schedules, the others for the finalists")
     option("--updates", int, defaults["updates"], "of every student")
-    option("--distil-share", float, defaults["distil_share"], "share of the updates in the first of two steps")
+    option("--distill-share", float, defaults["distill_share"], "share of the updates in the first of two steps")
     result.add_argument(
         "--teacher-model", dest="teacher", type=_teacher, default=defaults["teacher"], metavar="MODEL",
         help="a name, widths (the default: '{channels: [24, 40, 64, 64], groups: 4, shared_gru: [3]}') or a .safetensors",

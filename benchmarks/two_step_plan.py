@@ -43,7 +43,7 @@ class Variant:
     """What a schedule does otherwise; its name says it: supervised@rate=8e-3, two-step-bin@share=0.4@layers=encoder+gru."""
 
     share: float | None = None
-    """Of two steps: share of the updates in the first, in place of `Comparison.distil_share`."""
+    """Of two steps: share of the updates in the first, in place of `Comparison.distill_share`."""
     rate: float | None = None
     """Highest learning rate of the first step, or of the only one, in place of the recipe's."""
     then: float | None = None
@@ -106,7 +106,7 @@ class Comparison:
     """The first is for all schedules, the others are for the finalists."""
     updates: int = 1000
     """Updates of every student, whatever its schedule."""
-    distil_share: float = 0.2
+    distill_share: float = 0.2
     """Share of the updates that the first of two steps takes."""
     teacher: str | Architecture = Architecture(channels=(24, 40, 64, 64), groups=4, shared_gru=(3,))  # noqa: RUF009
     """A model's name or widths, or the path of a trained .safetensors."""
@@ -131,8 +131,8 @@ class Comparison:
             if name not in SCHEDULES and (not views or not set(views) <= set(VIEWS) or len(set(views)) < len(views)):
                 raise InputError(f"no schedule is named {name!r}{did_you_mean(name, SCHEDULES)}")
             Variant.read(schedule)
-        if not 0 < self.distil_share < 1:
-            raise InputError(f"distil_share is {self.distil_share:g}: it lies between 0 and 1")
+        if not 0 < self.distill_share < 1:
+            raise InputError(f"distill_share is {self.distill_share:g}: it lies between 0 and 1")
         if self.updates < 2 or self.teacher_updates < 1:
             raise InputError("updates: a student needs at least 2, one for each step, and a teacher 1")
 
@@ -160,7 +160,7 @@ class Comparison:
 
 
 def views_of(schedule: str) -> list[str]:
-    """The views that a schedule distils by, as in two-step-bin+utterance; none for those without one."""
+    """The views that a schedule distills by, as in two-step-bin+utterance; none for those without one."""
     for kind in (MIXTURE, TWO_STEP):
         if schedule.startswith(kind):
             return schedule.removeprefix(kind).partition("@")[0].split("+")
@@ -176,7 +176,7 @@ def title(schedule: str) -> str:
 def recipe(comparison: Comparison, run: Run) -> Recipe:
     """The run as a recipe in a folder of its own. Every student's stages sum to `Comparison.updates`."""
     model = comparison.teacher if run == comparison.teacher_run else run.model
-    base = replace(last_stage(comparison.base), model=model, start=None, distillation=None, quantise=None, patience=0)
+    base = replace(last_stage(comparison.base), model=model, start=None, distillation=None, quantize=None, patience=0)
 
     def stage(updates: int, **changes: object) -> Stage:
         # The running average spans the last twentieth of a stage: what suits thousands of updates is too slow for a hundred.
@@ -194,13 +194,13 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
         rate = comparison.teacher_learning_rate
         stages = {"teacher": stage(comparison.teacher_updates, learning_rate=rate)}
     elif run.schedule.startswith(TWO_STEP):
-        first = min(comparison.updates - 1, max(1, round(comparison.updates * (variant.share or comparison.distil_share))))
+        first = min(comparison.updates - 1, max(1, round(comparison.updates * (variant.share or comparison.distill_share))))
         # Alone in its stage a loss needs no weight; several are weighted against the first.
         shares = {view: weight / next(iter(weights.values())) for view, weight in weights.items()}
         learned = distillation(views=shares, layers=variant.layers)
         stages = {
-            "distil": stage(first, losses={}, distillation=learned, learning_rate=rates[0]),
-            "supervise": stage(comparison.updates - first, start="distil", learning_rate=rates[1]),
+            "distill": stage(first, losses={}, distillation=learned, learning_rate=rates[0]),
+            "supervise": stage(comparison.updates - first, start="distill", learning_rate=rates[1]),
         }
     else:
         learned = None
@@ -215,7 +215,7 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
 
 def last_stage(base: Recipe) -> Stage:
     """The stage whose batch, rate and losses a comparison takes over: the last that supervises in float."""
-    stages = [stage for stage in base.stages.values() if stage.losses and stage.quantise is None]
+    stages = [stage for stage in base.stages.values() if stage.losses and stage.quantize is None]
     if not stages:
         raise InputError("the recipe has no stage with losses to take batch, learning rate and losses from")
     return stages[-1]

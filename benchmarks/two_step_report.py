@@ -18,7 +18,7 @@ from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, Scores
 from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_markdown, plain
-from tinyse.evaluation.statistics import Summary, paired, summarise
+from tinyse.evaluation.statistics import Summary, paired, summarize
 from tinyse.files import replacing, write_json, write_text
 
 GAINS = ("sdr", "si_sdr")
@@ -66,7 +66,7 @@ class Result:
 
 
 class Findings:
-    """Results by model and schedule, with seeds averaged pair by pair before anything is summarised."""
+    """Results by model and schedule, with seeds averaged pair by pair before anything is summarized."""
 
     def __init__(self, comparison: Comparison, results: Mapping[Run, Result]) -> None:
         self.comparison, self.results = comparison, dict(results)
@@ -96,7 +96,7 @@ class Findings:
 
     def summary(self, model: str, schedule: str, metric: str, level: float | None = None) -> Summary:
         """Mean over pairs with its interval."""
-        return summarise(self.values(model, schedule, metric)[self.at(level)])
+        return summarize(self.values(model, schedule, metric)[self.at(level)])
 
     def difference(self, model: str, schedule: str, metric: str, level: float | None = None) -> Summary | None:
         """A schedule against the supervised baseline of the same model, pair by pair, over the seeds that both have."""
@@ -154,7 +154,7 @@ def markdown(findings: Findings) -> str:
         "## Two-step distillation against its alternatives",
         "",
         f"Every student: {comparison.updates} updates of {stage.batch} clips of {stage.seconds:g} s; the first of two steps "
-        f"takes {100 * comparison.distil_share:g} % of them, unless its name says otherwise. Teacher: {architecture}"
+        f"takes {100 * comparison.distill_share:g} % of them, unless its name says otherwise. Teacher: {architecture}"
         + ("." if comparison.trained_teacher else f", {comparison.teacher_updates} updates."),
         f"Training took {hours:.1f} hours so far ({comparison.base.threads} threads, {os.cpu_count()} cores, "
         f"{platform.platform()}; other work on them included).",
@@ -176,7 +176,7 @@ def summaries(findings: Findings) -> list[Table]:
     rows, differences = [], []
     if findings.results:
         noisy = next(iter(findings.results.values())).scores.quality[NOISY]
-        cells = ("0" if metric in GAINS else cell(metric, summarise(noisy[metric])) for metric in METRICS)
+        cells = ("0" if metric in GAINS else cell(metric, summarize(noisy[metric])) for metric in METRICS)
         rows.append(("unprocessed", "", "", "", "0", *cells, ""))
     for model, schedule in _rows(findings):
         result = next(r for run, r in findings.results.items() if run[:2] == (model, schedule))
@@ -250,7 +250,7 @@ def seeds(findings: Findings) -> list[Table]:
         against = ""
         if same and run.schedule != base and run != findings.comparison.teacher_run:
             against = cell("sdr", paired(same.values("sdr"), result.values("sdr")), "+")
-        gains = (cell(metric, summarise(result.values(metric))) for metric in METRICS)
+        gains = (cell(metric, summarize(result.values(metric))) for metric in METRICS)
         hours = "" if result.training_hours is None else f"{result.training_hours:.2f}"
         updates = " + ".join(map(str, result.updates.values()))
         valid = f"{result.valid['sdr_gain_db']:.2f}"
@@ -310,7 +310,7 @@ def draw(findings: Findings, path: Path) -> None:
     panels = figure.subplots(2, len(students), squeeze=False, sharey="row")
     snr_db = np.array(findings.levels)
     schedules = findings.comparison.schedules
-    colours = {schedule: colormaps["tab20"](index % 20) for index, schedule in enumerate(schedules)}
+    colors = {schedule: colormaps["tab20"](index % 20) for index, schedule in enumerate(schedules)}
     for column, student in enumerate(students):
         gain, against = panels[:, column]
         names = findings.schedules(student)
@@ -318,7 +318,7 @@ def draw(findings: Findings, path: Path) -> None:
             means = [findings.summary(teacher.model, teacher.schedule, "sdr", level).mean for level in snr_db]
             gain.plot(snr_db, means, color="black", linestyle=":", label="teacher")
         for index, schedule in enumerate(names):
-            look = {"color": colours[schedule], "marker": "o" if schedule.startswith(TWO_STEP) else "s"}
+            look = {"color": colors[schedule], "marker": "o" if schedule.startswith(TWO_STEP) else "s"}
             means = [findings.summary(student, schedule, "sdr", level).mean for level in snr_db]
             line = "--" if schedule == findings.baseline(student) else "-"
             gain.plot(snr_db, means, linestyle=line, markersize=4, label=title(schedule), **look)

@@ -95,7 +95,7 @@ def page(model: str, pairs: list[LoadedPair], folder: Path) -> None:
 
 
 def small(path: Path) -> None:
-    """Rewrite a png with 128 colours, at most 1200 pixels wide: a repository keeps every version."""
+    """Rewrite a png with 128 colors, at most 1200 pixels wide: a repository keeps every version."""
     image = Image.open(path).convert("RGB")
     image.thumbnail((1200, 4000))
     image.quantize(128).save(path, optimize=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from firmware_export import text
-from firmware_export.targets import CORES, EXACT, OPTIMISATION, WARNINGS
+from firmware_export.targets import CORES, EXACT, OPTIMIZATION, WARNINGS
 
 
 def sources(prefix: str, version: str, own: Iterable[str], kernels: Iterable[str], idf: str) -> dict[str, str]:
@@ -20,7 +20,7 @@ def sources(prefix: str, version: str, own: Iterable[str], kernels: Iterable[str
         "FILES": "\n  ".join(f"src/{name}" for name in own if name.endswith(".c")),
         "KERNEL_FILES": "\n    ".join(f"src/{name}" for name in kernels if name.endswith(".c")),
         "EXACT": " ".join(EXACT[1:]),
-        "OPTIMISATION": " ".join(OPTIMISATION[1:]),
+        "OPTIMIZATION": " ".join(OPTIMIZATION[1:]),
         "WARNINGS": " ".join((*WARNINGS, "-Werror")),
         "CORES": ", ".join(CORES),
     }

@@ -47,15 +47,15 @@ class FixedFrontEnd:
         """`mask` is None where sound does not come back: then there is no synthesis."""
         self.config, bands, transform = front_end.config, front_end.bands, front_end.transform
         self.order = transform.order
-        self.window = np.minimum(quantised(front_end.window, Q15), Q15 - 1)
-        self.synthesis_window = np.minimum(quantised(front_end.synthesis_window, Q15), Q15 - 1)
+        self.window = np.minimum(quantized(front_end.window, Q15), Q15 - 1)
+        self.synthesis_window = np.minimum(quantized(front_end.synthesis_window, Q15), Q15 - 1)
         angle = -2 * np.pi * np.arange(len(transform.cosine)) / (2 * len(transform.cosine))
-        self.cosine, self.sine = quantised(np.cos(angle), Q30), quantised(np.sin(angle), Q30)
+        self.cosine, self.sine = quantized(np.cos(angle), Q30), quantized(np.sin(angle), Q30)
         turn = -2 * np.pi * np.arange(len(transform.turn_cosine)) / transform.size
-        self.turn_cosine, self.turn_sine = quantised(np.cos(turn), Q30), quantised(np.sin(turn), Q30)
-        self.first, self.taps = bands.first, quantised(bands.taps, Q15)
-        self.lower, self.weight = bands.lower, quantised(bands.weight, Q15)
-        self.coefficients = [int(value) for value in quantised(np.array(COEFFICIENTS, np.float64), Q15)]
+        self.turn_cosine, self.turn_sine = quantized(np.cos(turn), Q30), quantized(np.sin(turn), Q30)
+        self.first, self.taps = bands.first, quantized(bands.taps, Q15)
+        self.lower, self.weight = bands.lower, quantized(bands.weight, Q15)
+        self.coefficients = [int(value) for value in quantized(np.array(COEFFICIENTS, np.float64), Q15)]
         self.mean_scale = round((1 << 24) / self.config.bands)
         self.slowest_rate = round(float(front_end.slowest_rate) * Q15)
         # Powers are in units of PCM16 squared, so a real power of one is 2^30 of them.
@@ -76,7 +76,7 @@ class FixedFrontEnd:
         nothing = np.zeros(self.config.delay, np.int64)
         return State(nothing, self.silent_level, Q15, nothing)
 
-    def analyse(self, pcm: np.ndarray, state: State) -> tuple[np.ndarray, np.ndarray, State]:
+    def analyze(self, pcm: np.ndarray, state: State) -> tuple[np.ndarray, np.ndarray, State]:
         """(hop,) PCM16 -> spectrum (2, bins), features (bands,) int8, and the state with its tail unchanged."""
         frame = np.concatenate([state.past, pcm.astype(np.int64)])
         values = np.zeros(self.config.transform_size, np.int64)
@@ -95,7 +95,7 @@ class FixedFrontEnd:
         features = np.clip(steps, self.feature_low, self.feature_high).astype(np.int8)
         return spectrum, features, State(frame[self.config.hop :], level, rate, state.tail)
 
-    def synthesise(self, spectrum: np.ndarray, mask: np.ndarray, limit: int, state: State) -> tuple[np.ndarray, State]:
+    def synthesize(self, spectrum: np.ndarray, mask: np.ndarray, limit: int, state: State) -> tuple[np.ndarray, State]:
         """Spectrum (2, bins) and mask (bands,) int8 -> (hop,) PCM16. `limit` in Q15 stays of every gain."""
         gains = (mask.astype(np.int64) - self.mask_zero) * self.mask_step
         upper = np.minimum(self.lower + 1, self.config.bands - 1)
@@ -158,7 +158,7 @@ class FixedFrontEnd:
         return re, im
 
 
-def quantised(values: np.ndarray, one: int) -> np.ndarray:
+def quantized(values: np.ndarray, one: int) -> np.ndarray:
     """Real numbers in units of 1 / one, rounded."""
     return np.floor(np.asarray(values, np.float64) * one + 0.5).astype(np.int64)
 

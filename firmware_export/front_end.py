@@ -185,7 +185,7 @@ def fixed_tables(front_end: spectra.FrontEnd, twin: fixed_point_twin.FixedFrontE
         arrays |= {
             "bin_band": _compact(twin.lower),
             "bin_weight": twin.weight.astype(np.uint16),
-            "limits": fixed_point_twin.quantised(limits(), fixed_point_twin.Q15).astype(np.int32),
+            "limits": fixed_point_twin.quantized(limits(), fixed_point_twin.Q15).astype(np.int32),
             "synthesis_window": twin.synthesis_window.astype(np.int16),
         }
     return _filled(constants, arrays)

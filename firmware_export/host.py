@@ -19,14 +19,14 @@ import numpy as np
 
 from firmware_export.export import DENOISER, Firmware, make
 from firmware_export.program import STATES, Storage
-from firmware_export.targets import EXACT, OPTIMISATION
+from firmware_export.targets import EXACT, OPTIMIZATION
 from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.engines.tflite_engines import FileEngine, Step
 from tinyse.errors import InputError, needs
 from tinyse.graph.graph import Graph
 
 COMPILERS = ("cc", "gcc", "clang")
-SHARED = (*EXACT, *OPTIMISATION, "-fPIC", "-shared")
+SHARED = (*EXACT, *OPTIMIZATION, "-fPIC", "-shared")
 
 
 class HostEngine(FileEngine):

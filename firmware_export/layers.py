@@ -1,6 +1,6 @@
 """An operator's numbers as the C kernels take them: weights in the kernel's order, multipliers, tables.
 
-Every function returns a Layer, the initialiser of one of the structs in c/kernels.h. `fast` says whether the kernels
+Every function returns a Layer, the initializer of one of the structs in c/kernels.h. `fast` says whether the kernels
 for special cores may run it; their arithmetic saves an instruction where no shift goes left.
 """
 
@@ -72,7 +72,7 @@ def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = Fals
     channels_first = np.moveaxis(kernel.constant, OPERATORS[operator.kind].channel_axis, 0)
     weights = channels_first.reshape(len(channels_first), -1).astype(np.int64)
     folded = bias.constant.astype(np.int64) - x.zero_point * weights.sum(1)
-    multipliers, shifts = arithmetic.quantise_multipliers(reference.output_scales(operator, x, kernel, y))
+    multipliers, shifts = arithmetic.quantize_multipliers(reference.output_scales(operator, x, kernel, y))
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
     arithmetic.check_accumulator(where, largest, shifts)
     fields = {
@@ -182,11 +182,11 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
     if exchanged:
         (a, b), (sa, sb), signs = (b, a), (sb, sa), signs[::-1]
     common = real(2) * sa
-    b_multiplier, b_shift = arithmetic.quantise_multiplier(float(sb / common))
+    b_multiplier, b_shift = arithmetic.quantize_multiplier(float(sb / common))
     if b_shift == 0:
         # Equal scales, an exact half. The kernels want a shift: this one gives the same for all numbers of 9 bits << 20.
         b_multiplier, b_shift = (1 << 31) - 1, -1
-    multiplier, shift = arithmetic.quantise_multiplier(float(common / (real(1 << 20) * sy)))
+    multiplier, shift = arithmetic.quantize_multiplier(float(common / (real(1 << 20) * sy)))
     arithmetic.check_accumulator(where, 1 << 28, shift)
     factor = signs[0] * (1 << 20)
     offset = -signs[0] * signs[1] * a.zero_point * (1 << 19)
@@ -212,7 +212,7 @@ def product(graph: Graph, operator: Operator, where: str) -> Layer:
     """MUL, without its layout."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
     sa, sb, sy = (np.float64(tensor.scale) for tensor in (a, b, y))
-    multiplier, shift = arithmetic.quantise_multiplier(float(sa * sb / sy))
+    multiplier, shift = arithmetic.quantize_multiplier(float(sa * sb / sy))
     arithmetic.check_accumulator(where, 255 * 255, shift)
     return Layer(
         "tinyse_multiply",

@@ -88,7 +88,7 @@ def data(program: Program) -> str:
             names[name] = known[key]
         parts.append(
             f"{text.comment(f'{call.operator}: {call.title}')}\n"
-            f"static const {call.layer.struct} layer_{number} = {text.initialiser({**fields, **names})};\n"
+            f"static const {call.layer.struct} layer_{number} = {text.initializer({**fields, **names})};\n"
         )
     return text.fill("network_data.h.in", {"DATA": "\n".join(parts)})
 

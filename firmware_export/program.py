@@ -109,7 +109,7 @@ class Program:
 
 
 def lower(graph: Graph, cmsis: bool = False) -> Program:
-    """The program of a quantised int8 graph; with `cmsis`, convolutions and fully connected layers call CMSIS-NN.
+    """The program of a quantized int8 graph; with `cmsis`, convolutions and fully connected layers call CMSIS-NN.
 
     Raises InputError, naming operator and position, for what the kernels do not have: 16-bit and float values, batches,
     broadcasting along the last axes.
@@ -304,7 +304,7 @@ class _Lowering:
     def _check_type(self, tensor: Tensor, where: str, name: str) -> None:
         if tensor.dtype != np.int8:
             raise InputError(
-                f"{where}: {name!r} is {tensor.dtype}, the kernels work on int8: quantise the network to int8"
+                f"{where}: {name!r} is {tensor.dtype}, the kernels work on int8: quantize the network to int8"
             )
 
     # One method a kind of operator.

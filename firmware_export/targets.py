@@ -16,7 +16,7 @@ from tinyse.errors import InputError
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-pedantic")
 EXACT = ("-std=c99", "-ffp-contract=off")
-OPTIMISATION = ("-O2", "-ffunction-sections", "-fdata-sections")
+OPTIMIZATION = ("-O2", "-ffunction-sections", "-fdata-sections")
 RUN_SECONDS = 120
 
 
@@ -132,8 +132,8 @@ def build(folder: Path, core: Core | None, binary: Path, flags: Sequence[str] = 
 
 
 def common_flags(folder: Path) -> list[str]:
-    """Flags of every compilation: the language, exact arithmetic, optimisation, and all warnings as errors."""
-    return [*EXACT, *OPTIMISATION, *WARNINGS, "-Werror", f"-I{folder / 'src'}", f"-I{folder / 'test'}"]
+    """Flags of every compilation: the language, exact arithmetic, optimization, and all warnings as errors."""
+    return [*EXACT, *OPTIMIZATION, *WARNINGS, "-Werror", f"-I{folder / 'src'}", f"-I{folder / 'test'}"]
 
 
 def flash_bytes(folder: Path, core: Core, flags: Sequence[str] = ()) -> int:

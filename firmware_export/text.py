@@ -1,4 +1,4 @@
-"""C source text: arrays, initialisers, identifiers, templates."""
+"""C source text: arrays, initializers, identifiers, templates."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def wrapped(items: Iterable[str]) -> str:
     return "\n".join([*lines, line])
 
 
-def initialiser(fields: Mapping[str, Any]) -> str:
+def initializer(fields: Mapping[str, Any]) -> str:
     """{.name = value, ...}; tuples and dataclasses are structs inside, strings are names."""
     return "{" + ", ".join(f".{name} = {_value(value)}" for name, value in fields.items()) + "}"
 

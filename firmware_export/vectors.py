@@ -140,7 +140,7 @@ def decision(probabilities: np.ndarray) -> np.ndarray:
 
 def _float_features(front_end: FrontEnd, features: Tensor, given: np.ndarray) -> np.ndarray:
     analysis, level, _ = front_end.initial_state()
-    spectra, _ = front_end.analyse(from_pcm16(given), analysis)
+    spectra, _ = front_end.analyze(from_pcm16(given), analysis)
     values, _ = front_end.features(spectra, level)
     return features.quantize(values)
 
@@ -149,7 +149,7 @@ def _fixed_features(front_end: FrontEnd, features: Tensor, given: np.ndarray) ->
     fixed, rows = FixedFrontEnd(front_end, features, None), []
     state = fixed.initial_state()
     for hop in given.reshape(-1, front_end.config.hop):
-        _, values, state = fixed.analyse(hop, state)
+        _, values, state = fixed.analyze(hop, state)
         rows.append(values)
     return np.array(rows)
 
@@ -173,11 +173,11 @@ def fixed_stream(graph: Graph, front_end: FrontEnd, given: np.ndarray, limit: in
     hop = front_end.config.hop
     state, network, outputs, checksums = fixed.initial_state(), initial_state(graph), [], []
     for start in range(0, len(given), hop):
-        spectrum, values, state = fixed.analyse(given[start : start + hop], state)
+        spectrum, values, state = fixed.analyze(given[start : start + hop], state)
         results = step({**network, "features": values.reshape(features.shape)})
         checksums.append(checksum(graph, results))
         network = {name: results[name] for name in network}
-        enhanced, state = fixed.synthesise(spectrum, results["mask"].ravel(), limit, state)
+        enhanced, state = fixed.synthesize(spectrum, results["mask"].ravel(), limit, state)
         outputs.append(enhanced)
     return np.concatenate(outputs), checksums
 

@@ -14,7 +14,7 @@ import steps
 from tinyse import corpus as built_in
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import Calibration, calibrate
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 
 # Before torch is imported anywhere: pytest-xdist runs as many processes as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -55,7 +55,7 @@ def calibration(graph: Graph) -> Calibration:
 @pytest.fixture(scope="module")
 def integers(graph: Graph, calibration: Calibration) -> Graph:
     """`graph` in int8."""
-    return quantise(graph, calibration)
+    return quantize(graph, calibration)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class TinyModel:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> TinyModel:
-    """A denoiser with every kind of block, random weights and normalisations that have seen something: it runs at once,
+    """A denoiser with every kind of block, random weights and normalizations that have seen something: it runs at once,
     and does to sound what nobody would want."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("safetensors")

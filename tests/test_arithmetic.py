@@ -58,25 +58,25 @@ def test_requantize_wide(x: int, multiplier: int, shift: int) -> None:
 
 
 @given(st.floats(2.0**-30, 2.0**20))
-def test_quantise_multiplier(real: float) -> None:
-    multiplier, shift = arithmetic.quantise_multiplier(real)
+def test_quantize_multiplier(real: float) -> None:
+    multiplier, shift = arithmetic.quantize_multiplier(real)
     assert 2**30 <= multiplier < 2**31
     value = Fraction(multiplier, 2**31) * Fraction(2) ** shift
     assert abs(value - Fraction(real)) <= Fraction(real) / 2**31
 
 
 def test_multipliers_at_the_ends() -> None:
-    assert arithmetic.quantise_multiplier(0.0) == (0, 0)
-    assert arithmetic.quantise_multiplier(2.0**-40) == (0, 0)
-    assert arithmetic.quantise_multiplier(1 - 2.0**-40) == (2**30, 1)
+    assert arithmetic.quantize_multiplier(0.0) == (0, 0)
+    assert arithmetic.quantize_multiplier(2.0**-40) == (0, 0)
+    assert arithmetic.quantize_multiplier(1 - 2.0**-40) == (2**30, 1)
     with pytest.raises(ValueError, match="finite"):
-        arithmetic.quantise_multiplier(float("nan"))
+        arithmetic.quantize_multiplier(float("nan"))
 
 
 @given(st.floats(-2, 2, width=32), st.integers(-128, 127))
 def test_values_round_halves_up_and_clip(x: float, zero_point: int) -> None:
     expected = min(max(math.floor(Fraction(x) * 128 + Fraction(1, 2)) + zero_point, -128), 127)
-    value = arithmetic.quantise_values(np.float32([x]), np.float32(1 / 128), zero_point, np.dtype(np.int8))[0]
+    value = arithmetic.quantize_values(np.float32([x]), np.float32(1 / 128), zero_point, np.dtype(np.int8))[0]
     assert value == expected or abs(Fraction(x) * 128 % 1 - Fraction(1, 2)) < 1e-5  # float32's own addition
 
 

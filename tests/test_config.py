@@ -14,15 +14,15 @@ from tinyse.config import Between, as_dict, build, check_bounds
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
-from tinyse.mixtures.labelled import LabelledMixtureConfig
+from tinyse.mixtures.labeled import LabeledMixtureConfig
 from tinyse.models.architecture import Architecture
 from tinyse.models.files import load_model, load_tensors, save_tensors
-from tinyse.recipe import Evaluation, Export, Quantise, Stage
+from tinyse.recipe import Evaluation, Export, Quantize, Stage
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tasks.tagging import TaggingOptions
 
 FILLED = (
-    FrontEndConfig, Architecture, MixtureConfig, LabelledMixtureConfig, Stage, Quantise, Export, Evaluation, TaggingOptions,
+    FrontEndConfig, Architecture, MixtureConfig, LabeledMixtureConfig, Stage, Quantize, Export, Evaluation, TaggingOptions,
     Distillation,
 )  # fmt: skip
 """The dataclasses that files fill with numbers."""

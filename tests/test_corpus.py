@@ -56,7 +56,7 @@ def test_sound_is_what_the_manifest_says(corpus, name):
         assert np.abs(samples).max() < 1
         assert -40 < make_corpus.level_db(samples) < -15, row["path"]
         assert row["ship"] == "yes"
-        assert row["licence"]
+        assert row["license"]
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -12,7 +12,7 @@ from tinyse.engines.tflite_engines import FileEngine, LiteRTEngine, ReferenceEng
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import calibrate
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.tflite.writer import save, write
 
 FRAMES = 500
@@ -98,14 +98,14 @@ def test_named_inputs_and_outputs_serve_another_task() -> None:
     y = steps.causal_convolution(graph, w, "first", x, 4, 2)
     logits = graph.fully_connected("logits", graph.reshape("flat", y, (1, 32)), w.dense(5, 32), w.bias(5))
     graph.add_output("logits", logits)
-    integers = quantise(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
+    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
     engine = ReferenceEngine(write(integers))
     outputs, state = engine.step_named({"features": steps.features(1)[0]}, engine.initial_state())
     assert outputs["logits"].shape == (5,)
     one, _ = engine.step(steps.features(1)[0], engine.initial_state())
     assert np.array_equal(one, outputs["logits"])
     graph.add_output("again", graph.unary("LOGISTIC", "again", logits))
-    engine = ReferenceEngine(write(quantise(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))))
+    engine = ReferenceEngine(write(quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))))
     with pytest.raises(InputError, match="logits, again beside its states, not one result"):
         engine.step(steps.features(1)[0], state)
 

@@ -164,16 +164,16 @@ def test_the_quantile_is_students():
 
 def test_the_interval_holds_the_true_mean_in_95_of_100_samples():
     draws = np.random.default_rng(0).normal(3, 2, (2000, 14))
-    summaries = [statistics.summarise(draw) for draw in draws]
+    summaries = [statistics.summarize(draw) for draw in draws]
     inside = np.mean([abs(summary.mean - 3) <= summary.half_width for summary in summaries])
     assert inside == pytest.approx(0.95, abs=0.015)
 
 
 def test_undefined_values_are_counted_and_left_out():
-    summary = statistics.summarise([1.0, math.nan, 3.0, math.inf])
+    summary = statistics.summarize([1.0, math.nan, 3.0, math.inf])
     assert (summary.mean, summary.count, summary.undefined) == (2.0, 2, 2)
-    assert math.isnan(statistics.summarise([]).mean)
-    assert math.isnan(statistics.summarise([1.0]).half_width)
+    assert math.isnan(statistics.summarize([]).mean)
+    assert math.isnan(statistics.summarize([1.0]).half_width)
 
 
 def test_paired_differences_are_tighter_than_means():
@@ -181,7 +181,7 @@ def test_paired_differences_are_tighter_than_means():
     after = before + 1 + sound(2, 50)
     difference = statistics.paired(before, after)
     assert difference.mean == pytest.approx(1, abs=0.1)
-    assert difference.half_width < 0.05 * statistics.summarise(after).half_width
+    assert difference.half_width < 0.05 * statistics.summarize(after).half_width
     assert statistics.share_below([1, 2, 3, math.nan], [2, 2, 2, 2]) == pytest.approx(100 / 3)
 
 
@@ -530,7 +530,7 @@ def test_the_unprocessed_benchmark_scores_what_was_measured_before():
     pairs = find_pairs(DATA / "benchmark")
     assert len(pairs) == 70
     scores = chain.score({}, pairs, ("si_sdr", "sdr", "pesq", "stoi", "estoi"), processes=2)
-    means = {name: statistics.summarise(values).mean for name, values in scores.quality["noisy"].items()}
+    means = {name: statistics.summarize(values).mean for name, values in scores.quality["noisy"].items()}
     rounded = {name: round(mean, 2 if "sdr" in name else 3) for name, mean in means.items()}
     assert rounded == {"si_sdr": 5.0, "sdr": 5.0, "pesq": 1.486, "stoi": 0.81, "estoi": 0.688}
 

@@ -14,7 +14,7 @@ from tinyse.graph.graph import Graph
 from tinyse.quantization import explain
 from tinyse.quantization.calibration import Calibration
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.quantization.structure import MOVES
 from tinyse.targets import report, support
 from tinyse.tflite.writer import save, write
@@ -22,7 +22,7 @@ from tinyse.tflite.writer import save, write
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_explained_parts_add_up(precision: str, graph: Graph, calibration: Calibration) -> None:
-    integers = quantise(graph, calibration, precision)
+    integers = quantize(graph, calibration, precision)
     errors = explain.explain(graph, integers, [("noise", {"features": steps.features(100, seed=2)})])
     by_name = {error.output: error for error in errors}
     assert set(by_name) == {o.outputs[0] for o in integers.operators if o.kind not in MOVES}
@@ -62,7 +62,7 @@ def test_report(integers: Graph, calibration: Calibration) -> None:
 
 def test_support_is_what_tflm_runs(graph: Graph, calibration: Calibration) -> None:
     for precision in PRECISIONS:
-        integers = quantise(graph, calibration, precision)
+        integers = quantize(graph, calibration, precision)
         findings = support.check(integers, "tflm")
         assert sum(finding.count for finding in findings) == len(integers.operators)
         assert all(finding.support == "plain" for finding in findings)
@@ -77,7 +77,7 @@ def test_support_is_what_tflm_runs(graph: Graph, calibration: Calibration) -> No
 @pytest.mark.parametrize("precision", ["int8", "int8-gru16"])
 def test_vela_puts_every_operator_on_the_npu(precision: str, graph: Graph, calibration: Calibration, tmp_path) -> None:
     pytest.importorskip("ethosu.vela")
-    save(quantise(graph, calibration, precision), tmp_path / "step.tflite")
+    save(quantize(graph, calibration, precision), tmp_path / "step.tflite")
     command = [sys.executable, "-m", "ethosu.vela", "step.tflite", "--accelerator-config", "ethos-u55-128"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "CPU operators = 0 (0.0%)" in finished.stdout

@@ -29,7 +29,7 @@ from tinyse.graph import reference
 from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
 from tinyse.quantization.calibration import calibrate
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.spectra.bands import divide
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.streaming.denoiser import Denoiser
@@ -44,8 +44,8 @@ INT8 = np.dtype(np.int8)
 GRIDS = {"features": Quantization(np.float32(1 / 128), 0), "mask": Quantization(np.float32(1 / 256), -128)}
 
 
-def quantised(graph: Graph, bins: int = 16) -> Graph:
-    return quantise(graph, calibrate(graph, [("noise", {"features": steps.features(100, bins)})]))
+def quantized(graph: Graph, bins: int = 16) -> Graph:
+    return quantize(graph, calibrate(graph, [("noise", {"features": steps.features(100, bins)})]))
 
 
 # A network on this computer, by ctypes
@@ -115,7 +115,7 @@ def test_network_and_states_equal_the_reference_for_1000_frames(tiny, tmp_path: 
 @needs_gcc
 @pytest.mark.parametrize(("bins", "channels", "hidden"), [(16, 8, 12), (24, 5, 7), (8, 3, 1)])
 def test_other_shapes_equal_the_reference(bins: int, channels: int, hidden: int, tmp_path: Path) -> None:
-    graph = quantised(steps.denoiser(bins, bins, channels, hidden), bins)
+    graph = quantized(steps.denoiser(bins, bins, channels, hidden), bins)
     graph.metadata = {}
     assert_equals_reference(graph, tmp_path, 100)
 
@@ -230,7 +230,7 @@ def library(folder: Path) -> ctypes.CDLL:
 
 
 def shared_library(folder: Path, flags: Sequence[str] = ()) -> ctypes.CDLL:
-    # An initialisation as a C application calls it, with the sizes of its header.
+    # An initialization as a C application calls it, with the sizes of its header.
     (folder / "start.c").write_text(f'#include "tinyse.h"\n{START} {{ return tinyse_init(stream); }}\n')
     sources = [*map(str, (folder / "src").glob("*.c")), str(folder / "start.c")]
     library = folder / "library.so"
@@ -344,8 +344,8 @@ def test_fixed_point_reconstructs_within_two_units(tiny) -> None:
     fixed = FixedFrontEnd(FrontEnd(), *tensors)
     state, hops = fixed.initial_state(), []
     for start in range(0, len(pcm), 256):
-        spectrum, _, state = fixed.analyse(pcm[start : start + 256], state)
-        enhanced, state = fixed.synthesise(spectrum, np.full(128, -128), 1 << 15, state)  # all of every gain stays
+        spectrum, _, state = fixed.analyze(pcm[start : start + 256], state)
+        enhanced, state = fixed.synthesize(spectrum, np.full(128, -128), 1 << 15, state)  # all of every gain stays
         hops.append(enhanced)
     assert np.abs(np.concatenate(hops)[256:].astype(int) - pcm[:-256]).max() <= 2
 
@@ -359,7 +359,7 @@ def test_fixed_point_never_overflows(seed: int, quiet_bits: int) -> None:
     rng, state = np.random.default_rng(seed), fixed.initial_state()
     for _ in range(3):
         pcm = np.where(rng.random(256) < rng.random(), -32768, 32767).astype(np.int64) >> quiet_bits
-        spectrum, _, state = fixed.analyse(pcm, state)
+        spectrum, _, state = fixed.analyze(pcm, state)
         assert np.abs(spectrum).max() < 1 << 29
 
 
@@ -407,7 +407,7 @@ def test_other_front_ends_are_exact(measures: dict[str, float], core: str | None
         pytest.skip(f"{target.title}: {target.missing}")
     if target is None and shutil.which("gcc") is None:
         pytest.skip("no C compiler: apt-get install gcc")
-    graph = quantised(steps.denoiser(bins=int(measures["bands"])), int(measures["bands"]))
+    graph = quantized(steps.denoiser(bins=int(measures["bands"])), int(measures["bands"]))
     graph.metadata = {"task": "denoise", "front_end": measures}
     save(graph, tmp_path / "step.tflite")
     export(tmp_path / "step.tflite", tmp_path / "out", frames=40)
@@ -516,8 +516,8 @@ def test_other_types_are_refused_by_position() -> None:
     with pytest.raises(InputError, match=r"input: 'features' is float32"):
         lower(graph)
     calibration = calibrate(graph, [("noise", {"features": steps.features(50)})])
-    with pytest.raises(InputError, match=r"int16.*quantise the network to int8"):
-        lower(quantise(graph, calibration, "int16x8"))
+    with pytest.raises(InputError, match=r"int16.*quantize the network to int8"):
+        lower(quantize(graph, calibration, "int16x8"))
 
 
 def test_inner_broadcasting_is_refused_by_position() -> None:
@@ -547,7 +547,7 @@ def test_names_cannot_leave_their_comment() -> None:
 
 
 def test_damaged_files_give_an_error_or_c_that_is_well_formed() -> None:
-    data = write(quantised(steps.denoiser()))
+    data = write(quantized(steps.denoiser()))
     source, survivors = random.Random(0), 0
     end = time.monotonic() + FUZZ_SECONDS
     while time.monotonic() < end:

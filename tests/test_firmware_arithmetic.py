@@ -13,7 +13,7 @@ import pytest
 import steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_firmware import Builder, assert_equals_reference, everything, needs_gcc, quantised
+from test_firmware import Builder, assert_equals_reference, everything, needs_gcc, quantized
 
 from firmware_export import front_end, layers, targets, vectors
 from firmware_export.export import export, make
@@ -104,7 +104,7 @@ def test_features_on_a_grid_of_another_quantizer_are_clipped(tiny, tmp_path, sca
         + vectors.text.array("expected", expected.astype(np.int8))
         + "int main(void)\n{\n    int8_t features[TINYSE_BANDS];\n    tinyse_front_end_reset(&state);\n"
         f"    for (int hop = 0; hop < {hops}; hop++) {{\n"
-        "        tinyse_front_end_analyse(&state, sound + hop * TINYSE_HOP, features);\n"
+        "        tinyse_front_end_analyze(&state, sound + hop * TINYSE_HOP, features);\n"
         "        if (memcmp(features, expected + hop * TINYSE_BANDS, sizeof features) != 0) { return hop + 1; }\n"
         "    }\n    return 0;\n}\n"
     )
@@ -123,7 +123,7 @@ def divide(tmp_path_factory):
         pytest.skip("no C compiler: apt-get install gcc")
     folder = tmp_path_factory.mktemp("divide")
     (folder / "divide.c").write_text(
-        f'#include "{Path(front_end.__file__).parent / "c/requantise.h"}"\n'
+        f'#include "{Path(front_end.__file__).parent / "c/requantize.h"}"\n'
         "int32_t divide(int32_t x, int32_t shift);\n"
         "int32_t divide(int32_t x, int32_t shift) { return tinyse_divide(x, shift); }\n"
     )
@@ -190,7 +190,7 @@ def test_names_of_a_signature_cannot_meet_the_macros_of_a_header(tmp_path):
 
 
 def test_an_input_that_nothing_writes_is_refused_and_no_file_is_left(tmp_path):
-    graph = quantised(steps.denoiser(bins=128), 128)
+    graph = quantized(steps.denoiser(bins=128), 128)
     b = Builder()
     b.graph = graph
     b.tensor("more", (1, 4), data=None)

@@ -26,7 +26,7 @@ ALL = "\n".join(f'#include "{prefix}.h"' for prefix in PREFIXES) + "\n" + "\n".j
 def compile_all(core: targets.Core | None, sources: list[Path], includes: list[Path], folder: Path) -> list[str]:
     """Objects of C files in a folder."""
     compiler = ["gcc"] if core is None else [core.compiler, *core.flags, *core.definitions]
-    flags = [*targets.EXACT, *targets.OPTIMISATION, *targets.WARNINGS, "-Werror", *(f"-I{path}" for path in includes)]
+    flags = [*targets.EXACT, *targets.OPTIMIZATION, *targets.WARNINGS, "-Werror", *(f"-I{path}" for path in includes)]
     folder.mkdir(exist_ok=True)
     subprocess.run([*compiler, *flags, "-c", *map(str, sources)], cwd=folder, check=True)
     return [str(folder / f"{source.stem}.o") for source in sources]

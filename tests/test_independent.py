@@ -20,7 +20,7 @@ from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import Calibration, calibrate
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import activation_grids, quantise
+from tinyse.quantization.quantize import activation_grids, quantize
 from tinyse.study.converter import convert, states_with_two_grids, stream
 from tinyse.study.runtimes import (
     BUILTIN,
@@ -54,7 +54,7 @@ def floats(graph: Graph) -> np.ndarray:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_runtime_keeps_the_quality_of_the_reference(precision, graph, calibration, floats):
     pytest.importorskip("tflite_micro")
-    integers = quantise(graph, calibration, precision)
+    integers = quantize(graph, calibration, precision)
     masks = {name: run(integers, FEATURES) for name, run in runtimes().items()}
     assert list(masks) == [REFERENCE, "TFLM", BUILTIN, "LiteRT XNNPACK"]
     assert np.array_equal(masks["TFLM"], masks[REFERENCE])
@@ -67,7 +67,7 @@ def test_every_runtime_keeps_the_quality_of_the_reference(precision, graph, cali
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="no TensorFlow: pip install 'tinyse[tensorflow]'")
 def test_tensorflows_converter_makes_the_same_integers(graph, calibration, floats):
     """On our ranges: its weights, biases, multipliers and file compute what ours do, in the same runtime."""
-    integers = quantise(graph, calibration)
+    integers = quantize(graph, calibration)
     pinned, own = convert(graph, [], activation_grids(integers)), convert(graph, CLIPS)
     assert states_with_two_grids(pinned) == []
     ours = runtimes()[BUILTIN](integers, FEATURES)
@@ -89,7 +89,7 @@ def test_without_tensorflow_its_extra_is_named(graph, monkeypatch):
     "TINYSE_TFLITE_RUNTIME" not in os.environ, reason="TINYSE_TFLITE_RUNTIME names no environment with tflite-runtime"
 )
 def test_tflite_runtime_computes_what_litert_does(graph, calibration):
-    integers = quantise(graph, calibration)
+    integers = quantize(graph, calibration)
     masks = in_environment(Path(os.environ["TINYSE_TFLITE_RUNTIME"]), integers, FEATURES)
     assert np.array_equal(masks, runtimes()[BUILTIN](integers, FEATURES))
 
@@ -98,4 +98,4 @@ def test_an_environment_that_cannot_be_made_is_refused(graph, calibration, tmp_p
     with pytest.raises(InputError, match=r"python0\.1 cannot be run"):
         make_environment(tmp_path / "none", "python0.1")
     with pytest.raises(InputError, match="cannot be run"):
-        in_environment(tmp_path / "none", quantise(graph, calibration), FEATURES)
+        in_environment(tmp_path / "none", quantize(graph, calibration), FEATURES)

@@ -149,11 +149,11 @@ def _data(folder: Path) -> None:
 
 def _recipes(folder: Path) -> None:
     stage = "{model: {channels: [4, 4]}, updates: 1, batch: 2, seconds: 0.5, losses: {compressed_spectral: 1}}"
-    distil = (
+    distill = (
         "{model: {channels: [4, 4]}, updates: 1, batch: 2, seconds: 0.5, "
         "distillation: {teacher: nan.safetensors, views: {frame: 1}, layers: [gru]}}"
     )
-    (folder / "good.yaml").write_text(f"stages:\n  one: {stage}\n  two: {distil}\n")
+    (folder / "good.yaml").write_text(f"stages:\n  one: {stage}\n  two: {distill}\n")
     (folder / "empty.yaml").write_text("")
     (folder / "list.yaml").write_text("- stages\n")
     (folder / "broken.yaml").write_text("stages: [\n")

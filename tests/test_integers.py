@@ -1,4 +1,4 @@
-"""Quantisation: grids that are shared, ranges by error, precisions, and what is refused."""
+"""Quantization: grids that are shared, ranges by error, precisions, and what is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinyse.graph.graph import Graph, Quantization
 from tinyse.quantization import grids, ranges
 from tinyse.quantization.calibration import Calibration, Histogram, calibrate
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.tflite.writer import write
 
 
@@ -52,7 +52,7 @@ def run_integers(integers: Graph, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_quality_of_int8(seed: int) -> None:
     graph = steps.denoiser(seed)
-    integers = quantise(graph, calibrate(graph, [("noise", {"features": steps.features(400)})]))
+    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(400)})]))
     x = steps.features(1000, seed=9)
     assert steps.snr_db(run_float(graph, x), run_integers(integers, x)) > 20
 
@@ -62,7 +62,7 @@ def test_wide_states_mend_slow_gates() -> None:
     graph = steps.denoiser(seed=2, update_bias=4.0)
     calibration, x = calibrate(graph, [("noise", {"features": steps.features(400)})]), steps.features(1000, seed=9)
     truth = run_float(graph, x)
-    quality = [steps.snr_db(truth, run_integers(quantise(graph, calibration, p), x)) for p in PRECISIONS]
+    quality = [steps.snr_db(truth, run_integers(quantize(graph, calibration, p), x)) for p in PRECISIONS]
     assert quality[1] > quality[0] + 10
     assert quality[1] > 28
     assert all(after > before - 1 for before, after in itertools.pairwise(quality))
@@ -70,7 +70,7 @@ def test_wide_states_mend_slow_gates() -> None:
 
 def test_types_of_precisions(graph: Graph, calibration: Calibration) -> None:
     def widths(precision: str) -> dict[str, str]:
-        integers = quantise(graph, calibration, precision)
+        integers = quantize(graph, calibration, precision)
         assert integers.metadata["precision"] == precision
         return {name: str(tensor.dtype) for name, tensor in integers.tensors.items() if tensor.data is None}
 
@@ -83,11 +83,11 @@ def test_types_of_precisions(graph: Graph, calibration: Calibration) -> None:
     assert {gru16[name] for name in ("first", "features", "mask")} == {"int8"}
     assert set(all16.values()) == {"int16"}
     with pytest.raises(InputError, match="int4"):
-        quantise(graph, calibration, "int4")
+        quantize(graph, calibration, "int4")
 
 
-def test_quantisation_is_deterministic(graph: Graph, calibration: Calibration, integers: Graph) -> None:
-    again = quantise(graph, calibrate(graph, [("noise", {"features": steps.features(400)})]))
+def test_quantization_is_deterministic(graph: Graph, calibration: Calibration, integers: Graph) -> None:
+    again = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(400)})]))
     assert write(again) == write(integers)
 
 
@@ -97,7 +97,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(graph: Graph, calibrati
     weights[0, 0] = np.nan
     steps.change(broken, "group1/gh/weights", data=weights)
     with pytest.raises(InputError, match="group1/gh/weights"):
-        quantise(broken, calibration)
+        quantize(broken, calibration)
     with pytest.raises(InputError, match="not finite in frame 0"):
         calibrate(broken, [("noise", {"features": steps.features(5)})])
 
@@ -111,9 +111,9 @@ def test_calibration_refuses_what_does_not_fit(graph: Graph, integers: Graph) ->
     other = calibrate(steps.denoiser(bins=8, channels=4), [("noise", {"features": steps.features(5, 8)})])
     del other.histograms["first"]
     with pytest.raises(InputError, match="'first'"):
-        quantise(graph, other)
-    with pytest.raises(InputError, match="quantised already"):
-        quantise(integers, other)
+        quantize(graph, other)
+    with pytest.raises(InputError, match="quantized already"):
+        quantize(integers, other)
 
 
 def test_two_fixed_grids_that_are_joined_are_refused() -> None:
@@ -121,7 +121,7 @@ def test_two_fixed_grids_that_are_joined_are_refused() -> None:
     x = graph.add_input("features", (1, 4))
     graph.add_output("y", graph.concatenation("y", [x, graph.unary("LOGISTIC", "gate", x)], 1))
     with pytest.raises(InputError, match=r"features.*gate|gate.*features"):
-        quantise(graph, calibrate(graph, [("noise", {"features": steps.features(5, 4)})]))
+        quantize(graph, calibrate(graph, [("noise", {"features": steps.features(5, 4)})]))
 
 
 def test_a_value_that_leaves_a_fixed_grid_is_refused() -> None:
@@ -130,7 +130,7 @@ def test_a_value_that_leaves_a_fixed_grid_is_refused() -> None:
     large = graph.fully_connected("large", x, 9 * np.eye(4), np.zeros(4))
     graph.add_output("y", graph.concatenation("y", [x, large], 1))
     with pytest.raises(InputError, match="large"):
-        quantise(graph, calibrate(graph, [("noise", {"features": steps.features(50, 4)})]))
+        quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50, 4)})]))
 
 
 def test_histograms_widen_without_losing_counts() -> None:
@@ -145,7 +145,7 @@ def test_histograms_widen_without_losing_counts() -> None:
     for one in (histogram, other):
         assert one.counts.sum() == 4000
         assert (one.low, one.high) == (everything.min(), everything.max())
-    mean = (histogram.centres * histogram.counts).sum() / 4000
+    mean = (histogram.centers * histogram.counts).sum() / 4000
     assert abs(mean - everything.mean()) < histogram.width
 
 

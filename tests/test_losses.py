@@ -21,7 +21,7 @@ def example():
     clean = generator.normal(size=(2, 4096)).astype(np.float32) * 0.1
     noisy = clean + generator.normal(size=(2, 4096)).astype(np.float32) * 0.05
     front_end = TorchFrontEnd(FrontEndConfig())
-    spectra = front_end.analyse(torch.from_numpy(noisy))
+    spectra = front_end.analyze(torch.from_numpy(noisy))
     mask = torch.from_numpy(generator.uniform(0.2, 1, (2, 16, 128)).astype(np.float32))
     return estimate(front_end, spectra, mask, torch.from_numpy(noisy), torch.from_numpy(clean))
 
@@ -36,7 +36,7 @@ def test_phase_sensitive(example):
 
 
 def test_compressed_spectral(example):
-    s, e = (t.numpy().astype(complex) for t in (example.resynthesised_clean, example.resynthesised_spectra))
+    s, e = (t.numpy().astype(complex) for t in (example.resynthesized_clean, example.resynthesized_spectra))
     c = share = 0.3
     magnitude = np.mean((abs(s) ** c - abs(e) ** c) ** 2)
     with_phase = np.mean(abs(abs(s) ** c * np.exp(1j * np.angle(s)) - abs(e) ** c * np.exp(1j * np.angle(e))) ** 2)
@@ -45,7 +45,7 @@ def test_compressed_spectral(example):
 
 
 def test_lost_speech_counts_only_what_is_missing(example):
-    s, e = (t.numpy().astype(complex) for t in (example.resynthesised_clean, example.resynthesised_spectra))
+    s, e = (t.numpy().astype(complex) for t in (example.resynthesized_clean, example.resynthesized_spectra))
     expected = np.mean(np.maximum(abs(s) ** 0.3 - abs(e) ** 0.3, 0) ** 2)
     assert float(losses.lost_speech(example)) == pytest.approx(expected, rel=1e-2)
 
@@ -67,7 +67,7 @@ def test_gradients_are_finite_for_silence_and_for_speech_that_is_silence(name):
     noisy = torch.zeros(2, 2048)
     noisy[1] = torch.randn(2048, generator=torch.Generator().manual_seed(0)) * 0.1
     mask = torch.full((2, 8, 128), 0.5, requires_grad=True)
-    result = estimate(front_end, front_end.analyse(noisy), mask, noisy, torch.zeros(2, 2048))
+    result = estimate(front_end, front_end.analyze(noisy), mask, noisy, torch.zeros(2, 2048))
     losses.supervised(result, {name: 1.0}).backward()
     assert torch.isfinite(mask.grad).all()
 

@@ -136,7 +136,7 @@ def test_every_mixture_is_finite_of_the_length_asked_for_and_does_not_clip(mixer
 @settings(deadline=None, max_examples=40)
 @given(index=st.integers(0, 10**6), snr=st.floats(-10, 30))
 def test_the_snr_is_exact_and_the_one_asked_for(mixer_with, index, snr):
-    config = EVERYTHING.plain(snr_db=(snr, snr), equalise_probability=1.0, speed_probability=1.0)
+    config = EVERYTHING.plain(snr_db=(snr, snr), equalize_probability=1.0, speed_probability=1.0)
     mixture = mixer_with(config)(0, index)
     if math.isfinite(mixture.snr_db):
         assert measured_snr(mixture.noisy, mixture.clean) == pytest.approx(mixture.snr_db, abs=0.02)
@@ -185,7 +185,7 @@ def test_seed_epoch_and_index_each_give_another_mixture(mixer_with):
 
 def test_an_augmentation_switched_off_leaves_voice_noise_and_snr(mixer_with):
     full = MixtureConfig(clean_probability=0, noise_only_probability=0, clip_probability=0)
-    plainer = replace(full, equalise_probability=0.0, room_probability=0.0, band_limit_probability=0.0)
+    plainer = replace(full, equalize_probability=0.0, room_probability=0.0, band_limit_probability=0.0)
     for index in range(10):
         a, b = (mixer_with(config)(0, index) for config in (full, plainer))
         for key in ("speaker", "speech", "noise", "speed"):
@@ -250,7 +250,7 @@ def test_speakers_with_much_speech_do_not_crowd_out_the_others(tmp_path):
 
 def test_silence_around_a_noise_is_skipped(manifest, cache):
     store = AudioStore.build(manifest.root, manifest.select("noise", "train"), cache)
-    noises = Population.labelled(store, 0.5)
+    noises = Population.labeled(store, 0.5)
     sound, paths = noise_of(np.random.default_rng(0), noises, noises.names.index("knock"), 32000)
     assert len(paths) > 3
     assert active(frame_powers(sound)).mean() > 0.95
@@ -315,7 +315,7 @@ def test_convolved_is_convolution():
 
 @pytest.mark.parametrize(("shape", "at"), [("low", 0.0), ("high", 8000.0), ("bell", 1000.0)])
 @pytest.mark.parametrize("gain", [-6.0, 0.0, 9.0])
-def test_an_equaliser_section_has_its_gain_where_it_acts_and_none_elsewhere(shape, at, gain):
+def test_an_equalizer_section_has_its_gain_where_it_acts_and_none_elsewhere(shape, at, gain):
     sections = np.array([augment._section(shape, 1000.0, gain)])
     where = 2 * np.pi * np.array([at, 8000.0 - at if shape != "bell" else 0.0]) / 16000
     z = np.exp(-1j * where)
@@ -327,8 +327,8 @@ def test_an_equaliser_section_has_its_gain_where_it_acts_and_none_elsewhere(shap
 @given(factor=st.floats(0.5, 2.0), samples=st.integers(1000, 20000))
 @settings(deadline=None)
 def test_a_changed_speed_gives_the_samples_asked_for(factor, samples):
-    colouring = augment.Colouring(factor, None)
-    sound = colouring.apply(np.ones(colouring.needed(samples), np.float32), samples)
+    coloring = augment.Coloring(factor, None)
+    sound = coloring.apply(np.ones(coloring.needed(samples), np.float32), samples)
     assert sound.shape == (samples,)
 
 
@@ -344,8 +344,8 @@ def test_made_up_noises_are_finite_and_not_silent(make, samples):
 
 
 @pytest.mark.parametrize(("slope", "decibels"), [(0, 0), (1, -3), (2, -6)])
-def test_coloured_noise_falls_by_its_slope(slope, decibels):
-    sound = synthetic.coloured(np.random.default_rng(0), 160000, slope)
+def test_colored_noise_falls_by_its_slope(slope, decibels):
+    sound = synthetic.colored(np.random.default_rng(0), 160000, slope)
     power = np.abs(np.fft.rfft(sound)) ** 2
     octaves = [power[10 * hz : 20 * hz].mean() for hz in (500, 1000, 2000)]
     np.testing.assert_allclose(np.diff(10 * np.log10(octaves)), decibels, atol=0.3)

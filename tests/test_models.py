@@ -20,7 +20,7 @@ SMALL = Architecture(channels=(4, 6, 8), groups=2, shared_gru=(2,))
 
 
 def network(architecture: Architecture = SMALL, bands: int = 32, seed: int = 0) -> MaskNetwork:
-    """A network whose normalisations have seen something, as after training."""
+    """A network whose normalizations have seen something, as after training."""
     torch.manual_seed(seed)
     result = MaskNetwork(architecture, bands)
     for module in result.modules():

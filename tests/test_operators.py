@@ -19,7 +19,7 @@ from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph, Quantization
 from tinyse.graph.operators import BINARY, GATES, MOVES, OPERATORS, WEIGHTED
 from tinyse.quantization.calibration import calibrate
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.study import converter
 from tinyse.targets import support
 from tinyse.tflite import operators as layouts
@@ -82,7 +82,7 @@ def depthwise(precision: str, rng: np.random.Generator) -> tuple[Graph, Graph]:
             graph.add_output("state", x)
     graph.add_output("y", x)
     clip = rng.uniform(-1, 1, (40, bins, channels)).astype(np.float32)
-    return graph, quantise(graph, calibrate(graph, [("noise", {"x": clip * 0.5})]), precision)
+    return graph, quantize(graph, calibrate(graph, [("noise", {"x": clip * 0.5})]), precision)
 
 
 @pytest.mark.parametrize("precision", ["int8", "int16x8"])

@@ -74,7 +74,7 @@ def test_matrices_and_kernels_decay_and_nothing_else():
         recurrent = ".input_" in name or ".state_" in name  # biases too, which are kept as columns
         expected = 2.0 * (1 - 0.25 * 0.5) if kernel or recurrent else 2.0
         assert torch.all(parameter == expected), name
-    assert any(name.endswith("normalisation.weight") for name in weights(learner.bare))
+    assert any(name.endswith("normalization.weight") for name in weights(learner.bare))
 
 
 @pytest.mark.parametrize(

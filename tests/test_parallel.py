@@ -22,11 +22,11 @@ stages:
   teacher:
     {model: {channels: [6, 6], groups: 1}, updates: 3, batch: 4, seconds: 0.4, valid_every: 2, warmup: 1,
      losses: {compressed_spectral: 1.0, signal_to_noise: 0.05}}
-  distil:
+  distill:
     {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, updates: 3, batch: 4, seconds: 0.4, valid_every: 2, warmup: 1,
      distillation: {teacher: teacher, views: {frame: 1.0}, layers: [encoder_1, gru, decoder_2]}}
   supervise:
-    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, start: distil, updates: 3, batch: 4, seconds: 0.4, valid_every: 2,
+    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, start: distill, updates: 3, batch: 4, seconds: 0.4, valid_every: 2,
      warmup: 1, losses: {phase_sensitive: 0.01}}
 mixture: {talker_probability: 0.0, babble_probability: 0.0}
 valid_clips: 3
@@ -96,7 +96,7 @@ def ranks(tmp_path_factory):
 
 def test_two_steps_run_to_their_end_and_leave_one_set_of_files(ranks):
     folder, _ = ranks
-    for stage in ("teacher", "distil", "supervise"):
+    for stage in ("teacher", "distill", "supervise"):
         load_model(model_path(folder / "run", stage))
         lines = (folder / "run" / stage / "log.jsonl").read_text().splitlines()
         assert [json.loads(line)["update"] for line in lines] == [2, 3]
@@ -130,5 +130,5 @@ def test_views_that_compare_clips_need_two_in_every_process(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE)
     refuse_undivided(load_recipe(path), 2)
-    with pytest.raises(InputError, match=r"stages\.distil\.batch: .* 4 processes need a batch of at least 8, not 4"):
+    with pytest.raises(InputError, match=r"stages\.distill\.batch: .* 4 processes need a batch of at least 8, not 4"):
         refuse_undivided(load_recipe(path), 4)

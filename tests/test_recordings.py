@@ -99,7 +99,7 @@ def test_librispeech(tmp_path):
         ("librispeech_84", "valid"),
         ("librispeech_61", "test"),
     }
-    assert all(r.ship and r.licence == "CC BY 4.0" for r in manifest.recordings)
+    assert all(r.ship and r.license == "CC BY 4.0" for r in manifest.recordings)
 
 
 @pytest.mark.parametrize("inside", ["", "dev-clean"])
@@ -163,7 +163,7 @@ def test_ms_snsd(tmp_path):
     assert len(manifest.select(split="test")) == 2
 
 
-def test_esc50_keeps_its_folds_and_licences(tmp_path):
+def test_esc50_keeps_its_folds_and_licenses(tmp_path):
     rows = [
         ("1-1-A-0.wav", 1, "dog", "True", 1),
         ("4-2-A-1.wav", 4, "hen", "False", 2),
@@ -187,13 +187,13 @@ def test_esc50_keeps_its_folds_and_licences(tmp_path):
 def test_manifests_of_this_project(tmp_path):
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests/speech_train.csv").write_text(
-        "path,seconds,speaker,corpus,snr_est_db,licence,ship\na.wav,0.1,x_1,x,30,CC0,yes\n"
+        "path,seconds,speaker,corpus,snr_est_db,license,ship\na.wav,0.1,x_1,x,30,CC0,yes\n"
     )
     (tmp_path / "manifests/noise_valid.csv").write_text(
-        "path,seconds,class,corpus,source,active_frac,licence,ship\nb.wav,0.1,rain,x,s1,1.0,CC BY-NC,no\n"
+        "path,seconds,class,corpus,source,active_frac,license,ship\nb.wav,0.1,rain,x,s1,1.0,CC BY-NC,no\n"
     )
     (tmp_path / "manifests/rir.csv").write_text(
-        "path,seconds,room,kind,corpus,licence,ship\nc.wav,0.1,hall,room,x,CC0,yes\n"
+        "path,seconds,room,kind,corpus,license,ship\nc.wav,0.1,hall,room,x,CC0,yes\n"
     )
     with pytest.raises(InputError, match=r"3 of its 3 files are missing, the first is .*b\.wav"):
         open_data(tmp_path)

@@ -17,7 +17,7 @@ from tinyse.graph.graph import Graph, Quantization
 from tinyse.graph.operators import OPERATORS
 from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.tflite.writer import write
 
 STEPS = {
@@ -40,7 +40,7 @@ def test_reference_equals_tflm_over_2000_recurrent_frames(step: str, precision: 
     graph = steps.denoiser(**STEPS[step])
     bins = graph.shape("features")[2]
     calibration = calibrate(graph, [("noise", {"features": steps.features(200, bins)})])
-    integers = quantise(graph, calibration, precision)
+    integers = quantize(graph, calibration, precision)
     program, interpreter, state = reference.compile(integers), tflm_interpreter(integers), initial_state(integers)
     tensor = integers.tensors["features"]
     for index, frame in enumerate(steps.features(2000, bins, seed=5)):
@@ -158,7 +158,7 @@ def test_convolutions_equal_tflm(padding: str, precision: str) -> None:
         y = graph.add_operator("CONV_2D", (x, weights, bias), "y", (1, *map(int, sizes), int(out)), **options)
         graph.add_output("y", y)
         clip = {"x": rng.normal(size=(20, height * width * channels)).astype(np.float32)}
-        integers = quantise(graph, calibrate(graph, [("noise", clip)]), precision)
+        integers = quantize(graph, calibrate(graph, [("noise", clip)]), precision)
         info = np.iinfo(integers.tensors["x"].dtype)
         value = rng.integers(info.min, info.max + 1, integers.shape("x")).astype(info.dtype)
         interpreter = tflm_interpreter(integers)
@@ -184,7 +184,7 @@ def test_fully_connected_equals_tflm(precision: str) -> None:
         activation = rng.choice(["NONE", "RELU"]).item()
         graph.add_output("y", graph.fully_connected("y", x, weights, rng.normal(size=out), activation))
         clip = {"x": rng.normal(size=(20, rows * columns)).astype(np.float32)}
-        integers = quantise(graph, calibrate(graph, [("noise", clip)]), precision)
+        integers = quantize(graph, calibrate(graph, [("noise", clip)]), precision)
         info = np.iinfo(integers.tensors["x"].dtype)
         value = rng.integers(info.min, info.max + 1, (rows, columns)).astype(info.dtype)
         interpreter = tflm_interpreter(integers)
@@ -197,7 +197,7 @@ def test_fully_connected_equals_tflm(precision: str) -> None:
 @given(st.integers(0, 10_000))
 def test_every_random_step_is_valid_and_runs(seed: int) -> None:
     graph = steps.denoiser(seed, bins=8, channels=2, hidden=2)
-    integers = quantise(graph, calibrate(graph, [("noise", {"features": steps.features(10, 8, seed)})]))
+    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(10, 8, seed)})]))
     feed = {"features": np.zeros((1, 1, 8, 1), np.int8), **initial_state(integers)}
     assert reference.compile(integers)(feed)["mask"].dtype == np.int8
 

@@ -54,7 +54,7 @@ def test_every_key_of_a_recipe_says_what_it_means():
     from tinyse.training.reference import recipe_sections
 
     found = {f"{section.place}.{key.name}": key.meaning for section in recipe_sections() for key in section.keys}
-    assert {"stages.NAME.quantise.precision", "mixture.snr_db", "tagging.mixture.clips", ".output"} <= set(found)
+    assert {"stages.NAME.quantize.precision", "mixture.snr_db", "tagging.mixture.clips", ".output"} <= set(found)
     assert [name for name, meaning in found.items() if not meaning] == []
 
 

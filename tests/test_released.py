@@ -63,10 +63,10 @@ def test_the_weights_heard_only_what_may_ship(folder):
     card = card_of(folder)
     assert card["recipe"]["ship"] is True
     assert (ROOT / card["recipe_file"]).is_file()
-    licences = {corpus: named for part in card["data"].values() for corpus, named in part["corpora"].items()}
-    restricted = {corpus for corpus, named in licences.items() if any("NC" in licence for licence in named)}
-    # ESC-50's own licence is narrower than that of the clips chosen from it, and the card says so.
-    assert licences and restricted <= {"esc50_nc"}
+    licenses = {corpus: named for part in card["data"].values() for corpus, named in part["corpora"].items()}
+    restricted = {corpus for corpus, named in licenses.items() if any("NC" in license for license in named)}
+    # ESC-50's own license is narrower than that of the clips chosen from it, and the card says so.
+    assert licenses and restricted <= {"esc50_nc"}
     assert not restricted or "only clips were heard" in (folder / "card.md").read_text(encoding="utf-8")
     assert not Path(card["recipe"]["data"]).is_absolute() and not Path(card["recipe"]["output"]).is_absolute()
 

@@ -44,9 +44,9 @@ def test_perfect_reconstruction_with_a_mask_of_ones(config):
     front_end = FrontEnd(config)
     x = noise(40 * config.hop)
     analysis, _, synthesis = front_end.initial_state()
-    spectra, _ = front_end.analyse(x, analysis)
+    spectra, _ = front_end.analyze(x, analysis)
     ones = np.ones((len(spectra), config.bands), np.float32)
-    y, _ = front_end.synthesise(front_end.apply(spectra, ones), synthesis)
+    y, _ = front_end.synthesize(front_end.apply(spectra, ones), synthesis)
     np.testing.assert_allclose(y[config.delay :], x[: len(x) - config.delay], atol=1e-6)
 
 
@@ -57,16 +57,16 @@ def test_stream_equals_clip_bit_for_bit(config, cuts):
     front_end = FrontEnd(config)
     x = noise((sum(cuts) + 1) * config.hop)
     analysis, level, synthesis = front_end.initial_state()
-    spectra, _ = front_end.analyse(x, analysis)
+    spectra, _ = front_end.analyze(x, analysis)
     features, _ = front_end.features(spectra, level)
-    sound, _ = front_end.synthesise(spectra, synthesis)
+    sound, _ = front_end.synthesize(spectra, synthesis)
     position, parts = 0, []
     for hops in [*cuts, 1]:
         piece = x[position : position + hops * config.hop]
         position += len(piece)
-        part, analysis = front_end.analyse(piece, analysis)
+        part, analysis = front_end.analyze(piece, analysis)
         part_features, level = front_end.features(part, level)
-        part_sound, synthesis = front_end.synthesise(part, synthesis)
+        part_sound, synthesis = front_end.synthesize(part, synthesis)
         parts.append((part, part_features, part_sound))
     for index, whole in enumerate((spectra, features, sound)):
         np.testing.assert_array_equal(np.concatenate([p[index] for p in parts]), whole)
@@ -78,7 +78,7 @@ def test_features_ignore_level():
 
     def features(sound):
         analysis, level, _ = front_end.initial_state()
-        return front_end.features(front_end.analyse(sound, analysis)[0], level)[0]
+        return front_end.features(front_end.analyze(sound, analysis)[0], level)[0]
 
     loud, quiet = features(x), features(x * np.float32(0.03))
     assert np.abs(loud - quiet).mean() < 1e-3  # a bin that is nearly empty meets the floor of 16 bits
@@ -95,14 +95,14 @@ def test_features_stay_in_range(sound):
         "jump": np.concatenate([noise(4096, 1e-4), noise(4096, 0.3)]),
     }[sound]
     analysis, level, _ = front_end.initial_state()
-    features, level = front_end.features(front_end.analyse(x, analysis)[0], level)
+    features, level = front_end.features(front_end.analyze(x, analysis)[0], level)
     assert np.isfinite(features).all() and features.min() >= -1 and features.max() <= 127 / 128
     assert np.isfinite(level.level)
 
 
 def test_limit_of_one_leaves_the_spectrum_alone():
     front_end = FrontEnd()
-    spectra, _ = front_end.analyse(noise(2560), front_end.initial_state()[0])
+    spectra, _ = front_end.analyze(noise(2560), front_end.initial_state()[0])
     np.testing.assert_array_equal(front_end.apply(spectra, np.zeros((10, 128)), limit=1.0), spectra)
 
 
@@ -136,15 +136,15 @@ def test_torch_front_end_follows_the_reference():
         reference, front_end = FrontEnd(config), TorchFrontEnd(config)
         x = np.concatenate([np.zeros(5 * config.hop, np.float32), noise(20 * config.hop), noise(20 * config.hop, 1e-3)])
         analysis, level, synthesis = reference.initial_state()
-        spectra, _ = reference.analyse(x, analysis)
+        spectra, _ = reference.analyze(x, analysis)
         features, _ = reference.features(spectra, level)
         mask = np.random.default_rng(2).uniform(size=features.shape).astype(np.float32)
-        sound, _ = reference.synthesise(reference.apply(spectra, mask), synthesis)
-        torch_spectra = front_end.analyse(torch.from_numpy(x)[None])
+        sound, _ = reference.synthesize(reference.apply(spectra, mask), synthesis)
+        torch_spectra = front_end.analyze(torch.from_numpy(x)[None])
         np.testing.assert_allclose(torch_spectra[0].numpy(), spectra, atol=1e-4)
         np.testing.assert_allclose(front_end.features(torch_spectra)[0].numpy(), features, atol=1e-4)
         enhanced = torch_spectra * front_end.gains(torch.from_numpy(mask))[None]
-        np.testing.assert_allclose(front_end.synthesise(enhanced)[0].numpy(), sound[config.delay :], atol=1e-5)
+        np.testing.assert_allclose(front_end.synthesize(enhanced)[0].numpy(), sound[config.delay :], atol=1e-5)
 
 
 def test_a_picture_of_sounds_of_other_lengths_has_no_empty_halves(tmp_path):

@@ -187,7 +187,7 @@ def test_integers_that_were_trained_stand_beside_their_parents(tiny, pairs, tmp_
 
     network, front_end, _ = load_model(tiny.weights)
     grids = TrainedGrids("int8", activation_grids(read(tiny.integers)))
-    save_model(tmp_path / "own.safetensors", network, front_end, {"quantisation": grids.as_json()})
+    save_model(tmp_path / "own.safetensors", network, front_end, {"quantization": grids.as_json()})
     found = study(tmp_path / "own.safetensors", [("noise", noise(1))], find_pairs(pairs, 1), tmp_path / "out", ["int8"],
                   0.05, "litert", parent=tiny.weights)  # fmt: skip
     assert list(found.costs) == list(found.streams) == ["int8", "int8, trained"]

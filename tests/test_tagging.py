@@ -1,4 +1,4 @@
-"""Tagging: labelled data, mixtures, the network, its stream, its integers and its C; one recipe from end to end."""
+"""Tagging: labeled data, mixtures, the network, its stream, its integers and its C; one recipe from end to end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tinyse import audio
 from tinyse.errors import InputError
-from tinyse.mixtures.labelled import LabelledMixer, LabelledMixtureConfig
-from tinyse.recordings.labelled import open_labelled
+from tinyse.mixtures.labeled import LabeledMixer, LabeledMixtureConfig
+from tinyse.recordings.labeled import open_labeled
 from tinyse.streaming import pooling
 
 torch = pytest.importorskip("torch")
@@ -51,8 +51,8 @@ def sound(label: str, seed: int, seconds: float = 1.0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Three classes in three folds."""
-    top = tmp_path_factory.mktemp("labelled")
-    rows = ["path,class,fold,licence"]
+    top = tmp_path_factory.mktemp("labeled")
+    rows = ["path,class,fold,license"]
     for fold in "123":
         for label in CLASSES:
             for take in range(2):
@@ -72,7 +72,7 @@ def own_cache(tmp_path_factory):
 
 
 def network(seed: int = 0) -> ClassifierNetwork:
-    """Random weights, and normalisations that have seen something."""
+    """Random weights, and normalizations that have seen something."""
     torch.manual_seed(seed)
     result = ClassifierNetwork(SMALL, FRONT_END.bands, CLASSES)
     for module in result.modules():
@@ -97,10 +97,10 @@ def model(tmp_path_factory) -> Path:
 
 
 def test_labels_and_folds_of_a_plain_folder(folder):
-    data = open_labelled(folder)
+    data = open_labeled(folder)
     assert data.classes == CLASSES and data.folds == ("1", "2", "3") and len(data.clips) == 18
     assert {data.clips[i].fold for i in data.members(["2"])} == {"2"}
-    assert open_labelled(folder / "labels.csv") == data
+    assert open_labeled(folder / "labels.csv") == data
     store = data.open()
     for number in (0, 7, 17):
         expected = audio.read(data.clips[number].path)[0]
@@ -116,7 +116,7 @@ def test_esc50_as_it_is_published(folder, tmp_path):
     rows += [f"{name},{name[0]},0,{name.split('-')[1]},False,1,A" for name in names]
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "esc50.csv").write_text("\n".join(rows) + "\n")
-    data = open_labelled(tmp_path)
+    data = open_labeled(tmp_path)
     assert data.classes == CLASSES and len(data.clips) == 18 and data.folds == ("1", "2", "3")
 
 
@@ -141,7 +141,7 @@ def test_sonyc_takes_the_verified_annotation_else_anybodys(tmp_path, level, clas
     (tmp_path / "annotations.csv").write_text(SONYC)
     for name in "abc":
         audio.write(tmp_path / "audio" / f"{name}.wav", sound("hum", 0, 0.2))
-    data = open_labelled(tmp_path, level)
+    data = open_labeled(tmp_path, level)
     assert data.classes == classes and data.folds == ("train", "validate")
     assert [clip.labels for clip in data.clips] == labels
 
@@ -160,12 +160,12 @@ def test_tables_that_make_no_sense_are_refused(tmp_path, table, message):
     audio.write(tmp_path / "a.wav", sound("hum", 0, 0.2))
     (tmp_path / "labels.csv").write_text(table)
     with pytest.raises(InputError, match=message):
-        open_labelled(tmp_path)
+        open_labeled(tmp_path)
 
 
 def test_a_folder_without_labels_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"labels\.csv"):
-        open_labelled(tmp_path)
+        open_labeled(tmp_path)
 
 
 # Mixtures
@@ -175,10 +175,10 @@ def test_a_folder_without_labels_is_refused(tmp_path):
 @settings(max_examples=20, deadline=None)
 def test_mixtures_are_a_function_of_seed_and_number(folder_data, seed, index, seconds, most):
     data, store = folder_data
-    config = LabelledMixtureConfig(clips=(1, most))
-    mixer = LabelledMixer(data, store, data.members(["1", "2"]), config, seconds, seed)
+    config = LabeledMixtureConfig(clips=(1, most))
+    mixer = LabeledMixer(data, store, data.members(["1", "2"]), config, seconds, seed)
     x, labels = mixer(0, index)
-    again = LabelledMixer(data, store, data.members(["1", "2"]), config, seconds, seed)(0, index)
+    again = LabeledMixer(data, store, data.members(["1", "2"]), config, seconds, seed)(0, index)
     assert np.array_equal(x, again[0]) and np.array_equal(labels, again[1])
     assert x.shape == (round(seconds * 16000),) and x.dtype == np.float32 and np.abs(x).max() <= 1
     assert set(labels) <= {0, 1} and 1 <= labels.sum() <= most
@@ -186,16 +186,16 @@ def test_mixtures_are_a_function_of_seed_and_number(folder_data, seed, index, se
 
 @pytest.fixture(scope="module")
 def folder_data(folder):
-    data = open_labelled(folder)
+    data = open_labeled(folder)
     return data, data.open()
 
 
 def test_a_mixture_has_the_snr_that_was_asked_for(folder_data):
     data, store = folder_data
-    config = LabelledMixtureConfig(clips=(2, 2), snr_db=(20.0, 20.0), level_db=(-20.0, -20.0))
+    config = LabeledMixtureConfig(clips=(2, 2), snr_db=(20.0, 20.0), level_db=(-20.0, -20.0))
     hums = [i for i in data.members(["1"]) if data.clips[i].labels == ("hum",)]
-    alone = LabelledMixer(data, store, hums, LabelledMixtureConfig((1, 1), level_db=(-20.0, -20.0)), 1.0, 0)
-    both = LabelledMixer(data, store, data.members(["1"]), config, 1.0, 0)
+    alone = LabeledMixer(data, store, hums, LabeledMixtureConfig((1, 1), level_db=(-20.0, -20.0)), 1.0, 0)
+    both = LabeledMixer(data, store, data.members(["1"]), config, 1.0, 0)
     assert 10 * np.log10(np.mean(alone(0, 0)[0] ** 2)) == pytest.approx(-20, abs=0.3)
     levels = [10 * np.log10(np.mean(both(0, i)[0] ** 2)) for i in range(5)]
     assert levels == pytest.approx([-20] * 5, abs=1.0)  # the second adds a hundredth, or up to 0.8 dB in phase
@@ -204,7 +204,7 @@ def test_a_mixture_has_the_snr_that_was_asked_for(folder_data):
 @pytest.mark.parametrize("change", [{"clips": (0, 1)}, {"clips": (3, 2)}, {"snr_db": (1.0, 0.0)}])
 def test_impossible_mixtures_are_refused(change):
     with pytest.raises(InputError):
-        LabelledMixtureConfig(**change)
+        LabeledMixtureConfig(**change)
 
 
 # Network
@@ -530,7 +530,7 @@ def test_a_tagger_learns_labels_blended_with_its_teachers_tags(recipe, tmp_path)
         ("stages.teacher.losses={compressed_spectral: 1}", "no supervised loss is named 'compressed_spectral'"),
         (
             "stages.second={model: {channels: [4, 4, 8]}, start: first, updates: 1, losses: {binary_cross_entropy: 1}, "
-            "quantise: {}}",
+            "quantize: {}}",
             "for the task 'denoise' only",
         ),
     ],

@@ -152,8 +152,8 @@ def test_published_models_denoise_without_a_lag_and_fit_into_a_mask(name, window
     crossed = np.fft.irfft(np.fft.rfft(sound, 96000) * np.fft.rfft(clean, 96000).conj())
     assert sound.shape == noisy.shape and crossed.argmax() == 0
     front_end = TorchFrontEnd(FrontEndConfig())
-    spectra, wanted = (front_end.analyse(torch.from_numpy(x)[None]) for x in (noisy, sound))
-    masked = front_end.synthesise(spectra * front_end.gains(front_end.mask(spectra, wanted)))[0].numpy()
+    spectra, wanted = (front_end.analyze(torch.from_numpy(x)[None]) for x in (noisy, sound))
+    masked = front_end.synthesize(spectra * front_end.gains(front_end.mask(spectra, wanted)))[0].numpy()
     clean, noisy, sound = (x[: len(masked)] for x in (clean, noisy, sound))
     assert si_sdr(clean, masked) > si_sdr(clean, noisy) + 3
     assert si_sdr(clean, masked) == pytest.approx(si_sdr(clean, sound), abs=1)
@@ -164,7 +164,7 @@ def test_published_models_denoise_without_a_lag_and_fit_into_a_mask(name, window
 
 def test_sound_becomes_the_mask_that_makes_it():
     front_end = TorchFrontEnd(FrontEndConfig())
-    spectra = front_end.analyse(torch.from_numpy(noise()).view(2, 4000))
+    spectra = front_end.analyze(torch.from_numpy(noise()).view(2, 4000))
     for gain, expected in ((1.0, 1.0), (0.5, 0.5), (2.0, 1.0), (-1.0, 0.0)):
         mask = front_end.mask(spectra, gain * spectra)
         torch.testing.assert_close(mask, torch.full_like(mask, expected))
@@ -298,5 +298,5 @@ def test_the_card_says_who_taught():
     assert _teachers([]) == ["No teacher: supervised only."]
     text = "\n".join(_teachers([{"file": "a.onnx", "sha256": "12ab", "external": True},
                                 {"file": "one/model.safetensors", "sha256": "34cd", "external": False}]))  # fmt: skip
-    assert "`a.onnx`, external: its own licence applies; SHA-256 12ab" in text and "34cd" in text
+    assert "`a.onnx`, external: its own license applies; SHA-256 12ab" in text and "34cd" in text
     assert _taught({"views": {"frame": 1.0}, "output": 0.5}) == "1 x frame similarities, 0.5 x output"

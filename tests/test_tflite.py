@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator, Quantization
 from tinyse.quantization.calibration import calibrate
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.tflite import operators
 from tinyse.tflite.reader import read
 from tinyse.tflite.runtime_versions import oldest_runtime
@@ -29,7 +29,7 @@ def float_graph() -> Graph:
 
 @pytest.fixture(scope="module")
 def integer_graph(float_graph: Graph) -> Graph:
-    return quantise(float_graph, calibrate(float_graph, [("noise", {"features": steps.features(60)})]))
+    return quantize(float_graph, calibrate(float_graph, [("noise", {"features": steps.features(60)})]))
 
 
 @pytest.fixture(scope="module")

@@ -28,11 +28,11 @@ stages:
   teacher:
     {model: {channels: [6, 6], groups: 1}, updates: 4, batch: 4, seconds: 0.5, valid_every: 2, warmup: 1,
      losses: {compressed_spectral: 1.0, signal_to_noise: 0.05}}
-  distil:
+  distill:
     {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, updates: 4, batch: 4, seconds: 0.5, valid_every: 2, warmup: 1,
      distillation: {teacher: teacher, views: {frame: 1.0, utterance: 0.5}, layers: [encoder_1, gru, decoder_2], output: 0.1}}
   supervise:
-    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, start: distil, updates: 6, batch: 4, seconds: 0.5, valid_every: 2,
+    {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, start: distill, updates: 6, batch: 4, seconds: 0.5, valid_every: 2,
      warmup: 1, losses: {phase_sensitive: 0.01}}
 valid_clips: 4
 precision: 32-true
@@ -70,13 +70,13 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_path):
 
         return show
 
-    for stage, update in (("teacher", 3), ("distil", 2), ("supervise", 5)):
+    for stage, update in (("teacher", 3), ("distill", 2), ("supervise", 5)):
         with pytest.raises(KeyboardInterrupt):
             run(stopped, interrupt_at(stage, update), nothing)
     lines = []
     run(stopped, nothing, lines.append)
     assert any("supervise" in line and "from update 5" in line for line in lines)
-    for stage in ("teacher", "distil", "supervise"):
+    for stage in ("teacher", "distill", "supervise"):
         whole, again = weights(tmp_path / "whole", stage), weights(tmp_path / "stopped", stage)
         assert whole.keys() == again.keys()
         assert all(torch.equal(whole[name], again[name]) for name in whole), stage
@@ -146,7 +146,7 @@ def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
     output = f"output={tmp_path / 'run'}"
     run(load_recipe(recipe, [output]), nothing, nothing)
     with pytest.raises(InputError, match=r"stage\.updates: 4 then, 5 now"):
-        run(load_recipe(recipe, [output, "stages.distil.updates=5"]), nothing, nothing)
+        run(load_recipe(recipe, [output, "stages.distill.updates=5"]), nothing, nothing)
     with pytest.raises(InputError, match="seed: 0 then, 1 now"):
         run(load_recipe(recipe, [output, "seed=1"]), nothing, nothing)
 
@@ -157,9 +157,9 @@ def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
         ("stages.teacher.update=3", "unknown key stages.teacher.update: did you mean 'updates'"),
         ("stages.teacher.updates=many", "stages.teacher.updates: expected int"),
         ("stages.teacher.updates=0", "updates is 0"),
-        ("stages.distil.batch=1", "batch of one"),
-        ("stages.distil.distillation.views={frames: 1}", "did you mean 'frame'"),
-        ("stages.distil.distillation.teacher=professor", "no earlier stage"),
+        ("stages.distill.batch=1", "batch of one"),
+        ("stages.distill.distillation.views={frames: 1}", "did you mean 'frame'"),
+        ("stages.distill.distillation.teacher=professor", "no earlier stage"),
         ("stages.supervise.start=teacher", "another architecture"),
         ("stages.supervise.losses={si-sdr: 1}", "did you mean 'si_sdr'"),
         ("stages.teacher.model=teachers", "did you mean 'teacher'"),
@@ -167,8 +167,8 @@ def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
         ("front_end.hop_ms=5", "hop_ms"),
         ("precision=int4", "precision"),
         ("mixture.snr_db=[5, -5]", "snr_db"),
-        ("stages.distil.mixture={clean: 0.2}", "unknown key stages.distil.mixture.clean"),
-        ("stages.distil.mixture={clean_probability: 2}", "clean_probability is 2"),
+        ("stages.distill.mixture={clean: 0.2}", "unknown key stages.distill.mixture.clean"),
+        ("stages.distill.mixture={clean_probability: 2}", "clean_probability is 2"),
         ("stages.teacher.learning_rate=.nan", "learning_rate: nan is no number"),
         ("nonsense", "KEY=VALUE"),
         ("stages=[", "no readable YAML"),
@@ -239,9 +239,9 @@ def test_what_is_no_number_is_still_refused(recipe, text):
 
 def test_a_stage_may_mix_otherwise(recipe, tmp_path):
     """Its own keys replace the recipe's; a stage that says nothing is what it was before there were such keys."""
-    chosen = load_recipe(recipe, ["mixture.room_probability=0.1", "stages.distil.mixture={clean_probability: 0.2}"])
+    chosen = load_recipe(recipe, ["mixture.room_probability=0.1", "stages.distill.mixture={clean_probability: 0.2}"])
     assert chosen.mixture_of(chosen.stages["teacher"]) == chosen.mixture
-    mixed = chosen.mixture_of(chosen.stages["distil"])
+    mixed = chosen.mixture_of(chosen.stages["distill"])
     assert (mixed.clean_probability, mixed.room_probability) == (0.2, 0.1)
     output = f"output={tmp_path / 'run'}"
     first = run(load_recipe(recipe, [output, "stages.supervise.updates=2"]), nothing, nothing)
@@ -268,7 +268,7 @@ def test_the_last_weights_may_be_kept(recipe, tmp_path):
 def test_a_run_from_before_a_key_existed_is_not_another_recipe(recipe, tmp_path):
     chosen = load_recipe(recipe, [f"output={tmp_path / 'run'}"])
     record = stage_record(chosen, "supervise")
-    del record["stage"]["keep"], record["builds_on"]["distil"]["stage"]["keep"]
+    del record["stage"]["keep"], record["builds_on"]["distill"]["stage"]["keep"]
     refuse_other_recipe(record, chosen, "supervise", tmp_path / "model")
     with pytest.raises(InputError, match="keep: 'best' then, 'last' now"):
         refuse_other_recipe(record, load_recipe(recipe, ["stages.supervise.keep=last"]), "supervise", tmp_path / "model")

@@ -21,7 +21,7 @@ import two_step
 from two_step_plan import SCHEDULES, Comparison, Run, finalists, planned, recipe
 
 from tinyse.errors import InputError
-from tinyse.recipe import Quantise
+from tinyse.recipe import Quantize
 from tinyse.training.recipe import load_recipe
 
 RECIPE = """
@@ -54,9 +54,9 @@ def test_every_student_gets_the_same_number_of_updates(base, updates):
         assert all(stage.patience == 0 for stage in stages.values())
 
 
-def test_two_steps_first_only_distil_and_then_only_supervise(base):
-    distil, supervise = recipe(Comparison(base, "out"), Run("student-62k", "two-step-bin", 3)).stages.values()
-    assert distil.losses == {} and distil.distillation.views == {"bin": 1.0}
+def test_two_steps_first_only_distill_and_then_only_supervise(base):
+    distill, supervise = recipe(Comparison(base, "out"), Run("student-62k", "two-step-bin", 3)).stages.values()
+    assert distill.losses == {} and distill.distillation.views == {"bin": 1.0}
     assert supervise.losses == base.stages["supervise"].losses and supervise.distillation is None
     mixed = recipe(Comparison(base, "out"), Run("student-62k", "mixture-batch", 3)).stages["supervise"]
     assert mixed.losses == supervise.losses and set(mixed.distillation.views) == {"batch"}
@@ -67,11 +67,11 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else(base):
     comparison = Comparison(base, "out", schedules=names, updates=100)
     plain, other = (recipe(comparison, Run("student-62k", name, 0)) for name in names)
     assert plain.output != other.output
-    distil, supervise = other.stages.values()
-    assert (distil.updates, supervise.updates) == (40, 60)
-    assert (distil.learning_rate, supervise.learning_rate) == (1e-3, 2e-3)
+    distill, supervise = other.stages.values()
+    assert (distill.updates, supervise.updates) == (40, 60)
+    assert (distill.learning_rate, supervise.learning_rate) == (1e-3, 2e-3)
     layers = ("encoder_1", "encoder_2", "encoder_3", "encoder_4", "gru")
-    assert distil.distillation == dataclasses.replace(plain.stages["distil"].distillation, layers=layers)
+    assert distill.distillation == dataclasses.replace(plain.stages["distill"].distillation, layers=layers)
 
 
 def test_one_step_has_a_rate_too(base):
@@ -81,17 +81,17 @@ def test_one_step_has_a_rate_too(base):
 
 
 def test_views_may_be_combined(base):
-    distil, _ = recipe(Comparison(base, "out"), Run("student-62k", "two-step-bin+utterance@share=0.4", 0)).stages.values()
-    assert list(distil.distillation.views) == ["bin", "utterance"]
-    assert distil.distillation.views["bin"] == 1.0 and distil.distillation.views["utterance"] > 1.0
+    distill, _ = recipe(Comparison(base, "out"), Run("student-62k", "two-step-bin+utterance@share=0.4", 0)).stages.values()
+    assert list(distill.distillation.views) == ["bin", "utterance"]
+    assert distill.distillation.views["bin"] == 1.0 and distill.distillation.views["utterance"] > 1.0
 
 
 def test_a_stage_that_trains_integers_lends_no_settings(base):
     stage = base.stages["supervise"]
-    integers = dataclasses.replace(stage, start="supervise", quantise=Quantise(), learning_rate=1e-5)
+    integers = dataclasses.replace(stage, start="supervise", quantize=Quantize(), learning_rate=1e-5)
     both = dataclasses.replace(base, stages={"supervise": stage, "integers": integers})
     (trained,) = recipe(Comparison(both, "out"), Run("student-62k", "supervised", 0)).stages.values()
-    assert trained.learning_rate == stage.learning_rate and trained.quantise is None
+    assert trained.learning_rate == stage.learning_rate and trained.quantize is None
 
 
 def test_all_students_learn_from_one_teacher_in_a_folder_of_its_own(base):
@@ -149,7 +149,7 @@ def test_the_teacher_runs_first_and_further_seeds_last(base):
         ({"schedules": ("supervised@layers=gru",)}, "layers=gru"),
         ({"students": ("student-60k",)}, "student-62k"),
         ({"seeds": (1, 1)}, "seeds"),
-        ({"distil_share": 1.0}, "distil_share"),
+        ({"distill_share": 1.0}, "distill_share"),
         ({"updates": 1}, "updates"),
     ],
 )

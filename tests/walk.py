@@ -29,8 +29,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 SHORT = {
     "tinyse train recipes/quick.yaml": [
-        *(f"stages.{stage}.{key}" for stage in ("teacher", "distil", "supervise") for key in ("updates=2", "batch=2")),
-        *(f"stages.{stage}.seconds=1" for stage in ("teacher", "distil", "supervise")),
+        *(f"stages.{stage}.{key}" for stage in ("teacher", "distill", "supervise") for key in ("updates=2", "batch=2")),
+        *(f"stages.{stage}.seconds=1" for stage in ("teacher", "distill", "supervise")),
         *("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
     ],
     "tinyse train recipes/tagging.yaml": [

@@ -14,6 +14,37 @@ from tinyse.errors import InputError
 
 T = TypeVar("T")
 
+FORMER = {
+    "quantisation": "quantization",
+    "quantise": "quantize",
+    "equalise_probability": "equalize_probability",
+    "equalise_db": "equalize_db",
+    "licence": "license",
+}
+"""Keys of files from before the spelling was American, and what they are called now. Such files keep loading."""
+
+
+NAMED = ("stages", "builds_on")
+"""Keys below which the keys are names that users gave."""
+
+
+def renamed(values: Any) -> Any:
+    """Values read from a file, with former keys by their present names, at any depth."""
+    if isinstance(values, dict):
+        return {FORMER.get(key, key): _named(value) if key in NAMED else renamed(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [renamed(value) for value in values]
+    return values
+
+
+def present(name: str) -> str:
+    """The present name of a tensor in a file: normalizations were spelled otherwise."""
+    return name.replace("normalisation", "normalization")
+
+
+def _named(values: Any) -> Any:
+    return {name: renamed(value) for name, value in values.items()} if isinstance(values, dict) else values
+
 
 @dataclasses.dataclass(frozen=True)
 class Between:
@@ -34,6 +65,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where or cls.__name__}: expected keys and values, got {values!r}")
+    values = renamed(dict(values))
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     prefix = f"{where}." if where else ""

@@ -13,7 +13,7 @@ from tinyse.errors import InputError, needs
 from tinyse.files import sha256, write_json
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import Calibration, calibrate
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.quantization.trained import TrainedGrids
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.targets.report import as_text, report
@@ -97,8 +97,8 @@ class FloatStep:
     def integers(self, precision: str, calibration: Calibration | None) -> Graph:
         """The integer step: on the grids of training where they are of this precision, else on calibrated ones."""
         if self.trained is not None and self.is_trained_in(precision):
-            return quantise(self.graph, None, precision, self.trained.grids)
-        return quantise(self.graph, calibration, precision)
+            return quantize(self.graph, None, precision, self.trained.grids)
+        return quantize(self.graph, calibration, precision)
 
 
 def float_step(model: str | Path) -> FloatStep:
@@ -117,7 +117,7 @@ def float_step(model: str | Path) -> FloatStep:
         "model": header.get("model", model.stem),
         "weights_sha256": sha256(model),
     }
-    trained = header.get("quantisation")
+    trained = header.get("quantization")
     return FloatStep(
         graph, FrontEnd(front_end_config), TrainedGrids.from_json(trained, str(model)) if trained else None
     )

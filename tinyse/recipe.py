@@ -24,7 +24,7 @@ BUILT_IN = "built-in"
 
 
 @dataclass(frozen=True)
-class Quantise:
+class Quantize:
     """A stage that trains the exported integers: its forward pass is theirs, bit for bit, its gradient float32."""
 
     precision: str = "int8"
@@ -49,10 +49,10 @@ class Stage:
     start: str | None = None
     """An earlier stage whose weights this one goes on from; nothing starts from random weights."""
     losses: dict[str, _Weight] = field(default_factory=dict)
-    """Weight of each supervised loss; empty for a stage that only distils."""
+    """Weight of each supervised loss; empty for a stage that only distills."""
     distillation: Distillation | None = None
     """Learn from a teacher, alone or beside the supervised losses."""
-    quantise: Quantise | None = None
+    quantize: Quantize | None = None
     """Trains the exported integers; needs `start`. Exporting then calibrates nothing again."""
     batch: Annotated[int, Between(1, 65536)] = 16
     """Clips in an update, over all processes."""
@@ -84,11 +84,11 @@ class Stage:
         check_bounds(self)
         if self.distillation and self.distillation.target and not self.losses:
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
-        if self.quantise and self.start is None:
-            raise InputError("quantise: name the stage to go on from in `start`; its ranges give the grids")
-        if self.quantise and self.distillation and self.distillation.views:
+        if self.quantize and self.start is None:
+            raise InputError("quantize: name the stage to go on from in `start`; its ranges give the grids")
+        if self.quantize and self.distillation and self.distillation.views:
             raise InputError(
-                "quantise: integers have no float layers to view; distil their output instead (output: 1.0)"
+                "quantize: integers have no float layers to view; distill their output instead (output: 1.0)"
             )
         if self.distillation and self.distillation.compares_clips and self.batch < 2:
             raise InputError("batch: the views of this stage compare clips with one another, which a batch of one cannot; "
@@ -149,7 +149,7 @@ class Recipe:
     output: str = "runs/recipe"
     """Folder for checkpoints, logs, models and reports."""
     ship: bool = False
-    """Train only on recordings whose licence lets the weights be released."""
+    """Train only on recordings whose license lets the weights be released."""
     seed: Annotated[int, Between(0, 2**63 - 1)] = 0
     """Of weights and mixtures: the same seed, the same run."""
     front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
@@ -192,7 +192,7 @@ class Recipe:
                         f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
                     )
             earlier.append(name)
-        last = list(self.stages.values())[-1].quantise
+        last = list(self.stages.values())[-1].quantize
         if last and last.precision != self.export.precision:
             raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
                              f"not in {self.export.precision!r}")  # fmt: skip

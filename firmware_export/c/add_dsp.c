@@ -4,7 +4,7 @@
 #ifdef TINYSE_DSP
 
 #include "dsp.h"
-#include "requantise.h"
+#include "requantize.h"
 
 /* `b_sign` is a constant of each caller, which saves the register that the loop lacks. */
 static inline void add_row(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output, int32_t b_sign)

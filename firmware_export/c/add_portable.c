@@ -1,6 +1,6 @@
 /* ADD and SUB in portable C. */
 #include "kernels.h"
-#include "requantise.h"
+#include "requantize.h"
 
 TINYSE_SHARED void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output)
 {

@@ -10,7 +10,7 @@
 
 #include "bytes.h"
 #include "dsp.h"
-#include "requantise.h"
+#include "requantize.h"
 #include "window.h"
 
 #ifdef TINYSE_ALIGNED_ONLY

@@ -1,7 +1,7 @@
 /* CONV_2D and FULLY_CONNECTED with the vectors of Armv8.1-M: sixteen multiplications in one instruction.
  *
  * VLD2 takes the two outputs of a pair apart. The last weights of a pair are masked, so that it does not matter what
- * lies behind a window. A pair's sums at several positions are added up first and requantised after that, a vector of
+ * lies behind a window. A pair's sums at several positions are added up first and requantized after that, a vector of
  * positions at a time, so that neither loop needs more registers than there are.
  */
 #include "kernels.h"
@@ -11,7 +11,7 @@
 #include "mve.h"
 #include "window.h"
 
-#define AT_ONCE (TINYSE_SUMS / 2) /* positions, or outputs at one, that are added up before they are requantised */
+#define AT_ONCE (TINYSE_SUMS / 2) /* positions, or outputs at one, that are added up before they are requantized */
 
 /* `count` windows, `step` bytes apart. */
 typedef struct {
@@ -53,7 +53,7 @@ static inline scales read_scales(const int32_t *numbers, uint32x4_t words, uint3
 }
 
 /* Clipped to int8, in the lowest byte of each lane. */
-static inline int32x4_t requantise(int32x4_t sums, scales s, int32_t output_zero)
+static inline int32x4_t requantize(int32x4_t sums, scales s, int32_t output_zero)
 {
     const int32x4_t x = tinyse_away_from_zero(vqrdmulhq_s32(sums, s.multipliers));
     const int32x4_t result = vaddq_n_s32(vrshlq_s32(x, s.shifts), output_zero);
@@ -139,7 +139,7 @@ static inline void finish(const int32_t *sums, int32_t tiles, const int32_t *bia
     const scales s = read_scales(numbers, words, halves);
 
     for (; tiles > 0; tiles--) {
-        const int32x4_t results = requantise(vaddq_s32(vldrwq_s32(sums), bias), s, output_zero);
+        const int32x4_t results = requantize(vaddq_s32(vldrwq_s32(sums), bias), s, output_zero);
         vstrbq_scatter_offset_s32(output, places, results);
         sums += 4;
         output += 2 * outputs;
@@ -211,7 +211,7 @@ static inline void finish_one(const int32_t *sums, int32_t count, const int32_t 
     const uint32x4_t halves = tinyse_two_pairs((uint32_t)pair_words * 4, 2);
 
     for (; count >= 4; count -= 4) {
-        vstrbq_s32(output, requantise(vldrwq_s32(sums), read_scales(numbers, words, halves), output_zero));
+        vstrbq_s32(output, requantize(vldrwq_s32(sums), read_scales(numbers, words, halves), output_zero));
         sums += 4;
         numbers += 2 * pair_words;
         output += 4;
@@ -221,7 +221,7 @@ static inline void finish_one(const int32_t *sums, int32_t count, const int32_t 
         const uint32x4_t known = vdupq_n_u32(0);
         const scales s = count > 2 ? read_scales(numbers, words, halves)
                                    : read_scales(numbers, vpselq_u32(words, known, there), vpselq_u32(halves, known, there));
-        vstrbq_p_s32(output, requantise(vldrwq_s32(sums), s, output_zero), there);
+        vstrbq_p_s32(output, requantize(vldrwq_s32(sums), s, output_zero), there);
     }
 }
 

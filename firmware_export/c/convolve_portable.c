@@ -1,6 +1,6 @@
 /* CONV_2D and FULLY_CONNECTED in portable C: two outputs at a time, as their weights lie. */
 #include "kernels.h"
-#include "requantise.h"
+#include "requantize.h"
 #include "window.h"
 
 static int8_t finish(const tinyse_convolution *layer, int32_t sum, int32_t multiplier, int32_t shift_less_one)

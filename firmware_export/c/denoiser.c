@@ -28,9 +28,9 @@ tinyse_status tinyse_process(tinyse_stream *__restrict stream, const int16_t in[
         return TINYSE_BAD_ARGUMENT;
     }
     tinyse_network *network = &stream->network;
-    tinyse_front_end_analyse(&stream->front_end, in, TINYSE_INPUT_FEATURES(network));
+    tinyse_front_end_analyze(&stream->front_end, in, TINYSE_INPUT_FEATURES(network));
     tinyse_network_step(network);
-    tinyse_front_end_synthesise(&stream->front_end, TINYSE_OUTPUT_MASK(network), out);
+    tinyse_front_end_synthesize(&stream->front_end, TINYSE_OUTPUT_MASK(network), out);
 #ifdef TINYSE_CMSIS_NN
     if (network->failed) {
         return TINYSE_LIBRARY_FAILED;

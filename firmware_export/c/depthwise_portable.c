@@ -1,6 +1,6 @@
 /* DEPTHWISE_CONV_2D in portable C: one filter per channel; input and weights are read in the order in which they lie. */
 #include "kernels.h"
-#include "requantise.h"
+#include "requantize.h"
 
 TINYSE_SHARED void tinyse_depthwise_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output)
 {

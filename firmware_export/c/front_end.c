@@ -84,13 +84,13 @@ static void log_powers(const float *bins, float *logs)
     }
 }
 
-static void quantise_features(const float *logs, float level, int8_t *features)
+static void quantize_features(const float *logs, float level, int8_t *features)
 {
     for (int32_t band = 0; band < TINYSE_BANDS; band++) {
         float feature = (logs[band] - level) * FEATURE_SCALE;
         feature = feature < -1.0f ? -1.0f : feature > LARGEST_FEATURE ? LARGEST_FEATURE : feature;
         const float steps = feature / FEATURE_STEP + 0.5f;
-        const int32_t cut = (int32_t)steps; /* towards zero; the floor lies below it for negative fractions */
+        const int32_t cut = (int32_t)steps; /* toward zero; the floor lies below it for negative fractions */
         int32_t value = cut - (steps < (float)cut) + FEATURE_ZERO;
         if (FEATURE_LOWEST < -128 && value < -128) {
             value = -128;
@@ -118,10 +118,10 @@ static void relate(tinyse_front_end *state, int8_t *features)
         state->level = slow > fast ? slow : fast;
         state->rate = rate > SLOWEST_RATE ? rate : SLOWEST_RATE;
     }
-    quantise_features(state->logs, state->level, features);
+    quantize_features(state->logs, state->level, features);
 }
 
-void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_HOP], int8_t features[TINYSE_BANDS])
+void tinyse_front_end_analyze(tinyse_front_end *state, const int16_t in[TINYSE_HOP], int8_t features[TINYSE_BANDS])
 {
     float *bins = state->bins;
     int16_t *past = state->past;
@@ -151,7 +151,7 @@ void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
     state->limit = decibels < 0 ? 0.0f : limits[decibels];
 }
 
-/* Each bin times its gain: the bands' gains, interpolated between their centres, and the limit. */
+/* Each bin times its gain: the bands' gains, interpolated between their centers, and the limit. */
 static void apply(tinyse_front_end *state, const int8_t *mask)
 {
     const float limit = state->limit, rest = 1.0f - limit;
@@ -159,7 +159,7 @@ static void apply(tinyse_front_end *state, const int8_t *mask)
     int32_t bin = 0;
 
 #ifdef VECTORS
-    dequantise_gains(mask, gains);
+    dequantize_gains(mask, gains);
     bin = apply_gains(state->bins, gains, limit);
 #else
     for (int32_t band = 0; band < TINYSE_BANDS; band++) {
@@ -167,8 +167,8 @@ static void apply(tinyse_front_end *state, const int8_t *mask)
     }
 #endif
     for (; bin < BINS; bin++) {
-        const float *neighbours = gains + bin_band[bin];
-        const float share = neighbours[0] * bin_weight[bin] + neighbours[1] * (1.0f - bin_weight[bin]);
+        const float *neighbors = gains + bin_band[bin];
+        const float share = neighbors[0] * bin_weight[bin] + neighbors[1] * (1.0f - bin_weight[bin]);
         const float gain = limit + rest * share;
         state->bins[2 * bin] = state->bins[2 * bin] * gain;
         state->bins[2 * bin + 1] = state->bins[2 * bin + 1] * gain;
@@ -200,7 +200,7 @@ static void keep_tail(float *tail, const float *frame)
 }
 #endif
 
-void tinyse_front_end_synthesise(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
+void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
 {
     apply(state, mask);
     tinyse_transform_inverse(state->bins);

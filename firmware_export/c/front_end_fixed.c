@@ -81,7 +81,7 @@ static void relate(tinyse_front_end *state, int8_t *features)
     }
 }
 
-void tinyse_front_end_analyse(tinyse_front_end *state, const int16_t in[TINYSE_HOP], int8_t features[TINYSE_BANDS])
+void tinyse_front_end_analyze(tinyse_front_end *state, const int16_t in[TINYSE_HOP], int8_t features[TINYSE_BANDS])
 {
     int32_t *bins = state->bins;
     int16_t *past = state->past;
@@ -117,7 +117,7 @@ void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
     state->limit = decibels < 0 ? 0 : limits[decibels];
 }
 
-/* Each bin times its gain: the bands' gains, interpolated between their centres, and the limit. */
+/* Each bin times its gain: the bands' gains, interpolated between their centers, and the limit. */
 static void apply(tinyse_front_end *state, const int8_t *mask)
 {
     const int32_t limit = state->limit, rest = ONE - limit;
@@ -139,7 +139,7 @@ static inline int16_t to_pcm(int32_t sample)
     return (int16_t)(pcm < -32768 ? -32768 : pcm > 32767 ? 32767 : pcm);
 }
 
-void tinyse_front_end_synthesise(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
+void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
 {
     int32_t *frame = state->bins;
     int32_t *tail = state->tail;

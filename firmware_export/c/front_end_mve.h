@@ -56,7 +56,7 @@ static void log_powers(const float *bins, float *logs)
     }
 }
 
-static void quantise_features(const float *logs, float level, int8_t *features)
+static void quantize_features(const float *logs, float level, int8_t *features)
 {
     for (int32_t band = 0; band < TINYSE_BANDS; band += 4) {
         float32x4_t feature = vmulq_n_f32(vsubq_n_f32(vldrwq_f32(logs + band), level), FEATURE_SCALE);
@@ -68,7 +68,7 @@ static void quantise_features(const float *logs, float level, int8_t *features)
 }
 
 #ifdef TINYSE_SYNTHESIS
-static void dequantise_gains(const int8_t *mask, float *gains)
+static void dequantize_gains(const int8_t *mask, float *gains)
 {
     for (int32_t band = 0; band < TINYSE_BANDS; band += 4) {
         const int32x4_t steps = vsubq_n_s32(vldrbq_s32(mask + band), MASK_ZERO);

@@ -3,7 +3,7 @@
  * A kernel exists as portable C (`_portable`), and some also for the DSP extension of Armv7E-M and Armv8-M (`_dsp`) and
  * for the vectors of Armv8.1-M (`_mve`). The name without an ending is the fastest that the compiler's target has;
  * define TINYSE_PORTABLE to get portable C everywhere. Rounding is that of TensorFlow Lite for Microcontrollers (see
- * requantise.h). Signed numbers are two's complement and their right shift keeps the sign, as all compilers have it.
+ * requantize.h). Signed numbers are two's complement and their right shift keeps the sign, as all compilers have it.
  *
  * No kernel checks its arguments: the exporter has.
  */

@@ -4,7 +4,7 @@
 #ifdef TINYSE_DSP
 
 #include "dsp.h"
-#include "requantise.h"
+#include "requantize.h"
 
 TINYSE_SHARED void tinyse_multiply_dsp(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output)
 {

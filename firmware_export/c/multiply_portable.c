@@ -1,6 +1,6 @@
 /* MUL in portable C. */
 #include "kernels.h"
-#include "requantise.h"
+#include "requantize.h"
 
 TINYSE_SHARED void tinyse_multiply_portable(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output)
 {

@@ -12,9 +12,9 @@
 #error "arm_rfft_fast_f32 has 32 to 4096 points: compile without TINYSE_CMSIS_DSP"
 #endif
 
-/* The initialisation for one size alone, arm_rfft_fast_init_512_f32 for 512: the general one links tables for all. */
+/* The initialization for one size alone, arm_rfft_fast_init_512_f32 for 512: the general one links tables for all. */
 #define NAMED(points) arm_rfft_fast_init_##points##_f32
-#define INITIALISE(points) NAMED(points)
+#define INITIALIZE(points) NAMED(points)
 
 /* `inverse` is 0 or 1. The instance is some pointers, set anew each time: nothing has to be kept. */
 static void transform(float *values, uint8_t inverse)
@@ -23,7 +23,7 @@ static void transform(float *values, uint8_t inverse)
     float given[TINYSE_TRANSFORM]; /* the library writes over what it reads */
 
     memcpy(given, values, sizeof given);
-    (void)INITIALISE(TINYSE_TRANSFORM)(&instance); /* fails for NULL only */
+    (void)INITIALIZE(TINYSE_TRANSFORM)(&instance); /* fails for NULL only */
     arm_rfft_fast_f32(&instance, given, values, inverse);
 }
 

@@ -56,7 +56,7 @@ static inline void scatter(float *base, uint32x4_t offsets, points x)
     vstrwq_scatter_offset_f32(base + 1, offsets, x.val[1]);
 }
 
-/* Spans of one point and of two, whose neighbours lie within a vector. Four real parts, then four imaginary ones are the
+/* Spans of one point and of two, whose neighbors lie within a vector. Four real parts, then four imaginary ones are the
  * order from here on, for which the next stages need no registers in a row. */
 static void first_stages(float *values)
 {

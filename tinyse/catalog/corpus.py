@@ -17,7 +17,7 @@ from tinyse.files import sha256, write_bytes, write_json, write_text
 from tinyse.recordings.manifest import Manifest, Recording, join
 from tinyse.recordings.splits import check_leaks, with_splits
 
-NOTICES = re.compile(r"(?i)(^|/)(license|licence|copying|copyright|readme|attribution|credits)[^/]*$")
+NOTICES = re.compile(r"(?i)(^|/)(licen[cs]e|copying|copyright|readme|attribution|credits)[^/]*$")
 """Files that are kept beside the sound: what the license asks for."""
 MANIFEST, SOURCES, ATTRIBUTIONS = "manifest.csv", "sources.json", "ATTRIBUTIONS.md"
 
@@ -120,7 +120,7 @@ def _unpack(path: Path, name: str, corpus: Corpus, folder: Path, found: _Found) 
                 source=f"{name}:{said.get('source') or target.relative_to(folder).as_posix()}",
                 corpus=name,
                 ship=corpus.ship if rule.ship is None else rule.ship,
-                licence=corpus.license,
+                license=corpus.license,
             )
         )
         if rule.split is None:

@@ -274,8 +274,8 @@ def _print_table(manifest: Manifest) -> None:
         table.add_row(*_cells(row))
     console = Console()
     console.print(table)
-    licences = sorted({recording.licence for recording in manifest.recordings})
-    console.print(f"licences: {', '.join(licences)}", markup=False, highlight=False, soft_wrap=True)
+    licenses = sorted({recording.license for recording in manifest.recordings})
+    console.print(f"licenses: {', '.join(licenses)}", markup=False, highlight=False, soft_wrap=True)
     for notice in brief(manifest.notices):
         console.print(f"note: {notice}", markup=False, highlight=False, soft_wrap=True)
 

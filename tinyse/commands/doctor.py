@@ -202,13 +202,13 @@ def print_table(checks: list[Check]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    colours = {"ok": "green", "missing": "yellow", "wrong": "red"}
+    colors = {"ok": "green", "missing": "yellow", "wrong": "red"}
     console = Console()
     table = Table("for", "what", "", "found", box=None, header_style="bold")
     table.columns[-1].overflow = "fold"
     group = ""
     for check in checks:
-        status = f"[{colours[check.status]}]{check.status}"
+        status = f"[{colors[check.status]}]{check.status}"
         table.add_row(check.group if check.group != group else "", check.subject, status, escape(check.found))
         group = check.group
     console.print(table)

@@ -4,7 +4,7 @@ EXAMPLES = {
     "data get": (
         "tinyse data get",
         "tinyse data get packages --output recordings",
-        "tinyse train recipes/quick.yaml --set data=recordings/manifest.csv",
+        "tinyse data get librispeech-dev-clean musan --output recordings",
     ),
     "data scan": (
         "tinyse data scan recordings/ --output recordings.csv",

@@ -18,7 +18,7 @@ from tinyse.commands.examples import EXAMPLES
 from tinyse.errors import InputError
 
 HELP = """
-Speech enhancement that fits a microcontroller: train a causal streaming teacher, distil it into a tiny student,
+Speech enhancement that fits a microcontroller: train a causal streaming teacher, distill it into a tiny student,
 turn that into an int8 .tflite with explicit state, and emit firmware C that computes the same bits.
 
 [bold]From recordings to firmware[/bold]

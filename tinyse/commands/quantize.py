@@ -26,7 +26,7 @@ def study(
         typer.Option(help="For a CHECKPOINT trained as integers: the float one it came from, to compare with."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for study.json, study.md, study.png and models; default: quantisation/.")
+        Path | None, typer.Option(help="Folder for study.json, study.md, study.png and models; default: quantization/.")
     ] = None,
     precisions: Annotated[str, typer.Option(help="Of int8,int8-state16,int8-gru16,int16x8; all by default.")] = "",
     clips: Clips = 24,
@@ -62,7 +62,7 @@ def study(
     chosen = _clips(data, clips)
     refuse_scored(chosen, scored)
     # Beside a checkpoint of one's own, in the working folder for a model that came along.
-    folder = output or checkpoint.parent / "quantisation"
+    folder = output or checkpoint.parent / "quantization"
     with shown() as progress:
         result = work.study(
             weights,

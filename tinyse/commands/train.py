@@ -52,7 +52,7 @@ def train(
     ] = False,
     train_only: Annotated[bool, typer.Option("--train-only", help="Stop before export and evaluation.")] = False,
 ) -> None:
-    """Run the stages of RECIPE: train, distil, supervise, then make integers of the last model and measure the chain.
+    """Run the stages of RECIPE: train, distill, supervise, then make integers of the last model and measure the chain.
 
     Before the first update, everything that the end needs is looked at, and the whole recipe is rehearsed in small.
     Stop it with Ctrl-C or SIGTERM (or worse) and start it again with the same command: finished stages are not run again, an

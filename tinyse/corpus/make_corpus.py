@@ -69,7 +69,7 @@ def write_speech(folder: Path, split: str) -> list[dict[str, Any]]:
                     "speaker": voice.speaker,
                     "corpus": voice.engine,
                     "snr_est_db": f"{estimated_snr_db(samples):.1f}",
-                    "licence": voice.licence,
+                    "license": voice.license,
                     "ship": "yes",
                 }
             )
@@ -84,7 +84,7 @@ def write_noise(folder: Path, split: str) -> list[dict[str, Any]]:
     for number, noise in enumerate(kinds):
         for source in range(sources):
             random = np.random.default_rng([SEED, 1, list(NOISE).index(split), number, source])
-            samples = levelled(noise(NOISE_SECONDS, random), random.uniform(-32, -20))
+            samples = leveled(noise(NOISE_SECONDS, random), random.uniform(-32, -20))
             path = f"noise/{split}/{noise.__name__}/{source}.opus"
             write_opus(folder / path, samples, NOISE_QUALITY)
             rows.append(
@@ -95,7 +95,7 @@ def write_noise(folder: Path, split: str) -> list[dict[str, Any]]:
                     "corpus": "synthetic",
                     "source": f"synthetic:{noise.__name__}_{split}_{source}",
                     "active_frac": f"{np.mean(active(samples)):.2f}",
-                    "licence": voices.PUBLIC_DOMAIN,
+                    "license": voices.PUBLIC_DOMAIN,
                     "ship": "yes",
                 }
             )
@@ -144,7 +144,7 @@ def read_aloud(voice: voices.Voice, texts: tuple[str, ...], random: np.random.Ge
         parts += [without_rumble(said), silence(random.uniform(0.25, 0.9))]
         if sum(map(len, parts)) >= SPEECH_SECONDS * SAMPLE_RATE:
             break
-    return levelled(np.concatenate(parts), random.uniform(-32, -20))
+    return leveled(np.concatenate(parts), random.uniform(-32, -20))
 
 
 def require_distinct(speakers: Iterable[voices.Voice]) -> None:
@@ -168,7 +168,7 @@ def without_rumble(samples: np.ndarray, hertz: float = 50) -> np.ndarray:
     return np.fft.irfft(spectrum * np.clip(frequency / hertz - 0.5, 0, 1), len(samples))
 
 
-def levelled(samples: np.ndarray, decibels: float) -> np.ndarray:
+def leveled(samples: np.ndarray, decibels: float) -> np.ndarray:
     """The sound at an active level of `decibels` below full scale, or as loud as its peaks leave it below 0.9."""
     gain = 10 ** ((decibels - level_db(samples)) / 20)
     return samples * min(gain, 0.9 / np.abs(samples).max())

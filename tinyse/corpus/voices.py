@@ -41,7 +41,7 @@ class Voice:
         return f"{self.engine}_{name}" + (f"_warp{round(self.warp * 100)}" if self.warp != 1 else "")
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """eSpeak's sound is computed from rules and formants; flite's and Festival's is made of recordings."""
         return PUBLIC_DOMAIN if self.engine == "espeak-ng" else FREE_SPEECH
 

@@ -1,6 +1,6 @@
 """Teachers that are not ours: published streaming ONNX models, which hear a mixture frame by frame and give back sound.
 
-Nothing of them is part of tinyse: a recipe names the file, its licence is its own. The package onnxruntime is the extra `onnx`.
+Nothing of them is part of tinyse: a recipe names the file, its license is its own. The package onnxruntime is the extra `onnx`.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class OnnxStream:
         heard, summed, result = np.zeros(2 * hop, np.float32), np.zeros(2 * hop, np.float32), []
         for frame in hops(samples, hop):
             heard = np.concatenate([heard[hop:], frame])
-            analysed = np.fft.rfft(heard * self._window)
-            mix = np.stack([analysed.real, analysed.imag], -1)[None, :, None].astype(np.float32)
+            analyzed = np.fft.rfft(heard * self._window)
+            mix = np.stack([analyzed.real, analyzed.imag], -1)[None, :, None].astype(np.float32)
             denoised, *state = self._session.run(None, dict(zip(names, (mix, *state), strict=True)))
             values = np.fft.irfft(denoised[0, :, 0, 0] + 1j * denoised[0, :, 0, 1]) * self._window
             summed = np.concatenate([summed[hop:], np.zeros(hop, np.float32)]) + values

@@ -35,10 +35,10 @@ class SignalPath:
 
         The front end takes all hops at once, which is the same numbers and less work; the network goes frame by frame.
         """
-        spectra, analysis = self.front_end.analyse(samples, state.analysis)
+        spectra, analysis = self.front_end.analyze(samples, state.analysis)
         features, level = self.front_end.features(spectra, state.level)
         mask, network = np.empty_like(features), state.network
         for frame, values in enumerate(features):
             mask[frame], network = self.engine.step(values, network)
-        enhanced, synthesis = self.front_end.synthesise(self.front_end.apply(spectra, mask, limit), state.synthesis)
+        enhanced, synthesis = self.front_end.synthesize(self.front_end.apply(spectra, mask, limit), state.synthesis)
         return enhanced, PathState(analysis, level, network, synthesis)

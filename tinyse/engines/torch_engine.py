@@ -63,9 +63,9 @@ class TorchEngine(Engine):
         padded = np.zeros(length, np.float32)
         padded[: len(samples)] = samples
         analysis, level, synthesis = front_end.initial_state()
-        spectra, _ = front_end.analyse(padded, analysis)
+        spectra, _ = front_end.analyze(padded, analysis)
         features, _ = front_end.features(spectra, level)
         with one_thread(), torch.inference_mode():
             mask, _ = self.network(torch.from_numpy(features)[None], self.network.initial_state())
-        enhanced, _ = front_end.synthesise(front_end.apply(spectra, mask[0].numpy(), limit), synthesis)
+        enhanced, _ = front_end.synthesize(front_end.apply(spectra, mask[0].numpy(), limit), synthesis)
         return enhanced[delay : delay + len(samples)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyse.evaluation.chain import NOISY, Scores
 from tinyse.evaluation.metrics import LEAST
-from tinyse.evaluation.statistics import Summary, paired, share_below, summarise
+from tinyse.evaluation.statistics import Summary, paired, share_below, summarize
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -100,7 +100,7 @@ def as_rich(tables: Sequence[Table]) -> list[RichTable]:
 def as_json(scores: Scores) -> dict[str, Any]:
     """Summaries and every single value; what is not finite is null. `write_json` takes it as it is."""
     quality = scores.quality
-    summaries = {link: {name: summarise(values) for name, values in row.items()} for link, row in quality.items()}
+    summaries = {link: {name: summarize(values) for name, values in row.items()} for link, row in quality.items()}
     gains = {
         link: {name: paired(quality[NOISY][name], values) for name, values in row.items()}
         for link, row in quality.items()
@@ -125,7 +125,7 @@ def _overall(scores: Scores) -> Table:
     total = len(scores.files)
     rows = []
     for link, measures in scores.quality.items():
-        rows.append((link, *(_cell(name, summarise(measures[name]), total=total) for name in scores.metrics)))
+        rows.append((link, *(_cell(name, summarize(measures[name]), total=total) for name in scores.metrics)))
     note = f"{total} pairs; ± is the 95 % interval of the mean over files (t)."
     if least := [f"{TITLES[name]} {LEAST[name]:g}" for name in scores.metrics if name in LEAST]:
         note += f" Silence, and what is worse, counts as {', '.join(least)}."
@@ -146,7 +146,7 @@ def _by_snr(scores: Scores) -> Table:
             for name in scores.metrics:
                 before, after = np.array(scores.quality[NOISY][name])[chosen], np.array(measures[name])[chosen]
                 change = link != NOISY
-                summary = paired(before, after) if change else summarise(after)
+                summary = paired(before, after) if change else summarize(after)
                 cells.append(_cell(name, summary, "+" if change else "", len(chosen)))
             rows.append((f"{level:g}", link, str(len(chosen)), *cells))
     header = ("input SNR dB", "link", "pairs", *_titles(scores.metrics))
@@ -168,7 +168,7 @@ def _untouched(scores: Scores) -> Table:
     for link in scores.clean:
         clean, noise = scores.clean[link], scores.noise[link]
         values = {**clean, **noise}
-        rows.append((link, *(_cell(name, summarise(values[name]), total=len(values[name])) for name in values)))
+        rows.append((link, *(_cell(name, summarize(values[name]), total=len(values[name])) for name in values)))
     header = ("link", "clean speech: SI-SDR dB", "clean speech: level dB", "noise alone: attenuation dB")
     count = len(next(iter(next(iter(scores.clean.values())).values()))) if scores.clean else 0
     return Table("Clean speech and noise alone", header, tuple(rows), f"{count} distinct clean clips.")
@@ -180,7 +180,7 @@ def _steps(scores: Scores) -> Table:
     for before, after in itertools.pairwise(links):
         step = scores.steps[after]
         largest = f"{max(step['largest_difference']):.2e}"
-        rows.append((f"{before} -> {after}", largest, _cell("sdr", summarise(step["sdr"]))))
+        rows.append((f"{before} -> {after}", largest, _cell("sdr", summarize(step["sdr"]))))
     note = "The first link is the reference of the second; full scale is 1. Identical clips have no finite SDR."
     return Table("From link to link", ("links", "largest difference of a sample", "SDR dB"), tuple(rows), note)
 
@@ -196,7 +196,7 @@ def _worse_shares(scores: Scores, link: str) -> dict[str, float]:
 
 
 def _summaries(columns: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Summary]]:
-    return {link: {name: summarise(values) for name, values in row.items()} for link, row in columns.items()}
+    return {link: {name: summarize(values) for name, values in row.items()} for link, row in columns.items()}
 
 
 def _titles(names: list[str]) -> list[str]:

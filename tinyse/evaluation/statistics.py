@@ -27,7 +27,7 @@ class Summary:
     undefined: int
 
 
-def summarise(values: Sequence[float] | np.ndarray) -> Summary:
+def summarize(values: Sequence[float] | np.ndarray) -> Summary:
     """The summary of a list of values, nan for an empty one."""
     values = np.asarray(values, np.float64)
     finite = values[np.isfinite(values)]
@@ -43,7 +43,7 @@ def paired(before: Sequence[float] | np.ndarray, after: Sequence[float] | np.nda
     Two models on the same files differ far less by luck than two means do: most of the spread is the files'.
     """
     with np.errstate(invalid="ignore"):  # infinite on both sides is not defined, and left out
-        return summarise(np.asarray(after, np.float64) - np.asarray(before, np.float64))
+        return summarize(np.asarray(after, np.float64) - np.asarray(before, np.float64))
 
 
 def share_below(values: Sequence[float] | np.ndarray, bar: Sequence[float] | np.ndarray) -> float:

@@ -19,7 +19,7 @@ from tinyse.errors import InputError
 HALF_Q31 = np.int64(1) << 30
 
 
-def quantise_multiplier(real: float) -> tuple[int, int]:
+def quantize_multiplier(real: float) -> tuple[int, int]:
     """(multiplier, shift) with real = multiplier / 2^31 * 2^shift and multiplier in [2^30, 2^31).
 
     `QuantizeMultiplier` of TensorFlow Lite: halves away from zero, and below 2^-31 it is zero.
@@ -35,9 +35,9 @@ def quantise_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
-def quantise_multipliers(reals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`quantise_multiplier` of each of (channels,) numbers, as two int64 arrays."""
-    pairs = [quantise_multiplier(float(real)) for real in np.atleast_1d(reals)]
+def quantize_multipliers(reals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`quantize_multiplier` of each of (channels,) numbers, as two int64 arrays."""
+    pairs = [quantize_multiplier(float(real)) for real in np.atleast_1d(reals)]
     multipliers, shifts = np.array(pairs, np.int64).T
     return multipliers, shifts
 
@@ -79,19 +79,19 @@ def requantizer(multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False)
         reduced, total = reduce_multiplier(multipliers), 15 - shifts
         half = np.int64(1) << (total - 1)
 
-        def requantise_wide(x: np.ndarray) -> np.ndarray:
+        def requantize_wide(x: np.ndarray) -> np.ndarray:
             x *= reduced
             x += half
             x >>= total
             return x
 
-        return requantise_wide
+        return requantize_wide
     if (shifts >= 0).any():
         return lambda x: multiply(x, multipliers, shifts)
     right = -shifts
     half_right = (np.int64(1) << right) >> 1
 
-    def requantise(x: np.ndarray) -> np.ndarray:
+    def requantize(x: np.ndarray) -> np.ndarray:
         x *= multipliers
         x += HALF_Q31
         x >>= 31
@@ -101,7 +101,7 @@ def requantizer(multipliers: np.ndarray, shifts: np.ndarray, wide: bool = False)
         x >>= right
         return x
 
-    return requantise
+    return requantize
 
 
 def reduce_multiplier(multiplier: np.ndarray | int) -> np.ndarray:
@@ -125,7 +125,7 @@ def check_accumulator(where: str, largest: np.ndarray | int, shift: np.ndarray |
         raise InputError(f"{where}: an accumulator may overflow; its weights or scales are out of range")
 
 
-def quantise_values(x: np.ndarray, scale: np.float32, zero_point: int, dtype: np.dtype) -> np.ndarray:
+def quantize_values(x: np.ndarray, scale: np.float32, zero_point: int, dtype: np.dtype) -> np.ndarray:
     """float32 values as integers of a grid: floor(x / scale + 1/2) + zero point, clipped, all of it in float32.
 
     The rule for what enters a step from outside. A device computes the same bits in float32: one division, one
@@ -136,6 +136,6 @@ def quantise_values(x: np.ndarray, scale: np.float32, zero_point: int, dtype: np
     return np.clip(steps, limits.min, limits.max).astype(dtype)
 
 
-def dequantise_values(x: np.ndarray, scale: np.float32, zero_point: int) -> np.ndarray:
+def dequantize_values(x: np.ndarray, scale: np.float32, zero_point: int) -> np.ndarray:
     """Integers of a grid as float32: (x - zero point) * scale, one rounding."""
     return (np.asarray(x, np.int32) - np.int32(zero_point)).astype(np.float32) * np.float32(scale)

@@ -1,4 +1,4 @@
-"""One frame's step as a list of operators: what a network emits, what is quantised, what a .tflite file holds.
+"""One frame's step as a list of operators: what a network emits, what is quantized, what a .tflite file holds.
 
 The same type carries a float step and an integer one. Names of operators and the meaning of their options are
 TensorFlow Lite's, so that a graph is a file's content without its bytes.

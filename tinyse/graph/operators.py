@@ -170,7 +170,7 @@ def _weighted(where: str, operator: Operator, tensors: list[Tensor], outputs: li
         raise InputError(f"{where}: weights and bias must be constants")
     wide = np.int32 if x.dtype == np.int8 else np.int64
     if weights.dtype != np.int8 or bias.dtype != wide or weights.quantization is None or bias.quantization is None:
-        raise InputError(f"{where}: {x.dtype} values take quantised int8 weights and an {np.dtype(wide)} bias")
+        raise InputError(f"{where}: {x.dtype} values take quantized int8 weights and an {np.dtype(wide)} bias")
     axes = {OPERATORS[operator.kind].channel_axis, *([0] if len(weights.grid.scale) == 1 else [])}
     if weights.zero_point or bias.zero_point or weights.grid.axis not in axes:
         raise InputError(f"{where}: weights and bias have zero point 0, and scales along the output channels")
@@ -201,7 +201,7 @@ def _hard_swish(where: str, operator: Operator, tensors: list[Tensor], outputs: 
         raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its input")
 
 
-def _requantised(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+def _requantized(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
     if np.float32 in (tensors[0].dtype, outputs[0].dtype):
         raise InputError(f"{where}: QUANTIZE goes between integers here")
 
@@ -242,7 +242,7 @@ OPERATORS: Mapping[str, Specification] = {
         Specification("LOGISTIC", 14, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_LOGISTIC),
         Specification("TANH", 28, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_TANH),
         Specification("HARD_SWISH", 117, "activation", 1, 1, _same_shape, _hard_swish, _TABLE),
-        Specification("QUANTIZE", 114, "conversion", 1, 1, _same_shape, _requantised, 14),
+        Specification("QUANTIZE", 114, "conversion", 1, 1, _same_shape, _requantized, 14),
     )
 }
 """All that a graph may have."""

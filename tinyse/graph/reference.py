@@ -23,7 +23,7 @@ def compile(graph: Graph) -> Program:
     """
     for tensor in graph.tensors.values():
         if tensor.dtype == np.float32:
-            raise InputError(f"tensor {tensor.name!r} is float32: the integer reference runs quantised graphs")
+            raise InputError(f"tensor {tensor.name!r} is float32: the integer reference runs quantized graphs")
     return Program(graph, KERNELS, {})
 
 
@@ -42,7 +42,7 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     """
     x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
     y = graph.tensors[operator.outputs[0]]
-    multipliers, shifts = arithmetic.quantise_multipliers(output_scales(operator, x, kernel, y))
+    multipliers, shifts = arithmetic.quantize_multipliers(output_scales(operator, x, kernel, y))
     wide = x.dtype == np.int16
     weights = np.ascontiguousarray(weights, np.float64)
     folded = bias.constant.astype(np.float64) - x.zero_point * weights.sum(axis=0)
@@ -50,13 +50,13 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     reach = max(info.max - x.zero_point, x.zero_point - info.min)
     largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.constant.astype(np.float64))
     arithmetic.check_accumulator(f"{operator.kind} {y.name!r}", largest, shifts, wide)
-    requantise, finish = arithmetic.requantizer(multipliers, shifts, wide), _finisher(operator, y)
+    requantize, finish = arithmetic.requantizer(multipliers, shifts, wide), _finisher(operator, y)
     multiply = products(operator)
 
     def function(rows: np.ndarray) -> np.ndarray:
         accumulator = multiply(rows, weights)
         accumulator += folded
-        return finish(requantise(accumulator.astype(np.int64)))
+        return finish(requantize(accumulator.astype(np.int64)))
 
     return function
 
@@ -71,7 +71,7 @@ def output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> 
 
 
 def _finisher(operator: Operator, y: Tensor) -> Function:
-    """From requantised int64 to the output: zero point, clipping, type. The argument is scratch."""
+    """From requantized int64 to the output: zero point, clipping, type. The argument is scratch."""
     zero_point, dtype = np.int64(y.zero_point), y.dtype
     low, high = (np.int64(limit) for limit in limits(operator, y))
 
@@ -126,13 +126,13 @@ def _sum(graph: Graph, operator: Operator) -> Function:
     real = np.float64 if operator.kind == "ADD" else np.float32
     sa, sb, sy = (real(tensor.scale) for tensor in (a, b, y))
     common = real(2) * max(sa, sb)
-    to_common = [arithmetic.requantizer(*arithmetic.quantise_multipliers(scale / common)) for scale in (sa, sb)]
-    back = arithmetic.requantizer(*arithmetic.quantise_multipliers(common / (real(1 << left) * sy)))
+    to_common = [arithmetic.requantizer(*arithmetic.quantize_multipliers(scale / common)) for scale in (sa, sb)]
+    back = arithmetic.requantizer(*arithmetic.quantize_multipliers(common / (real(1 << left) * sy)))
     finish, combine = _finisher(operator, y), np.add if operator.kind == "ADD" else np.subtract
     on_common = []
-    for tensor, requantise in zip((a, b), to_common, strict=True):
-        centred = _every(tensor.dtype).astype(np.int64) - tensor.zero_point
-        on_common.append(requantise(centred << left).astype(np.int32))
+    for tensor, requantize in zip((a, b), to_common, strict=True):
+        centered = _every(tensor.dtype).astype(np.int64) - tensor.zero_point
+        on_common.append(requantize(centered << left).astype(np.int32))
 
     def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return finish(back(combine(on_common[0][_index(a)], on_common[1][_index(b)], dtype=np.int64)))
@@ -144,15 +144,15 @@ def _product(graph: Graph, operator: Operator) -> Function:
     """MUL: TFLM's MulElementwise, for 16-bit values too with a 32-bit product."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
     sa, sb, sy = (np.float64(tensor.scale) for tensor in (a, b, y))
-    multiplier, shift = arithmetic.quantise_multipliers(sa * sb / sy)
-    requantise = arithmetic.requantizer(multiplier, shift)
+    multiplier, shift = arithmetic.quantize_multipliers(sa * sb / sy)
+    requantize = arithmetic.requantizer(multiplier, shift)
     za, zb = a.zero_point, b.zero_point
     largest = (np.iinfo(a.dtype).max + abs(za) + 1) * (np.iinfo(b.dtype).max + abs(zb) + 1)
     arithmetic.check_accumulator(f"MUL {y.name!r}", largest, shift)
     finish = _finisher(operator, y)
 
     def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return finish(requantise((a.astype(np.int64) - za) * (b.astype(np.int64) - zb)))
+        return finish(requantize((a.astype(np.int64) - za) * (b.astype(np.int64) - zb)))
 
     return function
 
@@ -160,7 +160,7 @@ def _product(graph: Graph, operator: Operator) -> Function:
 def _unary(graph: Graph, operator: Operator) -> Function:
     x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
     if operator.kind == "QUANTIZE":
-        table = _requantise_table(x, y)
+        table = _requantize_table(x, y)
     elif operator.kind == "HARD_SWISH":
         table = np.roll(hard_swish_table(x.grid, y.grid), 128)
     else:
@@ -180,14 +180,14 @@ def _index(x: np.ndarray) -> np.ndarray:
     return x.view(np.uint8 if x.dtype == np.int8 else np.uint16)
 
 
-def _requantise_table(x: Tensor, y: Tensor) -> np.ndarray:
+def _requantize_table(x: Tensor, y: Tensor) -> np.ndarray:
     """QUANTIZE between integers: TFLM's Requantize."""
     limits_out = np.iinfo(y.dtype)
     scale = np.float64(x.scale) / np.float64(y.scale)
-    multiplier, shift = arithmetic.quantise_multiplier(float(scale))
-    centred = _every(x.dtype).astype(np.int64) - x.zero_point
-    arithmetic.check_accumulator(f"QUANTIZE {y.name!r}", int(np.abs(centred).max()), shift)
-    result = arithmetic.multiply(centred, multiplier, shift) + y.zero_point
+    multiplier, shift = arithmetic.quantize_multiplier(float(scale))
+    centered = _every(x.dtype).astype(np.int64) - x.zero_point
+    arithmetic.check_accumulator(f"QUANTIZE {y.name!r}", int(np.abs(centered).max()), shift)
+    result = arithmetic.multiply(centered, multiplier, shift) + y.zero_point
     return np.clip(result, limits_out.min, limits_out.max).astype(y.dtype)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tinyse.graph.arithmetic import (
     doubling_high_multiply,
     multiply,
-    quantise_multiplier,
+    quantize_multiplier,
     reduce_multiplier,
     rounding_divide,
 )
@@ -65,8 +65,8 @@ def hard_swish_table(x: Quantization, y: Quantization) -> np.ndarray:
     Q15; the product's fraction is cut off.
     """
     fine = x.tensor_scale * np.float32(1 / 128)
-    to_output, output_shift = quantise_multiplier(float(fine / y.tensor_scale))
-    to_gate, gate_shift = quantise_multiplier(float(fine / np.float32(3 / 32768)))
+    to_output, output_shift = quantize_multiplier(float(fine / y.tensor_scale))
+    to_gate, gate_shift = quantize_multiplier(float(fine / np.float32(3 / 32768)))
     value = (np.arange(-128, 128, dtype=np.int64) - x.zero_point) << 7
     gate = _saturated(value << max(gate_shift - 1, 0))
     gate = _saturated(_high_product(gate, to_gate) << (gate_shift > 0))

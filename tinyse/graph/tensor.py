@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyse.graph.arithmetic import dequantise_values, quantise_values
+from tinyse.graph.arithmetic import dequantize_values, quantize_values
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Quantization:
         return self.scale[0]
 
     def quantize(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Real values as integers of `dtype`, by the rule of `arithmetic.quantise_values`; one scale for all."""
-        return quantise_values(values, self.tensor_scale, self.zero_point, dtype)
+        """Real values as integers of `dtype`, by the rule of `arithmetic.quantize_values`; one scale for all."""
+        return quantize_values(values, self.tensor_scale, self.zero_point, dtype)
 
     def dequantize(self, integers: np.ndarray) -> np.ndarray:
         """Integers as real values, float32, rounded once."""
         if len(self.scale) == 1 and integers.dtype.itemsize <= 2:
-            return dequantise_values(integers, self.tensor_scale, self.zero_point)
+            return dequantize_values(integers, self.tensor_scale, self.zero_point)
         scale = self.scale.astype(np.float64)
         if len(scale) > 1:
             scale = scale.reshape(-1, *[1] * (integers.ndim - 1 - self.axis))
@@ -73,9 +73,9 @@ class Tensor:
 
     @property
     def grid(self) -> Quantization:
-        """`quantization` of a tensor that is known to be quantised."""
+        """`quantization` of a tensor that is known to be quantized."""
         if self.quantization is None:
-            raise ValueError(f"{self.name!r} is not quantised")
+            raise ValueError(f"{self.name!r} is not quantized")
         return self.quantization
 
     @property

@@ -1,4 +1,4 @@
-"""What happens to sound on its way to a microphone: speed, equalisation, rooms, narrow bands, clipping.
+"""What happens to sound on its way to a microphone: speed, equalization, rooms, narrow bands, clipping.
 
 Sound is float32, shape (samples,); filters are cascades of second-order sections, shape (sections, 6).
 """
@@ -21,18 +21,18 @@ LONGEST_RESPONSE = SAMPLE_RATE
 
 
 @dataclass(frozen=True)
-class Colouring:
+class Coloring:
     """One way of changing a recording: how fast it is played and through which filter."""
 
     factor: float
     sections: np.ndarray | None
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, config: MixtureConfig, channel: np.ndarray | None) -> Colouring:
+    def draw(cls, rng: np.random.Generator, config: MixtureConfig, channel: np.ndarray | None) -> Coloring:
         """A random one; `channel`, a filter that all sound of a mixture shares, comes on top."""
-        speeds, equalises = rng.random(2) < (config.speed_probability, config.equalise_probability)
+        speeds, equalizes = rng.random(2) < (config.speed_probability, config.equalize_probability)
         factor = rng.uniform(*config.speed) if speeds else 1.0
-        filters = [equaliser(rng, config.equalise_db)] if equalises else []
+        filters = [equalizer(rng, config.equalize_db)] if equalizes else []
         filters += [] if channel is None else [channel]
         return cls(factor, np.concatenate(filters) if filters else None)
 
@@ -52,7 +52,7 @@ def change_speed(sound: np.ndarray, factor: float) -> np.ndarray:
     return soxr.resample(sound, SAMPLE_RATE * factor, SAMPLE_RATE)
 
 
-def equaliser(rng: np.random.Generator, gain_db: Range) -> np.ndarray:
+def equalizer(rng: np.random.Generator, gain_db: Range) -> np.ndarray:
     """A low shelf, a high shelf and a bell at random places, as a loudspeaker, a phone or a hand before it makes."""
     return np.array(
         [

@@ -46,7 +46,7 @@ class MixtureConfig:
     """No speech at all: the target is silence."""
 
     synthetic_probability: _Probability = 0.1
-    """Coloured noise, hum, clicks or wind in place of a recording."""
+    """Colored noise, hum, clicks or wind in place of a recording."""
     babble_probability: _Probability = 0.08
     """Several other voices at once, in place of a recording."""
     babble_talkers: tuple[_Talkers, _Talkers] = (3, 6)
@@ -64,9 +64,9 @@ class MixtureConfig:
     """Of changing speed and pitch together, for speech and noise each."""
     speed: tuple[_Factor, _Factor] = (0.9, 1.1)
     """Factor of the speed."""
-    equalise_probability: _Probability = 0.5
-    """Of a random smooth equalisation, for speech and noise each."""
-    equalise_db: DecibelRange = (-6.0, 6.0)
+    equalize_probability: _Probability = 0.5
+    """Of a random smooth equalization, for speech and noise each."""
+    equalize_db: DecibelRange = (-6.0, 6.0)
     """Gain of each of its sections."""
     band_limit_probability: _Probability = 0.05
     """Of a channel that passes part of the band, for speech and noise together."""

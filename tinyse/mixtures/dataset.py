@@ -53,7 +53,7 @@ def open_mixer(
     def store(kind: str) -> AudioStore:
         recordings = manifest.select(kind, split, ship)  # type: ignore[arg-type]
         if not recordings:
-            terms = " whose licence lets weights be released (ship is yes)" if ship else ""
+            terms = " whose license lets weights be released (ship is yes)" if ship else ""
             there = ship and manifest.select(kind, split)  # type: ignore[arg-type]
             hint = "; --set ship=false trains on all, weights that you may not release" if there else ""
             raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}{hint}")

@@ -12,7 +12,7 @@ import numpy as np
 from tinyse.audio import SAMPLE_RATE, from_pcm16
 from tinyse.errors import InputError
 from tinyse.mixtures import augment, synthetic
-from tinyse.mixtures.augment import Colouring
+from tinyse.mixtures.augment import Coloring
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.levels import amplitude, balance, decibels
 from tinyse.mixtures.noises import NoiseKind, Noises
@@ -72,8 +72,8 @@ class Mixer:
         self.notices = (*notices, *(notice for store in stores for notice in store.notices))
         """What is to be said about the recordings: which were left out, who speaks, which were resampled."""
         self._voices = Population.voices(speech, config.speaker_power)
-        self._rooms = None if rirs is None else Population.labelled(rirs, config.noise_power)
-        self._noises = Noises(config, Population.labelled(noise, config.noise_power), self._voices)
+        self._rooms = None if rirs is None else Population.labeled(rirs, config.noise_power)
+        self._noises = Noises(config, Population.labeled(noise, config.noise_power), self._voices)
         if len(self._voices.names) < 2 and config.babble_probability + config.talker_probability:
             raise InputError("babble needs two speakers or more: set babble_probability and talker_probability to 0")
 
@@ -81,7 +81,7 @@ class Mixer:
         """The mixture number `index` of an epoch."""
         config = self.config
         streams = np.random.default_rng((self.seed, epoch, index)).spawn(9)
-        for_case, for_voice, for_colour, for_room, for_channel, for_level, *for_noise = streams
+        for_case, for_voice, for_color, for_room, for_channel, for_level, *for_noise = streams
         case = for_case.random()
         silent = 0 <= case - config.clean_probability < config.noise_only_probability
         channel = None
@@ -89,9 +89,9 @@ class Mixer:
             channel = augment.band_limit(for_channel, config.low_pass_hz, config.high_pass_hz)
 
         voice = self._voices.draw_group(for_voice)
-        colouring = Colouring.draw(for_colour, config, channel)
-        speech, paths = speech_of(for_voice, self._voices, voice, colouring.needed(self.samples), config.pause_s)
-        clean, late, room = self._in_room(for_room, colouring.apply(speech, self.samples))
+        coloring = Coloring.draw(for_color, config, channel)
+        speech, paths = speech_of(for_voice, self._voices, voice, coloring.needed(self.samples), config.pause_s)
+        clean, late, room = self._in_room(for_room, coloring.apply(speech, self.samples))
         noise = self._noises.draw(tuple(for_noise), voice, self.samples, channel)
         if silent:
             clean, late = np.zeros_like(clean), None
@@ -116,7 +116,7 @@ class Mixer:
             "noise_kind": noise.kind,
             "noise": list(noise.names),
             "room": room,
-            "speed": colouring.factor,
+            "speed": coloring.factor,
             "band_limited": channel is not None,
             "clipped_at": clip_at,
         }

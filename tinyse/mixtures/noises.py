@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from tinyse.mixtures import synthetic
-from tinyse.mixtures.augment import Colouring
+from tinyse.mixtures.augment import Coloring
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
 from tinyse.mixtures.sources import Population, babble_of, noise_of
@@ -39,17 +39,17 @@ class Noises:
     def draw(
         self, streams: tuple[np.random.Generator, ...], but: int, samples: int, channel: np.ndarray | None
     ) -> Noise:
-        """Noise without the voice `but`. `streams` are random numbers for its choice, its colour and a second noise."""
+        """Noise without the voice `but`. `streams` are random numbers for its choice, its color and a second noise."""
         config = self.config
-        rng, for_colour, for_second = streams
+        rng, for_color, for_second = streams
         kind = self._kind(rng)
-        colouring = Colouring.draw(for_colour, config, channel)
-        sound, names = self._make(rng, kind, but, colouring.needed(samples))
-        sound = colouring.apply(sound, samples)
+        coloring = Coloring.draw(for_color, config, channel)
+        sound, names = self._make(rng, kind, but, coloring.needed(samples))
+        sound = coloring.apply(sound, samples)
         if for_second.random() < config.second_noise_probability:
-            colouring = Colouring.draw(for_colour, config, channel)
-            second, more = self._make(for_second, "recorded", but, colouring.needed(samples))
-            sound = _added(sound, colouring.apply(second, samples), for_second.uniform(*config.second_noise_db))
+            coloring = Coloring.draw(for_color, config, channel)
+            second, more = self._make(for_second, "recorded", but, coloring.needed(samples))
+            sound = _added(sound, coloring.apply(second, samples), for_second.uniform(*config.second_noise_db))
             names = [*names, *more]
         return Noise(sound, kind, tuple(names))
 

@@ -45,7 +45,7 @@ class Population:
         return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power)
 
     @classmethod
-    def labelled(cls, store: AudioStore, power: float) -> Population:
+    def labeled(cls, store: AudioStore, power: float) -> Population:
         """By class of noise or name of room."""
         return cls(store, [(item.label, item.source or item.path) for item in store.recordings], power)
 

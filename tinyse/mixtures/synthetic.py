@@ -12,7 +12,7 @@ import scipy.signal
 from tinyse.audio import SAMPLE_RATE
 
 
-def coloured(rng: np.random.Generator, samples: int, slope: float) -> np.ndarray:
+def colored(rng: np.random.Generator, samples: int, slope: float) -> np.ndarray:
     """Noise whose power goes with frequency ** -slope: 0 is white, 1 pink, 2 brown."""
     size = scipy.fft.next_fast_len(samples, real=True)
     bins = size // 2 + 1
@@ -54,7 +54,7 @@ def clicks(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 def wind(rng: np.random.Generator, samples: int) -> np.ndarray:
     """Gusts: low-passed brown noise whose strength wanders within seconds."""
-    sound = coloured(rng, samples, slope=rng.uniform(1.6, 2.4))
+    sound = colored(rng, samples, slope=rng.uniform(1.6, 2.4))
     edge = rng.uniform(150, 800)
     sound = scipy.signal.sosfilt(scipy.signal.butter(2, edge, fs=SAMPLE_RATE, output="sos"), sound)
     knots = np.arange(0, samples + SAMPLE_RATE, SAMPLE_RATE // 3)
@@ -63,10 +63,10 @@ def wind(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 
 def noise(rng: np.random.Generator, samples: int) -> tuple[np.ndarray, str]:
-    """One of these noises and its name, coloured noise half of the time."""
-    kind = rng.choice(["coloured", "hum", "clicks", "wind"], p=[0.5, 0.2, 0.1, 0.2])
-    if kind == "coloured":
-        return coloured(rng, samples, slope=rng.uniform(0, 2)), "coloured"
+    """One of these noises and its name, colored noise half of the time."""
+    kind = rng.choice(["colored", "hum", "clicks", "wind"], p=[0.5, 0.2, 0.1, 0.2])
+    if kind == "colored":
+        return colored(rng, samples, slope=rng.uniform(0, 2)), "colored"
     make = {"hum": hum, "clicks": clicks, "wind": wind}[kind]
     return make(rng, samples), str(kind)
 

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from tinyse.config import as_dict, build
+from tinyse.config import as_dict, build, present, renamed
 from tinyse.errors import InputError
 from tinyse.files import write_bytes
 from tinyse.models.architecture import Architecture, classes_of
@@ -39,9 +39,9 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         raise InputError(f"there is no model file {path}")
     data = path.read_bytes()
     try:
-        tensors = safetensors.torch.load(data)
+        tensors = {present(name): tensor for name, tensor in safetensors.torch.load(data).items()}
         (length,) = struct.unpack("<Q", data[:8])
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["tinyse"])
+        header = renamed(json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["tinyse"]))
     except SafetensorError as error:
         raise InputError(f"{path} is no whole safetensors file: {error}") from error
     except (KeyError, TypeError, ValueError, struct.error) as error:

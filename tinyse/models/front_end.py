@@ -41,7 +41,7 @@ class TorchFrontEnd(nn.Module):
                             ("share", share), ("spread", spread)):  # fmt: skip
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
 
-    def analyse(self, samples: Tensor) -> Tensor:
+    def analyze(self, samples: Tensor) -> Tensor:
         """(batch, samples) from silence -> (batch, frames, bins): frames end with each whole hop; the rest is dropped."""
         frames = functional.pad(samples, (self.config.delay, 0)).unfold(1, self.config.window, self.config.hop)
         return torch.fft.rfft(frames * self.window, n=self.config.transform_size)
@@ -80,8 +80,8 @@ class TorchFrontEnd(nn.Module):
             powers = (spectra.real.square() + spectra.imag.square()) @ self.share
             return (shared / powers.clamp_min(SILENT_POWER)).clamp(0, 1)
 
-    def synthesise(self, spectra: Tensor) -> Tensor:
-        """(batch, frames, bins) -> (batch, frames * hop - delay): what is complete, aligned with the analysed clip."""
+    def synthesize(self, spectra: Tensor) -> Tensor:
+        """(batch, frames, bins) -> (batch, frames * hop - delay): what is complete, aligned with the analyzed clip."""
         config = self.config
         frames = torch.fft.irfft(spectra, n=config.transform_size)[..., : config.window] * self.synthesis_window
         batch, count, _ = frames.shape

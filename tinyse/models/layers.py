@@ -4,7 +4,7 @@ A clip is one call with many frames, a stream one call a frame; the state carrie
 one frame of an activation, (batch, channels, 1, bins): the last input of a convolution, the last output of a GRU. All
 start from zero.
 
-Each layer also emits itself as operators of an exported step (`emit`), with its normalisation folded into weights; the
+Each layer also emits itself as operators of an exported step (`emit`), with its normalization folded into weights; the
 layout there is (1, 1, bins, channels).
 """
 
@@ -32,7 +32,7 @@ class StreamingLayer(nn.Module):
 
 
 class CausalConvolution(StreamingLayer):
-    """Kernel (2, 3) over (frames, bins), halving the bins; batch normalisation; ReLU.
+    """Kernel (2, 3) over (frames, bins), halving the bins; batch normalization; ReLU.
 
     It sees the frame before and the present one. The last bin is padded with zero: at an even number of bins that is
     SAME padding at stride 2, so the exported convolution needs no PAD.
@@ -43,17 +43,17 @@ class CausalConvolution(StreamingLayer):
         super().__init__()
         self.state_shape = (inputs, bins)
         self.convolution = nn.Conv2d(inputs, outputs, (2, 3), stride=(1, 2), bias=False)
-        self.normalisation = nn.BatchNorm2d(outputs)
+        self.normalization = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """`state`: the last frame of x that was seen."""
         stream = torch.cat([state.to(x.dtype), x], dim=2)
         y = self.convolution(functional.pad(stream, (0, 1)))
-        return torch.relu(self.normalisation(y)), stream[:, :, -1:]
+        return torch.relu(self.normalization(y)), stream[:, :, -1:]
 
     def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
         """Past and present frame on the channel axis, then a (1, 3) convolution. Returns output and next state."""
-        weights, bias = map(_numpy, folded(self.convolution, self.normalisation))
+        weights, bias = map(_numpy, folded(self.convolution, self.normalization))
         # (out, in, 2, 3) -> (out, 1, 3, 2 * in): the past frame's channels come first, as in the concatenation.
         kernel = weights.transpose(0, 2, 3, 1).transpose(0, 2, 1, 3).reshape(len(bias), 1, 3, -1)
         both = graph.concatenation(f"{name}/past_and_present", [state, x], axis=3)
@@ -72,13 +72,13 @@ class UpsamplingConvolution(nn.Module):
     def __init__(self, inputs: int, outputs: int, last: bool = False) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(inputs, 2 * outputs, (1, 3), padding=(0, 1), bias=last)
-        self.normalisation = None if last else nn.BatchNorm2d(2 * outputs)
+        self.normalization = None if last else nn.BatchNorm2d(2 * outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, frames, bins) -> (batch, outputs, frames, 2 * bins); the last layer is linear."""
         y = self.convolution(x)
-        if self.normalisation is not None:
-            y = torch.relu(self.normalisation(y))
+        if self.normalization is not None:
+            y = torch.relu(self.normalization(y))
         return self.interleave(y)
 
     @staticmethod
@@ -90,8 +90,8 @@ class UpsamplingConvolution(nn.Module):
 
     def emit(self, graph: Graph, name: str, x: str) -> str:
         """A (1, 3) convolution and a RESHAPE."""
-        weights, bias = map(_numpy, folded(self.convolution, self.normalisation))
-        activation = "NONE" if self.normalisation is None else "RELU"
+        weights, bias = map(_numpy, folded(self.convolution, self.normalization))
+        activation = "NONE" if self.normalization is None else "RELU"
         y = graph.convolution(f"{name}/pairs", x, weights.transpose(0, 2, 3, 1), bias, activation=activation)
         _, _, bins, channels = graph.shape(y)
         return graph.reshape(name, y, (1, 1, 2 * bins, channels // 2))
@@ -256,7 +256,7 @@ def projected(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def folded(
-    convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | None, dtype: torch.dtype = torch.float64
+    convolution: nn.Conv2d, normalization: nn.BatchNorm2d | None, dtype: torch.dtype = torch.float64
 ) -> tuple[Tensor, Tensor]:
     """Weights (out, in, frames, bins) and bias (out,) of a convolution with its normalization folded in.
 
@@ -264,13 +264,13 @@ def folded(
     """
     weights = convolution.weight.to(dtype)
     bias = weights.new_zeros(len(weights)) if convolution.bias is None else convolution.bias.to(dtype)
-    if normalisation is None:
+    if normalization is None:
         return weights, bias
-    mean, variance = normalisation.running_mean, normalisation.running_var
+    mean, variance = normalization.running_mean, normalization.running_var
     if mean is None or variance is None:
         raise ValueError("a normalization without running statistics cannot be exported")
-    scale = normalisation.weight / torch.sqrt(variance.to(dtype) + normalisation.eps)
-    return weights * scale[:, None, None, None], (bias - mean) * scale + normalisation.bias
+    scale = normalization.weight / torch.sqrt(variance.to(dtype) + normalization.eps)
+    return weights * scale[:, None, None, None], (bias - mean) * scale + normalization.bias
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Ways to run a network's wiring: on tensors, and on the names of a graph's values.
 
 A network says once, in `wire`, which block follows which. What a value is, and what a block does with it, is up to the
-runner: `TorchRunner` computes, `GraphRunner` appends operators, and `tinyse.models.quantised.IntegerRunner` replays what
+runner: `TorchRunner` computes, `GraphRunner` appends operators, and `tinyse.models.quantized.IntegerRunner` replays what
 the integers of the exported step have computed. All three see the same names, which are the names of the exported
 operators.
 """

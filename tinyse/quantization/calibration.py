@@ -34,7 +34,7 @@ class Histogram:
         return 2 * self.limit / BINS
 
     @property
-    def centres(self) -> np.ndarray:
+    def centers(self) -> np.ndarray:
         """(bins,) the middle of each bin."""
         return (np.arange(BINS) + 0.5) * self.width - self.limit
 
@@ -83,7 +83,7 @@ class Calibration:
         total = Histogram()
         for name in tensors:
             if name not in self.histograms:
-                raise InputError(f"the calibration has not seen {name!r}: calibrate the same graph that is quantised")
+                raise InputError(f"the calibration has not seen {name!r}: calibrate the same graph that is quantized")
             total.merge(self.histograms[name])
         return total
 

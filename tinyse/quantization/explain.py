@@ -58,7 +58,7 @@ class OperatorError:
 def explain(
     graph: Graph, integers: Graph, clips: Iterable[tuple[str, Mapping[str, np.ndarray]]]
 ) -> list[OperatorError]:
-    """The errors of `integers`, the quantised `graph`, on clips as `calibrate` takes them, in the graph's order.
+    """The errors of `integers`, the quantized `graph`, on clips as `calibrate` takes them, in the graph's order.
 
     Operators that only move values are left out. Raises InputError where the two graphs do not belong together.
     """
@@ -136,7 +136,7 @@ class _Probe:
 
 def _probes(graph: Graph, integers: Graph) -> list[_Probe]:
     makers = {operator.outputs[0]: operator for operator in graph.operators}
-    dequantised = replace(
+    dequantized = replace(
         graph,
         tensors={
             name: replace(tensor, data=integers.tensors[name].dequantize(integers.tensors[name].constant))
@@ -160,7 +160,7 @@ def _probes(graph: Graph, integers: Graph) -> list[_Probe]:
         kernel = float_execution.KERNELS[operator.kind]
         plain = kernel(graph, maker)
         has_constants = len(names) < len(operator.inputs)
-        probes.append(_Probe(operator, tensor, names, plain, kernel(dequantised, maker) if has_constants else plain))
+        probes.append(_Probe(operator, tensor, names, plain, kernel(dequantized, maker) if has_constants else plain))
     return probes
 
 

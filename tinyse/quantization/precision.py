@@ -42,7 +42,7 @@ def types(graph: Graph, precision: str) -> dict[str, np.dtype]:
 
 
 def insert_conversions(graph: Graph, grids: Mapping[str, Quantization], narrow: Mapping[str, Quantization]) -> Graph:
-    """`graph`, quantised but for its operators' agreement, with a QUANTIZE for each input of another type than needed.
+    """`graph`, quantized but for its operators' agreement, with a QUANTIZE for each input of another type than needed.
 
     An operator works in the type of its output. `narrow` has the 8-bit grid of every activation. From 8 to 16 bits
     nothing is lost: a step becomes 128.

@@ -20,7 +20,7 @@ from tinyse.quantization.grids import INT8, INT16, asymmetric_grid, choose, symm
 from tinyse.quantization.precision import insert_conversions, types
 
 
-def quantise(
+def quantize(
     graph: Graph,
     calibration: Calibration | None,
     precision: str = "int8",
@@ -36,7 +36,7 @@ def quantise(
     validate(graph)
     for tensor in graph.tensors.values():
         if tensor.quantization is not None:
-            raise InputError(f"{tensor.name!r} is quantised already: give the float graph")
+            raise InputError(f"{tensor.name!r} is quantized already: give the float graph")
         if tensor.data is not None and not np.isfinite(tensor.data).all():
             raise InputError(f"{tensor.name!r} has values that are not finite: the weights are unusable")
     kinds = types(graph, precision)
@@ -45,7 +45,7 @@ def quantise(
     else:
         chosen = {**choose(graph, calibration, kinds), **(grids or {})}
         narrow = choose(graph, calibration, dict.fromkeys(kinds, INT8)) if INT16 in kinds.values() else chosen
-    quantised = replace(
+    quantized = replace(
         graph,
         tensors={
             name: replace(tensor, dtype=kinds[name], quantization=chosen[name]) if tensor.data is None else tensor
@@ -53,12 +53,12 @@ def quantise(
         },
         metadata={**graph.metadata, "precision": precision},
     )
-    result = insert_conversions(quantised, chosen, narrow)
+    result = insert_conversions(quantized, chosen, narrow)
     for operator in result.operators:
         if operator.kind in WEIGHTED:
             x, weights, bias = (result.tensors[name] for name in operator.inputs)
             axis = OPERATORS[operator.kind].channel_axis
-            result.tensors.update((tensor.name, tensor) for tensor in quantise_weights(weights, bias, x, axis))
+            result.tensors.update((tensor.name, tensor) for tensor in quantize_weights(weights, bias, x, axis))
         elif operator.kind in BINARY:
             for name in operator.inputs:
                 if result.tensors[name].data is not None:
@@ -82,8 +82,8 @@ def _given(
     return {name: grids[name] for name in kinds}, {name: grids.get(f"{name}/{INT8}", grids[name]) for name in kinds}
 
 
-def quantise_weights(weights: Tensor, bias: Tensor, x: Tensor, axis: int = 0) -> tuple[Tensor, Tensor]:
-    """int8 weights, one scale for each output channel (`axis`), and their bias, for the quantised input `x`."""
+def quantize_weights(weights: Tensor, bias: Tensor, x: Tensor, axis: int = 0) -> tuple[Tensor, Tensor]:
+    """int8 weights, one scale for each output channel (`axis`), and their bias, for the quantized input `x`."""
     wide = x.dtype == INT16
     channels_first = np.moveaxis(weights.constant.astype(np.float64), axis, 0)
     w = channels_first.reshape(len(channels_first), -1)

@@ -34,14 +34,14 @@ def best_range(histogram: Histogram, use: Use = PLAIN) -> tuple[float, float]:
     The error is that of the clipped values, plus step^2 / 12 for the others, weighted by the function's slope; values
     that are exactly zero lie on every grid and count nothing.
     """
-    centres, counts = histogram.centres, histogram.counts
+    centers, counts = histogram.centers, histogram.counts
     if not counts.any():
         return 0.0, 0.0
-    y = use.function(centres)
-    noise = float((counts * np.gradient(y, centres) ** 2).sum()) / 12
+    y = use.function(centers)
+    noise = float((counts * np.gradient(y, centers) ** 2).sum()) / 12
     lows, highs = _candidates(histogram.low, use.limit), _candidates(histogram.high, use.limit)
-    below = np.array([(counts * (y - use.function(low)) ** 2)[centres < low].sum() for low in lows])
-    above = np.array([(counts * (y - use.function(high)) ** 2)[centres > high].sum() for high in highs])
+    below = np.array([(counts * (y - use.function(low)) ** 2)[centers < low].sum() for low in lows])
+    above = np.array([(counts * (y - use.function(high)) ** 2)[centers > high].sum() for high in highs])
     step = (highs[None, :] - lows[:, None]) / 255
     error = below[:, None] + above[None, :] + noise * step**2
     low, high = np.unravel_index(int(np.argmin(error)), error.shape)

@@ -14,7 +14,7 @@ from tinyse.graph.graph import Quantization
 
 @dataclass(frozen=True)
 class TrainedGrids:
-    """`quantise.activation_grids` of a network in one precision: exporting in it has nothing left to choose."""
+    """`quantize.activation_grids` of a network in one precision: exporting in it has nothing left to choose."""
 
     precision: str
     grids: dict[str, Quantization]

@@ -30,7 +30,7 @@ class Found:
     label: str = ""
     source: str = ""
     corpus: str = ""
-    licence: str = "unknown"
+    license: str = "unknown"
     ship: bool = False
     seconds: float | None = None
     """None where the header has to be read for it."""
@@ -43,13 +43,13 @@ class Layout:
     """A named way of laying out a data set."""
 
     name: str
-    recognise: Callable[[Path], bool]
+    recognize: Callable[[Path], bool]
     find: Callable[[Path], Iterator[Found]]
 
 
 def layout_of(folder: Path) -> Layout | None:
     """The layout of a folder, or None where it follows none of them."""
-    return next((layout for layout in LAYOUTS if layout.recognise(folder)), None)
+    return next((layout for layout in LAYOUTS if layout.recognize(folder)), None)
 
 
 def plain(folder: Path, kind: Kind | None = None, speaker_level: int = LEVEL) -> Iterator[Found]:
@@ -129,7 +129,7 @@ def _from_manifests(folder: Path) -> Iterator[Found]:
                 label=row.get("class", "") or room,
                 source=row.get("source", "") or (f"{row.get('corpus', '')}:{room}" if kind == "rir" else ""),
                 corpus=row.get("corpus", ""),
-                licence=row.get("licence", "") or "unknown",
+                license=row.get("license", "") or "unknown",
                 ship=row.get("ship", "") == "yes",
                 seconds=seconds,
             )
@@ -154,7 +154,7 @@ def _librispeech(folder: Path) -> Iterator[Found]:
         split = _split_named(subset.name.partition("-")[0]) if own_splits else None
         for path in sounds(subset):
             speaker = f"librispeech_{path.relative_to(subset).parts[0]}"
-            yield Found(path, "speech", split, speaker, corpus="librispeech", licence="CC BY 4.0", ship=True)
+            yield Found(path, "speech", split, speaker, corpus="librispeech", license="CC BY 4.0", ship=True)
 
 
 # VoiceBank-DEMAND (Valentini-Botinhao 2016): clean_trainset_28spk_wav/p226_001.wav, noisy_..., CC BY 4.0.
@@ -172,7 +172,7 @@ def _voicebank(folder: Path) -> Iterator[Found]:
         noisy = top.with_name(top.name.replace("clean", "noisy", 1))
         for path in sounds(top):
             speaker = f"vctk_{path.stem.partition('_')[0]}"
-            yield Found(path, "speech", split, speaker, corpus="voicebank", licence="CC BY 4.0", ship=True)
+            yield Found(path, "speech", split, speaker, corpus="voicebank", license="CC BY 4.0", ship=True)
             twin = noisy / path.relative_to(top)
             if twin.is_file():
                 source = f"voicebank:{speaker}"
@@ -180,7 +180,7 @@ def _voicebank(folder: Path) -> Iterator[Found]:
 
 
 # DNS-Challenge (Reddy 2020): datasets_fullband/{clean_fullband,noise_fullband,impulse_responses}, or datasets/{clean,
-# noise,impulse_responses} of the earlier ones. Its parts have licences of their own.
+# noise,impulse_responses} of the earlier ones. Its parts have licenses of their own.
 
 _VOICE = re.compile(r"(reader_\d+|p\d{3})(?=_)")
 
@@ -234,7 +234,7 @@ def _esc50(folder: Path) -> Iterator[Found]:
             label=row["category"],
             source=f"freesound:{row['src_file']}",
             corpus="esc50",
-            licence="CC BY 3.0" if free else "CC BY-NC 3.0",
+            license="CC BY 3.0" if free else "CC BY-NC 3.0",
             ship=free,
         )
 

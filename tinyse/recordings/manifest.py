@@ -1,4 +1,4 @@
-"""A manifest: the recordings of a data set, one row a file, with kind, voice or source, licence and split."""
+"""A manifest: the recordings of a data set, one row a file, with kind, voice or source, license and split."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tinyse.config import FORMER
 from tinyse.errors import InputError
 from tinyse.files import write_text
 
@@ -35,9 +36,9 @@ class Recording:
     source: str = ""
     """The original recording this was cut from; all that comes from one source is in one split only."""
     corpus: str = ""
-    licence: str = "unknown"
+    license: str = "unknown"
     ship: bool = False
-    """Whether the licence lets weights trained on it be released. False where nobody said so."""
+    """Whether the license lets weights trained on it be released. False where nobody said so."""
     minus: str = ""
     """A file, named as `path` is, that is taken away from this one sample by sample: clean speech from the same in noise
     leaves the noise. Empty where nothing is."""
@@ -111,7 +112,7 @@ class Manifest:
         return cls(*_under_one_root([(path.parent, each) for each in recordings]))
 
     def summary(self) -> list[dict[str, Any]]:
-        """A row per kind and split: files, hours, speakers or classes, licences and the hours that may ship."""
+        """A row per kind and split: files, hours, speakers or classes, licenses and the hours that may ship."""
         rows = []
         for kind in KINDS:
             for split in SPLITS:
@@ -127,7 +128,7 @@ class Manifest:
                         "hours": round(hours(chosen), 3),
                         "ship_hours": round(hours([r for r in chosen if r.ship]), 3),
                         "speakers" if kind == "speech" else "classes": len(names),
-                        "licences": sorted({r.licence for r in chosen}),
+                        "licenses": sorted({r.license for r in chosen}),
                         "corpora": sorted({r.corpus for r in chosen if r.corpus}),
                     }
                 )
@@ -173,6 +174,8 @@ def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
+            if reader.fieldnames:
+                reader.fieldnames = [FORMER.get(name, name) for name in reader.fieldnames]
             missing = [name for name in required if name not in (reader.fieldnames or ())]
             if missing:
                 raise InputError(f"{path}: not a manifest, it lacks the column {missing[0]!r}")

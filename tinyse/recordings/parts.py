@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from tinyse import audio
+from tinyse.config import renamed
 from tinyse.errors import InputError
 from tinyse.files import replacing, write_text
 from tinyse.progress import track
@@ -125,7 +126,7 @@ def read_part(path: Path) -> Part:
         raise InputError(f"{index_path}: not an index of the format {' or '.join(READABLE)}")
     entries = []
     start = first_mark = 0
-    for item in index["recordings"]:
+    for item in renamed(index["recordings"]):
         entry = _entry(path, item, start, first_mark)
         entries.append(entry)
         start, first_mark = start + entry.frames, first_mark + entry.marks

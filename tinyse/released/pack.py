@@ -110,7 +110,7 @@ def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict
                 "files": len(rows),
                 "hours": round(hours(rows), 2),
                 "corpora": {
-                    corpus: sorted({r.licence for r in rows if r.corpus == corpus})
+                    corpus: sorted({r.license for r in rows if r.corpus == corpus})
                     for corpus in sorted({r.corpus for r in rows})
                 },
             }
@@ -126,14 +126,14 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
     """`card.md`: the same for a reader, with the tables of the scores."""
     rows = [
         f"| {kind} | {part['files']:,} | {part['hours']:.2f} | "
-        + "; ".join(f"{corpus} ({', '.join(licences)})" for corpus, licences in part["corpora"].items())
+        + "; ".join(f"{corpus} ({', '.join(licenses)})" for corpus, licenses in part["corpora"].items())
         + " |"
         for kind, part in card["data"].items()
     ]
     stages = [
         f"- `{name}`: {stage['updates']:,} updates of {stage['batch']} clips of {stage['seconds']:g} s"
         + (f", from `{stage['start']}`" if stage["start"] else "")
-        + (f", on the exported {stage['quantise']['precision']} integers" if stage["quantise"] else "")
+        + (f", on the exported {stage['quantize']['precision']} integers" if stage["quantize"] else "")
         + (f", losses {_weights(stage['losses'])}" if stage["losses"] else "")
         + (f", taught by {_taught(stage['distillation'])}" if stage["distillation"] else "")
         + "".join(f", {key.replace('_', ' ')} {value}" for key, value in (stage.get("mixture") or {}).items())
@@ -169,7 +169,7 @@ def _teachers(teachers: Sequence[Mapping[str, Any]]) -> list[str]:
     if not teachers:
         return ["No teacher: supervised only."]
     lines = [
-        f"- `{t['file']}`, {'external: its own licence applies' if t['external'] else 'a network of tinyse'}; SHA-256 "
+        f"- `{t['file']}`, {'external: its own license applies' if t['external'] else 'a network of tinyse'}; SHA-256 "
         f"{t['sha256']}"
         for t in teachers
     ]

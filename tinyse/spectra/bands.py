@@ -1,6 +1,6 @@
 """Bands: single bins where speech has its harmonics, wider ones above, on the scale of the ear.
 
-Bin k lies between two neighbouring bands and belongs to the lower one with weight w, to the upper with 1 - w. One
+Bin k lies between two neighboring bands and belongs to the lower one with weight w, to the upper with 1 - w. One
 table of (lower band, w) serves both ways: powers of bins into bands, and gains of bands onto bins.
 """
 
@@ -34,7 +34,7 @@ class Bands:
         return total
 
     def gains(self, mask: np.ndarray) -> np.ndarray:
-        """(..., bands) -> (..., bins): the bands' gains, interpolated between their centres."""
+        """(..., bands) -> (..., bins): the bands' gains, interpolated between their centers."""
         upper = np.minimum(self.lower + 1, self.count - 1)
         return mask[..., self.lower] * self.weight + mask[..., upper] * (np.float32(1) - self.weight)
 
@@ -50,16 +50,16 @@ def divide(bins: int, count: int, linear_bins: int) -> Bands:
     hertz = 8000.0 / (bins - 1)
     corner = 228.8 / hertz
     upper = np.geomspace(linear_bins + corner, bins - 1 + corner, count - linear_bins) - corner
-    centres = np.concatenate([np.arange(linear_bins), upper])
-    if (np.diff(centres) < 0.999).any():
+    centers = np.concatenate([np.arange(linear_bins), upper])
+    if (np.diff(centers) < 0.999).any():
         raise InputError(
             f"{count} bands over {bins} bins: the upper bands would be narrower than a bin, use fewer bands"
         )
     position = np.arange(bins)
-    lower = np.clip(np.searchsorted(centres, position, side="right") - 1, 0, count - 1)
+    lower = np.clip(np.searchsorted(centers, position, side="right") - 1, 0, count - 1)
     above = np.minimum(lower + 1, count - 1)
-    gap = np.where(above > lower, centres[above] - centres[lower], 1.0)
-    weight = np.clip(1 - (position - centres[lower]) / gap, 0, 1).astype(np.float32)
+    gap = np.where(above > lower, centers[above] - centers[lower], 1.0)
+    weight = np.clip(1 - (position - centers[lower]) / gap, 0, 1).astype(np.float32)
     shares = np.zeros((count, bins))
     np.add.at(shares, (lower, position), weight.astype(np.float64))
     np.add.at(shares, (above, position), np.where(above > lower, 1 - weight.astype(np.float64), 0))

@@ -136,7 +136,7 @@ class FrontEnd:
         past = np.zeros(self.config.window - self.config.hop, np.float32)
         return AnalysisState(past), LevelState(np.float32(np.log2(POWER_FLOOR)), np.float32(1)), SynthesisState(past)
 
-    def analyse(self, samples: np.ndarray, state: AnalysisState) -> tuple[np.ndarray, AnalysisState]:
+    def analyze(self, samples: np.ndarray, state: AnalysisState) -> tuple[np.ndarray, AnalysisState]:
         """(frames * hop,) float32 -> (frames, bins) complex64: the spectra of the frames that end with each hop."""
         window, hop = self.config.window, self.config.hop
         if samples.ndim != 1 or samples.size % hop:
@@ -172,7 +172,7 @@ class FrontEnd:
     def clip_features(self, samples: np.ndarray) -> np.ndarray:
         """(samples,) -> (frames, bands): what a network sees of a clip, from silence, in whole hops."""
         analysis, level, _ = self.initial_state()
-        spectra, _ = self.analyse(samples[: len(samples) // self.config.hop * self.config.hop], analysis)
+        spectra, _ = self.analyze(samples[: len(samples) // self.config.hop * self.config.hop], analysis)
         return self.features(spectra, level)[0]
 
     def apply(self, spectra: np.ndarray, mask: np.ndarray, limit: float = 0.0) -> np.ndarray:
@@ -187,8 +187,8 @@ class FrontEnd:
         result.imag = spectra.imag * gains
         return result
 
-    def synthesise(self, spectra: np.ndarray, state: SynthesisState) -> tuple[np.ndarray, SynthesisState]:
-        """(frames, bins) complex64 -> (frames * hop,) float32, `delay` samples behind what was analysed."""
+    def synthesize(self, spectra: np.ndarray, state: SynthesisState) -> tuple[np.ndarray, SynthesisState]:
+        """(frames, bins) complex64 -> (frames * hop,) float32, `delay` samples behind what was analyzed."""
         window, hop = self.config.window, self.config.hop
         frames = self.transform.inverse(spectra)[:, :window] * self.synthesis_window
         stream = np.zeros((len(frames) - 1) * hop + window, np.float32) if len(frames) else np.zeros(0, np.float32)

@@ -1,4 +1,4 @@
-"""Spectrograms as a PNG: rows of sounds side by side, the same 80 dB of colours in a row."""
+"""Spectrograms as a PNG: rows of sounds side by side, the same 80 dB of colors in a row."""
 
 from __future__ import annotations
 

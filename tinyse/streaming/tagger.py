@@ -94,7 +94,7 @@ class Tagger:
         Raises InputError for another shape or type, and for NaN or infinite samples; the stream then stands where it was.
         """
         whole, self._waiting = hops.whole_hops(self._waiting, hops.as_float(np.asarray(chunk)), self.hop)
-        spectra, self._analysis = self.front_end.analyse(whole, self._analysis)
+        spectra, self._analysis = self.front_end.analyze(whole, self._analysis)
         features, self._level = self.front_end.features(spectra, self._level)
         decisions = []
         for frame in features:

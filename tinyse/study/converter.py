@@ -1,4 +1,4 @@
-"""The same float step through TensorFlow's converter: what a quantiser and writer that are not ours make of it.
+"""The same float step through TensorFlow's converter: what a quantizer and writer that are not ours make of it.
 
 It needs the extra `tensorflow`. Our step is rebuilt operator by operator as a `tf.function`, so that nothing of
 `tinyse/graph`, `tinyse/quantization` or `tinyse/tflite` has a hand in the file that comes out.
@@ -37,7 +37,7 @@ def convert(
 ) -> Converted:
     """A float `graph` as int8, its ranges seen by the converter itself on `clips`, as `calibrate` takes them.
 
-    With `grids`, 8-bit ones of all activations, fake-quantisation nodes pin the ranges and no clip is replayed: what is
+    With `grids`, 8-bit ones of all activations, fake-quantization nodes pin the ranges and no clip is replayed: what is
     left to the converter is weights, biases, multipliers and the file. Raises InputError without tensorflow.
     """
     with needs("tensorflow", "tensorflow"):

@@ -81,10 +81,10 @@ def compare(
     """
     hop = front_end.config.hop
     analysis, _, synthesis = front_end.initial_state()
-    spectra, _ = front_end.analyse(sound[: len(sound) // hop * hop], analysis)
+    spectra, _ = front_end.analyze(sound[: len(sound) // hop * hop], analysis)
 
     def heard(mask: np.ndarray) -> np.ndarray:
-        return front_end.synthesise(front_end.apply(spectra, mask), synthesis)[0]
+        return front_end.synthesize(front_end.apply(spectra, mask), synthesis)[0]
 
     exact = heard(floats)
     snrs = {name: _snr_db(exact, heard(mask)) for name, mask in masks.items()}

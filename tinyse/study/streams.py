@@ -45,7 +45,7 @@ def run_streams(
     """
     hop, delay = front_end.config.hop, front_end.config.delay
     analysis, level, synthesis = front_end.initial_state()
-    spectra, _ = front_end.analyse(sound[: len(sound) // hop * hop], analysis)
+    spectra, _ = front_end.analyze(sound[: len(sound) // hop * hop], analysis)
     features, _ = front_end.features(spectra, level)
     names, first = list(engines), next(iter(engines.values()))
     kept = recurrent_states(first.graph)
@@ -64,7 +64,7 @@ def run_streams(
             )
         progress((frame + 1) / len(features))
     outputs = {
-        name: front_end.synthesise(front_end.apply(spectra, mask), synthesis)[0][delay:] for name, mask in masks.items()
+        name: front_end.synthesize(front_end.apply(spectra, mask), synthesis)[0][delay:] for name, mask in masks.items()
     }
     return {name: Stream(outputs[name], power, errors[name]) for name in names}
 

@@ -1,4 +1,4 @@
-"""What breaks a quantised recurrence, as sounds: a long stream, long silence, abrupt changes of level.
+"""What breaks a quantized recurrence, as sounds: a long stream, long silence, abrupt changes of level.
 
 An 8-bit state moves by nothing when an update is under half a step ("sticking"): after silence it may stay where it
 was, or never come to rest. So each test compares an engine with the float one on the same sound, from the same silence.

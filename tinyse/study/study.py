@@ -172,7 +172,7 @@ def _cost(facts: dict[str, Any], path: Path, features: np.ndarray, vela: bool) -
 
 
 def _median_us(engine: FileEngine, features: np.ndarray) -> float:
-    """Median microseconds of a frame of `features` (frames, bands), what quantises and copies around it included."""
+    """Median microseconds of a frame of `features` (frames, bands), what quantizes and copies around it included."""
     state, times = engine.initial_state(), []
     for frame in np.resize(features, (TIMED_FRAMES, features.shape[1])):
         started = time.perf_counter()

@@ -1,6 +1,6 @@
 """What a network will be once it is exported, before it has been trained: operators, memory, and who can run it.
 
-Shapes, operators, types and sizes do not depend on what the weights are. A step with random weights is quantised as a
+Shapes, operators, types and sizes do not depend on what the weights are. A step with random weights is quantized as a
 trained one will be, and what comes out is looked at.
 """
 
@@ -16,7 +16,7 @@ from tinyse.graph.graph import Graph, Operator
 from tinyse.graph.memory import peak_activation_bytes
 from tinyse.graph.operators import macs
 from tinyse.quantization.calibration import calibrate
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.targets.report import report
 from tinyse.targets.support import NOTES, RUNTIMES, Support, support
 
@@ -61,12 +61,12 @@ class Forecast:
 def random_step(graph: Graph, precision: str) -> Graph:
     """The integer graph of `graph` with ranges taken from noise: right in everything but the sound.
 
-    Raises InputError for an unknown precision and for a graph that cannot be quantised.
+    Raises InputError for an unknown precision and for a graph that cannot be quantized.
     """
     rng = np.random.default_rng(0)
     shapes = {name: graph.shape(tensor) for name, tensor in graph.inputs.items() if name not in graph.states}
     noise = {name: np.float32(rng.uniform(-1, 127 / 128, (FRAMES, *shape))) for name, shape in shapes.items()}
-    return quantise(graph, calibrate(graph, [("noise", noise)]), precision)
+    return quantize(graph, calibrate(graph, [("noise", noise)]), precision)
 
 
 def forecast(integers: Graph) -> Forecast:

@@ -46,8 +46,8 @@ class Activity(MixtureTask):
     def check(cls, recipe: Recipe) -> None:
         super().check(recipe)
         for name, stage in recipe.stages.items():
-            if stage.quantise:
-                raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
+            if stage.quantize:
+                raise InputError(f"stages.{name}.quantize: integers are trained for the task 'denoise' only")
             if stage.distillation and (stage.distillation.target or stage.external_teachers):
                 raise InputError(
                     f"stages.{name}.distillation: sound says nothing of probabilities; use views or output"
@@ -129,7 +129,7 @@ class Activity(MixtureTask):
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         bare: Any = getattr(network, "module", network)
-        features = self.torch_front_end.features(self.torch_front_end.analyse(batch.sound))
+        features = self.torch_front_end.features(self.torch_front_end.analyze(batch.sound))
         probabilities, _ = network(features, bare.initial_state(len(features)))
         return probabilities[..., 0].float(), probabilities[..., 0].float()
 
@@ -150,7 +150,7 @@ class Activity(MixtureTask):
 
 def frames_with_speech(front_end: TorchFrontEnd, clean: Tensor) -> Tensor:
     """Clean sound (batch, samples) to 0 or 1 for each frame that the network sees, (batch, frames) float32."""
-    spectra = front_end.analyse(clean)
+    spectra = front_end.analyze(clean)
     powers = (spectra.real.square() + spectra.imag.square()).sum(-1)
     loudest = powers.amax(-1, keepdim=True)
     return ((powers >= loudest * 10 ** (-ACTIVE_DB / 10)) & (powers > SILENCE)).float()

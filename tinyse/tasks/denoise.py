@@ -22,7 +22,7 @@ from tinyse.files import newer, write_json, write_text
 from tinyse.models.architecture import ARCHITECTURES, Architecture
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
-from tinyse.models.quantised import QuantisedNetwork
+from tinyse.models.quantized import QuantizedNetwork
 from tinyse.progress import counted
 from tinyse.quantization.trained import TrainedGrids
 from tinyse.recipe import Recipe, Stage
@@ -85,7 +85,7 @@ class Denoise(MixtureTask):
         bands = self.recipe.front_end.bands
         if grids is None:
             return MaskNetwork(stage.architecture, bands)
-        return QuantisedNetwork(stage.architecture, bands, grids)
+        return QuantizedNetwork(stage.architecture, bands, grids)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         spectra, mask = masks(network, self.torch_front_end, batch.sound)
@@ -94,11 +94,11 @@ class Denoise(MixtureTask):
     def answer(self, made: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         """The denoised sound (batch, samples). Its last window, which later frames would complete, is the clean one."""
         spectra, mask = made
-        sound = self.torch_front_end.synthesise(spectra * self.torch_front_end.gains(mask))
+        sound = self.torch_front_end.synthesize(spectra * self.torch_front_end.gains(mask))
         return torch.cat([sound, batch.truth[:, sound.shape[1] :]], dim=1)
 
     def output_for(self, sound: Tensor, batch: Batch) -> Tensor:
-        return self.torch_front_end.mask(self.torch_front_end.analyse(batch.sound), self.torch_front_end.analyse(sound))
+        return self.torch_front_end.mask(self.torch_front_end.analyze(batch.sound), self.torch_front_end.analyze(sound))
 
     def supervised(self, made: tuple[Tensor, Tensor], batch: Batch, weights: Mapping[str, float]) -> Tensor:
         return supervised(estimate(self.torch_front_end, *made, batch.sound, batch.truth), weights)
@@ -129,30 +129,30 @@ def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int 
 
 def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[Tensor, Tensor]:
     """Noisy clips (batch, samples) to spectra (batch, frames, bins) and masks (batch, frames, bands), from silence."""
-    spectra = front_end.analyse(noisy)
+    spectra = front_end.analyze(noisy)
     bare: Any = getattr(network, "module", network)
     mask, _ = network(front_end.features(spectra), bare.initial_state(len(noisy)))
     return spectra, mask.float()
 
 
 def estimate(front_end: TorchFrontEnd, spectra: Tensor, mask: Tensor, noisy: Tensor, clean: Tensor) -> Estimate:
-    """Apply masks, synthesise and re-analyse, with each clip divided by its noisy root mean square."""
+    """Apply masks, synthesize and re-analyze, with each clip divided by its noisy root mean square."""
     scale = noisy.square().mean(1, keepdim=True).clamp_min(1e-10).rsqrt()
     spectra, clean = spectra * scale[..., None], clean * scale
     gains = front_end.gains(mask)
     estimated = spectra * gains
-    samples = front_end.synthesise(estimated)
+    samples = front_end.synthesize(estimated)
     clean_samples = clean[:, : samples.shape[1]]
-    resynthesised_clean = front_end.analyse(clean_samples)
+    resynthesized_clean = front_end.analyze(clean_samples)
     return Estimate(
         spectra=estimated,
-        clean_spectra=front_end.analyse(clean),
+        clean_spectra=front_end.analyze(clean),
         noisy_spectra=spectra,
         gains=gains,
         samples=samples,
         clean_samples=clean_samples,
-        resynthesised_spectra=front_end.analyse(samples),
-        resynthesised_clean=resynthesised_clean,
+        resynthesized_spectra=front_end.analyze(samples),
+        resynthesized_clean=resynthesized_clean,
     )
 
 

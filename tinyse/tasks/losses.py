@@ -1,6 +1,6 @@
 """Supervised losses between what was estimated and what was clean, each a mean over the batch.
 
-All see sound whose level was normalised by the noisy clip, so that quiet and loud clips count alike.
+All see sound whose level was normalized by the noisy clip, so that quiet and loud clips count alike.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Estimate:
     """(batch, frames, bins), the estimated real mask."""
     samples: Tensor
     clean_samples: Tensor
-    resynthesised_spectra: Tensor
+    resynthesized_spectra: Tensor
     """Spectra of `samples`: what a listener's analysis would see (CRUSE's consistency)."""
-    resynthesised_clean: Tensor
+    resynthesized_clean: Tensor
     """Spectra of `clean_samples`, in the same way."""
 
 
@@ -44,11 +44,11 @@ def phase_sensitive(estimate: Estimate) -> Tensor:
 
 
 def compressed_spectral(estimate: Estimate, exponent: float = 0.3, complex_share: float = 0.3) -> Tensor:
-    """(1 - l) | |S|^c - |S'|^c |^2 + l | |S|^c e^(j phi_S) - |S'|^c e^(j phi_S') |^2 on the re-analysed sound.
+    """(1 - l) | |S|^c - |S'|^c |^2 + l | |S|^c e^(j phi_S) - |S'|^c e^(j phi_S') |^2 on the re-analyzed sound.
 
     Equation 4 of CRUSE (arXiv 2101.09249) with c = l = 0.3; |S'|^c is (|S'|^2 + eps)^(c/2), whose gradient is finite.
     """
-    estimated, clean = estimate.resynthesised_spectra, estimate.resynthesised_clean
+    estimated, clean = estimate.resynthesized_spectra, estimate.resynthesized_clean
     estimated_power, clean_power = power(estimated) + EPSILON, power(clean) + EPSILON
     magnitude = (estimated_power.pow(exponent / 2) - clean_power.pow(exponent / 2)).square().mean()
     # |S|^c e^(j phi) = S |S|^(c - 1)
@@ -57,13 +57,13 @@ def compressed_spectral(estimate: Estimate, exponent: float = 0.3, complex_share
 
 
 def lost_speech(estimate: Estimate, exponent: float = 0.3) -> Tensor:
-    """max(0, |S|^c - |S'|^c)^2 on the re-analysed sound: only what is missing of the speech, not noise that is left.
+    """max(0, |S|^c - |S'|^c)^2 on the re-analyzed sound: only what is missing of the speech, not noise that is left.
 
     The asymmetric term of Wang et al. 2020 (VoiceFilter-Lite, arXiv 2009.04323). Squared errors alone shrink what is
     uncertain, so speech in loud noise comes out too quiet.
     """
-    estimated = (power(estimate.resynthesised_spectra) + EPSILON).pow(exponent / 2)
-    clean = (power(estimate.resynthesised_clean) + EPSILON).pow(exponent / 2)
+    estimated = (power(estimate.resynthesized_spectra) + EPSILON).pow(exponent / 2)
+    clean = (power(estimate.resynthesized_clean) + EPSILON).pow(exponent / 2)
     return (clean - estimated).clamp_min(0).square().mean()
 
 

@@ -19,14 +19,14 @@ from tinyse.evaluation.report import Table, as_markdown
 from tinyse.evaluation.tag_links import float_tags, integer_tags
 from tinyse.evaluation.tags import TagScores
 from tinyse.files import write_json, write_text
-from tinyse.mixtures.labelled import LabelledDataset, LabelledMixer, LabelledMixtureConfig
+from tinyse.mixtures.labeled import LabeledDataset, LabeledMixer, LabeledMixtureConfig
 from tinyse.models.architecture import TAGGERS, Architecture
 from tinyse.models.classifier import ClassifierNetwork, pooled
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.quantization.trained import TrainedGrids
 from tinyse.recipe import BUILT_IN, Recipe, Stage, data_paths
 from tinyse.recordings import AudioStore
-from tinyse.recordings.labelled import LabelledData, Level, open_labelled
+from tinyse.recordings.labeled import LabeledData, Level, open_labeled
 from tinyse.spectra.front_end import TAGGING
 from tinyse.tasks.losses import PROBABILITY_LOSSES
 from tinyse.tasks.task import Batch, Plan, Say, Scored, Task
@@ -41,7 +41,7 @@ SECONDS = 4.0
 
 @dataclass(frozen=True)
 class TaggingOptions:
-    """What the task `tagging` makes of clips with labels (`tinyse.recordings.labelled`)."""
+    """What the task `tagging` makes of clips with labels (`tinyse.recordings.labeled`)."""
 
     train: tuple[str, ...] = ()
     """Folds that are trained on."""
@@ -50,8 +50,8 @@ class TaggingOptions:
     test: tuple[str, ...] = ()
     """Folds that the finished model is scored on; none for no scores."""
     level: Level = "coarse"
-    """Which classes of SONYC-UST are learnt."""
-    mixture: LabelledMixtureConfig = field(default_factory=LabelledMixtureConfig)
+    """Which classes of SONYC-UST are learned."""
+    mixture: LabeledMixtureConfig = field(default_factory=LabeledMixtureConfig)
     """How clips are mixed."""
     test_clips: Annotated[int, Between(1, 1_000_000)] = 256
     """Mixtures of the test folds, fixed."""
@@ -79,8 +79,8 @@ class Tagging(Task):
         for name, stage in recipe.stages.items():
             if stage.mixture:
                 raise InputError(f"stages.{name}.mixture: a tagger's mixing is tagging.mixture, in all stages the same")
-            if stage.quantise:
-                raise InputError(f"stages.{name}.quantise: integers are trained for the task 'denoise' only")
+            if stage.quantize:
+                raise InputError(f"stages.{name}.quantize: integers are trained for the task 'denoise' only")
             if stage.external_teachers:
                 raise InputError(f"stages.{name}.distillation.teacher: an ONNX model teaches by its sound, and only the task "
                                  "'denoise' learns sound; name a tagger of ours")  # fmt: skip
@@ -108,7 +108,7 @@ class Tagging(Task):
     @classmethod
     def untrained(cls, recipe: Recipe, stage: Stage) -> ClassifierNetwork:
         """Its classes are those of the labels, which are read."""
-        classes = open_labelled(recipe.data_paths[0], cls.options_of(recipe).level).classes
+        classes = open_labeled(recipe.data_paths[0], cls.options_of(recipe).level).classes
         return ClassifierNetwork(stage.architecture, recipe.front_end.bands, classes)
 
     @classmethod
@@ -155,7 +155,7 @@ class Tagging(Task):
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.settings: TaggingOptions = self.options_of(recipe)
-        self.data = open_labelled(recipe.data_paths[0], self.settings.level)
+        self.data = open_labeled(recipe.data_paths[0], self.settings.level)
         self.store = self.data.open()
         self.notices = self.store.notices
         self.torch_front_end = TorchFrontEnd(recipe.front_end)
@@ -175,11 +175,11 @@ class Tagging(Task):
         valid_hash = hashlib.sha256("".join(labels).encode()).hexdigest()[:16]
         return {"data_hash": self.training.data_hash, "valid_hash": valid_hash}
 
-    def _mixer(self, part: Part, seconds: float, seed: int) -> LabelledMixer:
+    def _mixer(self, part: Part, seconds: float, seed: int) -> LabeledMixer:
         return _mixer(self.data, self.store, self.settings, part, seconds, seed)
 
-    def examples(self, epoch: int, length: int) -> LabelledDataset:
-        return LabelledDataset(self.training, epoch, length)
+    def examples(self, epoch: int, length: int) -> LabeledDataset:
+        return LabeledDataset(self.training, epoch, length)
 
     def valid(self, stage: Stage) -> list[tuple[np.ndarray, np.ndarray]]:
         # Its own seed: the same clips whatever the run's.
@@ -194,7 +194,7 @@ class Tagging(Task):
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         bare: Any = getattr(network, "module", network)
-        features = self.torch_front_end.features(self.torch_front_end.analyse(batch.sound))
+        features = self.torch_front_end.features(self.torch_front_end.analyze(batch.sound))
         probabilities, _ = network(features, bare.initial_state(len(features)))
         tags = pooled(probabilities)
         return tags, tags
@@ -218,19 +218,19 @@ def fixed_mixtures(
     path: Path, options: TaggingOptions, part: Part, count: int
 ) -> tuple[list[np.ndarray], np.ndarray, tuple[str, ...]]:
     """The first `count` mixtures of a part's folds, the same in every run: sounds, labels (clips, classes), classes."""
-    data = open_labelled(path, options.level)
+    data = open_labeled(path, options.level)
     mixer = _mixer(data, data.open(), options, part, SECONDS, 0)
     sounds, labels = zip(*(mixer(0, index) for index in range(count)), strict=True)
     return list(sounds), np.stack(labels), data.classes
 
 
 def _mixer(
-    data: LabelledData, store: AudioStore, options: TaggingOptions, part: Part, seconds: float, seed: int
-) -> LabelledMixer:
+    data: LabeledData, store: AudioStore, options: TaggingOptions, part: Part, seconds: float, seed: int
+) -> LabeledMixer:
     folds = getattr(options, part)
     if not folds:
         raise InputError(f"tagging.{part}: name one fold or more")
-    return LabelledMixer(data, store, data.members(folds), options.mixture, seconds, seed)
+    return LabeledMixer(data, store, data.members(folds), options.mixture, seconds, seed)
 
 
 def _named(sounds: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:

@@ -134,7 +134,7 @@ class _Reader:
         if table is None or not table.ScaleLength():
             return None
         if table.DetailsType():
-            raise InputError(f"tensor {name!r} is quantised in an unknown way")
+            raise InputError(f"tensor {name!r} is quantized in an unknown way")
         scale, zero_points = self._vector(table, "Scale"), self._vector(table, "ZeroPoint")
         if not (np.isfinite(scale).all() and (scale > 0).all()):
             raise InputError(f"tensor {name!r}: a scale must be a positive, finite number")

@@ -96,7 +96,7 @@ def is_matrix(parameter: Tensor) -> bool:
 
 @torch.no_grad()
 def move_average(average: nn.Module, present: nn.Module, decay: float) -> None:
-    """Move a running average, statistics of normalizations included, towards the present weights; counters are copied."""
+    """Move a running average, statistics of normalizations included, toward the present weights; counters are copied."""
     for mean, value in zip(average.state_dict().values(), present.state_dict().values(), strict=True):
         if mean.dtype.is_floating_point:
             mean.lerp_(value, 1 - decay)

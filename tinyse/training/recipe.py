@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tinyse.config import build
+from tinyse.config import FORMER, build, renamed
 from tinyse.errors import InputError
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS, task_named
@@ -30,7 +30,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise InputError(f"--set {override}: expected KEY=VALUE, such as --set stages.teacher.updates=1000")
-        _put(values, key.split("."), _parse(text, f"--set {override}"), override)
+        _put(values, [FORMER.get(part, part) for part in key.split(".")], _parse(text, f"--set {override}"), override)
     return recipe_from(values)
 
 
@@ -58,7 +58,7 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"extends: there is no recipe {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: no readable YAML: {error}") from error
-    values = _parse(text, str(path))
+    values = renamed(_parse(text, str(path)))
     if not isinstance(values, dict):
         raise InputError(f"{path}: a recipe is keys and values")
     if "extends" not in values:

@@ -86,8 +86,8 @@ def bytes_needed(recipe: Recipe) -> int:
 
 
 def _small(stage: Stage) -> Stage:
-    quantise = replace(stage.quantise, clips=1) if stage.quantise else None
-    return replace(stage, updates=1, quantise=quantise)
+    quantize = replace(stage.quantize, clips=1) if stage.quantize else None
+    return replace(stage, updates=1, quantize=quantize)
 
 
 def _nothing(_: object) -> None:

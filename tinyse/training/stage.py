@@ -49,7 +49,7 @@ class Progress:
 
 
 class StageRun:
-    """A stage in the making: networks, optimiser, and how far it has come."""
+    """A stage in the making: networks, optimizer, and how far it has come."""
 
     def __init__(
         self,
@@ -231,7 +231,7 @@ class StageRun:
     def _model_facts(self) -> dict[str, Any]:
         facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
                  "whole_recipe": as_dict(self.recipe), "teachers": self.taught_by}  # fmt: skip
-        return facts | ({"quantisation": self.grids.as_json()} if self.grids else {})
+        return facts | ({"quantization": self.grids.as_json()} if self.grids else {})
 
     def _finish(self) -> Path:
         path = model_path(self.folder, self.name)

@@ -57,11 +57,11 @@ static void profile(void)
         tinyse_network *network = &stream.network;
         const int16_t *in = tinyse_vectors_in + frame * TINYSE_HOP;
         lap();
-        tinyse_front_end_analyse(&stream.front_end, in, TINYSE_INPUT_FEATURES(network));
+        tinyse_front_end_analyze(&stream.front_end, in, TINYSE_INPUT_FEATURES(network));
         analysis += lap();
         tinyse_network_step(network);
         lap();
-        tinyse_front_end_synthesise(&stream.front_end, TINYSE_OUTPUT_MASK(network), sound);
+        tinyse_front_end_synthesize(&stream.front_end, TINYSE_OUTPUT_MASK(network), sound);
         synthesis += lap();
     }
     const uint32_t frames = (uint32_t)TINYSE_FRAMES;

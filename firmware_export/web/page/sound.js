@@ -82,7 +82,7 @@ function spectrum(pcm, first) {
 }
 
 /** Black, violet, orange, yellow, in 256 steps. */
-const colours = Array.from({ length: 256 }, (_, i) => {
+const colors = Array.from({ length: 256 }, (_, i) => {
   const x = i / 255;
   const channel = (low, high) => Math.round(255 * Math.min(Math.max((x - low) / (high - low), 0), 1));
   return [channel(0.05, 0.65), channel(0.45, 1), x < 0.5 ? channel(0, 0.8) : Math.round(channel(1.4, 0.2) * 0.55)];
@@ -124,7 +124,7 @@ export class Spectrogram {
     const picture = this.context.createImageData(1, POINTS / 2);
     spectrum(pcm, first).forEach((decibels, bin) => {
       const shade = Math.round(255 * Math.min(Math.max((decibels - FLOOR_DB) / RANGE_DB, 0), 1));
-      picture.data.set([...colours[shade], 255], 4 * (POINTS / 2 - 1 - bin));
+      picture.data.set([...colors[shade], 255], 4 * (POINTS / 2 - 1 - bin));
     });
     this.context.putImageData(picture, x, 0);
   }

@@ -1,6 +1,6 @@
 """What integers lose on a real model: the study's tables over a whole benchmark and ten minutes of one stream.
 
-    python benchmarks/quantisation.py runs/integers/model.safetensors --parent runs/supervise/model.safetensors \
+    python benchmarks/quantization.py runs/integers/model.safetensors --parent runs/supervise/model.safetensors \
         --data ../shared/data
 
 Prints Markdown; study.md, study.json, study.png and the .tflite files go to --output. With --parent, the post-training
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--parent", type=Path, help="the float model that MODEL was trained from, if it is integers")
     parser.add_argument("--data", type=Path, required=True, help="recordings with a valid split and benchmark/")
-    parser.add_argument("--output", type=Path, default=Path("runs/quantisation"), help="folder for what is written")
+    parser.add_argument("--output", type=Path, default=Path("runs/quantization"), help="folder for what is written")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--limit", type=int, help="score only the first N pairs")
     parser.add_argument("--processes", type=int, default=1, help="that compute the measures")

@@ -31,7 +31,7 @@ VERIFIED = "0"
 
 
 @dataclass(frozen=True)
-class LabelledClip:
+class LabeledClip:
     """A sound file and what is in it."""
 
     path: Path
@@ -41,11 +41,11 @@ class LabelledClip:
 
 
 @dataclass(frozen=True)
-class LabelledData:
+class LabeledData:
     """A data set; `classes` are all it knows, in order, whether or not a clip has them."""
 
     classes: tuple[str, ...]
-    clips: tuple[LabelledClip, ...]
+    clips: tuple[LabeledClip, ...]
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class LabelledData:
         return store
 
 
-def open_labelled(path: str | Path, level: Level = "coarse") -> LabelledData:
+def open_labeled(path: str | Path, level: Level = "coarse") -> LabeledData:
     """The clips of a folder in a known layout, or of a CSV; `level` is for SONYC-UST alone.
 
     Raises InputError where there is nothing of the kind, for a file that is missing and for a path that is there twice.
@@ -104,21 +104,21 @@ def open_labelled(path: str | Path, level: Level = "coarse") -> LabelledData:
     return data
 
 
-def _plain(table: Path) -> LabelledData:
+def _plain(table: Path) -> LabeledData:
     clips = []
     for where, row in rows_of(table, ("path", "class", "fold")):
         labels = tuple(sorted({label.strip() for label in row["class"].split(";") if label.strip()}))
         if not row["path"] or not labels:
             raise InputError(f"{where}: a clip has a path and one class or more")
         folder = table.parent if (table.parent / row["path"]).is_file() else table.parent.parent
-        clips.append(LabelledClip(folder / row["path"], labels, row["fold"]))
+        clips.append(LabeledClip(folder / row["path"], labels, row["fold"]))
     return _with_classes(clips)
 
 
-def _esc50(table: Path) -> LabelledData:
+def _esc50(table: Path) -> LabeledData:
     folder = table.parent.parent / "audio"
     rows = rows_of(table, ("filename", "fold", "category"))
-    return _with_classes([LabelledClip(folder / row["filename"], (row["category"],), row["fold"]) for _, row in rows])
+    return _with_classes([LabeledClip(folder / row["filename"], (row["category"],), row["fold"]) for _, row in rows])
 
 
 _PRESENCE = {
@@ -128,7 +128,7 @@ _PRESENCE = {
 }
 
 
-def _sonyc(table: Path, level: Level) -> LabelledData:
+def _sonyc(table: Path, level: Level) -> LabeledData:
     """A class is there if the verified annotation says so, else if any annotator heard it (the challenge's baseline)."""
     found = {path.name: path for path in sounds(table.parent)}
     heard: dict[str, dict[str, set[str]]] = {}
@@ -149,12 +149,12 @@ def _sonyc(table: Path, level: Level) -> LabelledData:
     clips = []
     for name, by_annotator in sorted(heard.items()):
         verdicts = [by_annotator[VERIFIED]] if VERIFIED in by_annotator else list(by_annotator.values())
-        clips.append(LabelledClip(found[name], tuple(sorted(set().union(*verdicts))), folds[name]))
-    return LabelledData(tuple(sorted(columns.values())), tuple(clips))
+        clips.append(LabeledClip(found[name], tuple(sorted(set().union(*verdicts))), folds[name]))
+    return LabeledData(tuple(sorted(columns.values())), tuple(clips))
 
 
-def _with_classes(clips: list[LabelledClip]) -> LabelledData:
-    return LabelledData(tuple(sorted({label for clip in clips for label in clip.labels})), tuple(clips))
+def _with_classes(clips: list[LabeledClip]) -> LabeledData:
+    return LabeledData(tuple(sorted({label for clip in clips for label in clip.labels})), tuple(clips))
 
 
 def _common(paths: list[tuple[str, ...]]) -> Iterator[str]:

@@ -3,8 +3,8 @@
  * The high half of a product is rounded halves up, then the shift halves away from zero. gemmlowp's nudge and truncating
  * division, which its sources write for the first step, come to the same as an addition and an arithmetic shift.
  */
-#ifndef TINYSE_REQUANTISE_H
-#define TINYSE_REQUANTISE_H
+#ifndef TINYSE_REQUANTIZE_H
+#define TINYSE_REQUANTIZE_H
 
 #include <stdint.h>
 

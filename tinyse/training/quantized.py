@@ -15,11 +15,11 @@ from tinyse.training.stage import model_path
 
 def choose_grids(stage: Stage, manifest: Manifest, folder: Path) -> TrainedGrids:
     """From the finished stage that this one goes on from; the same grids whenever it is asked, so a run can go on."""
-    if stage.quantise is None or stage.start is None:
+    if stage.quantize is None or stage.start is None:
         raise ValueError("the stage does not train integers")
-    step, precision = float_step(model_path(folder, stage.start)), stage.quantise.precision
+    step, precision = float_step(model_path(folder, stage.start)), stage.quantize.precision
     if step.trained is not None and step.is_trained_in(precision):
         return step.trained
-    clips = [(clip.name, clip.sound) for clip in valid_clips(manifest, stage.quantise.clips)]
+    clips = [(clip.name, clip.sound) for clip in valid_clips(manifest, stage.quantize.clips)]
     integers = step.integers(precision, calibration_of(step.graph, step.front_end, clips))
     return TrainedGrids(precision, activation_grids(integers))

@@ -16,7 +16,7 @@ from tinyse.errors import InputError
 from tinyse.mixtures.config import DecibelRange
 from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
 from tinyse.mixtures.sources import active_span, faded
-from tinyse.recordings.labelled import LabelledData
+from tinyse.recordings.labeled import LabeledData
 from tinyse.recordings.store import AudioStore
 
 PEAK = 0.99
@@ -24,7 +24,7 @@ _Clips = Annotated[int, Between(1, 64)]
 
 
 @dataclass(frozen=True)
-class LabelledMixtureConfig:
+class LabeledMixtureConfig:
     """How clips become a mixture. A range is (lowest, highest), drawn evenly between."""
 
     clips: tuple[_Clips, _Clips] = (1, 3)
@@ -41,7 +41,7 @@ class LabelledMixtureConfig:
                 raise InputError(f"{name} is {getattr(self, name)}: the lowest value comes first")
 
 
-class LabelledMixer:
+class LabeledMixer:
     """Makes `seconds` of sound and its labels; `mixer(epoch, index)` is the same in any process and any order.
 
     Of a clip that is longer a part of its active span is taken; one that is shorter stands somewhere in the silence. Every
@@ -50,10 +50,10 @@ class LabelledMixer:
 
     def __init__(
         self,
-        data: LabelledData,
+        data: LabeledData,
         store: AudioStore,
         members: Sequence[int],
-        config: LabelledMixtureConfig,
+        config: LabeledMixtureConfig,
         seconds: float,
         seed: int,
     ) -> None:
@@ -103,10 +103,10 @@ class LabelledMixer:
         return piece
 
 
-class LabelledDataset:
+class LabeledDataset:
     """One epoch as a sequence of (sound, labels), as `MixtureDataset` is one of (noisy, clean)."""
 
-    def __init__(self, mixer: LabelledMixer, epoch: int, length: int) -> None:
+    def __init__(self, mixer: LabeledMixer, epoch: int, length: int) -> None:
         self.mixer, self.epoch, self.length = mixer, epoch, length
 
     def __len__(self) -> int:

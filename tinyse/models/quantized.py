@@ -1,9 +1,9 @@
 """A network whose forward pass is the exported integers, and whose backward pass is that of the float network.
 
-The forward pass quantises the present weights exactly as export does, runs the integer reference over the whole clips,
+The forward pass quantizes the present weights exactly as export does, runs the integer reference over the whole clips,
 and puts its values, in real units, in the place of each float layer's: what is trained is what is shipped, bit for bit,
 states included. The gradient goes straight through every rounding (Bengio et al. 2013), and is zero where a value lies
-beyond its grid's range. Normalisations are folded with the statistics they have, as in the exported weights. The
+beyond its grid's range. Normalizations are folded with the statistics they have, as in the exported weights. The
 integers run in numpy, on the CPU whatever the device.
 """
 
@@ -23,11 +23,11 @@ from tinyse.models.architecture import Architecture
 from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution, folded, projected
 from tinyse.models.network import MaskNetwork, State
 from tinyse.models.recurrence import Recurrence
-from tinyse.quantization.quantize import quantise
+from tinyse.quantization.quantize import quantize
 from tinyse.quantization.trained import TrainedGrids
 
 
-class QuantisedNetwork(MaskNetwork):
+class QuantizedNetwork(MaskNetwork):
     """A `MaskNetwork`, with its weights' names, on fixed grids."""
 
     def __init__(self, architecture: Architecture, bands: int, grids: TrainedGrids) -> None:
@@ -36,7 +36,7 @@ class QuantisedNetwork(MaskNetwork):
 
     def integers(self) -> Graph:
         """The step that would be exported now."""
-        return quantise(self.emit(), None, self.grids.precision, self.grids.grids)
+        return quantize(self.emit(), None, self.grids.precision, self.grids.grids)
 
     def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
         """As the float network's. Features and states that are on no grid are rounded to theirs."""
@@ -141,7 +141,7 @@ class _Values:
         return y.clamp(low, high)
 
     def constant(self, weight: Tensor, name: str, layout: Any = None) -> Tensor:
-        """The quantised constant, in the layout of `weight`, with its gradient; `layout` brings it there."""
+        """The quantized constant, in the layout of `weight`, with its gradient; `layout` brings it there."""
         exact = self.real(name)
         return _Straight.apply(weight, layout(exact) if layout else exact)
 
@@ -160,7 +160,7 @@ def _run(integers: Graph, features: Tensor, state: State) -> Arrays:
 def _downsample(
     values: _Values, block: CausalConvolution, name: str, x: Tensor, state: Tensor
 ) -> tuple[Tensor, Tensor]:
-    weight, bias = folded(block.convolution, block.normalisation, torch.float32)
+    weight, bias = folded(block.convolution, block.normalization, torch.float32)
     out, inputs = weight.shape[:2]
 
     def layout(exact: Tensor) -> Tensor:
@@ -175,11 +175,11 @@ def _downsample(
 
 
 def _upsample(values: _Values, block: UpsamplingConvolution, name: str, x: Tensor) -> Tensor:
-    weight, bias = folded(block.convolution, block.normalisation, torch.float32)
+    weight, bias = folded(block.convolution, block.normalization, torch.float32)
     weight = values.constant(weight, f"{name}/pairs/weights", lambda exact: exact.permute(0, 3, 1, 2))
     bias = values.constant(bias, f"{name}/pairs/bias")
     y = functional.conv2d(x, weight, bias, padding=(0, 1))
-    if block.normalisation is not None:
+    if block.normalization is not None:
         y = torch.relu(y)
     return block.interleave(values.replace(y, f"{name}/pairs"))
 

@@ -17,7 +17,7 @@ from tinyse.graph.graph import Graph
 from tinyse.graph.sequence import Sequence
 from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import activation_grids, quantise
+from tinyse.quantization.quantize import activation_grids, quantize
 from tinyse.quantization.trained import TrainedGrids
 from tinyse.tflite.writer import write
 
@@ -34,7 +34,7 @@ def frame_by_frame(graph: Graph, features: np.ndarray, state: dict[str, np.ndarr
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_sequence_is_the_reference_frame_by_frame(precision):
     graph = steps.denoiser()
-    integers = quantise(graph, calibrate(graph, [("noise", {"features": steps.features(200)})]), precision)
+    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(200)})]), precision)
     tensor = integers.tensors["features"]
     ends = np.iinfo(tensor.dtype)
     rng = np.random.default_rng(1)
@@ -50,7 +50,7 @@ def test_a_sequence_is_the_reference_frame_by_frame(precision):
 
 def test_a_sequence_goes_on_from_any_state():
     graph = steps.denoiser()
-    integers = quantise(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
+    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
     features = np.random.default_rng(2).integers(-128, 127, (30, 2, *integers.shape("features")), np.int8)
     state = {name: np.stack([value] * 2) for name, value in initial_state(integers).items()}
     sequence = Sequence(integers)
@@ -66,10 +66,10 @@ def test_grids_take_the_place_of_calibration():
     graph = steps.denoiser()
     calibration = calibrate(graph, [("noise", {"features": steps.features(50)})])
     for precision in PRECISIONS:
-        integers = quantise(graph, calibration, precision)
-        assert write(quantise(graph, None, precision, activation_grids(integers))) == write(integers)
+        integers = quantize(graph, calibration, precision)
+        assert write(quantize(graph, None, precision, activation_grids(integers))) == write(integers)
     with pytest.raises(InputError, match="has no grid"):
-        quantise(graph, None, "int8", {})
+        quantize(graph, None, "int8", {})
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -77,7 +77,7 @@ def test_values_that_are_all_but_zero_have_a_grid(precision):
     graph = steps.denoiser()
     for name in ("group0/gx/weights", "group0/gx/bias"):
         steps.change(graph, name, data=graph.tensors[name].constant * np.float32(1e-7))
-    write(quantise(graph, calibrate(graph, [("noise", {"features": steps.features(20)})]), precision))
+    write(quantize(graph, calibrate(graph, [("noise", {"features": steps.features(20)})]), precision))
 
 
 # The network
@@ -88,16 +88,16 @@ def trained(request, tiny):
     """A float network, and the same one on grids of each precision."""
     pytest.importorskip("torch")
     from tinyse.models.files import load_model
-    from tinyse.models.quantised import QuantisedNetwork
+    from tinyse.models.quantized import QuantizedNetwork
 
     network, front_end, _ = load_model(tiny.weights)
     graph = network.emit()
     clips = [(f"noise {index}", {"features": clip}) for index, clip in enumerate(features_of(2, 60).numpy())]
-    integers = quantise(graph, calibrate(graph, clips), request.param)
+    integers = quantize(graph, calibrate(graph, clips), request.param)
     grids = TrainedGrids(request.param, activation_grids(integers))
-    quantised = QuantisedNetwork(network.architecture, front_end.bands, grids)
-    quantised.load_state_dict(network.state_dict())
-    return network, quantised, integers
+    quantized = QuantizedNetwork(network.architecture, front_end.bands, grids)
+    quantized.load_state_dict(network.state_dict())
+    return network, quantized, integers
 
 
 def features_of(clips: int, frames: int):
@@ -109,11 +109,11 @@ def features_of(clips: int, frames: int):
 def test_the_forward_pass_is_the_exported_file(trained):
     import torch
 
-    _, quantised, integers = trained
-    assert write(quantised.integers()) == write(integers)
+    _, quantized, integers = trained
+    assert write(quantized.integers()) == write(integers)
     features = features_of(2, 60)
     with torch.no_grad():
-        masks, state = quantised(features, quantised.initial_state(2))
+        masks, state = quantized(features, quantized.initial_state(2))
     engine = ReferenceEngine(write(replace(integers, metadata={"format": 1})))
     for clip in range(2):
         following = engine.initial_state()
@@ -128,12 +128,12 @@ def test_the_forward_pass_is_the_exported_file(trained):
 def test_a_stream_goes_on(trained):
     import torch
 
-    _, quantised, _ = trained
+    _, quantized, _ = trained
     features = features_of(2, 20)
     with torch.no_grad():
-        whole, last = quantised(features, quantised.initial_state(2))
-        first, state = quantised(features[:, :7], quantised.initial_state(2))
-        second, state = quantised(features[:, 7:], state)
+        whole, last = quantized(features, quantized.initial_state(2))
+        first, state = quantized(features[:, :7], quantized.initial_state(2))
+        second, state = quantized(features[:, 7:], state)
     assert torch.equal(whole, torch.cat([first, second], dim=1))
     assert all(torch.equal(last[name], state[name]) for name in last)
 
@@ -141,11 +141,11 @@ def test_a_stream_goes_on(trained):
 def test_the_gradient_is_nearly_the_float_networks(trained):
     import torch
 
-    network, quantised, _ = trained
+    network, quantized, _ = trained
     features = features_of(2, 60)
     target = features.flip(1).abs()
     gradients = []
-    for each in (network.eval().requires_grad_(), quantised.requires_grad_()):
+    for each in (network.eval().requires_grad_(), quantized.requires_grad_()):
         each.zero_grad()
         mask, _ = each(features, each.initial_state(2))
         (mask - target).square().mean().backward()
@@ -161,7 +161,7 @@ def test_another_wiring_is_written_once():
     torch = pytest.importorskip("torch")
     from tinyse.models.architecture import Architecture
     from tinyse.models.network import MaskNetwork
-    from tinyse.models.quantised import QuantisedNetwork
+    from tinyse.models.quantized import QuantizedNetwork
 
     def wire(self, run, x, states):
         x, skips, following = self.encode(run, x, states)
@@ -179,11 +179,11 @@ def test_another_wiring_is_written_once():
     for values, mask in zip(float_execution.replay(float_execution.compile(graph), frames), masks[0], strict=True):
         np.testing.assert_allclose(values["mask"].ravel(), mask, atol=2e-6)
 
-    integers = quantise(graph, calibrate(graph, [("noise", {"features": features[0].numpy()})]))
+    integers = quantize(graph, calibrate(graph, [("noise", {"features": features[0].numpy()})]))
     grids = TrainedGrids("int8", activation_grids(integers))
-    quantised = type("QuantisedOther", (QuantisedNetwork,), {"wire": wire})(architecture, 128, grids)
-    quantised.load_state_dict(network.state_dict())
-    masks, _ = quantised(features, quantised.initial_state())
+    quantized = type("QuantizedOther", (QuantizedNetwork,), {"wire": wire})(architecture, 128, grids)
+    quantized.load_state_dict(network.state_dict())
+    masks, _ = quantized(features, quantized.initial_state())
     engine = ReferenceEngine(write(replace(integers, metadata={"format": 1})))
     state = engine.initial_state()
     for frame in range(12):
@@ -202,7 +202,7 @@ stages:
   integers:
     {model: {channels: [4, 4], groups: 2, shared_gru: [1]}, start: float, updates: 5, batch: 4, seconds: 0.5, valid_every: 2,
      warmup: 1, losses: {signal_to_noise: 0.05}, distillation: {teacher: float, output: 1.0},
-     quantise: {precision: int8-state16, clips: 2}}
+     quantize: {precision: int8-state16, clips: 2}}
 export: {precision: int8-state16}
 valid_clips: 2
 threads: 1
@@ -223,7 +223,7 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
     torch = pytest.importorskip("torch")
     from tinyse.export import export_model
     from tinyse.models.files import load_model
-    from tinyse.models.quantised import QuantisedNetwork
+    from tinyse.models.quantized import QuantizedNetwork
     from tinyse.training.run import run
 
     def interrupt(progress):
@@ -244,11 +244,11 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
 
     exported = export_model(whole, [])
     assert exported.report["precision"] == "int8-state16" and exported.report["calibration"] is None
-    grids = TrainedGrids.from_json(header["quantisation"], "here")
-    quantised = QuantisedNetwork(network.architecture, front_end.bands, grids)
-    quantised.load_state_dict(network.state_dict())
+    grids = TrainedGrids.from_json(header["quantization"], "here")
+    quantized = QuantizedNetwork(network.architecture, front_end.bands, grids)
+    quantized.load_state_dict(network.state_dict())
     engine, features = ReferenceEngine(exported.integers), features_of(1, 5)
-    masks, state = quantised(features, quantised.initial_state())[0], engine.initial_state()
+    masks, state = quantized(features, quantized.initial_state())[0], engine.initial_state()
     for frame in range(5):
         mask, state = engine.step(features[0, frame].numpy(), state)
         assert np.array_equal(mask, masks[0, frame].detach().numpy())
@@ -260,10 +260,10 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
     ("change", "message"),
     [
         ("export.precision=int8", "export.precision: the last stage trains 'int8-state16'"),
-        ("stages.integers.start=null", "quantise: name the stage"),
-        ("stages.integers.quantise.precision=int4", "'int4' is not one of int8, int8-state16"),
-        ("stages.integers.quantise.clips=0", "clips is 0: it has to lie between 1"),
-        ("stages.integers.quantise.ranges=1", "unknown key .*quantise.ranges"),
+        ("stages.integers.start=null", "quantize: name the stage"),
+        ("stages.integers.quantize.precision=int4", "'int4' is not one of int8, int8-state16"),
+        ("stages.integers.quantize.clips=0", "clips is 0: it has to lie between 1"),
+        ("stages.integers.quantize.ranges=1", "unknown key .*quantize.ranges"),
         ("stages.integers.distillation.views={frame: 1.0}", "no float layers to view"),
     ],
 )

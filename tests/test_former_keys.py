@@ -1,0 +1,67 @@
+"""Files from before the spelling was American keep loading: recipes, manifests, model headers, shards."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinyse.config import renamed
+from tinyse.mixtures.config import MixtureConfig
+from tinyse.recordings.manifest import Manifest
+
+
+def test_a_recipe_with_former_keys_is_the_same_recipe(tmp_path):
+    pytest.importorskip("torch")
+    from tinyse.training.recipe import load_recipe
+
+    text = """
+stages:
+  quantise: {model: student-30k, updates: 5, losses: {si_sdr: 1}}
+  integers: {model: student-30k, start: quantise, updates: 5, losses: {si_sdr: 1}, QUANTISE: {clips: 3},
+             mixture: {EQUALISE_probability: 0.25}}
+mixture: {EQUALISE_db: [-3, 3]}
+"""
+    former = text.replace("QUANTISE", "quantise").replace("EQUALISE", "equalise")
+    present = text.replace("QUANTISE", "quantize").replace("EQUALISE", "equalize")
+    for name, written in (("former", former), ("present", present)):
+        (tmp_path / f"{name}.yaml").write_text(written)
+    settings = ["output=x", "stages.integers.quantise.clips=4"]
+    loaded = load_recipe(tmp_path / "former.yaml", settings)
+    assert loaded == load_recipe(tmp_path / "present.yaml", ["output=x", "stages.integers.quantize.clips=4"])
+    assert list(loaded.stages) == ["quantise", "integers"], "a user's own names stay"
+    assert loaded.stages["integers"].quantize.clips == 4 and loaded.mixture.equalize_db == (-3, 3)
+
+
+def test_a_manifest_with_the_former_column_keeps_its_licenses(tmp_path):
+    (tmp_path / "m.csv").write_text("path,seconds,kind,split,licence,ship\na.wav,1.0,noise,train,CC0,yes\n")
+    manifest = Manifest.read(tmp_path / "m.csv")
+    assert manifest.recordings[0].license == "CC0"
+    manifest.write(tmp_path / "n.csv")
+    assert (tmp_path / "n.csv").read_text().splitlines()[0].split(",").count("license") == 1
+
+
+def test_the_headers_of_released_models_are_read_by_present_names():
+    pytest.importorskip("torch")
+    from tinyse import released
+    from tinyse.models.files import load_tensors
+
+    for name in released.names():
+        header = load_tensors(released.find(name).with_suffix(".safetensors"))[1]
+        assert "quantization" in header and "equalize_db" in header["whole_recipe"]["mixture"]
+
+
+def test_renaming_reaches_lists_and_spares_names():
+    assert renamed([{"licence": "CC0", "stages": {"licence": {"quantise": 1}}}]) == [
+        {"license": "CC0", "stages": {"licence": {"quantize": 1}}}
+    ]
+    assert MixtureConfig().equalize_db == (-6.0, 6.0)
+
+
+def test_weights_by_former_names_are_loaded(tiny, tmp_path):
+    from tinyse.models.files import load_model, load_tensors, save_tensors
+
+    tensors, header = load_tensors(tiny.weights)
+    assert any("normalization" in name for name in tensors)
+    former = {name.replace("normalization", "normalisation"): tensor for name, tensor in tensors.items()}
+    save_tensors(tmp_path / "former.safetensors", former, header)
+    loaded, present = load_model(tmp_path / "former.safetensors")[0], load_model(tiny.weights)[0]
+    assert all(value.equal(present.state_dict()[name]) for name, value in loaded.state_dict().items())
