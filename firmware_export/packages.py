@@ -103,6 +103,7 @@ def _values(product: Product) -> dict[str, str]:
     kinds = {".h": "header", ".c": "source"}
     values = {
         "PREFIX": prefix,
+        "SHORT": prefix[:32],  # what PACK.xsd allows
         "MACRO": macro,
         "VERSION": product.version,
         "HASH": product.digest[:16],

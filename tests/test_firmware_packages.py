@@ -127,6 +127,10 @@ def test_the_template_of_a_pack_compiles_with_the_files_that_it_names(folders, t
     named = {(file.get("category"), file.get("name")) for file in root.iter("file") if file.get("attr") is None}
     assert all((folder / name).exists() for _, name in named)
     assert {f"src/{path.name}" for path in (folder / "src").iterdir()} <= {name for _, name in named}
+    component = next(root.iter("component"))
+    assert all(2 <= len(component.get(name)) <= 32 for name in ("Cclass", "Cgroup", "Csub"))
+    compilers = {accept.get("Tcompiler") for accept in root.iter("accept")}
+    assert compilers == {"GCC", "CLANG", "ARMCC"}  # of PACK.xsd's list
     template = next(file.get("name") for file in root.iter("file") if file.get("attr") == "template")
     sources = [folder / name for category, name in named if category == "source"]
     run("gcc", "-Os", *sources, folder / template, f"-I{folder / 'src'}", "-o", "image", where=tmp_path)
