@@ -20,7 +20,8 @@ static inline int32_t tinyse_sign(int32_t x)
     return -(x < 0);
 }
 
-/* round(x / 2^shift), halves away from zero, 0 <= shift <= 31: RoundingDivideByPOT. Not for -2^31, which no high product is. */
+/* round(x / 2^shift), halves away from zero, 0 <= shift <= 31: RoundingDivideByPOT. Not for the two ends of
+ * int32_t, which no high product is. */
 static inline int32_t tinyse_divide(int32_t x, int32_t shift)
 {
     if (shift == 0) {
