@@ -69,7 +69,6 @@ _FILES: Mapping[str, Mapping[str, str]] = {
         "idf_component.yml": "idf_component.yml.in",
         "examples/esp-idf/CMakeLists.txt": "examples/esp_project.cmake.in",
         "examples/esp-idf/main/CMakeLists.txt": "examples/esp_main.cmake.in",
-        "examples/esp-idf/main/idf_component.yml": "examples/esp_main.yml.in",
         "examples/esp-idf/main/main.c": "examples/esp_main.c.in",
     },
     "zephyr": {

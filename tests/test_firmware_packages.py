@@ -67,13 +67,13 @@ target_link_libraries(application -Wl,--whole-archive {prefix} -Wl,--no-whole-ar
 
 @pytest.fixture(scope="module")
 def folders(exports, tmp_path_factory) -> dict[str, Path]:
-    """An export of each kind, in folders that are called by their prefixes."""
+    """An export of each kind, in a folder of another name than its prefix."""
     top = tmp_path_factory.mktemp("packages")
     for folder, prefix in zip(exports, PREFIXES[:3], strict=True):
-        shutil.copytree(folder, top / prefix)
+        shutil.copytree(folder, top / f"firmware_{prefix}")
     save(everything(), top / "bare.tflite")
-    export(top / "bare.tflite", top / "bare", 1)
-    return {prefix: top / prefix for prefix in PREFIXES}
+    export(top / "bare.tflite", top / "firmware_bare", 1)
+    return {prefix: top / f"firmware_{prefix}" for prefix in PREFIXES}
 
 
 def with_stubs(folder: Path) -> Path:
