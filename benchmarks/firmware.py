@@ -5,22 +5,26 @@
     python benchmarks/firmware.py student.tflite --cores cortex-m4 --portable # without SMLAD and Helium
 
 Cores without an FPU have the fixed-point front end. Every replay is also a check: a core whose outputs or states differ
-from the integer reference gives no figures. All figures are emulated: QEMU counts instructions, not cycles. Times are
-instructions times the cycles an instruction that tinyse/boards supposes for the kind of core, at the board's clock; they
-leave out the wait states of flash.
+from the integer reference gives no figures. Instructions are emulated: QEMU counts them. Cycles are modelled, by function,
+as cycles.py says: from Arm's reference manuals (M3, M4) or by llvm-mca (M7, M33, M55). `--wait-states` overrides what
+tinyse/boards knows of a board's flash.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_export import targets
+import cycles
+
+from firmware_export import layers, targets
 from firmware_export.export import Firmware, export
 from tinyse.boards.boards import BOARDS
 from tinyse.errors import InputError
@@ -37,6 +41,9 @@ BOARD_CORES = {
     "rv32imafc": "RISC-V RV32IMAFC",
 }
 """Names of tinyse/boards."""
+WITH_DSP = ("cortex-m4", "cortex-m7", "cortex-m33")
+LEAST_CYCLES = 500
+"""Of a function that the table names."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Figures:
     """Of one stream, without audio buffers."""
     stack: int
     """The deepest of a hop, the test's own frames included."""
+    modelled: cycles.Cycles | None
 
     @property
     def network(self) -> int:
@@ -72,6 +80,8 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--portable", action="store_true", help="portable C on every core")
     parser.add_argument("--json", type=Path, help="write what `tinyse bench` reads")
+    parser.add_argument("--times-only", action="store_true", help="without flash and RAM, as in tinyse/boards/counted.json")
+    parser.add_argument("--wait-states", type=int, help="of a line of flash on every board")
     parser.add_argument("--operators", action="store_true", help="one line for every operator of the file too")
     arguments = parser.parse_args()
     flags = ["-DTINYSE_PORTABLE"] if arguments.portable else []
@@ -84,20 +94,21 @@ def main() -> int:
                 raise InputError(f"{arguments.model} is no denoiser: its front end is unknown")
             export(model, integers, arguments.frames, fixed_point=True)
             cores = [targets.CORES[name] for name in arguments.cores]
-            found = [measure(floats if core.fpu else integers, core, flags) for core in cores]
+            found = [measure(floats if core.fpu else integers, core, flags, arguments.frames) for core in cores]
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
     figures = [one for one in found if one is not None]
-    print(tables(firmware, figures))
+    print(tables(firmware, figures, arguments.wait_states))
     if arguments.operators:
         print("\n" + operators(firmware, figures))
     if arguments.json:
-        write_json(arguments.json, {"format": 1, "measurements": [measurement(firmware, one) for one in figures]})
+        measurements = [measurement(firmware, one, arguments.times_only) for one in figures]
+        write_json(arguments.json, {"format": 1, "measurements": measurements})
     return 0 if figures else 1
 
 
-def measure(folder: Path, core: targets.Core, flags: Sequence[str]) -> Figures | None:
+def measure(folder: Path, core: targets.Core, flags: Sequence[str], frames: int) -> Figures | None:
     """Build and run; None, with a line, where a tool is missing."""
     if core.missing:
         print(f"{core.title}: {core.missing}", file=sys.stderr)
@@ -108,6 +119,10 @@ def measure(folder: Path, core: targets.Core, flags: Sequence[str]) -> Figures |
     if code:
         raise InputError(f"{core.title} is not exact:\n{output}")
     plain = dict(line.split() for line in output.splitlines())
+    lacking = cycles.missing(core)
+    if lacking:
+        print(f"{core.title}, modelled cycles: {lacking}", file=sys.stderr)
+    modelled = None if lacking else cycles.model(core, binary, frames)
     targets.build(folder, core, binary, [*flags, "-DTINYSE_PROFILE"])
     pairs = [line.split() for line in targets.run(core, binary)[1].splitlines()]
     profile = {name: int(value) for name, value in pairs}
@@ -119,10 +134,11 @@ def measure(folder: Path, core: targets.Core, flags: Sequence[str]) -> Figures |
         targets.flash_bytes(folder, core, flags),
         int(plain["ram"]),
         int(plain["stack"]),
+        modelled,
     )
 
 
-def tables(firmware: Firmware, figures: Sequence[Figures]) -> str:
+def tables(firmware: Firmware, figures: Sequence[Figures], wait_states: int | None = None) -> str:
     """Cores, kinds of operator, and boards."""
     graph = firmware.program.graph
     audio = 4 * firmware.front_end.config.hop if firmware.front_end else 0
@@ -138,29 +154,71 @@ def tables(firmware: Firmware, figures: Sequence[Figures]) -> str:
             f"| {one.core.title} | {front_end} | {one.network:,} | {one.network / graph.macs:.2f} "
             f"| {one.hop:,} | {one.flash:,} | {ram:,} | {one.stack:,} |"
         )
-    kinds = list(dict.fromkeys(operator.kind for operator in graph.operators))
-    rows += ["", "| instructions of | " + " | ".join(one.core.title for one in figures) + " |"]
-    rows.append("|---|" + "---:|" * len(figures))
-    for kind in kinds:
-        sums = [
-            sum(n for n, o in zip(one.operators, graph.operators, strict=True) if o.kind == kind) for one in figures
-        ]
-        rows.append(f"| {kind} | " + " | ".join(f"{total:,}" for total in sums) + " |")
+    rows += ["", *functions(firmware, [one for one in figures if one.modelled is not None])]
     rows += [
         "",
-        "| board | clock | cycles an instruction (supposed) | estimated ms a hop | of real time |",
-        "|---|---:|---:|---:|---:|",
+        "| board | clock | wait states | cycles per hop | modelled from | ms per hop | of real time |",
+        "|---|---:|---:|---:|---|---:|---:|",
     ]
     seconds = 1 / firmware.front_end.config.frames_per_second if firmware.front_end else 1
     for one in figures:
         for board in BOARDS.values():
-            if board.core.name == BOARD_CORES.get(one.core.name):
-                spent = one.hop * board.core.cycles_per_instruction / board.clock_hz
+            if board.core.name == BOARD_CORES.get(one.core.name) and board.npu is None:
+                states = board.wait_states if wait_states is None else wait_states
+                count, source = one.hop * board.core.cycles_per_instruction, "instructions, supposed"
+                if one.modelled is not None:
+                    count, source = one.modelled.total, one.modelled.source
+                count += states * flash_lines(firmware, one)
+                spent = count / board.clock_hz
                 rows.append(
-                    f"| {board.title} | {board.clock_hz / 1e6:.0f} MHz | {board.core.cycles_per_instruction} "
+                    f"| {board.title} | {board.clock_hz / 1e6:.0f} MHz | {states} | {count:,.0f} | {source} "
                     f"| {spent * 1e3:.2f} | {spent / seconds:.1%} |"
                 )
     return "\n".join(rows)
+
+
+def functions(firmware: Firmware, figures: Sequence[Figures]) -> list[str]:
+    """Modelled cycles per hop by function, those of all together first."""
+    models = [one.modelled for one in figures if one.modelled is not None]
+    spent = []
+    for modelled in models:
+        by_name: Counter[str] = Counter()
+        for symbol, count in modelled.cycles.items():
+            by_name[plain_name(firmware, symbol)] += round(count)
+        spent.append(by_name)
+    rows = [
+        "| modelled cycles of | " + " | ".join(one.core.title for one in figures if one.modelled is not None) + " |",
+        "|---|" + "---:|" * len(models),
+        "| **all** | " + " | ".join(f"**{modelled.total:,.0f}**" for modelled in models) + " |",
+        "| per instruction | " + " | ".join(f"{modelled.per_instruction:.2f}" for modelled in models) + " |",
+        "| modelled from | " + " | ".join(modelled.source for modelled in models) + " |",
+    ]
+    for name, _ in sum(spent, Counter()).most_common():
+        if max(by_name[name] for by_name in spent) >= LEAST_CYCLES:
+            counts = (f"{by_name[name]:,}" if name in by_name else "" for by_name in spent)
+            rows.append(f"| {name} | " + " | ".join(counts) + " |")
+    return rows if models else []
+
+
+def plain_name(firmware: Firmware, symbol: str) -> str:
+    """A function's name without the export's prefix, the kernels' version and the variant."""
+    name = re.sub(rf"^(tinyse|{firmware.names.prefix})_", "", symbol)
+    return re.sub(r"(_(portable|dsp|mve|fixed))?(_[0-9a-f]{8})?(\.\w+)*$", "", name)
+
+
+def flash_lines(firmware: Firmware, one: Figures) -> int:
+    """Lines of flash that are waited for in a hop: of code after jumps, and of weights, which no small cache holds.
+
+    The DSP kernel reads weights once for two positions, portable C once for each.
+    """
+    together = 2 if one.core.name in WITH_DSP else 1
+    streamed = 0
+    for call in firmware.program.calls:
+        if call.layer.kernel == layers.CONVOLVE:
+            positions = call.layer.fields["out_height"] * call.layer.fields["out_width"]
+            streamed += -(-positions // together) * call.layer.arrays["pairs"].nbytes
+    code = one.modelled.waited_lines if one.modelled else 0
+    return round(code + streamed / cycles.LINE_BYTES)
 
 
 def operators(firmware: Firmware, figures: Sequence[Figures]) -> str:
@@ -174,18 +232,22 @@ def operators(firmware: Firmware, figures: Sequence[Figures]) -> str:
     return "\n".join(rows)
 
 
-def measurement(firmware: Firmware, one: Figures) -> dict[str, object]:
+def measurement(firmware: Firmware, one: Figures, times_only: bool = False) -> dict[str, object]:
     """One entry of the file that tinyse/boards/measurements.py reads."""
     audio = 4 * firmware.front_end.config.hop if firmware.front_end else 0
-    return {
+    values: dict[str, object] = {
         "model": firmware.digest,
         "core": BOARD_CORES.get(one.core.name, one.core.title),
         "label": "emulated",
         "source": f"{emulator()} {' '.join(one.core.machine)}, icount",
         "instructions": one.hop,
-        "flash_bytes": one.flash,
-        "ram_bytes": one.ram + audio + one.stack,
     }
+    if one.modelled is not None:
+        values |= {"modelled_cycles": round(one.modelled.total), "modelled_from": one.modelled.source,
+                   "flash_lines": flash_lines(firmware, one)}  # fmt: skip
+    if not times_only:
+        values |= {"flash_bytes": one.flash, "ram_bytes": one.ram + audio + one.stack}
+    return values
 
 
 def emulator() -> str:

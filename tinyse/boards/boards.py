@@ -23,11 +23,15 @@ class Core:
 
     name: str
     instructions_per_mac: float
-    """Of a whole int8 step, everything around the multiplications included."""
+    """Of the convolutions and fully connected layers of an int8 step, everything around the multiplications included."""
+    element_share: float
+    """Instructions of all other operators, as a share of what tinyse/graph/operators.py says of scalar code."""
+    front_end_share: float
+    """Instructions of the front end, as a share of its float operations, loads and stores in scalar code."""
     instructions_label: str
     """Where the figure comes from: "emulated" where it was counted on this kind of core, else "estimated"."""
     cycles_per_instruction: float
-    """Always an estimate: it stands for loads, branches, wait states and instructions issued in pairs."""
+    """Modelled by benchmarks/cycles.py, flash without wait states, or supposed, as the basis says: no measurement."""
     basis: str
     """The assumption behind both figures, in a sentence."""
     fpu: bool = True
@@ -61,26 +65,30 @@ class Board:
     source: str
     npu: Npu | None = None
     notes: str = ""
+    wait_states: int = 0
+    """Of a line of flash that no accelerator or cache has ready; 0 where all of it is supposed to be ready."""
 
 
-_COUNTED = "the network of firmware_export for student-62k, counted by benchmarks/firmware.py under QEMU"
-M4 = Core("Cortex-M4", 1.74, "emulated", 1.25, f"{_COUNTED}; cycles: loads of two, taken branches of three")
-M33 = Core("Cortex-M33", 1.72, "emulated", 1.15, f"{_COUNTED}; cycles: supposed a little better than the Cortex-M4's")
-M7 = Core("Cortex-M7", 1.76, "emulated", 0.75, f"{_COUNTED}; up to two instructions a cycle, half of that supposed")
+_COUNTED = "student-62k as firmware_export builds it, counted by benchmarks/firmware.py under QEMU"
+M4 = Core("Cortex-M4", 1.31, 0.43, 1.09, "emulated", 1.38, f"{_COUNTED}; cycles modelled from Arm DDI 0439")
+M33 = Core("Cortex-M33", 1.31, 0.43, 1.09, "emulated", 1.15, f"{_COUNTED}; cycles modelled by llvm-mca 16")
+M7 = Core("Cortex-M7", 1.31, 0.43, 1.09, "emulated", 1.06, f"{_COUNTED}; cycles modelled by llvm-mca 16")
 M0_PLUS = Core(
-    "Cortex-M0+", 11.4, "emulated", 1.35,
+    "Cortex-M0+", 9.6, 2.5, 1.0, "emulated", 1.35,
     f"{_COUNTED} (its code, on a Cortex-M3); cycles: loads and stores of two, taken branches of two",
     fpu=False, fixed_point_factor=10.2,
 )  # fmt: skip
 RV32IMAC = Core(
-    "RISC-V RV32IMAC", 5.77, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline",
+    "RISC-V RV32IMAC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline",
     fpu=False, fixed_point_factor=2.6,
 )  # fmt: skip
-RV32IMAFC = Core("RISC-V RV32IMAFC", 5.77, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline")
+RV32IMAFC = Core(
+    "RISC-V RV32IMAFC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline"
+)
 _XTENSA = "portable C, supposed to need what RISC-V needs (for size only, compiled for an LX106: 105 kB); cycles supposed"
-LX6 = Core("Xtensa LX6", 5.77, "estimated", 1.3, _XTENSA)
-LX7 = Core("Xtensa LX7", 5.77, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
-M55 = Core("Cortex-M55", 0.51, "emulated", 1.3, f"{_COUNTED}; cycles: a vector instruction takes two, some overlap")
+LX6 = Core("Xtensa LX6", 4.82, 1.3, 1.0, "estimated", 1.3, _XTENSA)
+LX7 = Core("Xtensa LX7", 4.82, 1.3, 1.0, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
+M55 = Core("Cortex-M55", 0.35, 0.16, 0.39, "emulated", 1.36, f"{_COUNTED}; cycles modelled by llvm-mca 16")
 
 _ALIF_E7 = Board(
     "alif-e7",
@@ -109,7 +117,8 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 fpu=True,
                 dsp=True,
                 source="ST DS10693",
-                notes="Flash at 180 MHz has five wait states, which its cache (ART) hides for loops.",
+                notes="Flash at 180 MHz has five wait states, which its accelerator (ART) hides for loops, not for weights.",
+                wait_states=5,
             ),
             Board(
                 "stm32h743",

@@ -16,7 +16,7 @@ from firmware_export.program import lower
 from firmware_export.report import CALL_BYTES, CODE_BYTES, front_end_ram, network_ram
 from firmware_export.text import array_bytes
 from tinyse.boards.boards import KIB, Board, Core, Npu
-from tinyse.boards.measurements import Measurement, choose
+from tinyse.boards.measurements import Measurement, choose, counted
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.config import build
 from tinyse.errors import InputError
@@ -27,9 +27,8 @@ from tinyse.graph.operators import OPERATORS, WEIGHTED, macs
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tflite.reader import read
 
-Label = Literal["measured", "emulated", "estimated"]
+Label = Literal["measured", "modelled", "emulated", "estimated"]
 
-ELEMENT_BASIS = "scalar code on every core; copies a byte at a time at worst"
 TFLM_CODE_BYTES = 64 * KIB
 STACK_BYTES = KIB
 PLANNED = "as planned by firmware_export"
@@ -86,7 +85,7 @@ def estimate_file(model: str | Path, board: Board, measurements: Iterable[Measur
     """
     graph = read(model)
     npu = compile_for(board.npu, model) if board.npu else None
-    return estimate(graph, board, choose(measurements, sha256(model), board.core.name), npu)
+    return estimate(graph, board, choose((*counted(), *measurements), sha256(model), board.core.name), npu)
 
 
 def estimate(
@@ -108,7 +107,7 @@ def estimate(
         network, around = _network(graph), _around(graph, config)
         flash, ram = [*network[0], *around[0]], [*network[1], *around[1]]
         if measurement is not None:
-            time, ends, flash, ram = _replaced(measurement, board.core, time, ends, flash, ram)
+            time, ends, flash, ram = _replaced(measurement, board, time, ends, flash, ram)
     return Estimate(board, config.hop / config.sample_rate, (*time, *ends), tuple(flash), tuple(ram))
 
 
@@ -127,7 +126,7 @@ def _operator_time(graph: Graph, operator: Operator, core: Core) -> Figure:
         instructions = macs(operator, graph.tensors) * specification.instructions * core.instructions_per_mac
         basis = core.basis
     else:
-        instructions, basis = elements * specification.instructions, ELEMENT_BASIS
+        instructions, basis = elements * specification.instructions * core.element_share, core.basis
     return Figure(f"{operator.kind} {output}", instructions * core.cycles_per_instruction, "estimated", basis)
 
 
@@ -146,7 +145,7 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
     }
     # Without an FPU the front end is the fixed-point one, whose products have 64 bits.
     factor = 1 if board.fpu else board.core.fixed_point_factor
-    scale = board.core.cycles_per_instruction * factor
+    scale = board.core.cycles_per_instruction * board.core.front_end_share * factor
     basis = "float32 operations of the front end, loads and stores included"
     basis += "" if board.fpu else f"; in fixed point {factor:g} times as many"
     return [Figure(name, count * scale, "estimated", basis) for name, count in passes.items()]
@@ -212,16 +211,22 @@ def _npu_ram(npu: VelaSummary) -> list[Figure]:
 
 
 def _replaced(
-    measurement: Measurement, core: Core, time: Figures, ends: Figures, flash: Figures, ram: Figures
+    measurement: Measurement, board: Board, time: Figures, ends: Figures, flash: Figures, ram: Figures
 ) -> tuple[Figures, Figures, Figures, Figures]:
     """Sums that were measured in place of their estimated parts."""
     source, label = measurement.source, measurement.label
     if measurement.cycles is not None:
         time, ends = [Figure("network and front end", measurement.cycles, label, source)], []
+    elif measurement.modelled_cycles is not None:
+        basis = f"{source}; cycles modelled from {measurement.modelled_from}"
+        time, ends = [Figure("network and front end", measurement.modelled_cycles, "modelled", basis)], []
+        if board.wait_states:
+            waiting = f"{board.wait_states} wait states of each of {measurement.flash_lines:,} lines"
+            time.append(Figure("flash", board.wait_states * measurement.flash_lines, "modelled", waiting))
     elif measurement.instructions is not None:
-        cycles = measurement.instructions * core.cycles_per_instruction
-        basis = f"{source}; instructions x {core.cycles_per_instruction} cycles, an estimate"
-        time, ends = [Figure("network and front end", cycles, label, basis)], []
+        per_instruction = board.core.cycles_per_instruction
+        basis = f"{source}; instructions x {per_instruction} cycles, an estimate"
+        time, ends = [Figure("network and front end", measurement.instructions * per_instruction, label, basis)], []
     if measurement.flash_bytes is not None:
         flash = [Figure("program", measurement.flash_bytes, label, source)]
     if measurement.ram_bytes is not None:

@@ -6,6 +6,10 @@ A JSON file, as `benchmarks/firmware.py` writes it:
      "source": "QEMU 7.2 mps2-an386, icount", "instructions": 1234567, "flash_bytes": 91234, "ram_bytes": 45678}]}
 
 `instructions` are those of one hop, network and front end. Emulators count instructions; a board counts `cycles`.
+`modelled_cycles` are neither counted nor measured: `modelled_from` says what they rest on, and `flash_lines` how many
+lines of flash have to be waited for where a board has wait states.
+
+counted.json has those of the models that tinyse brings.
 """
 
 from __future__ import annotations
@@ -31,11 +35,14 @@ class Measurement:
     source: str
     instructions: int | None = None
     cycles: int | None = None
+    modelled_cycles: int | None = None
+    modelled_from: str = ""
+    flash_lines: int = 0
     flash_bytes: int | None = None
     ram_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("instructions", "cycles", "flash_bytes", "ram_bytes"):
+        for name in ("instructions", "cycles", "modelled_cycles", "flash_bytes", "ram_bytes"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, not {value}")
@@ -58,6 +65,11 @@ def read_measurements(path: str | Path) -> tuple[Measurement, ...]:
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}") from error
     return build(MeasurementFile, values, str(path)).measurements
+
+
+def counted() -> tuple[Measurement, ...]:
+    """Those of the models that tinyse brings, as benchmarks/firmware.py wrote them."""
+    return read_measurements(Path(__file__).parent / "counted.json")
 
 
 def choose(measurements: Iterable[Measurement], model: str, core: str) -> Measurement | None:
