@@ -29,7 +29,7 @@ STACK_BYTES = 1024
 
 KERNELS = (
     "target.h", "kernels.h", "status.h", "aligned.h", "bytes.h", "requantize.h", "window.h", "window.c",
-    "convolve_portable.c", "depthwise_portable.c", "add_portable.c", "multiply_portable.c",
+    "convolve_portable.c", "depthwise_portable.c", "add_portable.c", "multiply_portable.c", "gru.c",
     "look_up_portable.c", "copy_rows_portable.c", "copy_rows_mve.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
 )  # fmt: skip

@@ -72,7 +72,9 @@ def header(front_end: spectra.FrontEnd, number: str, twin: str, synthesis: bool)
 def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -> str:
     """Constants of float32, exactly those that Python computes with."""
     bands = front_end.bands
+    single = single_bins(bands)
     first, widths, shares = grouped(bands)
+    taken = widths[: single // BANDS_AT_ONCE].sum() * BANDS_AT_ONCE
     step = features.scale
     last = bands.count - 1
     # The last bin alone has the last band below it, with a weight of one; told as a weight of zero for the band before it,
@@ -85,6 +87,7 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -
         "JUMP": spectra.JUMP,
         "SLOWEST_RATE": front_end.slowest_rate,
         "MEAN_SCALE": np.float32(1 / front_end.config.bands),
+        "SINGLE": single,
         "FEATURE_SCALE": front_end.feature_scale,
         "LARGEST_FEATURE": np.float32(127 / 128),
         "FEATURE_STEP": step,
@@ -96,15 +99,15 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -
     }
     arrays = {
         "window": front_end.window,
-        "band_first": _compact(first),
-        "group_width": _compact(widths),
-        "band_shares": shares,
+        "band_first": _compact(first[single:]),
+        "group_width": _compact(widths[single // BANDS_AT_ONCE :]),
+        "band_shares": shares[taken:],
     }
     if mask is not None:
         constants |= {"MASK_STEP": mask.scale, "MASK_ZERO": mask.zero_point}
         arrays |= {
-            "bin_band": _compact(lower),
-            "bin_weight": weight.astype(np.float32),
+            "bin_band": _compact(lower[single:]),
+            "bin_weight": weight[single:].astype(np.float32),
             "limits": limits().astype(np.float32),
             "synthesis_window": front_end.synthesis_window,
         }
@@ -143,6 +146,14 @@ def grouped(bands: Bands) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             padded[band] = np.roll(padded[band], beyond)
         shares.append(padded[number * BANDS_AT_ONCE : (number + 1) * BANDS_AT_ONCE, :width].T.ravel())
     return first, widths, np.concatenate(shares)
+
+
+def single_bins(bands: Bands) -> int:
+    """How many bands, in whole groups, are single bins from the first on, with all of their power and gain."""
+    bin_is_band = (bands.lower == np.arange(len(bands.lower))) & (bands.weight == 1)
+    band_is_bin = (bands.first == np.arange(bands.count)) & (bands.taps[:, 0] == 1) & ((bands.taps > 0).sum(1) == 1)
+    both = bin_is_band[: bands.count] & band_is_bin
+    return int(np.append(both, False).argmin()) // BANDS_AT_ONCE * BANDS_AT_ONCE
 
 
 def swaps(order: np.ndarray) -> np.ndarray:

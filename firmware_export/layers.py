@@ -25,7 +25,10 @@ SUMS = 64
 """Words of scratch behind a window, as c/kernels.h says."""
 LARGEST_SIZE = 32767
 """Sizes are int16 in C."""
+CONVOLVE = "tinyse_convolve"
+ADD = "tinyse_add"
 DEPTHWISE = "tinyse_depthwise"
+GRU = "tinyse_gru_gates"
 CMSIS = "tinyse_convolve_cmsis"
 """The kernel that calls CMSIS-NN."""
 
@@ -34,6 +37,7 @@ STRUCT_BYTES = {
     "tinyse_convolution": 36,
     "tinyse_addition": 48,
     "tinyse_product": 32,
+    "tinyse_gru": 324,
     "tinyse_table": 12,
     "tinyse_rows": 8,
 }
@@ -90,14 +94,17 @@ def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = Fals
     pairs = packed(weights, folded, multipliers, -shifts)
     # Fast kernels add the zero point one bit before the last one is shifted out.
     roomy = ((shifts <= -1) & (largest / 2.0 ** (-shifts - 1) < 1 << 30)).all()
-    return Layer("tinyse_convolve", "tinyse_convolution", fields, {"pairs": pairs}, bool(roomy))
+    return Layer(CONVOLVE, "tinyse_convolution", fields, {"pairs": pairs}, bool(roomy))
 
 
 def scratch_words(layer: Layer) -> int:
-    """What a convolution has to be given, as c/kernels.h says."""
-    depth = layer.fields["depth"]
-    if layer.kernel == DEPTHWISE:
+    """What a kernel has to be given, as c/kernels.h says."""
+    if layer.kernel == GRU:
+        layout = layer.fields["kept"][0]
+        return -(-2 * layout.rows * layout.columns // WORD)
+    if layer.kernel not in (CONVOLVE, CMSIS):
         return 0
+    depth = layer.fields["depth"]
     if layer.kernel == CMSIS:
         # Four columns of bytes in whole vectors, on Helium; elsewhere two of int16, which is less.
         return 16 * -(-depth // 16)
@@ -191,7 +198,7 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
     factor = signs[0] * (1 << 20)
     offset = -signs[0] * signs[1] * a.zero_point * (1 << 19)
     layer = Layer(
-        "tinyse_add",
+        ADD,
         "tinyse_addition",
         {
             "a_factor": factor,
@@ -203,7 +210,7 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
             "output_zero": y.zero_point,
             "low": reference.limits(operator, y)[0],
         },
-        fast=b_shift <= -1 and abs(offset) << -b_shift < 1 << 30 and _foldable(shift, y),
+        fast=factor > 0 and b_shift <= -1 and abs(offset) << -b_shift < 1 << 30 and _foldable(shift, y),
     )
     return layer, exchanged
 

@@ -96,7 +96,6 @@ def data(program: Program) -> str:
 def constant_bytes(program: Program) -> dict[str, int]:
     """Bytes of flash by kind of constant, equal tables counted once."""
     seen: set[bytes] = set()
-    names = {"pairs": "weights, biases, multipliers", "table": "tables"}
     total: dict[str, int] = {"constants": sum(constant.bytes for constant in program.constants)}
     total["layers"] = sum(layers.STRUCT_BYTES[call.layer.struct] for call in program.calls)
     for call in program.calls:
@@ -104,20 +103,24 @@ def constant_bytes(program: Program) -> dict[str, int]:
             key = f"{values.dtype}".encode() + values.tobytes()
             if key not in seen:
                 seen.add(key)
-                total[names[name]] = total.get(names[name], 0) + values.nbytes
+                kind = "weights, biases, multipliers" if name == "pairs" else "tables"
+                total[kind] = total.get(kind, 0) + values.nbytes
     return total
 
 
 def _kernel(call: Call) -> str:
-    if call.layer.kernel == "tinyse_copy_rows" or call.layer.fast:
+    if call.layer.fast:
         return call.layer.kernel
     return f"{call.layer.kernel}_portable"
 
 
 def _arguments(program: Program, number: int, call: Call) -> list[str]:
     operands = [_address(program, operand) for operand in call.operands]
+    if call.layer.kernel == layers.ADD:
+        operands.insert(-1, "NULL")  # results go through no table
     scratch = {
-        "tinyse_convolve": ["network->scratch"],
+        layers.CONVOLVE: ["network->scratch"],
+        layers.GRU: ["network->scratch"],
         layers.CMSIS: ["network->scratch", "(int32_t)sizeof network->scratch"],
     }
     return [f"&layer_{number}", *operands, *scratch.get(call.layer.kernel, [])]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from firmware_export import layers, memory
+from firmware_export import gru, layers, memory
 from firmware_export.layers import Layer, Rows
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator, Tensor
@@ -99,8 +99,7 @@ class Program:
     @property
     def scratch_words(self) -> int:
         """Words of scratch for the layer that needs most."""
-        convolutions = [call.layer for call in self.calls if call.layer.struct == "tinyse_convolution"]
-        return max(map(layers.scratch_words, convolutions), default=0)
+        return max((layers.scratch_words(call.layer) for call in self.calls), default=0)
 
     @property
     def cmsis(self) -> bool:
@@ -136,6 +135,10 @@ class _Lowering:
         self.where = ""
         self.roots = self._find_roots()
         self.last_use = self._find_last_uses()
+        self.gates = {index: gates for gates in gru.find(graph) for index in range(gates.first, gates.last + 1)}
+        """By operator: the GRU of whose gates it is a part."""
+        self.fused: dict[int, tuple[Layer, tuple[Place, Place, Place]]] = {}
+        """By first operator: GRUs whose gates one call computes."""
         self.state_roots = {name: self.roots[graph.outputs[name]] for name in graph.states}
 
     def program(self) -> Program:
@@ -151,7 +154,8 @@ class _Lowering:
             for name in (*operator.inputs, *operator.outputs):
                 if graph.tensors[name].data is None:
                     self._check_type(graph.tensors[name], self.where, name)
-            KERNELS[operator.kind](self, operator)
+            if not self._fused():
+                KERNELS[operator.kind](self, operator)
             for name in [name for name in pending if self._state_is_due(name)]:
                 self._move_state(name)
                 pending.remove(name)
@@ -372,6 +376,43 @@ class _Lowering:
         safe = given[0].root != given[1].root or given[0] == given[1]
         target = self._result(name, next((place for place in given if safe and place.dense), None))
         self._call(replace(layer, fields={"layout": layout, **layer.fields}), (*addresses, target))
+
+    # GRUs.
+
+    def _fused(self) -> bool:
+        """Whether this operator's work is done with its GRU's last one, and, with that, the call that does it."""
+        gates = self.gates.get(self.index)
+        if gates is not None and gates.first == self.index:
+            self._plan_gates(gates)
+        if gates is None or gates.first not in self.fused:
+            return False
+        if gates.last == self.index:
+            layer, places = self.fused[gates.first]
+            name = gates.operators["state"].outputs[0]
+            addresses = [self._address(place) for place in places]
+            self._call(layer, (*addresses, self._result(name)), f"gates of a GRU: {name}")
+        return True
+
+    def _plan_gates(self, gates: gru.Gates) -> None:
+        """Fuses a GRU where its operands lie as the kernel reads them."""
+        products = []
+        for parts in (gates.x, gates.h):
+            places = {gate: self._place(name) for gate, name in parts.items()}
+            start = min(place.offset for place in places.values())
+            if len({replace(place, offset=0) for place in places.values()}) > 1:
+                return
+            place = places["new"]
+            at = {gate: one.offset - start for gate, one in places.items()}
+            products.append((gru.Thirds(place.rows, place.columns, place.stride, at), replace(place, offset=start)))
+        (x, x_place), (h, h_place) = products
+        state = self._place(gates.state)
+        size = _bytes(self.graph.tensors[gates.operators["state"].outputs[0]])
+        if x.at != h.at or any(part.rows * part.columns != size for part in (x, h, state)):
+            return
+        measures = (1, size, size) if state.dense else (state.rows, state.columns, state.stride)
+        layer = gru.layer(self.graph, gates, self.where, x, h, measures, self._layout)
+        if layer is not None:
+            self.fused[gates.first] = layer, (x_place, h_place, state)
 
     def _spread(self, place: Place, operand: str, name: str) -> Place:
         """An operand that is repeated along leading axes, as rows of stride zero."""

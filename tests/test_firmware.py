@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,31 @@ def everything() -> Graph:
 @needs_gcc
 def test_every_operator_equals_the_reference(tmp_path: Path) -> None:
     assert_equals_reference(everything(), tmp_path, 100)
+
+
+def gates(graph: Graph) -> int:
+    return sum(call.layer.kernel == layers.GRU for call in lower(graph).calls)
+
+
+def test_gates_of_a_gru_are_one_call(tiny) -> None:
+    graph = read(tiny.integers)
+    products = sum(call.layer.kernel == "tinyse_multiply" for call in lower(graph).calls)
+    assert gates(graph) == sum(operator.kind == "TANH" for operator in graph.operators) > 0
+    assert products == 0
+
+
+@needs_gcc
+def test_gates_that_something_else_looks_at_are_not_fused(tmp_path: Path) -> None:
+    graph = quantized(steps.denoiser())
+    graph.metadata = {}
+    assert gates(graph) == 3
+    graph.outputs["probe"] = "group0/update"
+    assert gates(graph) == 2
+    assert_equals_reference(graph, tmp_path / "probed", 50)
+    turned = next(operator for operator in graph.operators if operator.outputs == ("shared_gru/change",))
+    graph.operators[graph.operators.index(turned)] = replace(turned, inputs=turned.inputs[::-1])
+    assert gates(graph) == 1
+    assert_equals_reference(graph, tmp_path / "turned", 50)
 
 
 @pytest.mark.parametrize("name", [None, "cortex-m4", "cortex-m55"])

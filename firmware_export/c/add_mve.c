@@ -15,9 +15,11 @@ static inline int32x4_t add_4(const tinyse_addition *sum, int32x4_t a, int32x4_t
     return tinyse_clip_4(vaddq_n_s32(result, sum->output_zero), sum->low);
 }
 
-TINYSE_SHARED void tinyse_add_mve(const tinyse_addition *given, const int8_t *a, const int8_t *b, int8_t *output)
+TINYSE_SHARED void tinyse_add_mve(const tinyse_addition *given, const int8_t *a, const int8_t *b, const int8_t *table,
+                                  int8_t *output)
 {
     const tinyse_addition sum = *given;
+    int8_t *const results = output;
     const int32_t rest = sum.layout.columns % 4;
 
     for (int32_t row = 0; row < sum.layout.rows; row++) {
@@ -35,6 +37,9 @@ TINYSE_SHARED void tinyse_add_mve(const tinyse_addition *given, const int8_t *a,
         a += sum.layout.a_stride - sum.layout.columns + rest;
         b += sum.layout.b_stride - sum.layout.columns + rest;
         output += rest;
+    }
+    if (table != NULL) {
+        tinyse_look_up_all(table, results, results, sum.layout.rows * sum.layout.columns);
     }
 }
 

@@ -87,21 +87,32 @@ static inline int32_t add_products(int32_t a, int32_t b, int32_t sum)
 #define WEIGHTS                                                                                                   \
     const uint32_t even_word = (uint32_t)pair[0], odd_word = (uint32_t)pair[1];                                   \
     const int32_t even_low = tinyse_even_bytes(even_word), odd_low = tinyse_even_bytes(odd_word);                 \
-    const int32_t even = tinyse_odd_bytes(even_word), odd = tinyse_odd_bytes(odd_word);                           \
+    const int32_t even_high = tinyse_odd_bytes(even_word), odd_high = tinyse_odd_bytes(odd_word);                 \
     pair += 2;
 
 #define ADD_TO(first, second)                                                       \
-    first = add_products(even, column[1], add_products(even_low, column[0], first)); \
-    second = add_products(odd, column[1], add_products(odd_low, column[0], second)); \
+    first = add_products(even_high, column[1], add_products(even_low, column[0], first)); \
+    second = add_products(odd_high, column[1], add_products(odd_low, column[0], second)); \
     column += 2;
 
-#define RUN(step, ...)                                                       \
-    do {                                                                     \
-        const int32_t *column = columns;                                     \
-        for (int32_t turns = words; turns > 0; turns--) {                    \
-            step                                                             \
-        }                                                                    \
+#define RUN(start, step, step_bytes, ...)                \
+    do {                                                 \
+        const int32_t *column = columns;                 \
+        s0 = pair[0];                                    \
+        s1 = pair[1];                                    \
+        pair += 2;                                       \
+        start for (int32_t turns = words; turns > 0; turns--) \
+        {                                                \
+            step                                         \
+        }                                                \
+        even = pair[0];                                  \
+        odd = pair[1];                                   \
+        low = pair[2];                                   \
+        pair += 3;                                       \
     } while (0)
+
+#define BOTH t0 = s0; t1 = s1;
+#define NOTHING
 
 #else
 
@@ -119,28 +130,33 @@ static inline int32_t add_products(int32_t a, int32_t b, int32_t sum)
     "smlad %[" #first "], %[even], %[high], %[" #first "]\n\t"         \
     "smlad %[" #second "], %[odd], %[high], %[" #second "]\n\t"
 
-/* `step` for each word of weights: two steps a turn, an odd one first. */
-#define RUN(step, ...)                                                                                             \
-    do {                                                                                                           \
-        int32_t even, odd, even_low, odd_low, low, high, turns = words;                                            \
-        const int32_t *column = columns;                                                                           \
-        __asm__ volatile("lsrs %[turns], %[turns], #1\n\t"                                                                    \
-                         "bcc 1f\n\t" step "1: beq 3f\n\t" /* no step touches the flags */                              \
-                         "2:\n\t" step step "subs %[turns], #1\n\tbne 2b\n\t"                                     \
-                         "3:\n\t"                                                                                  \
-                         : __VA_ARGS__, [weights] "+r"(pair), [column] "+r"(column), [turns] "+r"(turns),          \
-                           [even] "=&r"(even), [odd] "=&r"(odd), [even_low] "=&r"(even_low),                       \
-                           [odd_low] "=&r"(odd_low), [low] "=&r"(low), [high] "=&r"(high)                          \
-                         :                                                                                         \
-                         : "memory", "cc");                                                                        \
+/* From a pair's biases through its weights to the three words behind them, `step` for each word of weights: four a turn,
+ * the first turn entered where it has as many steps left as are over. All instructions of a step have four bytes. */
+#define RUN(start, step, step_bytes, ...)                                                                       \
+    do {                                                                                                        \
+        const int32_t *column = columns;                                                                        \
+        int32_t even_low, odd_low, high, turns = (words + 3) / 4;                                               \
+        low = (-words & 3) * (step_bytes);                                                                      \
+        __asm__ volatile("ldrd %[s0], %[s1], [%[weights]], #8\n\t" start                                        \
+                         "add pc, %[low]\n\tnop\n" /* pc is four bytes ahead */                                  \
+                         "1:\n\t" step step step step "subs %[turns], #1\n\tbne 1b\n\t"                        \
+                         "ldrd %[even], %[odd], [%[weights]], #8\n\tldr %[low], [%[weights]], #4\n\t"          \
+                         : __VA_ARGS__, [weights] "+&r"(pair), [column] "+&r"(column), [turns] "+&r"(turns),    \
+                           [even] "=&r"(even), [odd] "=&r"(odd), [even_low] "=&r"(even_low),                    \
+                           [odd_low] "=&r"(odd_low), [low] "+&r"(low), [high] "=&r"(high)                       \
+                         :                                                                                      \
+                         : "memory", "cc");                                                                     \
     } while (0)
+
+#define BOTH "mov %[t0], %[s0]\n\tmov %[t1], %[s1]\n\t"
+#define NOTHING ""
 
 #endif
 
 #define ONE WEIGHTS ADD_TO(s0, s1)
 #define TWO WEIGHTS ADD_TO(s0, s1) ADD_TO(t0, t1)
-#define SUMS_OF_ONE [s0] "+r"(s0), [s1] "+r"(s1)
-#define SUMS_OF_TWO SUMS_OF_ONE, [t0] "+r"(t0), [t1] "+r"(t1)
+#define SUMS_OF_ONE [s0] "=&r"(s0), [s1] "=&r"(s1)
+#define SUMS_OF_TWO SUMS_OF_ONE, [t0] "=&r"(t0), [t1] "=&r"(t1)
 
 /* `shift`, in the lowest byte, is less one: (x + 2^(shift - 1)) >> shift is ((x >> (shift - 1)) + 1) >> 1, so `rounding`,
  * 1 + 2 * zero point, does both additions at once. Read as a signed number, a multiplier in units of 2^-32 is too small by one: the sum itself is added. */
@@ -153,23 +169,18 @@ static inline int8_t finish(int32_t sum, int32_t multiplier, int32_t shift, int3
 /* Pairs of outputs at two positions, whose columns lie in turns in `columns`. */
 static void two_positions(const tinyse_convolution *layer, const int32_t *columns, int8_t *output)
 {
-    const int32_t words = TINYSE_WORDS(layer->depth);
+    const int32_t words = TINYSE_WORDS(layer->depth), outputs = layer->outputs;
     const int32_t rounding = 1 + 2 * layer->output_zero;
     const int32_t *pair = layer->pairs;
-    int8_t *next = output + layer->outputs;
 
-    for (int32_t count = layer->outputs / 2; count > 0; count--) {
-        int32_t s0 = pair[0], s1 = pair[1], t0 = s0, t1 = s1;
-        pair += 2;
-        RUN(TWO, SUMS_OF_TWO);
-        const int32_t multipliers[2] = {pair[0], pair[1]}, shifts[2] = {pair[2], pair[2] >> 16};
-        pair += 3;
-        output[0] = finish(s0, multipliers[0], shifts[0], rounding);
-        output[1] = finish(s1, multipliers[1], shifts[1], rounding);
-        output += 2;
-        next[0] = finish(t0, multipliers[0], shifts[0], rounding);
-        next[1] = finish(t1, multipliers[1], shifts[1], rounding);
-        next += 2;
+    for (const int32_t *const end = pair + outputs / 2 * TINYSE_PAIR_WORDS(layer->depth); pair < end; output += 2) {
+        int32_t s0, s1, t0, t1, even, odd, low; /* after all words: two multipliers and two shifts */
+        RUN(BOTH, TWO, 60, SUMS_OF_TWO);
+        output[0] = finish(s0, even, low, rounding);
+        output[1] = finish(s1, odd, low >> 16, rounding);
+        int8_t *const next = output + outputs;
+        next[0] = finish(t0, even, low, rounding);
+        next[1] = finish(t1, odd, low >> 16, rounding);
     }
 }
 
@@ -180,14 +191,11 @@ static void one_position(const tinyse_convolution *layer, const int32_t *columns
     const int32_t rounding = 1 + 2 * layer->output_zero;
     const int32_t *pair = layer->pairs;
 
-    for (int32_t count = layer->outputs / 2; count > 0; count--) {
-        int32_t s0 = pair[0], s1 = pair[1];
-        pair += 2;
-        RUN(ONE, SUMS_OF_ONE);
-        output[0] = finish(s0, pair[0], pair[2], rounding);
-        output[1] = finish(s1, pair[1], pair[2] >> 16, rounding);
-        pair += 3;
-        output += 2;
+    for (const int8_t *const end = output + layer->outputs / 2 * 2; output < end; output += 2) {
+        int32_t s0, s1, even, odd, low;
+        RUN(NOTHING, ONE, 40, SUMS_OF_ONE);
+        output[0] = finish(s0, even, low, rounding);
+        output[1] = finish(s1, odd, low >> 16, rounding);
     }
 }
 

@@ -31,6 +31,7 @@ void tinyse_front_end_reset(tinyse_front_end *state)
 /* `count` samples, in 16 bits, times a piece of the window. */
 static void multiply_by_window(float *frame, const int16_t *samples, const float *by, int32_t count)
 {
+#pragma GCC unroll 4
     for (int32_t i = 0; i < count; i++) {
         frame[i] = ((float)samples[i] * (1.0f / 32768.0f)) * by[i];
     }
@@ -58,16 +59,20 @@ static inline float power_of(const float *bin)
     return bin[0] * bin[0] + bin[1] * bin[1];
 }
 
-/* Four bands at a time, as their shares lie. */
+/* Beyond the bands that are single bins, four at a time, as their shares lie. */
 static void log_powers(const float *bins, float *logs)
 {
     const float *share = band_shares;
 
-    for (int32_t band = 0; band < TINYSE_BANDS; band += 4) {
-        const float *a = bins + 2 * band_first[band], *b = bins + 2 * band_first[band + 1];
-        const float *c = bins + 2 * band_first[band + 2], *d = bins + 2 * band_first[band + 3];
+    for (int32_t band = 0; band < SINGLE; band++) {
+        logs[band] = power_of(bins + 2 * band);
+    }
+    for (int32_t band = SINGLE; band < TINYSE_BANDS; band += 4) {
+        const uint32_t at = (uint32_t)(band - SINGLE);
+        const float *a = bins + 2 * band_first[at], *b = bins + 2 * band_first[at + 1];
+        const float *c = bins + 2 * band_first[at + 2], *d = bins + 2 * band_first[at + 3];
         float powers[4] = {0.0f, 0.0f, 0.0f, 0.0f}; /* added to the first power, zero changes no value */
-        for (int32_t taps = group_width[band / 4]; taps > 0; taps--) {
+        for (int32_t taps = group_width[at / 4]; taps > 0; taps--) {
             powers[0] = powers[0] + power_of(a) * share[0];
             powers[1] = powers[1] + power_of(b) * share[1];
             powers[2] = powers[2] + power_of(c) * share[2];
@@ -79,8 +84,11 @@ static void log_powers(const float *bins, float *logs)
             share += 4;
         }
         for (int32_t i = 0; i < 4 && band + i < TINYSE_BANDS; i++) {
-            logs[band + i] = log_2(powers[i] + POWER_FLOOR);
+            logs[band + i] = powers[i];
         }
+    }
+    for (int32_t band = 0; band < TINYSE_BANDS; band++) {
+        logs[band] = log_2(logs[band] + POWER_FLOOR);
     }
 }
 
@@ -107,6 +115,7 @@ static void quantize_features(const float *logs, float level, int8_t *features)
 static void relate(tinyse_front_end *state, int8_t *features)
 {
     float sum = state->logs[0];
+#pragma GCC unroll 4
     for (int32_t band = 1; band < TINYSE_BANDS; band++) {
         sum = sum + state->logs[band];
     }
@@ -151,7 +160,15 @@ void tinyse_front_end_set_limit(tinyse_front_end *state, int decibels)
     state->limit = decibels < 0 ? 0.0f : limits[decibels];
 }
 
-/* Each bin times its gain: the bands' gains, interpolated between their centers, and the limit. */
+/* One bin times its gain and the limit. */
+static inline void scale(float *bin, float share, float limit, float rest)
+{
+    const float gain = limit + rest * share;
+    bin[0] = bin[0] * gain;
+    bin[1] = bin[1] * gain;
+}
+
+/* Each bin times its gain: the bands' gains, interpolated between their centers. */
 static void apply(tinyse_front_end *state, const int8_t *mask)
 {
     const float limit = state->limit, rest = 1.0f - limit;
@@ -165,21 +182,26 @@ static void apply(tinyse_front_end *state, const int8_t *mask)
     for (int32_t band = 0; band < TINYSE_BANDS; band++) {
         gains[band] = (float)(mask[band] - MASK_ZERO) * MASK_STEP;
     }
+    for (; bin < SINGLE; bin++) {
+        scale(state->bins + 2 * bin, gains[bin], limit, rest);
+    }
 #endif
     for (; bin < BINS; bin++) {
-        const float *neighbors = gains + bin_band[bin];
-        const float share = neighbors[0] * bin_weight[bin] + neighbors[1] * (1.0f - bin_weight[bin]);
-        const float gain = limit + rest * share;
-        state->bins[2 * bin] = state->bins[2 * bin] * gain;
-        state->bins[2 * bin + 1] = state->bins[2 * bin + 1] * gain;
+        const float *neighbors = gains + bin_band[bin - SINGLE], weight = bin_weight[bin - SINGLE];
+        scale(state->bins + 2 * bin, neighbors[0] * weight + neighbors[1] * (1.0f - weight), limit, rest);
     }
 }
 
 #ifndef VECTORS
 static inline int16_t to_pcm(float sample)
 {
-    const int32_t steps = (int32_t)((sample * 32768.0f + ROUND_TO_EVEN) - ROUND_TO_EVEN);
-    return (int16_t)(steps < -32768 ? -32768 : steps > 32767 ? 32767 : steps);
+    int32_t steps = (int32_t)((sample * 32768.0f + ROUND_TO_EVEN) - ROUND_TO_EVEN);
+#ifdef __ARM_FEATURE_SAT
+    __asm__("ssat %0, #16, %1" : "=r"(steps) : "r"(steps)); /* no compiler finds it here */
+#else
+    steps = steps < -32768 ? -32768 : steps > 32767 ? 32767 : steps;
+#endif
+    return (int16_t)steps;
 }
 
 static void finish_hop(const float *tail, const float *frame, int16_t *out)
@@ -194,6 +216,7 @@ static void keep_tail(float *tail, const float *frame)
     for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i++) {
         tail[i] = tail[i + TINYSE_HOP] + frame[i + TINYSE_HOP] * synthesis_window[i + TINYSE_HOP];
     }
+#pragma GCC unroll 4
     for (int32_t i = TINYSE_DELAY - TINYSE_HOP; i < TINYSE_DELAY; i++) {
         tail[i] = frame[i + TINYSE_HOP] * synthesis_window[i + TINYSE_HOP];
     }

@@ -35,24 +35,32 @@ static inline float32x4_t log_2_of_four(float32x4_t x)
     return vaddq_f32(vcvtq_f32_s32(exponent), vmulq_f32(polynomial, fraction));
 }
 
+static inline float32x4_t powers_of(float32x4_t re, float32x4_t im)
+{
+    return vaddq_f32(vmulq_f32(re, re), vmulq_f32(im, im));
+}
+
 static void log_powers(const float *bins, float *logs)
 {
     const float *share = band_shares;
 
-    for (int32_t group = 0; group < TINYSE_BANDS / 4; group++) {
-        const uint32x4_t offsets = vshlq_n_u32(FOUR_OF(band_first, 4 * group), 3);
+    for (int32_t band = 0; band < SINGLE; band += 4) {
+        const float32x4x2_t pairs = vld2q_f32(bins + 2 * band);
+        vstrwq_f32(logs + band, log_2_of_four(vaddq_n_f32(powers_of(pairs.val[0], pairs.val[1]), POWER_FLOOR)));
+    }
+    for (int32_t band = SINGLE; band < TINYSE_BANDS; band += 4) {
+        const uint32x4_t offsets = vshlq_n_u32(FOUR_OF(band_first, band - SINGLE), 3);
         const float *re = bins, *im = bins + 1;
         float32x4_t total = vdupq_n_f32(0.0f); /* added to the first power, it changes no value */
-        for (int32_t tap = group_width[group]; tap > 0; tap--) {
-            const float32x4_t real = vldrwq_gather_offset_f32(re, offsets);
-            const float32x4_t imaginary = vldrwq_gather_offset_f32(im, offsets);
-            const float32x4_t power = vaddq_f32(vmulq_f32(real, real), vmulq_f32(imaginary, imaginary));
+        for (int32_t tap = group_width[(band - SINGLE) / 4]; tap > 0; tap--) {
+            const float32x4_t power =
+                powers_of(vldrwq_gather_offset_f32(re, offsets), vldrwq_gather_offset_f32(im, offsets));
             total = vaddq_f32(total, vmulq_f32(power, vldrwq_f32(share)));
             re += 2;
             im += 2;
             share += 4;
         }
-        vstrwq_f32(logs + 4 * group, log_2_of_four(vaddq_n_f32(total, POWER_FLOOR)));
+        vstrwq_f32(logs + band, log_2_of_four(vaddq_n_f32(total, POWER_FLOOR)));
     }
 }
 
@@ -76,23 +84,31 @@ static void dequantize_gains(const int8_t *mask, float *gains)
     }
 }
 
-/* The bins up to the last multiple of four; returns how many. */
+/* Four bins from `pair` on times their gains and the limit. */
+static inline void scale_four(float *pair, float32x4_t share, float limit, float rest)
+{
+    const float32x4_t gain = vaddq_n_f32(vmulq_n_f32(share, rest), limit);
+    float32x4x2_t pairs = vld2q_f32(pair);
+    pairs.val[0] = vmulq_f32(pairs.val[0], gain);
+    pairs.val[1] = vmulq_f32(pairs.val[1], gain);
+    vst2q_f32(pair, pairs);
+}
+
+/* All bins but the last one; returns how many. */
 static int32_t apply_gains(float *bins, const float *gains, float limit)
 {
     const float rest = 1.0f - limit;
 
-    for (int32_t bin = 0; bin < TINYSE_TRANSFORM / 2; bin += 4) {
-        const uint32x4_t band = FOUR_OF(bin_band, bin);
+    for (int32_t bin = 0; bin < SINGLE; bin += 4) {
+        scale_four(bins + 2 * bin, vldrwq_f32(gains + bin), limit, rest);
+    }
+    for (int32_t bin = SINGLE; bin < TINYSE_TRANSFORM / 2; bin += 4) {
+        const uint32x4_t band = FOUR_OF(bin_band, bin - SINGLE);
         const float32x4_t lower = vldrwq_gather_shifted_offset_f32(gains, band);
         const float32x4_t upper = vldrwq_gather_shifted_offset_f32(gains + 1, band);
-        const float32x4_t weight = vldrwq_f32(bin_weight + bin);
+        const float32x4_t weight = vldrwq_f32(bin_weight + (bin - SINGLE));
         const float32x4_t other = vsubq_f32(vdupq_n_f32(1.0f), weight);
-        float32x4_t gain = vaddq_f32(vmulq_f32(lower, weight), vmulq_f32(upper, other));
-        gain = vaddq_n_f32(vmulq_n_f32(gain, rest), limit);
-        float32x4x2_t pairs = vld2q_f32(bins + 2 * bin);
-        pairs.val[0] = vmulq_f32(pairs.val[0], gain);
-        pairs.val[1] = vmulq_f32(pairs.val[1], gain);
-        vst2q_f32(bins + 2 * bin, pairs);
+        scale_four(bins + 2 * bin, vaddq_f32(vmulq_f32(lower, weight), vmulq_f32(upper, other)), limit, rest);
     }
     return TINYSE_TRANSFORM / 2;
 }

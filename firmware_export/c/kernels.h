@@ -10,6 +10,7 @@
 #ifndef TINYSE_KERNELS_H
 #define TINYSE_KERNELS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "symbols.h"
@@ -58,7 +59,8 @@ typedef struct {
 #define TINYSE_SUMS 64
 #define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 5)
 
-/* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words, and at least TINYSE_WORDS(depth) + TINYSE_SUMS. Up to 31 bytes behind `input` may be read; they change nothing. */
+/* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words, and at least TINYSE_WORDS(depth) + TINYSE_SUMS. Up to 31 bytes behind
+ * `input` may be read; they change nothing. */
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
@@ -79,7 +81,8 @@ void tinyse_depthwise_portable(const tinyse_convolution *layer, const int8_t *in
  *
  * On that grid the operand with the coarser scale, `a`, is exactly its distance from the zero point times 2^19; `b` is
  * rescaled. Twice the result is a * a_factor + 2 * b_sign * (offset + rescaled(b)): the factors carry the signs, `offset`
- * a's zero point, and the doubling is what the DSP extension's high product wants. */
+ * a's zero point, and the doubling is what the DSP extension's high product wants. The `_dsp` variant needs a positive
+ * a_factor. */
 typedef struct {
     tinyse_rows layout;
     int32_t a_factor, offset;
@@ -89,9 +92,10 @@ typedef struct {
     int32_t output_zero, low;
 } tinyse_addition;
 
-void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
-void tinyse_add_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
-void tinyse_add_mve(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
+/* Where there is a `table` (as of tinyse_table), results go through it. */
+void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, const int8_t *table, int8_t *output);
+void tinyse_add_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, const int8_t *table, int8_t *output);
+void tinyse_add_mve(const tinyse_addition *sum, const int8_t *a, const int8_t *b, const int8_t *table, int8_t *output);
 
 /* MUL. */
 typedef struct {
@@ -113,6 +117,19 @@ typedef struct {
 
 void tinyse_look_up_portable(const tinyse_table *function, const int8_t *input, int8_t *output);
 void tinyse_look_up_mve(const tinyse_table *function, const int8_t *input, int8_t *output);
+
+/* The gates of a GRU, from its two matrix products on. Rows of x and h have a gate's part at `*_at`; each operation has
+ * its own layout. `exchanged`: whose first operand comes second, 1 for update, 2 reset, 4 new, 8 difference, 16 state. */
+typedef struct {
+    int16_t update_at, reset_at, new_at, exchanged;
+    tinyse_addition update_sum, reset_sum, new_sum, difference, state;
+    tinyse_product remembered, kept;
+    const int8_t *update_table, *reset_table, *new_table;
+} tinyse_gru;
+
+/* `scratch` has room for two of `state`, whose place `output` may be. */
+void tinyse_gru_gates(const tinyse_gru *gru, const int8_t *x, const int8_t *h, const int8_t *state, int8_t *output,
+                      int32_t *scratch);
 
 /* CONCATENATION, and any view that has to be made dense: `layout.b_stride` is the target's. */
 void tinyse_copy_rows_portable(const tinyse_rows *layout, const int8_t *source, int8_t *target);

@@ -12,13 +12,16 @@
 /* HALF pairs, in place. */
 static inline void reorder(float *values)
 {
+    typedef struct {
+        float re, im;
+    } pair;
+    pair *const pairs = (pair *)(void *)values;
+
     for (uint32_t i = 0; i < sizeof swaps / sizeof swaps[0]; i += 2) {
-        float *a = values + 2 * swaps[i], *b = values + 2 * swaps[i + 1];
-        const float re = a[0], im = a[1];
-        a[0] = b[0];
-        a[1] = b[1];
-        b[0] = re;
-        b[1] = im;
+        pair *const a = pairs + swaps[i], *const b = pairs + swaps[i + 1];
+        const pair first = *a, second = *b;
+        *a = second;
+        *b = first;
     }
 }
 

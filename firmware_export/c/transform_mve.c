@@ -121,7 +121,7 @@ static void middle_stages(float *values)
     }
 }
 
-/* HALF pairs, in place; with `inverse`, exchanged and divided by HALF. */
+/* HALF pairs, in place; with `inverse`, exchanged. */
 static inline void transform(float *values, int inverse)
 {
     reorder(values);
@@ -132,17 +132,12 @@ static inline void transform(float *values, int inverse)
         const points a = load_four(top), b = turned(load_four(bottom), vldrwq_f32(cosines + k), vldrwq_f32(sines + k));
         points first = sum(a, b), second = difference(a, b);
         if (inverse) {
-            first = (points){{vmulq_n_f32(first.val[1], 1.0f / HALF), vmulq_n_f32(first.val[0], 1.0f / HALF)}};
-            second = (points){{vmulq_n_f32(second.val[1], 1.0f / HALF), vmulq_n_f32(second.val[0], 1.0f / HALF)}};
+            first = (points){{first.val[1], first.val[0]}};
+            second = (points){{second.val[1], second.val[0]}};
         }
         store(top, first);
         store(bottom, second);
     }
-}
-
-static inline float32x4_t half(float32x4_t x)
-{
-    return vmulq_n_f32(x, 0.5f);
 }
 
 /* Offsets of the partners of four bins: three pairs behind the last one, and down. */
@@ -160,9 +155,9 @@ void tinyse_transform_forward_mve(float *values)
     for (int32_t k = 0; k < QUARTER; k += 4, low_at += 8, high_at -= 8) {
         /* Bins k and HALF - k come from the same two values. */
         const points low = load(low_at), high = gather(high_at, downwards());
-        const float32x4_t even_re = half(vaddq_f32(low.val[0], high.val[0]));
-        const float32x4_t even_im = half(vsubq_f32(low.val[1], high.val[1]));
-        const points odd = {{half(vaddq_f32(low.val[1], high.val[1])), half(vsubq_f32(high.val[0], low.val[0]))}};
+        const float32x4_t even_re = vmulq_n_f32(vaddq_f32(low.val[0], high.val[0]), 0.5f);
+        const float32x4_t even_im = vmulq_n_f32(vsubq_f32(low.val[1], high.val[1]), 0.5f);
+        const points odd = {{vmulq_n_f32(vaddq_f32(low.val[1], high.val[1]), 0.5f), vmulq_n_f32(vsubq_f32(high.val[0], low.val[0]), 0.5f)}};
         const points turn = turned(odd, vldrwq_f32(turn_cosines + k), vldrwq_f32(turn_sines + k));
         store(low_at, (points){{vaddq_f32(even_re, turn.val[0]), vaddq_f32(even_im, turn.val[1])}});
         scatter(high_at, downwards(), (points){{vsubq_f32(even_re, turn.val[0]), vsubq_f32(turn.val[1], even_im)}});
@@ -175,21 +170,23 @@ void tinyse_transform_forward_mve(float *values)
 
 void tinyse_transform_inverse_mve(float *values)
 {
+    /* A division by a power of two changes no bits: the one by HALF goes together with the one by two. */
     float *low_at = values, *high_at = values + 2 * (HALF - 3);
     for (int32_t k = 0; k < QUARTER; k += 4, low_at += 8, high_at -= 8) {
         const points low = load(low_at), high = gather(high_at, downwards());
-        const float32x4_t even_re = half(vaddq_f32(low.val[0], high.val[0]));
-        const float32x4_t even_im = half(vsubq_f32(low.val[1], high.val[1]));
-        const float32x4_t difference_re = half(vsubq_f32(low.val[0], high.val[0]));
-        const float32x4_t difference_im = half(vaddq_f32(low.val[1], high.val[1]));
+        const float32x4_t even_re = vmulq_n_f32(vaddq_f32(low.val[0], high.val[0]), 0.5f / HALF);
+        const float32x4_t even_im = vmulq_n_f32(vsubq_f32(low.val[1], high.val[1]), 0.5f / HALF);
+        const float32x4_t difference_re = vmulq_n_f32(vsubq_f32(low.val[0], high.val[0]), 0.5f / HALF);
+        const float32x4_t difference_im = vmulq_n_f32(vaddq_f32(low.val[1], high.val[1]), 0.5f / HALF);
         /* Turned backwards, and with real and imaginary parts exchanged, which makes the forward transform the inverse. */
         const points odd = turned((points){{difference_im, difference_re}}, vldrwq_f32(turn_cosines + k),
                                   vldrwq_f32(turn_sines + k));
         store(low_at, (points){{vaddq_f32(even_im, odd.val[1]), vsubq_f32(even_re, odd.val[0])}});
         scatter(high_at, downwards(), (points){{vsubq_f32(odd.val[1], even_im), vaddq_f32(even_re, odd.val[0])}});
     }
-    const float turned_re = low_at[1] * turn_sines[QUARTER], turned_im = low_at[1] * turn_cosines[QUARTER];
-    low_at[1] = low_at[0] + turned_im;
+    const float re = low_at[0] * (1.0f / HALF), im = low_at[1] * (1.0f / HALF);
+    const float turned_re = im * turn_sines[QUARTER], turned_im = im * turn_cosines[QUARTER];
+    low_at[1] = re + turned_im;
     low_at[0] = turned_re;
     transform(values, 1);
 }

@@ -3,17 +3,16 @@
  * Two stages run at once on four points, which stay in registers in between. Turning by an angle of zero is left out: a
  * multiplication by one and an addition of zero change no value.
  */
-#include "front_end.h"
-#include "reorder.h"
 #include "exact.h"
 
+#include "front_end.h"
+#include "reorder.h"
 #include "transform.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-ivopts") /* which takes a pointer of its own for each number */
 #endif
 
-#define QUARTER (HALF / 2)
 #define ODD_STAGES ((HALF & 0x2AAAAAAA) != 0)
 
 /* A complex number. */
@@ -116,13 +115,13 @@ void tinyse_transform_forward_portable(float *values)
     transform(values);
     values[2 * HALF] = values[0]; /* the value behind the last one is the first: the sequence is periodic */
     values[2 * HALF + 1] = values[1];
-    for (int32_t k = 0; k <= QUARTER; k++) {
-        /* Bins k and HALF - k come from the same two values. */
-        float *low = values + 2 * k, *high = values + 2 * (HALF - k);
+    /* Bins k and HALF - k come from the same two values. */
+    const float *cosine = turn_cosines, *sine = turn_sines;
+    for (float *low = values, *high = values + 2 * HALF; low <= high; low += 2, high -= 2, cosine++, sine++) {
         const float even_re = (low[0] + high[0]) * 0.5f, even_im = (low[1] - high[1]) * 0.5f;
         const float odd_re = (low[1] + high[1]) * 0.5f, odd_im = (high[0] - low[0]) * 0.5f;
-        const float re = odd_re * turn_cosines[k] - odd_im * turn_sines[k];
-        const float im = odd_re * turn_sines[k] + odd_im * turn_cosines[k];
+        const float re = odd_re * *cosine - odd_im * *sine;
+        const float im = odd_re * *sine + odd_im * *cosine;
         low[0] = even_re + re;
         low[1] = even_im + im;
         high[0] = even_re - re;
@@ -132,12 +131,13 @@ void tinyse_transform_forward_portable(float *values)
 
 void tinyse_transform_inverse_portable(float *values)
 {
-    for (int32_t k = 0; k <= QUARTER; k++) {
-        float *low = values + 2 * k, *high = values + 2 * (HALF - k);
-        const float even_re = (low[0] + high[0]) * 0.5f, even_im = (low[1] - high[1]) * 0.5f;
-        const float difference_re = (low[0] - high[0]) * 0.5f, difference_im = (low[1] + high[1]) * 0.5f;
-        const float odd_re = difference_re * turn_cosines[k] + difference_im * turn_sines[k];
-        const float odd_im = difference_im * turn_cosines[k] - difference_re * turn_sines[k];
+    /* A division by a power of two changes no bits: the one by HALF goes together with the one by two. */
+    const float *cosine = turn_cosines, *sine = turn_sines;
+    for (float *low = values, *high = values + 2 * HALF; low <= high; low += 2, high -= 2, cosine++, sine++) {
+        const float even_re = (low[0] + high[0]) * (0.5f / HALF), even_im = (low[1] - high[1]) * (0.5f / HALF);
+        const float difference_re = (low[0] - high[0]) * (0.5f / HALF), difference_im = (low[1] + high[1]) * (0.5f / HALF);
+        const float odd_re = difference_re * *cosine + difference_im * *sine;
+        const float odd_im = difference_im * *cosine - difference_re * *sine;
         /* The inverse is the forward transform with real and imaginary parts exchanged, which starts here. */
         low[0] = even_im + odd_re;
         low[1] = even_re - odd_im;
@@ -145,9 +145,10 @@ void tinyse_transform_inverse_portable(float *values)
         high[1] = even_re + odd_im;
     }
     transform(values);
+#pragma GCC unroll 4
     for (float *pair = values; pair < values + 2 * HALF; pair += 2) {
-        const float even = pair[1] * (1.0f / HALF), odd = pair[0] * (1.0f / HALF);
-        pair[0] = even;
+        const float odd = pair[0];
+        pair[0] = pair[1];
         pair[1] = odd;
     }
 }

@@ -8,17 +8,21 @@
 TINYSE_SHARED const int8_t *tinyse_gather(const tinyse_convolution *layer, const int8_t *input, int32_t top, int32_t left,
                             int8_t *scratch)
 {
-    const int32_t width = layer->width, channels = layer->channels;
-    const int32_t right = left + layer->kernel_width;
-    const int32_t first = left < 0 ? 0 : left;
-    const int32_t end = right > width ? width : right;
+    const int32_t width = layer->width, channels = layer->channels, bytes = layer->kernel_width * channels;
+    const int32_t before = left < 0 ? -left * channels : 0;
+    const int32_t after = left + layer->kernel_width > width ? (left + layer->kernel_width - width) * channels : 0;
+    const int32_t inside = bytes - before - after;
+    int8_t *next = scratch;
 
-    memset(scratch, layer->input_zero, (size_t)layer->depth);
-    for (int32_t row = 0; row < layer->kernel_height; row++) {
-        if (top + row >= 0 && top + row < layer->height && end > first) {
-            tinyse_copy_bytes(scratch + (row * layer->kernel_width + first - left) * channels,
-                              input + ((top + row) * width + first) * channels, (size_t)((end - first) * channels));
+    for (int32_t row = top; row < top + layer->kernel_height; row++) {
+        if (row < 0 || row >= layer->height || inside <= 0) {
+            memset(next, layer->input_zero, (size_t)bytes);
+        } else {
+            memset(next, layer->input_zero, (size_t)before);
+            tinyse_copy_bytes(next + before, input + (row * width + left) * channels + before, (size_t)inside);
+            memset(next + bytes - after, layer->input_zero, (size_t)after);
         }
+        next += bytes;
     }
     return scratch;
 }
