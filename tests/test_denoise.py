@@ -305,6 +305,8 @@ def test_ffmpeg_on_both_sides(tiny, tmp_path):
         (("-", "-"), b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "without a format"),
         (("-", "-", "--processes", "2"), b"", "--processes"),
         (("{folder}", "-"), b"", "not a folder"),
+        (("-", "-", "--format", "f32"), np.float32([0, np.nan]).tobytes(), "standard input: samples hold NaN"),
+        (("-", "-", "--format", "f32"), np.float32([1e30] * 9).tobytes(), "it was read as f32, --format says"),
         (("-", "x.m4a"), b"", "cannot write x.m4a"),
         (("a.wav", "b.wav", "--rate", "8000"), b"", "give - as IN or OUT"),
         (("no.wav", "-"), b"", "no such file"),

@@ -444,6 +444,32 @@ def test_what_was_scored_before_the_end_is_kept(tmp_path, monkeypatch, capsys, r
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["scores.json", "scores.md"]
 
 
+@pytest.mark.parametrize("to_file", [True, False])
+def test_sigterm_keeps_what_was_scored(tmp_path, to_file):
+    """A scheduler's signal, to the command as it is started; without --output the scores are on the screen."""
+    write_pairs(tmp_path, ["a", "b", "c"])
+    code = (
+        "import os, signal, sys\nfrom tinyse.commands import main\ncalls = []\n"
+        "def link(samples):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 6:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return samples / 2\n"
+        "import tinyse.evaluation.links\n"
+        "tinyse.evaluation.links.links_for = lambda *_: {'half': link}\n"
+        "main.main()\n"
+    )
+    line = [sys.executable, "-c", code, "evaluate", "any.tflite", tmp_path, "--metrics", "si_sdr", "--processes", "1"]
+    line += ["--output", tmp_path / "out"] if to_file else []
+    answer = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 130 and answer.stdout == ""
+    assert answer.stderr.endswith("tinyse: interrupted\n")
+    if to_file:
+        assert json.loads((tmp_path / "out/scores-partial.json").read_text())["files"]["files"] == ["a"]
+    else:
+        assert "Noisy clips" in answer.stderr and "after 1 of 3 pairs; --output FOLDER" in answer.stderr
+
+
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_scoring_processes_end_with_the_command(ending, tmp_path):
     """Whatever ends it: three processes of 80 MB each stayed for ever."""

@@ -269,6 +269,19 @@ def test_no_portaudio_is_said_with_what_to_do(monkeypatch):
         live(devices=True)
 
 
+@pytest.mark.parametrize("name", ["x.m4a", "x.raw", "folder/x.pcm"])
+def test_an_output_of_a_format_that_cannot_be_written_is_no_device(tiny, noisy, monkeypatch, name):
+    monkeypatch.setattr("tinyse.live.devices.find", lambda *_: pytest.fail("taken for a device"))
+    with pytest.raises(InputError, match=f"cannot write {name}.*no format that can be written"):
+        live(source=str(noisy), sink=name, model=str(tiny.integers))
+
+
+def test_a_file_that_is_no_sound_is_named(tiny, tmp_path):
+    soundfile.write(tmp_path / "nan.wav", np.float32([0, np.nan]), 16000, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"nan\.wav: it holds samples that are NaN"):
+        live(source=str(tmp_path / "nan.wav"), sink=str(tmp_path / "out.wav"), model=str(tiny.integers))
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -151,7 +151,10 @@ def test_sonyc_takes_the_verified_annotation_else_anybodys(tmp_path, level, clas
     [
         ("path,class\na.wav,x\n", "lacks the column 'fold'"),
         ("path,class,fold\na.wav,,1\n", "a path and one class or more"),
-        ("path,class,fold\nb.wav,x,1\n", "there is no sound file"),
+        ("path,class,fold\nb.wav,x,1\n", r"labels\.csv, line 2: there is no sound file b\.wav, neither in .*above it"),
+        ('path,class,fold\na.wav,"dog,rain",1\n', "line 2: .*'dog,rain' has ',' in it; .*'dog;rain'"),
+        ("path,class,fold\na.wav,dog|rain,1\n", r"'dog\|rain' has '\|' in it; .*'dog;rain'"),
+        ("path,class,fold\na.wav,dog,rain,1\n", "line 2: it has more cells than the header: .* quotes"),
         ("path,class,fold\na.wav,x,1\na.wav,y,1\n", "listed twice"),
         ("path,class,fold\n", "lists no clips"),
     ],

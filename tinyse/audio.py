@@ -27,9 +27,7 @@ def read(path: str | Path) -> tuple[np.ndarray, list[str]]:
     A notice is a line that does not name the file, so that equal ones can be counted. Raises InputError for a file that
     is missing, broken or empty, or that holds NaN or infinite samples.
     """
-    channels, rate, notices = sound_files.decode(path)
-    if not np.isfinite(channels).all():
-        raise InputError(f"cannot use {path}: it holds samples that are NaN or infinite")
+    channels, rate, notices = finite_channels(path)
     if _is_clipped(channels):
         notices.append("clipped: three or more samples in a row at full scale")
     samples = channels[:, 0]
@@ -45,6 +43,14 @@ def read(path: str | Path) -> tuple[np.ndarray, list[str]]:
         if not len(samples):
             raise InputError(f"cannot use {path}: it is shorter than one sample at {SAMPLE_RATE} Hz")
     return np.ascontiguousarray(samples, dtype=np.float32), notices
+
+
+def finite_channels(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
+    """`sound_files.decode`, for sound: raises InputError, with the path, for NaN or infinite samples as well."""
+    channels, rate, notices = sound_files.decode(path)
+    if not np.isfinite(channels).all():
+        raise InputError(f"cannot use {path}: it holds samples that are NaN or infinite")
+    return channels, rate, notices
 
 
 def write(path: str | Path, samples: np.ndarray) -> None:

@@ -34,6 +34,8 @@ def evaluate(
 ) -> None:
     """Score MODEL on the pairs in DATA: every link of its chain, on noisy clips, clean speech and noise alone.
 
+    Where an error, Ctrl-C or SIGTERM ends it, the scores until then are in OUTPUT/scores-partial.json, or on the screen.
+
     DATA is a folder with clean/ and noisy/, optionally pairs.csv (`tinyse data pairs` makes one of your recordings), the
     output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded. A model
     of speech activity is scored by the area under its ROC curve, float and integers.
@@ -116,11 +118,17 @@ def _by_its_task(
 
 
 def _keep(output: Path | None, total: int, scores: Scores) -> None:
-    """Leave what was scored before the run was ended."""
+    """Leave what was scored before the run was ended: in files, or else on the screen, where it disturbs no pipe."""
+    from rich.console import Console
+
     from tinyse import files
     from tinyse.evaluation import report
 
-    if output is not None:
+    if output is None:
+        for table in report.rich_tables(scores):
+            Console(stderr=True).print(table)
+        print(f"tinyse: ended after {len(scores.files)} of {total} pairs; --output FOLDER keeps their scores", file=sys.stderr)
+    else:
         files.write_json(output / "scores-partial.json", report.as_json(scores))
         files.write_text(output / "scores-partial.md", report.markdown(scores))
         place = output / "scores-partial.json"

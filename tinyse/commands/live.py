@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 import time
 from dataclasses import asdict, replace
@@ -19,6 +20,9 @@ from tinyse.sound_files import SUFFIXES
 if TYPE_CHECKING:
     from tinyse.live.ends import End
     from tinyse.live.session import Session
+
+FILE_NAME = re.compile(r"\S*\w\.[A-Za-z]\w{0,3}")
+"""What ends in a suffix: x.raw is no device's name, whether or not tinyse knows the format."""
 
 
 class Engine(str, Enum):
@@ -115,7 +119,10 @@ def _ends(
 
 
 def _is_file(name: str | None) -> bool:
-    return name is not None and (Path(name).suffix.lower() in SUFFIXES or Path(name).is_file())
+    """Whether a file is meant, one of a format that cannot be written included; names of devices end otherwise."""
+    if name is None:
+        return False
+    return Path(name).suffix.lower() in SUFFIXES or Path(name).is_file() or bool(FILE_NAME.fullmatch(name))
 
 
 def _watch(session: Session, end: float, title: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -116,8 +118,10 @@ def root(
 
 
 def main() -> None:
-    """Run the command line: 0 for success, 2 for what the user can mend, 130 after Ctrl-C; no traceback for either."""
+    """Run the command line: 0 for success, 2 for what the user can mend, 130 after Ctrl-C or SIGTERM; never a traceback."""
     code: int | str | None
+    # What a scheduler sends before it takes the machine away: what is done is kept, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         # Typer's own way to end draws a box around a mistyped option; ours is one line, as for any other mistake.
         code = app(prog_name="tinyse", standalone_mode=False) or 0
@@ -135,6 +139,11 @@ def main() -> None:
     if code == 130:
         print("tinyse: interrupted", file=sys.stderr)
     sys.exit(code if _flushed() else 1)
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # another one would interrupt what is written now
+    raise KeyboardInterrupt
 
 
 def _usage(error: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -69,8 +68,6 @@ def train(
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
     chosen = load_recipe(recipe, settings or [])
-    # What a scheduler sends before it takes the machine away: keep what is done, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     rank = int(os.environ.get("RANK", "0"))
     # The other processes of torchrun wait for the first.
     with locked(Path(chosen.output)) if rank == 0 else nullcontext(), Screen() as screen:

@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import SAMPLE_RATE, finite_channels
 from tinyse.encoding import SoundWriter
 from tinyse.errors import InputError
 from tinyse.live.ring import Ring
-from tinyse.sound_files import decode
 
 BLOCK_SECONDS = 0.01
 """Sound moves in pieces of this length, as from a sound card."""
@@ -57,7 +56,7 @@ class FileSource:
 
     def __init__(self, path: Path, realtime: bool, seconds: float | None = None) -> None:
         """`seconds`: how much of it to give; all by default. Raises InputError for a file that is no sound."""
-        channels, self.rate, _ = decode(path)
+        channels, self.rate, _ = finite_channels(path)
         self._samples = channels[: None if seconds is None else round(seconds * self.rate)].mean(axis=1)
         self.name, self._realtime = str(path), realtime
         self._thread = threading.Thread(target=self._run, name="file source", daemon=True)

@@ -9,9 +9,11 @@ from typing import BinaryIO
 import numpy as np
 
 from tinyse import pcm
+from tinyse.errors import InputError
 from tinyse.live.rates import Resampler
 from tinyse.streaming.aligned import aligned
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.hops import as_float
 
 BLOCK_BYTES = 1 << 16
 """The most that is read at a time; a pipe gives what is there."""
@@ -28,9 +30,9 @@ class PipeReader:
         """Bytes at the end that were no whole sample."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Blocks (samples,) float32, as they come."""
+        """Blocks (samples,) float32, as they come. Raises InputError for what is no sound."""
         whole = len(self._first) // self.layout.frame * self.layout.frame
-        yield pcm.decode(self._first[:whole], self.layout)
+        yield self._sound(self._first[:whole])
         rest, left = self._first[whole:], self.layout.size
         while left is None or left > 0:
             # read1 gives what a pipe holds now, where read would wait for more.
@@ -40,9 +42,16 @@ class PipeReader:
             left = None if left is None else left - len(content)
             rest += content
             whole = len(rest) // self.layout.frame * self.layout.frame
-            yield pcm.decode(rest[:whole], self.layout)
+            yield self._sound(rest[:whole])
             rest = rest[whole:]
         self.cut = len(rest)
+
+    def _sound(self, content: bytes) -> np.ndarray:
+        try:
+            return as_float(pcm.decode(content, self.layout))
+        except InputError as error:
+            hint = "" if self.is_wav else f"; it was read as {self.layout.format}, --format says what it is"
+            raise InputError(f"standard input: {error}{hint}") from error
 
 
 class PipeWriter:

@@ -3,7 +3,7 @@
 Three layouts are known:
 
 - `labels.csv` in a folder, or any .csv: columns path (relative to the CSV's folder, else to the one above), class and
-  fold; several classes of a clip are joined by `;`
+  fold; several classes of a clip are joined by `;`, so no class has a comma or a `|` in its name
 - ESC-50 (Piczak 2015): `meta/esc50.csv`, `audio/`
 - SONYC-UST, the data of DCASE 2019 task 5 (Cartwright et al. 2019): `annotations.csv`, a row for each clip and annotator;
   the splits are the folds
@@ -110,8 +110,16 @@ def _plain(table: Path) -> LabeledData:
         labels = tuple(sorted({label.strip() for label in row["class"].split(";") if label.strip()}))
         if not row["path"] or not labels:
             raise InputError(f"{where}: a clip has a path and one class or more")
-        folder = table.parent if (table.parent / row["path"]).is_file() else table.parent.parent
-        clips.append(LabeledClip(folder / row["path"], labels, row["fold"]))
+        if separator := next((each for each in ",|" if each in row["class"]), None):
+            # Other tables join classes so; in some it is part of a name. A guess would be a class that nobody meant.
+            raise InputError(f"{where}: the class {row['class']!r} has {separator!r} in it; several classes are written "
+                             f"{row['class'].replace(separator, ';')!r}, and the name of one has no such sign")  # fmt: skip
+        places = [folder / row["path"] for folder in (table.parent, table.parent.parent)]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise InputError(f"{where}: there is no sound file {row['path']}, neither in {table.parent} nor in the folder "
+                             "above it")  # fmt: skip
+        clips.append(LabeledClip(found, labels, row["fold"]))
     return _with_classes(clips)
 
 

@@ -168,7 +168,8 @@ def _is_below(path: str) -> bool:
 
 
 def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a CSV, each with its place for messages. Raises InputError where it lacks a required column."""
+    """The rows of a CSV, each with its place for messages. Raises InputError where it lacks a required column,
+    and for a row that is longer than the header: a comma in a name would move its cells."""
     if not path.is_file():
         raise InputError(f"cannot read the manifest {path}: no such file")
     try:
@@ -180,7 +181,10 @@ def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str
             if missing:
                 raise InputError(f"{path}: not a manifest, it lacks the column {missing[0]!r}")
             for row in reader:
-                yield f"{path}, line {reader.line_num}", {key: value or "" for key, value in row.items() if key}
+                where = f"{path}, line {reader.line_num}"
+                if any(row.pop(None, ())):  # type: ignore[call-overload]
+                    raise InputError(f"{where}: it has more cells than the header: put what has a comma in it in quotes")
+                yield where, {key: value or "" for key, value in row.items() if key}
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read the manifest {path}: {error}") from error
 
