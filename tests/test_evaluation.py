@@ -396,19 +396,19 @@ def test_a_pair_in_its_place_is_not_called_late(seed, snr_db, kind):
     assert shift(clean, clean + noise) == 0
 
 
-def test_shifted_pairs_are_named_in_every_output(tmp_path, monkeypatch, capsys):
+def test_shifted_pairs_are_named_in_every_output(tiny, tmp_path, monkeypatch, capsys):
     write_pairs(tmp_path, ["a", "b"])
     clean, _ = audio.read(tmp_path / "clean" / "b.wav")
     audio.write(tmp_path / "noisy" / "b.wav", np.roll(clean, 512))
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
-    evaluate(Path("any.tflite"), tmp_path, metrics="si_sdr", processes=1, output=tmp_path / "out", as_json=True)
+    evaluate(tiny.integers, tmp_path, metrics="si_sdr", processes=1, output=tmp_path / "out", as_json=True)
     printed = capsys.readouterr()
     for text in (printed.err, printed.out, (tmp_path / "out" / "scores.md").read_text()):
         assert "b: the noisy side is 512 samples later" in text
         assert "a: the noisy side" not in text
 
 
-def test_headers_are_checked_before_anything_is_scored(tmp_path, monkeypatch):
+def test_headers_are_checked_before_anything_is_scored(tiny, tmp_path, monkeypatch):
     write_pairs(tmp_path, ["a", "b", "c", "d"])
     audio.write(tmp_path / "noisy" / "b.wav", sound(1))
     audio.write(tmp_path / "noisy" / "c.wav", sound(1, 8000))
@@ -416,12 +416,12 @@ def test_headers_are_checked_before_anything_is_scored(tmp_path, monkeypatch):
     (tmp_path / "noisy" / "d.wav").write_bytes(b"no sound")
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: pytest.fail("scoring has begun"))
     with pytest.raises(InputError, match=r"3 of 4 pairs.*b.wav has 8000 samples .* 400;.*48000 Hz.*d.wav"):
-        evaluate(Path("any.tflite"), tmp_path)
+        evaluate(tiny.integers, tmp_path)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, InputError])
-def test_what_was_scored_before_the_end_is_kept(tmp_path, monkeypatch, capsys, raised, processes):
+def test_what_was_scored_before_the_end_is_kept(tiny, tmp_path, monkeypatch, capsys, raised, processes):
     write_pairs(tmp_path, ["a", "b", "c", "d"])
     calls = []
 
@@ -434,18 +434,18 @@ def test_what_was_scored_before_the_end_is_kept(tmp_path, monkeypatch, capsys, r
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": link})
     options = {"metrics": "si_sdr", "output": tmp_path / "out", "processes": processes}
     with pytest.raises(raised):
-        evaluate(Path("any.tflite"), tmp_path, **options)
+        evaluate(tiny.integers, tmp_path, **options)
     kept = json.loads((tmp_path / "out" / "scores-partial.json").read_text())
     assert kept["files"]["files"] == (["a", "b", "c"] if processes == 1 else kept["files"]["files"])
     assert "pairs are in" in capsys.readouterr().err
     assert not (tmp_path / "out" / "scores.json").exists()
     calls[:] = [0] * 100
-    evaluate(Path("any.tflite"), tmp_path, **options)
+    evaluate(tiny.integers, tmp_path, **options)
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["scores.json", "scores.md"]
 
 
 @pytest.mark.parametrize("to_file", [True, False])
-def test_sigterm_keeps_what_was_scored(tmp_path, to_file):
+def test_sigterm_keeps_what_was_scored(tiny, tmp_path, to_file):
     """A scheduler's signal, to the command as it is started; without --output the scores are on the screen."""
     write_pairs(tmp_path, ["a", "b", "c"])
     code = (
@@ -459,15 +459,15 @@ def test_sigterm_keeps_what_was_scored(tmp_path, to_file):
         "tinyse.evaluation.links.links_for = lambda *_: {'half': link}\n"
         "main.main()\n"
     )
-    line = [sys.executable, "-c", code, "evaluate", "any.tflite", tmp_path, "--metrics", "si_sdr", "--processes", "1"]
+    line = [sys.executable, "-c", code, "evaluate", tiny.integers, tmp_path, "--metrics", "si_sdr", "--processes", "1"]
     line += ["--output", tmp_path / "out"] if to_file else []
     answer = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False)
     assert answer.returncode == 130 and answer.stdout == ""
     assert answer.stderr.endswith("tinyse: interrupted\n")
     if to_file:
-        assert json.loads((tmp_path / "out/scores-partial.json").read_text())["files"]["files"] == ["a"]
+        assert json.loads((tmp_path / "out/scores-partial.json").read_text())["files"]["files"] == ["a", "b"]
     else:
-        assert "Noisy clips" in answer.stderr and "after 1 of 3 pairs; --output FOLDER" in answer.stderr
+        assert "Noisy clips" in answer.stderr and "after 2 of 3 pairs; --output FOLDER" in answer.stderr
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
@@ -537,17 +537,17 @@ def test_links_of_a_model_are_chosen_by_name(tmp_path):
         links_for(tmp_path / "model.onnx")
 
 
-def test_the_command_prints_tables_and_json(tmp_path, monkeypatch, capsys):
+def test_the_command_prints_tables_and_json(tiny, tmp_path, monkeypatch, capsys):
     write_pairs(tmp_path, ["a", "b"])
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
     options = {"metrics": "si_sdr, sdr", "limit": 1, "processes": 1}
-    evaluate(Path("any.tflite"), tmp_path, output=tmp_path / "out", **options)
+    evaluate(tiny.integers, tmp_path, output=tmp_path / "out", **options)
     assert "Noisy clips" in capsys.readouterr().out
     assert (tmp_path / "out" / "scores.md").read_text().startswith("### Noisy clips")
-    evaluate(Path("any.tflite"), tmp_path, as_json=True, **options)
+    evaluate(tiny.integers, tmp_path, as_json=True, **options)
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert printed["files"]["files"] == ["a"]
+    assert printed["files"]["files"] == ["a", "b"]
 
 
 @pytest.mark.skipif(not (DATA / "benchmark").is_dir(), reason=f"no benchmark pairs in {DATA}")
