@@ -30,10 +30,10 @@ from tinyse.evaluation.pairs import find_pairs
 from tinyse.evaluation.report import Table, as_markdown
 from tinyse.export import calibration_of
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import activation_grids, quantize
+from tinyse.quantization.quantize import activation_qparams, quantize
 from tinyse.recordings import open_data
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.study.converter import convert, states_with_two_grids, stream
+from tinyse.study.converter import convert, requantized_states, stream
 from tinyse.study.runtimes import BUILTIN, OLDER, Agreement, compare, make_environment, masks_of, runtimes
 from tinyse.tflite.reader import read
 
@@ -78,12 +78,12 @@ def main() -> None:
                     failed += [notes[-1]] if precision == "int8" else []
         if precision == "int8" and arguments.converter:
             frames = [(name, {"features": front_end.clip_features(clip)}) for name, clip in sounds]
-            for name, grids in ((OUR_RANGES, activation_grids(integers)), (OWN_RANGES, None)):
+            for name, qparams in ((OUR_RANGES, activation_qparams(integers)), (OWN_RANGES, None)):
                 print(f"int8: {name}", file=sys.stderr)
-                converted = convert(graph, frames, grids)
+                converted = convert(graph, frames, qparams)
                 masks[name] = stream(converted.content, features, converted.inputs, converted.outputs)
                 notes.append(
-                    f"{name}: {len(states_with_two_grids(converted))} states leave on another grid than they come."
+                    f"{name}: {len(requantized_states(converted))} states leave requantized."
                 )
         bases = dict.fromkeys((OUR_RANGES, OWN_RANGES, OLDER), BUILTIN)  # the converter's files run in it, too
         for name, found in compare(front_end, sound, floats, masks, bases).items():

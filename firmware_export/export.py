@@ -160,7 +160,7 @@ def _tagger(graph: Graph, values: dict[str, Any]) -> dict[str, str]:
     tags, classes = graph.tensors[graph.outputs["tags"]], classes_of(graph.metadata, graph.name)
     if len(classes) != int(np.prod(tags.shape)):
         raise InputError(f"{len(classes)} classes are named, the step gives {int(np.prod(tags.shape))} tags")
-    if tags.grid != Quantization(np.float32(1 / 256), -128):
+    if tags.qparams != Quantization(np.float32(1 / 256), -128):
         raise InputError("the tags are not probabilities in steps of 1/256, as a LOGISTIC gives them")
     lines = "\n".join(f"    {text.string(name)}," for name in classes)
     return {

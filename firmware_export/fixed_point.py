@@ -23,7 +23,7 @@ FRACTION = 5
 Q15 = 1 << 15
 Q30 = 1 << 30
 FEATURE_BITS = 13
-"""Of the factor from log2 units to steps of the features' grid, behind the point."""
+"""Of the factor from log2 units to steps of the features, after the point."""
 
 
 class State(NamedTuple):

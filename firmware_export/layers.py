@@ -179,7 +179,7 @@ def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, where: str)
 
 
 def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]:
-    """ADD or SUB, without its layout, and whether its operands are to be exchanged: the coarser grid comes first."""
+    """ADD or SUB, without its layout, and whether its operands are to be exchanged: the coarser scale comes first."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
     # TFLM's Prepare works in double for ADD and in float for SUB.
     real = np.float64 if operator.kind == "ADD" else np.float32

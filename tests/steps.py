@@ -13,7 +13,7 @@ from tinyse.graph.graph import Graph
 
 
 class Weights:
-    """Student-t weights with unequal channels: harder on a grid than trained ones."""
+    """Student-t weights with unequal channels: harder to quantize than trained ones."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)

@@ -84,9 +84,9 @@ def test_values_round_halves_up_and_clip(x: float, zero_point: int) -> None:
 def test_gates_are_near_the_function(kind: str) -> None:
     x = np.arange(-128, 128) / 16
     y = 1 / (1 + np.exp(-x)) if kind == "LOGISTIC" else np.tanh(x)
-    grid = Quantization(np.float32(1 / 16), 0)
+    qparams = Quantization(np.float32(1 / 16), 0)
     scale, zero = (256, -128) if kind == "LOGISTIC" else (128, 0)
-    assert np.abs(np.clip(y * scale + zero, -128, 127) - tables.int8_table(kind, grid)).max() <= 0.5001
+    assert np.abs(np.clip(y * scale + zero, -128, 127) - tables.int8_table(kind, qparams)).max() <= 0.5001
     wide = tables.int16_table(kind, Quantization(np.float32(1 / 4096), 0))
     x = np.arange(-32768, 32768) / 4096
     y = 1 / (1 + np.exp(-x)) if kind == "LOGISTIC" else np.tanh(x)

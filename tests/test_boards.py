@@ -55,8 +55,8 @@ def integer_step() -> Graph:
                 graph, name, data=np.zeros(tensor.shape, np.int32), dtype=np.dtype(np.int32), quantization=scale
             )
         elif tensor.data is None:
-            grid = Quantization(2**-8, -128) if name == "mask" else Quantization(2**-7)
-            steps.change(graph, name, dtype=np.dtype(np.int8), quantization=grid)
+            qparams = Quantization(2**-8, -128) if name == "mask" else Quantization(2**-7)
+            steps.change(graph, name, dtype=np.dtype(np.int8), quantization=qparams)
     return graph
 
 

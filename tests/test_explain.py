@@ -27,7 +27,7 @@ def test_explained_parts_add_up(precision: str, graph: Graph, calibration: Calib
     by_name = {error.output: error for error in errors}
     assert set(by_name) == {o.outputs[0] for o in integers.operators if o.kind not in MOVES}
     for error in errors:
-        parts = np.sqrt([error.propagated, error.weights, error.grid, error.rounding])
+        parts = np.sqrt([error.propagated, error.weights, error.quantization, error.rounding])
         assert np.sqrt(error.total) <= parts.sum() + 1e-9
         assert 0 <= error.clipped <= 1
         # A kernel's own arithmetic adds less than a step.

@@ -42,7 +42,7 @@ FUZZ_SECONDS = float(os.environ.get("TINYSE_FUZZ_SECONDS", "3"))
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt-get install gcc")
 INT8 = np.dtype(np.int8)
-GRIDS = {"features": Quantization(np.float32(1 / 128), 0), "mask": Quantization(np.float32(1 / 256), -128)}
+QPARAMS = {"features": Quantization(np.float32(1 / 128), 0), "mask": Quantization(np.float32(1 / 256), -128)}
 
 
 def quantized(graph: Graph, bins: int = 16) -> Graph:
@@ -145,7 +145,7 @@ class Builder:
     def convolution(
         self, x: str, name: str, shape: tuple[int, ...], kernel: tuple[int, int], kind: str = "CONV_2D", **options
     ) -> str:
-        grid, out = self.graph.tensors[x].grid, shape[3]
+        qparams, out = self.graph.tensors[x].qparams, shape[3]
         depthwise = kind == "DEPTHWISE_CONV_2D"
         shape_of_weights = (1, *kernel, out) if depthwise else (out, *kernel, self.graph.shape(x)[3])
         weights = self.rng.integers(-127, 128, shape_of_weights).astype(np.int8)
@@ -154,7 +154,7 @@ class Builder:
         constants = {
             "w": Tensor(f"{name}/w", weights.shape, INT8, weights, Quantization(scale, 0, 3 if depthwise else 0))
         }
-        constants["b"] = Tensor(f"{name}/b", bias.shape, bias.dtype, bias, Quantization(grid.scale * scale))
+        constants["b"] = Tensor(f"{name}/b", bias.shape, bias.dtype, bias, Quantization(qparams.scale * scale))
         self.graph.tensors.update({tensor.name: tensor for tensor in constants.values()})
         self.tensor(name, shape, 0.2, -20)
         options = {"stride": (1, 1), "padding": "SAME", "activation": "NONE", **options}
@@ -380,7 +380,7 @@ def test_fixed_point_reconstructs_within_two_units(tiny) -> None:
 @settings(max_examples=20, deadline=None)
 def test_fixed_point_never_overflows(seed: int, quiet_bits: int) -> None:
     """The largest spectra have room in 32 bits for the sums of both transforms."""
-    tensors = [Tensor(name, (1, 1, 128, 1), INT8, None, grid) for name, grid in GRIDS.items()]
+    tensors = [Tensor(name, (1, 1, 128, 1), INT8, None, qparams) for name, qparams in QPARAMS.items()]
     fixed = FixedFrontEnd(FrontEnd(), *tensors)
     rng, state = np.random.default_rng(seed), fixed.initial_state()
     for _ in range(3):

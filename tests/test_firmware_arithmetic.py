@@ -85,14 +85,14 @@ def test_assembly_does_not_need_registers_that_are_taken(folder, tmp_path, flags
 @needs_gcc
 @pytest.mark.parametrize(("scale", "zero"), [(1 / 128, 0), (1 / 128, 100), (1 / 256, 0), (0.004, -120), (1 / 32, -128)])
 @pytest.mark.parametrize("name", [None, "cortex-m55"])
-def test_features_on_a_grid_of_another_quantizer_are_clipped(tiny, tmp_path, scale, zero, name):
+def test_features_scaled_by_another_quantizer_are_clipped(tiny, tmp_path, scale, zero, name):
     core = targets.CORES[name] if name else None
     if core is not None and core.missing:
         pytest.skip(f"{core.title}: {core.missing}")
     firmware, hops = make(read(tiny.integers), "0"), 20
     graph = read(tiny.integers)
-    grid = Quantization(np.float32(scale), zero)
-    tensor = replace(graph.tensors[graph.inputs["features"]], quantization=grid)
+    qparams = Quantization(np.float32(scale), zero)
+    tensor = replace(graph.tensors[graph.inputs["features"]], quantization=qparams)
     tables, pcm = FrontEnd(), vectors.sound(256 * hops)
     expected = vectors._float_features(tables, tensor, pcm)
     assert len(np.unique(expected)) > 20

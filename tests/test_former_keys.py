@@ -65,3 +65,18 @@ def test_weights_by_former_names_are_loaded(tiny, tmp_path):
     save_tensors(tmp_path / "former.safetensors", former, header)
     loaded, present = load_model(tmp_path / "former.safetensors")[0], load_model(tiny.weights)[0]
     assert all(value.equal(present.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_quantization_parameters_under_their_former_key_are_loaded(tiny, tmp_path):
+    from tinyse.models.files import load_tensors, save_tensors
+    from tinyse.quantization.quantize import activation_qparams
+    from tinyse.quantization.trained import TrainedQparams
+    from tinyse.tflite.reader import read
+
+    expected = TrainedQparams("int8", activation_qparams(read(tiny.integers)))
+    written = expected.as_json()
+    former = {"precision": written["precision"], "grids": written["qparams"]}
+    tensors, header = load_tensors(tiny.weights)
+    save_tensors(tmp_path / "former.safetensors", tensors, {**header, "quantization": former})
+    header = load_tensors(tmp_path / "former.safetensors")[1]
+    assert TrainedQparams.from_json(header["quantization"], "former") == expected

@@ -20,8 +20,8 @@ from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import Calibration, calibrate
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import activation_grids, quantize
-from tinyse.study.converter import convert, states_with_two_grids, stream
+from tinyse.quantization.quantize import activation_qparams, quantize
+from tinyse.study.converter import convert, requantized_states, stream
 from tinyse.study.runtimes import (
     BUILTIN,
     REFERENCE,
@@ -68,8 +68,8 @@ def test_every_runtime_keeps_the_quality_of_the_reference(precision, graph, cali
 def test_tensorflows_converter_makes_the_same_integers(graph, calibration, floats):
     """On our ranges: its weights, biases, multipliers and file compute what ours do, in the same runtime."""
     integers = quantize(graph, calibration)
-    pinned, own = convert(graph, [], activation_grids(integers)), convert(graph, CLIPS)
-    assert states_with_two_grids(pinned) == []
+    pinned, own = convert(graph, [], activation_qparams(integers)), convert(graph, CLIPS)
+    assert requantized_states(pinned) == []
     ours = runtimes()[BUILTIN](integers, FEATURES)
     snr, snr_pinned, snr_own = (
         steps.snr_db(floats, mask)

@@ -1,4 +1,4 @@
-"""Quantization: grids that are shared, ranges by error, precisions, and what is refused."""
+"""Quantization: scales that are shared, ranges by error, precisions, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinyse.errors import InputError
 from tinyse.graph import float_execution, reference
 from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph, Quantization
-from tinyse.quantization import grids, ranges
+from tinyse.quantization import qparams, ranges
 from tinyse.quantization.calibration import Calibration, Histogram, calibrate
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.quantization.quantize import quantize
@@ -28,13 +28,13 @@ def run_float(graph: Graph, x: np.ndarray) -> np.ndarray:
     return np.array(masks)
 
 
-def test_states_have_one_grid(integers: Graph) -> None:
+def test_states_have_one_scale(integers: Graph) -> None:
     for name in integers.states:
         before, after = (integers.tensors[names[name]] for names in (integers.inputs, integers.outputs))
         assert before.quantization == after.quantization
     for name in ("groups", "shared"):
-        assert integers.tensors[name].quantization == grids.UNIT_RANGE[grids.INT8]
-    assert integers.tensors["features"].quantization == grids.UNIT_RANGE[grids.INT8]
+        assert integers.tensors[name].quantization == qparams.UNIT_RANGE[qparams.INT8]
+    assert integers.tensors["features"].quantization == qparams.UNIT_RANGE[qparams.INT8]
     assert integers.tensors["mask"].quantization == Quantization(np.float32(1 / 256), -128)
 
 
@@ -116,7 +116,7 @@ def test_calibration_refuses_what_does_not_fit(graph: Graph, integers: Graph) ->
         quantize(integers, other)
 
 
-def test_two_fixed_grids_that_are_joined_are_refused() -> None:
+def test_two_fixed_scales_that_are_joined_are_refused() -> None:
     graph = Graph("g")
     x = graph.add_input("features", (1, 4))
     graph.add_output("y", graph.concatenation("y", [x, graph.unary("LOGISTIC", "gate", x)], 1))
@@ -124,7 +124,7 @@ def test_two_fixed_grids_that_are_joined_are_refused() -> None:
         quantize(graph, calibrate(graph, [("noise", {"features": steps.features(5, 4)})]))
 
 
-def test_a_value_that_leaves_a_fixed_grid_is_refused() -> None:
+def test_a_value_that_leaves_a_fixed_range_is_refused() -> None:
     graph = Graph("g")
     x = graph.add_input("features", (1, 4))
     large = graph.fully_connected("large", x, 9 * np.eye(4), np.zeros(4))

@@ -122,11 +122,11 @@ def test_a_depthwise_convolution_is_tflms(precision: str) -> None:
 def hard_swish(scale: float, zero: int, out_scale: float, out_zero: int) -> Graph:
     graph = Graph("step", metadata={"format": 1})
     graph.add_output("y", graph.unary("HARD_SWISH", "y", graph.add_input("x", (1, 256))))
-    for name, grid in (
+    for name, qparams in (
         ("x", Quantization(np.float32(scale), zero)),
         ("y", Quantization(np.float32(out_scale), out_zero)),
     ):
-        steps.change(graph, name, dtype=np.dtype(np.int8), quantization=grid)
+        steps.change(graph, name, dtype=np.dtype(np.int8), quantization=qparams)
     return graph
 
 

@@ -17,8 +17,8 @@ from tinyse.graph.graph import Graph
 from tinyse.graph.sequence import Sequence
 from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.quantization.quantize import activation_grids, quantize
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.quantize import activation_qparams, quantize
+from tinyse.quantization.trained import TrainedQparams
 from tinyse.tflite.writer import write
 
 
@@ -62,18 +62,18 @@ def test_a_sequence_goes_on_from_any_state():
         assert np.array_equal(whole[name], np.concatenate([first[name], second[name]])), name
 
 
-def test_grids_take_the_place_of_calibration():
+def test_given_parameters_take_the_place_of_calibration():
     graph = steps.denoiser()
     calibration = calibrate(graph, [("noise", {"features": steps.features(50)})])
     for precision in PRECISIONS:
         integers = quantize(graph, calibration, precision)
-        assert write(quantize(graph, None, precision, activation_grids(integers))) == write(integers)
-    with pytest.raises(InputError, match="has no grid"):
+        assert write(quantize(graph, None, precision, activation_qparams(integers))) == write(integers)
+    with pytest.raises(InputError, match="has no quantization parameters"):
         quantize(graph, None, "int8", {})
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_values_that_are_all_but_zero_have_a_grid(precision):
+def test_values_that_are_all_but_zero_have_a_scale(precision):
     graph = steps.denoiser()
     for name in ("group0/gx/weights", "group0/gx/bias"):
         steps.change(graph, name, data=graph.tensors[name].constant * np.float32(1e-7))
@@ -85,7 +85,7 @@ def test_values_that_are_all_but_zero_have_a_grid(precision):
 
 @pytest.fixture(scope="module", params=PRECISIONS)
 def trained(request, tiny):
-    """A float network, and the same one on grids of each precision."""
+    """A float network, and the same one quantized in each precision."""
     pytest.importorskip("torch")
     from tinyse.models.files import load_model
     from tinyse.models.quantized import QuantizedNetwork
@@ -94,8 +94,8 @@ def trained(request, tiny):
     graph = network.emit()
     clips = [(f"noise {index}", {"features": clip}) for index, clip in enumerate(features_of(2, 60).numpy())]
     integers = quantize(graph, calibrate(graph, clips), request.param)
-    grids = TrainedGrids(request.param, activation_grids(integers))
-    quantized = QuantizedNetwork(network.architecture, front_end.bands, grids)
+    qparams = TrainedQparams(request.param, activation_qparams(integers))
+    quantized = QuantizedNetwork(network.architecture, front_end.bands, qparams)
     quantized.load_state_dict(network.state_dict())
     return network, quantized, integers
 
@@ -180,8 +180,8 @@ def test_another_wiring_is_written_once():
         np.testing.assert_allclose(values["mask"].ravel(), mask, atol=2e-6)
 
     integers = quantize(graph, calibrate(graph, [("noise", {"features": features[0].numpy()})]))
-    grids = TrainedGrids("int8", activation_grids(integers))
-    quantized = type("QuantizedOther", (QuantizedNetwork,), {"wire": wire})(architecture, 128, grids)
+    qparams = TrainedQparams("int8", activation_qparams(integers))
+    quantized = type("QuantizedOther", (QuantizedNetwork,), {"wire": wire})(architecture, 128, qparams)
     quantized.load_state_dict(network.state_dict())
     masks, _ = quantized(features, quantized.initial_state())
     engine = ReferenceEngine(write(replace(integers, metadata={"format": 1})))
@@ -244,8 +244,8 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
 
     exported = export_model(whole, [])
     assert exported.report["precision"] == "int8-state16" and exported.report["calibration"] is None
-    grids = TrainedGrids.from_json(header["quantization"], "here")
-    quantized = QuantizedNetwork(network.architecture, front_end.bands, grids)
+    qparams = TrainedQparams.from_json(header["quantization"], "here")
+    quantized = QuantizedNetwork(network.architecture, front_end.bands, qparams)
     quantized.load_state_dict(network.state_dict())
     engine, features = ReferenceEngine(exported.integers), features_of(1, 5)
     masks, state = quantized(features, quantized.initial_state())[0], engine.initial_state()
@@ -274,8 +274,8 @@ def test_a_recipe_that_cannot_train_integers_is_refused(change, message, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"precision": "int8", "grids": {"x": [0.0, 0]}}, {"precision": "int8", "grids": 3}]
+    "value", [{}, {"precision": "int8", "qparams": {"x": [0.0, 0]}}, {"precision": "int8", "qparams": 3}]
 )
-def test_damaged_grids_are_refused(value):
-    with pytest.raises(InputError, match=r"model: the grids in its header are damaged"):
-        TrainedGrids.from_json(value, "model")
+def test_damaged_parameters_are_refused(value):
+    with pytest.raises(InputError, match=r"model: the quantization parameters in its header are damaged"):
+        TrainedQparams.from_json(value, "model")

@@ -56,10 +56,10 @@ def test_reference_equals_tflm_over_2000_recurrent_frames(step: str, precision: 
 
 
 def single(kind: str, rng: np.random.Generator) -> tuple[Graph, np.dtype]:
-    """A graph of one integer operator on random grids; a product and a sum broadcast over bins or channels."""
+    """A graph of one integer operator with random scales; a product and a sum broadcast over bins or channels."""
     dtype = np.dtype(np.int16 if rng.random() < 0.4 else np.int8)
 
-    def grid(low: float = 0.002, high: float = 0.05) -> Quantization:
+    def qparams(low: float = 0.002, high: float = 0.05) -> Quantization:
         scale = np.exp(rng.uniform(np.log(low), np.log(high))) / (1 if dtype == np.int8 else 256)
         return Quantization(np.float32(scale), int(rng.integers(-128, 128)) if dtype == np.int8 else 0)
 
@@ -74,10 +74,10 @@ def single(kind: str, rng: np.random.Generator) -> tuple[Graph, np.dtype]:
     graph.add_output("y", "y")
     for name in ("a", "b"):
         if name in graph.tensors:
-            steps.change(graph, name, dtype=dtype, quantization=grid())
+            steps.change(graph, name, dtype=dtype, quantization=qparams())
     if kind == "QUANTIZE" and rng.random() < 0.5:
         dtype = np.dtype(np.int16) if dtype == np.int8 else np.dtype(np.int8)
-    steps.change(graph, "y", dtype=dtype, quantization=grid())
+    steps.change(graph, "y", dtype=dtype, quantization=qparams())
     return graph, dtype
 
 

@@ -181,22 +181,22 @@ def test_study_writes_tables_and_a_picture(tiny, pairs, tmp_path):
 def test_integers_that_were_trained_stand_beside_their_parents(tiny, pairs, tmp_path):
     pytest.importorskip("pystoi")
     from tinyse.models.files import load_model, save_model
-    from tinyse.quantization.quantize import activation_grids
-    from tinyse.quantization.trained import TrainedGrids
+    from tinyse.quantization.quantize import activation_qparams
+    from tinyse.quantization.trained import TrainedQparams
     from tinyse.study.study import study
 
     network, front_end, _ = load_model(tiny.weights)
-    grids = TrainedGrids("int8", activation_grids(read(tiny.integers)))
-    save_model(tmp_path / "own.safetensors", network, front_end, {"quantization": grids.as_json()})
+    qparams = TrainedQparams("int8", activation_qparams(read(tiny.integers)))
+    save_model(tmp_path / "own.safetensors", network, front_end, {"quantization": qparams.as_json()})
     found = study(tmp_path / "own.safetensors", [("noise", noise(1))], find_pairs(pairs, 1), tmp_path / "out", ["int8"],
                   0.05, "litert", parent=tiny.weights)  # fmt: skip
     assert list(found.costs) == list(found.streams) == ["int8", "int8, trained"]
-    # The same weights on the grids of the export that `tiny` has seen: the trained one is that export.
+    # The same weights with the quantization parameters of the export that `tiny` has seen: the trained one is that export.
     exported, trained = (read(path) for path in (tiny.integers, tmp_path / "out/own-int8-trained.tflite"))
     assert all(
         np.array_equal(t.data, trained.tensors[n].data) for n, t in exported.tensors.items() if t.data is not None
     )
-    assert activation_grids(trained) == activation_grids(exported)
+    assert activation_qparams(trained) == activation_qparams(exported)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ FORMER = {
     "equalise_probability": "equalize_probability",
     "equalise_db": "equalize_db",
     "licence": "license",
+    "grids": "qparams",
 }
-"""Keys of files from before the spelling was American, and what they are called now. Such files keep loading."""
+"""Former keys of files, and what they are called now. Such files keep loading."""
 
 
 NAMED = ("stages", "builds_on")

@@ -14,7 +14,7 @@ from tinyse.files import sha256, write_json
 from tinyse.graph.graph import Graph
 from tinyse.quantization.calibration import Calibration, calibrate
 from tinyse.quantization.quantize import quantize
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.trained import TrainedQparams
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.targets.report import as_text, report
 from tinyse.targets.support import refuse_missing
@@ -59,8 +59,9 @@ def export_model(
 
     `precision`: by default the one that the model was trained in, else int8. `clips` are names and noisy sound (samples,)
     for calibration: from train or valid, never from what the model is scored on; a model that was trained in the
-    precision brings its grids along and needs none. `target` is what the integers are for, one of `support.RUNTIMES`.
-    Raises InputError for a model or clips that cannot be used and, by name, for an operator that the target lacks.
+    precision brings its quantization parameters along and needs none. `target` is what the integers are for, one of
+    `support.RUNTIMES`. Raises InputError for a model or clips that cannot be used and, by name, for an operator that
+    the target lacks.
     """
     model = Path(model)
     folder = model.parent if folder is None else Path(folder)
@@ -87,17 +88,17 @@ class FloatStep:
     graph: Graph
     """The step in float32, with all that its file must say of it."""
     front_end: FrontEnd
-    trained: TrainedGrids | None
-    """The grids that it was trained on, if it was."""
+    trained: TrainedQparams | None
+    """The quantization parameters that it was trained with, if any."""
 
     def is_trained_in(self, precision: str) -> bool:
-        """Whether the model brings the grids of a precision along."""
+        """Whether the model brings the quantization parameters of a precision along."""
         return self.trained is not None and self.trained.precision == precision
 
     def integers(self, precision: str, calibration: Calibration | None) -> Graph:
-        """The integer step: on the grids of training where they are of this precision, else on calibrated ones."""
+        """The integer step: with the parameters of training where they are of this precision, else with calibrated ones."""
         if self.trained is not None and self.is_trained_in(precision):
-            return quantize(self.graph, None, precision, self.trained.grids)
+            return quantize(self.graph, None, precision, self.trained.qparams)
         return quantize(self.graph, calibration, precision)
 
 
@@ -119,7 +120,7 @@ def float_step(model: str | Path) -> FloatStep:
     }
     trained = header.get("quantization")
     return FloatStep(
-        graph, FrontEnd(front_end_config), TrainedGrids.from_json(trained, str(model)) if trained else None
+        graph, FrontEnd(front_end_config), TrainedQparams.from_json(trained, str(model)) if trained else None
     )
 
 

@@ -30,7 +30,7 @@ class Quantize:
     precision: str = "int8"
     """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
     clips: _Count = 24
-    """Mixtures of the valid split on which the grids are chosen, once, before the first update."""
+    """Mixtures of the valid split on which the quantization parameters are chosen, once, before the first update."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -85,7 +85,7 @@ class Stage:
         if self.distillation and self.distillation.target and not self.losses:
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
         if self.quantize and self.start is None:
-            raise InputError("quantize: name the stage to go on from in `start`; its ranges give the grids")
+            raise InputError("quantize: name the stage to go on from in `start`; its ranges give the quantization parameters")
         if self.quantize and self.distillation and self.distillation.views:
             raise InputError(
                 "quantize: integers have no float layers to view; distill their output instead (output: 1.0)"

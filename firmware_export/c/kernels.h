@@ -77,9 +77,9 @@ int32_t tinyse_convolve_cmsis(const tinyse_convolution *layer, const int8_t *inp
 void tinyse_depthwise_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output);
 #define tinyse_depthwise tinyse_depthwise_portable
 
-/* ADD and SUB: both operands on a grid 2^20 finer than twice the coarser one's, then back.
+/* ADD and SUB: both operands at a scale 2^20 finer than twice the coarser one, then back.
  *
- * On that grid the operand with the coarser scale, `a`, is exactly its distance from the zero point times 2^19; `b` is
+ * At that scale the operand with the coarser scale, `a`, is exactly its distance from the zero point times 2^19; `b` is
  * rescaled. Twice the result is a * a_factor + 2 * b_sign * (offset + rescaled(b)): the factors carry the signs, `offset`
  * a's zero point, and the doubling is what the DSP extension's high product wants. The `_dsp` variant needs a positive
  * a_factor. */

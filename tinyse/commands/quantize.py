@@ -101,8 +101,8 @@ def explain(
 ) -> None:
     """Where the error of CHECKPOINT's integers comes from, operator by operator, in dB against each output's signal.
 
-    propagated: handed on by the inputs; weights: rounded weights; grid: the output's grid and range; rounding: the
-    kernel's own arithmetic.
+    propagated: handed on by the inputs; weights: rounded weights; quantization: the output's scale and
+    range; rounding: the kernel's own arithmetic.
     """
     from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""The one place of rounding: everything that turns an accumulator into a grid's integer.
+"""The one place of rounding: everything that turns an accumulator into a quantized value.
 
 These are the functions of TensorFlow Lite for Microcontrollers, which rounds twice as gemmlowp does: a multiplier is a
 Q31 number in [1/2, 1) and a power of two; the product's high half is rounded (halves up), then the shift is rounded
@@ -126,7 +126,7 @@ def check_accumulator(where: str, largest: np.ndarray | int, shift: np.ndarray |
 
 
 def quantize_values(x: np.ndarray, scale: np.float32, zero_point: int, dtype: np.dtype) -> np.ndarray:
-    """float32 values as integers of a grid: floor(x / scale + 1/2) + zero point, clipped, all of it in float32.
+    """float32 values quantized: floor(x / scale + 1/2) + zero point, clipped, all of it in float32.
 
     The rule for what enters a step from outside. A device computes the same bits in float32: one division, one
     addition, one floor; halves go up.
@@ -137,5 +137,5 @@ def quantize_values(x: np.ndarray, scale: np.float32, zero_point: int, dtype: np
 
 
 def dequantize_values(x: np.ndarray, scale: np.float32, zero_point: int) -> np.ndarray:
-    """Integers of a grid as float32: (x - zero point) * scale, one rounding."""
+    """Quantized values as float32: (x - zero point) * scale, one rounding."""
     return (np.asarray(x, np.int32) - np.int32(zero_point)).astype(np.float32) * np.float32(scale)

@@ -18,8 +18,8 @@ from tinyse.errors import InputError
 from tinyse.graph.tensor import Operator, Quantization, Tensor
 
 Category = Literal["weighted", "binary", "gate", "activation", "move", "conversion"]
-"""Sums of products with constant weights; elementwise of two; elementwise of one on a fixed grid, or on any; what changes
-only the place of values; what changes only their type or grid."""
+"""Sums of products with constant weights; elementwise of two; elementwise of one with fixed output parameters, or any;
+what changes only the place of values; what changes only their type or scale."""
 
 Shapes = Callable[[Operator, list[Tensor]], list[tuple[int, ...]]]
 Check = Callable[[str, Operator, list[Tensor], list[Tensor]], None]
@@ -146,16 +146,18 @@ def _integer_constant(tensor: Tensor) -> list[int]:
     return [int(value) for value in np.ravel(tensor.constant)]
 
 
-# Types and grids.
+# Types and quantization parameters.
 
 
 def _moved(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
-    """Values that are only moved keep their type and their grid."""
+    """Values that are only moved keep their type and quantization parameters."""
     values = {"RESHAPE": tensors[:1], "SPLIT": tensors[1:]}.get(operator.kind, tensors)
     for tensor in [*values[1:], *outputs]:
         _same_type(where, values[0], tensor)
         if tensor.quantization != values[0].quantization:
-            raise InputError(f"{where}: {_named(values[0])} and {_named(tensor)} must have one grid")
+            raise InputError(
+                f"{where}: {_named(values[0])} and {_named(tensor)} must have the same quantization parameters"
+            )
 
 
 def _weighted(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
@@ -171,11 +173,11 @@ def _weighted(where: str, operator: Operator, tensors: list[Tensor], outputs: li
     wide = np.int32 if x.dtype == np.int8 else np.int64
     if weights.dtype != np.int8 or bias.dtype != wide or weights.quantization is None or bias.quantization is None:
         raise InputError(f"{where}: {x.dtype} values take quantized int8 weights and an {np.dtype(wide)} bias")
-    axes = {OPERATORS[operator.kind].channel_axis, *([0] if len(weights.grid.scale) == 1 else [])}
-    if weights.zero_point or bias.zero_point or weights.grid.axis not in axes:
+    axes = {OPERATORS[operator.kind].channel_axis, *([0] if len(weights.qparams.scale) == 1 else [])}
+    if weights.zero_point or bias.zero_point or weights.qparams.axis not in axes:
         raise InputError(f"{where}: weights and bias have zero point 0, and scales along the output channels")
-    expected = x.grid.scale * weights.grid.scale
-    if not np.allclose(bias.grid.scale, expected, rtol=1e-3, atol=0):
+    expected = x.qparams.scale * weights.qparams.scale
+    if not np.allclose(bias.qparams.scale, expected, rtol=1e-3, atol=0):
         raise InputError(f"{where}: the bias's scale must be the input's times the weights'")
 
 
@@ -183,14 +185,14 @@ def _elementwise(where: str, operator: Operator, tensors: list[Tensor], outputs:
     for tensor in [*tensors[1:], *outputs]:
         _same_type(where, tensors[0], tensor)
     if operator.kind in ("ADD", "SUB") and outputs[0].quantization is not None:
-        # Kernels scale the sum of inputs on a finer grid down to the output, and stop the program where it is not down.
+        # Kernels scale the sum of inputs at a finer scale down to the output, and stop the program where it is not down.
         finer = 2 ** (14 if outputs[0].dtype == np.int16 else 19)
         if max(tensor.scale for tensor in tensors) >= finer * outputs[0].scale:
             raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its inputs")
     fixed = OPERATORS[operator.kind].fixed.get(outputs[0].dtype)
     if fixed is not None and outputs[0].quantization != fixed:
-        grid = f"scale 1/{round(1 / fixed.tensor_scale)}, zero point {fixed.zero_point}"
-        raise InputError(f"{where}: {_named(outputs[0])} must have {grid}")
+        expected = f"scale 1/{round(1 / fixed.tensor_scale)}, zero point {fixed.zero_point}"
+        raise InputError(f"{where}: {_named(outputs[0])} must have {expected}")
 
 
 def _hard_swish(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
@@ -213,8 +215,8 @@ def _same_type(where: str, first: Tensor, second: Tensor) -> None:
 
 def described(tensor: Tensor) -> str:
     """A tensor's quantization, for a message."""
-    grid = tensor.quantization
-    return "no scale" if grid is None else f"scale {grid.scale[0]:.9g}, zero point {grid.zero_point}"
+    qparams = tensor.quantization
+    return "no scale" if qparams is None else f"scale {qparams.scale[0]:.9g}, zero point {qparams.zero_point}"
 
 
 def _named(tensor: Tensor) -> str:

@@ -63,7 +63,7 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
 
 def output_scales(operator: Operator, x: Tensor, weights: Tensor, y: Tensor) -> np.ndarray:
     """Input scale x weight scale / output scale in double, in TFLM's order of operations."""
-    sx, sw, sy = x.scale, weights.grid.scale, np.float64(y.scale)
+    sx, sw, sy = x.scale, weights.qparams.scale, np.float64(y.scale)
     if operator.kind == "FULLY_CONNECTED" and len(sw) == 1:
         return (sx * sw).astype(np.float64) / sy  # GetQuantizedConvolutionMultipler: a float product
     scales = np.float64(sx) * sw.astype(np.float64) / sy
@@ -119,7 +119,7 @@ def _binary(graph: Graph, operator: Operator) -> Function:
 
 
 def _sum(graph: Graph, operator: Operator) -> Function:
-    """ADD and SUB: both inputs on a common, finer grid, then back. TFLM's AddFunc and SubElementwise."""
+    """ADD and SUB: both inputs at a common, finer scale, then back. TFLM's AddFunc and SubElementwise."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
     left = 15 if y.dtype == np.int16 else 20
     # TFLM's Prepare works in double for ADD and in float for SUB.
@@ -162,9 +162,9 @@ def _unary(graph: Graph, operator: Operator) -> Function:
     if operator.kind == "QUANTIZE":
         table = _requantize_table(x, y)
     elif operator.kind == "HARD_SWISH":
-        table = np.roll(hard_swish_table(x.grid, y.grid), 128)
+        table = np.roll(hard_swish_table(x.qparams, y.qparams), 128)
     else:
-        ascending = (int8_table if x.dtype == np.int8 else int16_table)(operator.kind, x.grid)
+        ascending = (int8_table if x.dtype == np.int8 else int16_table)(operator.kind, x.qparams)
         table = np.roll(ascending, len(ascending) // 2)
     return lambda x: table[_index(x)]
 

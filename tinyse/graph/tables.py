@@ -45,12 +45,12 @@ def _sigmoid_table() -> np.ndarray:
 SIGMOID_TABLE = _sigmoid_table()
 
 
-def int8_table(kind: str, grid: Quantization) -> np.ndarray:
-    """(256,) int8: the output for the inputs -128 to 127 on `grid`; the output's grid is the operator's fixed one."""
-    real = float(grid.tensor_scale) * (1 << (31 - INTEGER_BITS))
+def int8_table(kind: str, qparams: Quantization) -> np.ndarray:
+    """(256,) int8: the output for the inputs -128 to 127 at `qparams`; the output's scale is the operator's fixed one."""
+    real = float(qparams.tensor_scale) * (1 << (31 - INTEGER_BITS))
     fraction, shift = math.frexp(real)
     multiplier = math.floor(fraction * (1 << 31) + 0.5)
-    x = np.arange(-128, 128, dtype=np.int64) - grid.zero_point
+    x = np.arange(-128, 128, dtype=np.int64) - qparams.zero_point
     radius = math.floor(((1 << INTEGER_BITS) - 1) * (1 << (31 - INTEGER_BITS)) / 2.0**shift)
     inside = np.abs(x) < radius
     q4 = np.where(inside, multiply(np.where(inside, x, 0), multiplier, shift), 0)
@@ -85,9 +85,9 @@ def _saturated(x: np.ndarray) -> np.ndarray:
     return np.clip(x, -32768, 32767)
 
 
-def int16_table(kind: str, grid: Quantization) -> np.ndarray:
-    """(65536,) int16: the output on 1/32768 for the inputs -32768 to 32767 on `grid`, whose zero point is 0."""
-    multiplier, shift = _int16_multiplier(kind, float(grid.tensor_scale))
+def int16_table(kind: str, qparams: Quantization) -> np.ndarray:
+    """(65536,) int16: the output on 1/32768 for the inputs -32768 to 32767 at `qparams`, whose zero point is 0."""
+    multiplier, shift = _int16_multiplier(kind, float(qparams.tensor_scale))
     x = np.arange(-32768, 32768, dtype=np.int64)
     x = (x * multiplier + ((1 << shift) >> 1)) >> shift
     # tanh(x) = 2 sigmoid(2 x) - 1: the same table with an index of one bit more.

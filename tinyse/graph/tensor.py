@@ -72,7 +72,7 @@ class Tensor:
         return self.data
 
     @property
-    def grid(self) -> Quantization:
+    def qparams(self) -> Quantization:
         """`quantization` of a tensor that is known to be quantized."""
         if self.quantization is None:
             raise ValueError(f"{self.name!r} is not quantized")
@@ -81,12 +81,12 @@ class Tensor:
     @property
     def scale(self) -> np.float32:
         """Of a tensor that is known to be quantized with one scale."""
-        return self.grid.tensor_scale
+        return self.qparams.tensor_scale
 
     @property
     def zero_point(self) -> int:
         """Of a tensor that is known to be quantized."""
-        return self.grid.zero_point
+        return self.qparams.zero_point
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """Real values, of any shape, as this tensor holds them: rounded to its integers, or float32 as they are."""

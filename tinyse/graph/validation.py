@@ -1,7 +1,7 @@
 """What every graph must satisfy before it is written, executed or trusted: one pass, one error that names the tensor.
 
 Reading a file ends here, and so does everything that is about to be exported: after `validate` an executor needs no
-checks of its own, and the interpreters written in C++ never see a graph whose shapes or grids disagree.
+checks of its own, and the interpreters written in C++ never see a graph whose shapes or scales disagree.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def validate(graph: Graph) -> None:
 
 
 def check_states(graph: Graph) -> None:
-    """Refuse a state that leaves a step in another shape, type or grid than the one in which the next step takes it."""
+    """Refuse a state that leaves a step in another shape, type or scale than the one in which the next step takes it."""
     for name in graph.states:
         before, after = graph.tensors[graph.inputs[name]], graph.tensors[graph.outputs[name]]
         if (before.shape, before.dtype) != (after.shape, after.dtype):
@@ -60,25 +60,27 @@ def _check_tensor(tensor: Tensor) -> None:
         raise InputError(f"tensor {tensor.name!r} is {tensor.dtype}: values are float32, int8 or int16")
     if tensor.data is not None and (tensor.data.shape, tensor.data.dtype) != (tensor.shape, tensor.dtype):
         raise InputError(f"constant {tensor.name!r} is declared {tensor.dtype} {tensor.shape} but holds other data")
-    grid = tensor.quantization
-    if grid is None:
+    qparams = tensor.quantization
+    if qparams is None:
         if tensor.data is None and tensor.dtype != np.float32:
             raise InputError(f"tensor {tensor.name!r} is {tensor.dtype} but has no scale")
         return
     if tensor.dtype == np.float32:
         raise InputError(f"tensor {tensor.name!r} is float32 and has a scale")
     limits = np.iinfo(tensor.dtype)
-    if not limits.min <= grid.zero_point <= limits.max:
-        raise InputError(f"tensor {tensor.name!r}: zero point {grid.zero_point} is not an {tensor.dtype}")
-    if tensor.dtype == np.int16 and grid.zero_point:
-        raise InputError(f"tensor {tensor.name!r}: an int16 tensor's zero point must be 0, not {grid.zero_point}")
-    if tensor.data is None and not SCALES[0] <= grid.scale[0] <= SCALES[1]:
-        raise InputError(f"tensor {tensor.name!r}: the scale {grid.scale[0]:g} is out of range")
-    if len(grid.scale) > 1:
+    if not limits.min <= qparams.zero_point <= limits.max:
+        raise InputError(f"tensor {tensor.name!r}: zero point {qparams.zero_point} is not an {tensor.dtype}")
+    if tensor.dtype == np.int16 and qparams.zero_point:
+        raise InputError(f"tensor {tensor.name!r}: an int16 tensor's zero point must be 0, not {qparams.zero_point}")
+    if tensor.data is None and not SCALES[0] <= qparams.scale[0] <= SCALES[1]:
+        raise InputError(f"tensor {tensor.name!r}: the scale {qparams.scale[0]:g} is out of range")
+    if len(qparams.scale) > 1:
         if tensor.data is None:
             raise InputError(f"tensor {tensor.name!r}: only a constant may have a scale for each channel")
-        if not (0 <= grid.axis < len(tensor.shape) and len(grid.scale) == tensor.shape[grid.axis]):
-            raise InputError(f"constant {tensor.name!r}: {len(grid.scale)} scales do not fit the shape {tensor.shape}")
+        if not (0 <= qparams.axis < len(tensor.shape) and len(qparams.scale) == tensor.shape[qparams.axis]):
+            raise InputError(
+                f"constant {tensor.name!r}: {len(qparams.scale)} scales do not fit the shape {tensor.shape}"
+            )
 
 
 def _check_wiring(graph: Graph) -> None:

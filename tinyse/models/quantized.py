@@ -3,7 +3,7 @@
 The forward pass quantizes the present weights exactly as export does, runs the integer reference over the whole clips,
 and puts its values, in real units, in the place of each float layer's: what is trained is what is shipped, bit for bit,
 states included. The gradient goes straight through every rounding (Bengio et al. 2013), and is zero where a value lies
-beyond its grid's range. Normalizations are folded with the statistics they have, as in the exported weights. The
+beyond its range. Normalizations are folded with the statistics they have, as in the exported weights. The
 integers run in numpy, on the CPU whatever the device.
 """
 
@@ -24,22 +24,22 @@ from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, 
 from tinyse.models.network import MaskNetwork, State
 from tinyse.models.recurrence import Recurrence
 from tinyse.quantization.quantize import quantize
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.trained import TrainedQparams
 
 
 class QuantizedNetwork(MaskNetwork):
-    """A `MaskNetwork`, with its weights' names, on fixed grids."""
+    """A `MaskNetwork`, with its weights' names, with fixed quantization parameters."""
 
-    def __init__(self, architecture: Architecture, bands: int, grids: TrainedGrids) -> None:
+    def __init__(self, architecture: Architecture, bands: int, qparams: TrainedQparams) -> None:
         super().__init__(architecture, bands)
-        self.grids = grids
+        self.qparams = qparams
 
     def integers(self) -> Graph:
         """The step that would be exported now."""
-        return quantize(self.emit(), None, self.grids.precision, self.grids.grids)
+        return quantize(self.emit(), None, self.qparams.precision, self.qparams.qparams)
 
     def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """As the float network's. Features and states that are on no grid are rounded to theirs."""
+        """As the float network's. Features and states that are not quantized are rounded first."""
         with torch.autocast(features.device.type, enabled=False):
             return self._forward(features.float(), state)
 
@@ -125,16 +125,16 @@ class _Values:
         return torch.stack([self.real(name).flatten(1, 2) for name in names], dim=1)
 
     def replace(self, y: Tensor, name: str) -> Tensor:
-        """The integers' map for the float one, with the gradient of clipping to the grid."""
+        """The integers' map for the float one, with the gradient of clipping to the range."""
         return _Straight.apply(self.clipped(y, name), self.map(name))
 
     def replace_rows(self, y: Tensor, names: list[str]) -> Tensor:
-        """The same of rows; groups have grids of their own."""
+        """The same of rows; groups have scales of their own."""
         parts = [self.clipped(part, name) for part, name in zip(y.unbind(1), names, strict=True)]
         return _Straight.apply(torch.stack(parts, dim=1), self.rows(names))
 
     def clipped(self, y: Tensor, name: str) -> Tensor:
-        """`y` within the range of a tensor's grid, half a step beyond its ends included."""
+        """`y` within the range of a tensor, half a step beyond its ends included."""
         tensor = self.graph.tensors[name]
         limits, scale = np.iinfo(tensor.dtype), float(tensor.scale)
         low, high = (scale * (end - tensor.zero_point) for end in (limits.min - 0.5, limits.max + 0.5))
@@ -149,11 +149,13 @@ class _Values:
 def _run(integers: Graph, features: Tensor, state: State) -> Arrays:
     """The integer step over (clips, frames, bands) from (clips, channels, 1, bins) states."""
 
-    def on_grid(value: Tensor, name: str) -> np.ndarray:
+    def quantized(value: Tensor, name: str) -> np.ndarray:
         return integers.tensors[name].quantize(value.detach().cpu().numpy())
 
-    inputs = {"features": on_grid(features.transpose(0, 1)[:, :, None, None, :, None], integers.inputs["features"])}
-    states = {name: on_grid(value.permute(0, 2, 3, 1)[:, None], integers.inputs[name]) for name, value in state.items()}
+    inputs = {"features": quantized(features.transpose(0, 1)[:, :, None, None, :, None], integers.inputs["features"])}
+    states = {
+        name: quantized(value.permute(0, 2, 3, 1)[:, None], integers.inputs[name]) for name, value in state.items()
+    }
     return Sequence(integers)(inputs, states)
 
 

@@ -18,7 +18,7 @@ BINS = 4096
 
 
 class Histogram:
-    """Counts of values in equal bins over [-limit, limit); exact zeros, which every grid has, are left out.
+    """Counts of values in equal bins over [-limit, limit); exact zeros, which every scale represents, are left out.
 
     `limit` is a power of two that doubles as values come, two bins becoming one.
     """

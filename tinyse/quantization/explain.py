@@ -5,7 +5,7 @@ operator's output is what it was handed and what it adds:
 
     propagated   the float operator on the integers' inputs, against the float operator on the float inputs
     weights      the same with the rounded weights and biases
-    grid         rounding to the output's grid, and clipping to its range: what exact arithmetic would still lose
+    quantization rounding to the output's scale, and clipping to its range: what exact arithmetic would still lose
     rounding     what the kernel's own arithmetic adds: rounded multipliers, products rounded twice, tables
 
 The four add up to the error, value by value; as powers they do so where they are not correlated.
@@ -25,7 +25,7 @@ from tinyse.graph.graph import Graph, Operator, Tensor
 from tinyse.graph.operators import MOVES
 from tinyse.quantization.calibration import frames_of
 
-PARTS = ("propagated", "weights", "grid", "rounding")
+PARTS = ("propagated", "weights", "quantization", "rounding")
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class OperatorError:
     total: float
     propagated: float
     weights: float
-    grid: float
+    quantization: float
     rounding: float
     clipped: float
-    """Share of the values beyond the grid's range, 0 to 1."""
+    """Share of the values beyond the output's range, 0 to 1."""
 
     @property
     def added(self) -> float:
         """What the operator itself adds."""
-        return self.weights + self.grid + self.rounding
+        return self.weights + self.quantization + self.rounding
 
     def db(self, part: str) -> float:
         """The power of a part against the signal, in dB; -200 where there is none."""
@@ -113,19 +113,19 @@ class _Probe:
         inputs = [real[key] for key in self.names]
         handed = self.plain(*inputs)
         weighted = self.rounded(*inputs) if self.rounded is not self.plain else handed
-        on_grid = self.tensor.dequantize(self.tensor.quantize(weighted))
+        quantized = self.tensor.dequantize(self.tensor.quantize(weighted))
         errors = {
             "total": result - truth,
             "propagated": handed - truth,
             "weights": weighted - handed,
-            "grid": on_grid - weighted,
-            "rounding": result - on_grid,
+            "quantization": quantized - weighted,
+            "rounding": result - quantized,
         }
         for part, error in errors.items():
             self.sums[part] += float(np.square(error, dtype=np.float64).sum())
         self.sums["signal"] += float(np.square(truth, dtype=np.float64).sum())
         self.sums["mean"] += float(truth.sum(dtype=np.float64))
-        self.sums["clipped"] += float((np.abs(on_grid - weighted) > 0.501 * self.tensor.scale).sum())
+        self.sums["clipped"] += float((np.abs(quantized - weighted) > 0.501 * self.tensor.scale).sum())
         self.count += truth.size
 
     def result(self) -> OperatorError:

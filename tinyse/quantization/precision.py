@@ -7,7 +7,7 @@
 
 Weights are 8 bits in each. With an update gate near one a GRU moves by less than half a step of 8 bits in a frame and
 then not at all; in 16 bits it does, and for that only elementwise operators need be wide. What then limits a GRU is the
-8-bit grid of the sums before its gates.
+8-bit scale of the sums before its gates.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
-from tinyse.quantization.grids import INT8, INT16
+from tinyse.quantization.qparams import INT8, INT16
 from tinyse.quantization.structure import blends, groups, recurrent
 
 PRECISIONS = ("int8", "int8-state16", "int8-gru16", "int16x8")
@@ -41,10 +41,10 @@ def types(graph: Graph, precision: str) -> dict[str, np.dtype]:
     return result
 
 
-def insert_conversions(graph: Graph, grids: Mapping[str, Quantization], narrow: Mapping[str, Quantization]) -> Graph:
+def insert_conversions(graph: Graph, qparams: Mapping[str, Quantization], narrow: Mapping[str, Quantization]) -> Graph:
     """`graph`, quantized but for its operators' agreement, with a QUANTIZE for each input of another type than needed.
 
-    An operator works in the type of its output. `narrow` has the 8-bit grid of every activation. From 8 to 16 bits
+    An operator works in the type of its output. `narrow` has the 8-bit parameters of every activation. From 8 to 16 bits
     nothing is lost: a step becomes 128.
     """
     result = replace(graph, tensors=dict(graph.tensors), operators=[])
@@ -58,8 +58,8 @@ def insert_conversions(graph: Graph, grids: Mapping[str, Quantization], narrow: 
                 inputs.append(name)
                 continue
             if (name, needed) not in converted:
-                grid = narrow[name] if needed == INT8 else _widened(grids[name])
-                copy = Tensor(f"{name}/{needed}", tensor.shape, needed, None, grid)
+                copied = narrow[name] if needed == INT8 else _widened(qparams[name])
+                copy = Tensor(f"{name}/{needed}", tensor.shape, needed, None, copied)
                 result.tensors[copy.name] = copy
                 result.operators.append(Operator("QUANTIZE", (name,), (copy.name,)))
                 converted[name, needed] = copy.name
@@ -68,6 +68,6 @@ def insert_conversions(graph: Graph, grids: Mapping[str, Quantization], narrow: 
     return result
 
 
-def _widened(grid: Quantization) -> Quantization:
-    """A 16-bit grid on which every value of an 8-bit one lies, whatever its zero point."""
-    return Quantization(grid.scale / np.float32(128), 0)
+def _widened(qparams: Quantization) -> Quantization:
+    """16-bit parameters that represent every value of the 8-bit ones exactly, whatever their zero point."""
+    return Quantization(qparams.scale / np.float32(128), 0)

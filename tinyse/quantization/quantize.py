@@ -1,7 +1,7 @@
-"""A float graph as integers, after training: types and grids for activations, then weights and biases on theirs.
+"""A float graph as integers, after training: types and quantization parameters for activations, then weights and biases.
 
 Weights are symmetric int8 with a scale for each output channel, biases int32 (int64 for 16-bit activations) on input
-scale x weight scale. A state has one grid on its way in and out, since grids belong to groups of tensors.
+scale x weight scale. A state has the same parameters on its way in and out, since they belong to groups of tensors.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from tinyse.graph.graph import Graph, Quantization, Tensor
 from tinyse.graph.operators import BINARY, OPERATORS, WEIGHTED
 from tinyse.graph.validation import validate
 from tinyse.quantization.calibration import Calibration
-from tinyse.quantization.grids import INT8, INT16, asymmetric_grid, choose, symmetric_grid
 from tinyse.quantization.precision import insert_conversions, types
+from tinyse.quantization.qparams import INT8, INT16, asymmetric_qparams, choose, symmetric_qparams
 
 
 def quantize(
     graph: Graph,
     calibration: Calibration | None,
     precision: str = "int8",
-    grids: Mapping[str, Quantization] | None = None,
+    qparams: Mapping[str, Quantization] | None = None,
 ) -> Graph:
     """The integer graph of a float one in one of `precision.PRECISIONS`.
 
-    `grids` may replace chosen grids, by activation. Where they are `activation_grids` of a graph of the same network and
-    precision, nothing is left to choose and `calibration` may be None: so a network that was trained on its grids is
-    exported. The metadata gains "precision". Raises InputError, by name, for weights that are not finite, for a
-    calibration of another graph, for grids that cannot be shared where they must be and for one that is missing.
+    `qparams` may replace chosen parameters, by activation. Where they are `activation_qparams` of a graph of the same
+    network and precision, nothing is left to choose and `calibration` may be None: so a network from quantization-aware
+    training is exported. The metadata gains "precision". Raises InputError, by name, for weights that are not finite,
+    for a calibration of another graph, for parameters that cannot be shared where they must be and for missing ones.
     """
     validate(graph)
     for tensor in graph.tensors.values():
@@ -41,9 +41,9 @@ def quantize(
             raise InputError(f"{tensor.name!r} has values that are not finite: the weights are unusable")
     kinds = types(graph, precision)
     if calibration is None:
-        chosen, narrow = _given(kinds, grids or {})
+        chosen, narrow = _given(kinds, qparams or {})
     else:
-        chosen = {**choose(graph, calibration, kinds), **(grids or {})}
+        chosen = {**choose(graph, calibration, kinds), **(qparams or {})}
         narrow = choose(graph, calibration, dict.fromkeys(kinds, INT8)) if INT16 in kinds.values() else chosen
     quantized = replace(
         graph,
@@ -67,19 +67,21 @@ def quantize(
     return result
 
 
-def activation_grids(integers: Graph) -> dict[str, Quantization]:
-    """The grid of every activation of an integer graph, converted copies included."""
-    return {name: tensor.grid for name, tensor in integers.tensors.items() if tensor.data is None}
+def activation_qparams(integers: Graph) -> dict[str, Quantization]:
+    """The quantization parameters of every activation of a quantized graph, converted copies included."""
+    return {name: tensor.qparams for name, tensor in integers.tensors.items() if tensor.data is None}
 
 
 def _given(
-    kinds: Mapping[str, np.dtype], grids: Mapping[str, Quantization]
+    kinds: Mapping[str, np.dtype], qparams: Mapping[str, Quantization]
 ) -> tuple[dict[str, Quantization], dict[str, Quantization]]:
-    """`activation_grids` as those of the activations, and of their 8-bit copies where they have one."""
+    """`activation_qparams` as those of the activations, and of their 8-bit copies where they have one."""
     for name in kinds:
-        if name not in grids:
-            raise InputError(f"{name!r} has no grid, and there is no calibration to choose one")
-    return {name: grids[name] for name in kinds}, {name: grids.get(f"{name}/{INT8}", grids[name]) for name in kinds}
+        if name not in qparams:
+            raise InputError(f"{name!r} has no quantization parameters, and there is no calibration to choose them")
+    return {name: qparams[name] for name in kinds}, {
+        name: qparams.get(f"{name}/{INT8}", qparams[name]) for name in kinds
+    }
 
 
 def quantize_weights(weights: Tensor, bias: Tensor, x: Tensor, axis: int = 0) -> tuple[Tensor, Tensor]:
@@ -92,7 +94,7 @@ def quantize_weights(weights: Tensor, bias: Tensor, x: Tensor, axis: int = 0) ->
     least = np.maximum(np.abs(b) / (float(x.scale) * 2.0 ** (38 if wide else 28)), 1e-9)
     scales = np.maximum(_best_scales(w), least).astype(np.float32)
     integers = np.clip(np.rint(w / scales[:, None]), -127, 127).astype(np.int8).reshape(channels_first.shape)
-    bias_scales = x.grid.scale * scales
+    bias_scales = x.qparams.scale * scales
     return (
         replace(
             weights,
@@ -122,9 +124,11 @@ def _best_scales(w: np.ndarray) -> np.ndarray:
 
 
 def _operand(tensor: Tensor, dtype: np.dtype) -> Tensor:
-    """A constant operand of a sum or product, on a grid of its own."""
+    """A constant operand of a sum or product, with quantization parameters of its own."""
     low, high = float(tensor.constant.min()), float(tensor.constant.max())
-    grid = asymmetric_grid(low, high) if dtype == INT8 else symmetric_grid(max(-low, high))
+    qparams = asymmetric_qparams(low, high) if dtype == INT8 else symmetric_qparams(max(-low, high))
     limits = np.iinfo(dtype)
-    data = np.clip(np.rint(tensor.constant / grid.tensor_scale) + grid.zero_point, limits.min, limits.max).astype(dtype)
-    return replace(tensor, dtype=dtype, data=data, quantization=grid)
+    data = np.clip(np.rint(tensor.constant / qparams.tensor_scale) + qparams.zero_point, limits.min, limits.max).astype(
+        dtype
+    )
+    return replace(tensor, dtype=dtype, data=data, quantization=qparams)

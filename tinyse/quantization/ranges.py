@@ -1,4 +1,4 @@
-"""The range of a grid by the error that it makes, from a histogram of the values."""
+"""The range of a quantized tensor by the error that it makes, from a histogram of the values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def best_range(histogram: Histogram, use: Use = PLAIN) -> tuple[float, float]:
     """(low, high), around zero, with the least expected squared error of 8 bits, behind the function of `use`.
 
     The error is that of the clipped values, plus step^2 / 12 for the others, weighted by the function's slope; values
-    that are exactly zero lie on every grid and count nothing.
+    that are exactly zero are represented exactly and count nothing.
     """
     centers, counts = histogram.centers, histogram.counts
     if not counts.any():

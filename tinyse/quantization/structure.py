@@ -1,4 +1,4 @@
-"""What a graph's wiring says about its values, before any of them is known: who shares a grid, what is bounded."""
+"""What a graph's wiring says about its values, before any of them is known: who shares a scale, what is bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinyse.graph.operators import GATES, MOVES, WEIGHTED
 
 @dataclass(frozen=True)
 class Group:
-    """Activations that share one grid, since values are only moved between them.
+    """Activations that share quantization parameters, since values are only moved between them.
 
     `sources` are those whose values are made; the others only receive them.
     """

@@ -1,4 +1,4 @@
-"""The grids that a network was trained on, as they travel from training to export in the model's header."""
+"""The quantization parameters that a network was trained with, as they travel from training to export in the model's header."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from tinyse.graph.graph import Quantization
 
 
 @dataclass(frozen=True)
-class TrainedGrids:
-    """`quantize.activation_grids` of a network in one precision: exporting in it has nothing left to choose."""
+class TrainedQparams:
+    """`quantize.activation_qparams` of a network in one precision: exporting in it has nothing left to choose."""
 
     precision: str
-    grids: dict[str, Quantization]
+    qparams: dict[str, Quantization]
 
     def as_json(self) -> dict[str, Any]:
-        """{"precision", "grids": {tensor: [scale, zero point]}}: a float32 survives JSON as it is."""
-        grids = {name: [float(grid.tensor_scale), grid.zero_point] for name, grid in self.grids.items()}
-        return {"precision": self.precision, "grids": grids}
+        """{"precision", "qparams": {tensor: [scale, zero point]}}: a float32 survives JSON as it is."""
+        qparams = {name: [float(q.tensor_scale), q.zero_point] for name, q in self.qparams.items()}
+        return {"precision": self.precision, "qparams": qparams}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any], where: str) -> TrainedGrids:
+    def from_json(cls, value: Mapping[str, Any], where: str) -> TrainedQparams:
         """Raises InputError, naming `where`, for what is not `as_json`'s."""
         try:
-            grids = {
-                str(name): Quantization(np.float32(scale), int(zero)) for name, (scale, zero) in value["grids"].items()
+            qparams = {
+                str(name): Quantization(np.float32(scale), int(zero))
+                for name, (scale, zero) in value["qparams"].items()
             }
-            return cls(str(value["precision"]), grids)
+            return cls(str(value["precision"]), qparams)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{where}: the grids in its header are damaged: {error}") from error
+            raise InputError(f"{where}: the quantization parameters in its header are damaged: {error}") from error

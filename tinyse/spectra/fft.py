@@ -1,6 +1,6 @@
 """The real Fourier transform in float32, in an order of operations that plain C repeats bit for bit.
 
-A library's transform is faster and rounds differently on every machine; features that cross an integer grid must not
+A library's transform is faster and rounds differently on every machine; features that are then rounded to integers must not
 depend on that. This is the textbook radix-2 decimation in time (Cooley and Tukey 1965) of the half-size complex
 sequence, with tables rounded once from float64. Every line is one float32 multiplication, addition or subtraction of
 whole arrays, which numpy never fuses; C repeats it under -ffp-contract=off.

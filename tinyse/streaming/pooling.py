@@ -2,7 +2,7 @@
 
 Tags are sum p^2 / sum p over the frames heard: linear softmax pooling (Wang, Li and Metze 2019, arXiv 1810.09050), in
 which a frame counts as much as it is sure. It stands behind the network, in float, since an integer average over seconds
-would stall on its grid.
+would stall in steps of its scale.
 """
 
 from __future__ import annotations

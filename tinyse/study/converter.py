@@ -33,11 +33,11 @@ class Converted:
 
 
 def convert(
-    graph: Graph, clips: Sequence[tuple[str, Frames]], grids: Mapping[str, Quantization] | None = None
+    graph: Graph, clips: Sequence[tuple[str, Frames]], qparams: Mapping[str, Quantization] | None = None
 ) -> Converted:
     """A float `graph` as int8, its ranges seen by the converter itself on `clips`, as `calibrate` takes them.
 
-    With `grids`, 8-bit ones of all activations, fake-quantization nodes pin the ranges and no clip is replayed: what is
+    With `qparams`, the 8-bit ones of all activations, fake-quantization nodes pin the ranges and no clip is replayed: what is
     left to the converter is weights, biases, multipliers and the file. Raises InputError without tensorflow.
     """
     with needs("tensorflow", "tensorflow"):
@@ -52,14 +52,14 @@ def convert(
             ]
         )
         def step(self, *arguments: Any) -> dict[str, Any]:
-            values = _run(tf, graph, dict(zip(graph.inputs.values(), arguments, strict=True)), grids)
+            values = _run(tf, graph, dict(zip(graph.inputs.values(), arguments, strict=True)), qparams)
             return {outputs[name]: values[tensor] for name, tensor in graph.outputs.items()}
 
     module = Step()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.step.get_concrete_function()], module)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    if grids is None:
+    if qparams is None:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: _fed(graph, clips, inputs)
     return Converted(converter.convert(), inputs, outputs)
@@ -74,8 +74,8 @@ def stream(
 ) -> np.ndarray:
     """(frames, bands) features through any .tflite step in LiteRT -> (frames, bands) masks, float32.
 
-    `inputs` and `outputs` name the signature's entries. A state whose grid differs on its two ends, as the converter may
-    make it, crosses over as real values: rounded once more in each frame.
+    `inputs` and `outputs` name the signature's entries. A state whose quantization parameters differ on its two sides,
+    as the converter may make it, crosses over as real values: rounded once more in each frame.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -94,31 +94,31 @@ def stream(
         key = outputs["mask"]
         masks[frame] = _tensor(after[key]).dequantize(results[key]).ravel()
         for name in set(inputs) & set(outputs):
-            ends = before[inputs[name]], after[outputs[name]]
+            sides = before[inputs[name]], after[outputs[name]]
             value = results[outputs[name]]
-            if not _one_grid(*ends):
-                value = _tensor(ends[0]).quantize(_tensor(ends[1]).dequantize(value))
+            if not _same_qparams(*sides):
+                value = _tensor(sides[0]).quantize(_tensor(sides[1]).dequantize(value))
             feed[inputs[name]] = value
     return masks
 
 
-def states_with_two_grids(converted: Converted) -> list[str]:
-    """The states that leave the step on another grid than the one on which the next step takes them."""
+def requantized_states(converted: Converted) -> list[str]:
+    """The states that leave the step with other quantization parameters than those with which the next step takes them."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_content=converted.content).get_signature_runner()
     before, after = runner.get_input_details(), runner.get_output_details()
     both = [name for name in converted.inputs if name in converted.outputs]
-    return [n for n in both if not _one_grid(before[converted.inputs[n]], after[converted.outputs[n]])]
+    return [n for n in both if not _same_qparams(before[converted.inputs[n]], after[converted.outputs[n]])]
 
 
-def _run(tf: Any, graph: Graph, values: dict[str, Any], grids: Mapping[str, Quantization] | None) -> dict[str, Any]:
-    """All activations as TensorFlow's tensors, by name; on their grids where `grids` are given."""
+def _run(tf: Any, graph: Graph, values: dict[str, Any], qparams: Mapping[str, Quantization] | None) -> dict[str, Any]:
+    """All activations as TensorFlow's tensors, by name; quantized where `qparams` are given."""
 
     def pinned(name: str, value: Any) -> Any:
-        if grids is None:
+        if qparams is None:
             return value
-        scale, zero = float(grids[name].tensor_scale), grids[name].zero_point
+        scale, zero = float(qparams[name].tensor_scale), qparams[name].zero_point
         return tf.quantization.fake_quant_with_min_max_args(value, (-128 - zero) * scale, (127 - zero) * scale)
 
     values = {name: pinned(name, value) for name, value in values.items()}
@@ -185,9 +185,9 @@ def _fed(
 def _tensor(detail: Mapping[str, Any]) -> Tensor:
     """The tensor that LiteRT describes."""
     dtype, (scale, zero_point) = np.dtype(detail["dtype"]), detail["quantization"]
-    grid = Quantization(scale, zero_point) if scale else None
-    return Tensor(detail["name"], tuple(detail["shape"]), dtype, None, grid)
+    quantization = Quantization(scale, zero_point) if scale else None
+    return Tensor(detail["name"], tuple(detail["shape"]), dtype, None, quantization)
 
 
-def _one_grid(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+def _same_qparams(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return first["quantization"] == second["quantization"]

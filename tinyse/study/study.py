@@ -59,7 +59,7 @@ class Study:
 
     model: str
     trained: str | None
-    """The precision that the model was trained in, on grids of its own; the others are post-training."""
+    """The precision that the model was trained in, with quantization parameters of its own; the others are post-training."""
     engine: str
     clips: list[dict[str, Any]]
     """What calibration replayed."""

@@ -43,9 +43,9 @@ def as_text(facts: dict[str, Any]) -> str:
     ]
     for title in ("inputs", "outputs", "states"):
         for value in facts[title]:
-            grid = f"scale {value['scale']:.9g}, zero point {value['zero_point']}" if value["scale"] else "no scale"
+            scale = f"scale {value['scale']:.9g}, zero point {value['zero_point']}" if value["scale"] else "no scale"
             shape = " x ".join(map(str, value["shape"]))
-            lines.append(f"  {title[:-1]} {value['name']}: {value['dtype']} {shape}, {grid}")
+            lines.append(f"  {title[:-1]} {value['name']}: {value['dtype']} {shape}, {scale}")
     if clips := facts["calibration"]:
         frames = sum(clip["frames"] for clip in clips)
         lines.append(f"calibrated on {len(clips)} clips, {frames:,} frames; the report has their names and SHA-256")
@@ -67,14 +67,14 @@ def _values(graph: Graph, names: dict[str, str]) -> list[dict[str, Any]]:
     result = []
     for name, tensor_name in names.items():
         tensor = graph.tensors[tensor_name]
-        grid = tensor.quantization
+        qparams = tensor.quantization
         result.append(
             {
                 "name": name,
                 "shape": list(tensor.shape),
                 "dtype": str(tensor.dtype),
-                "scale": float(grid.tensor_scale) if grid is not None else None,
-                "zero_point": grid.zero_point if grid is not None else None,
+                "scale": float(qparams.tensor_scale) if qparams is not None else None,
+                "zero_point": qparams.zero_point if qparams is not None else None,
             }
         )
     return result

@@ -21,7 +21,7 @@ from tinyse.files import write_json, write_text
 from tinyse.models.architecture import Architecture
 from tinyse.models.classifier import ClassifierNetwork
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.tasks.losses import PROBABILITY_LOSSES
@@ -124,7 +124,7 @@ class Activity(MixtureTask):
             tables.append(Table("AUC by input SNR", ("dB", *facts), tuple(by_level)))
         return tables, facts
 
-    def network(self, stage: Stage, grids: TrainedGrids | None) -> ClassifierNetwork:
+    def network(self, stage: Stage, qparams: TrainedQparams | None) -> ClassifierNetwork:
         return self.untrained(self.recipe, stage)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
 from tinyse.models.quantized import QuantizedNetwork
 from tinyse.progress import counted
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
 from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
 from tinyse.streaming.denoiser import Denoiser
@@ -81,11 +81,11 @@ class Denoise(MixtureTask):
         write_text(report, markdown(result))
         return Scored(summary_tables(result), report)
 
-    def network(self, stage: Stage, grids: TrainedGrids | None) -> MaskNetwork:
+    def network(self, stage: Stage, qparams: TrainedQparams | None) -> MaskNetwork:
         bands = self.recipe.front_end.bands
-        if grids is None:
+        if qparams is None:
             return MaskNetwork(stage.architecture, bands)
-        return QuantizedNetwork(stage.architecture, bands, grids)
+        return QuantizedNetwork(stage.architecture, bands, qparams)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         spectra, mask = masks(network, self.torch_front_end, batch.sound)

@@ -23,7 +23,7 @@ from tinyse.mixtures.labeled import LabeledDataset, LabeledMixer, LabeledMixture
 from tinyse.models.architecture import TAGGERS, Architecture
 from tinyse.models.classifier import ClassifierNetwork, pooled
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import BUILT_IN, Recipe, Stage, data_paths
 from tinyse.recordings import AudioStore
 from tinyse.recordings.labeled import LabeledData, Level, open_labeled
@@ -46,7 +46,7 @@ class TaggingOptions:
     train: tuple[str, ...] = ()
     """Folds that are trained on."""
     valid: tuple[str, ...] = ()
-    """Folds on whose mixtures losses are compared and grids calibrated."""
+    """Folds on whose mixtures losses are compared and activations calibrated."""
     test: tuple[str, ...] = ()
     """Folds that the finished model is scored on; none for no scores."""
     level: Level = "coarse"
@@ -186,7 +186,7 @@ class Tagging(Task):
         mixer = self._mixer("valid", stage.seconds, 0)
         return [mixer(0, index) for index in range(self.recipe.valid_clips)]
 
-    def network(self, stage: Stage, grids: TrainedGrids | None) -> ClassifierNetwork:
+    def network(self, stage: Stage, qparams: TrainedQparams | None) -> ClassifierNetwork:
         return ClassifierNetwork(stage.architecture, self.recipe.front_end.bands, self.data.classes)
 
     def to(self, device: Any) -> None:

@@ -23,7 +23,7 @@ from tinyse.evaluation.pairs import Pair
 from tinyse.evaluation.report import Table
 from tinyse.models.architecture import Architecture
 from tinyse.models.network import Encoder
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
 from tinyse.spectra.front_end import FrontEndConfig
 
@@ -182,8 +182,8 @@ class Task(ABC):
         """The fixed list on which the stage's losses are compared."""
 
     @abstractmethod
-    def network(self, stage: Stage, grids: TrainedGrids | None) -> Encoder:
-        """An untrained network; `grids` are those of a stage that trains integers."""
+    def network(self, stage: Stage, qparams: TrainedQparams | None) -> Encoder:
+        """An untrained network; `qparams` are those of a stage of quantization-aware training."""
 
     @abstractmethod
     def to(self, device: Any) -> None:

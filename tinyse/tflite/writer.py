@@ -142,11 +142,11 @@ def _tensor(tensor: Tensor, name: str, buffers: list[Any]) -> schema.TensorT:
         little_endian = tensor.data.astype(np.dtype(tensor.dtype).newbyteorder("<"), copy=False)
         buffers.append(_Buffer(little_endian.tobytes()))
     if tensor.quantization is not None:
-        grid = schema.QuantizationParametersT()
-        grid.scale = tensor.quantization.scale
-        grid.zeroPoint = np.full(len(grid.scale), tensor.quantization.zero_point, np.int64)
-        grid.quantizedDimension = tensor.quantization.axis
-        packed.quantization = grid
+        qparams = schema.QuantizationParametersT()
+        qparams.scale = tensor.quantization.scale
+        qparams.zeroPoint = np.full(len(qparams.scale), tensor.quantization.zero_point, np.int64)
+        qparams.quantizedDimension = tensor.quantization.axis
+        packed.quantization = qparams
     return packed
 
 

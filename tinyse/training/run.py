@@ -26,7 +26,7 @@ from tinyse.tasks.task import Task
 from tinyse.training.batches import WithTeachers, batches, in_batches
 from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
-from tinyse.training.quantized import choose_grids
+from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others
 from tinyse.training.stage import Progress, StageRun, checkpoint_path, model_path
 from tinyse.training.stopping import stop_requests
@@ -76,10 +76,10 @@ def run_stages(
             data = task.open(stage)
             for notice in brief(task.notices) if position == 0 else ():
                 say(f"note: {notice}")
-            grids = choose_grids(stage, open_data(recipe.data_paths), folder) if stage.quantize else None
+            qparams = choose_qparams(stage, open_data(recipe.data_paths), folder) if stage.quantize else None
             # bf16 would round the features before the integers see them.
             fabric = launch("32-true" if stage.quantize else recipe.precision)
-            training = StageRun(fabric, recipe, task, name, data, grids)
+            training = StageRun(fabric, recipe, task, name, data, qparams)
             training.restore()
             if arithmetic:
                 say(arithmetic)

@@ -26,7 +26,7 @@ from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
 from tinyse.models.files import load_model, save_model
 from tinyse.models.network import Encoder
-from tinyse.quantization.trained import TrainedGrids
+from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
 from tinyse.tasks.task import Batch, Task
 from tinyse.training import checkpoint
@@ -58,15 +58,15 @@ class StageRun:
         task: Task,
         name: str,
         data: Mapping[str, str],
-        grids: TrainedGrids | None = None,
+        qparams: TrainedQparams | None = None,
     ) -> None:
-        """`data` names what it learns from (`Task.open`), `grids` are those of a stage that trains integers."""
+        """`data` names what it learns from (`Task.open`), `qparams` are those of a stage of quantization-aware training."""
         self.fabric, self.recipe, self.task, self.name = fabric, recipe, task, name
-        self.data, self.grids = data, grids
+        self.data, self.qparams = data, qparams
         self.folder = Path(recipe.output)
         self.stage: Stage = recipe.stages[name]
         torch.manual_seed(recipe.seed)
-        network: Encoder = task.network(self.stage, grids)
+        network: Encoder = task.network(self.stage, qparams)
         taught_by: list[dict[str, Any]] = []
         if self.stage.start:
             trained, _, header = load_model(model_path(self.folder, self.stage.start))
@@ -231,7 +231,7 @@ class StageRun:
     def _model_facts(self) -> dict[str, Any]:
         facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
                  "whole_recipe": as_dict(self.recipe), "teachers": self.taught_by}  # fmt: skip
-        return facts | ({"quantization": self.grids.as_json()} if self.grids else {})
+        return facts | ({"quantization": self.qparams.as_json()} if self.qparams else {})
 
     def _finish(self) -> Path:
         path = model_path(self.folder, self.name)

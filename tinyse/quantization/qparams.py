@@ -1,8 +1,8 @@
-"""Which grid each activation lies on.
+"""The quantization parameters (scale and zero point) of each activation.
 
-Values that are only moved share one grid by construction. Outputs of LOGISTIC and TANH, the state of a GRU and the
-features have grids of their own that calibration cannot change. Every other range is chosen by the error that it makes
-on the calibration's values: where they only feed a gate, the error behind the gate.
+Values that are only moved share one scale and zero point by construction. Those of the outputs of LOGISTIC and TANH, of
+the state of a GRU and of the features are fixed: calibration cannot change them. Every other range is chosen by the
+error that it makes on the calibration values: where they only feed a gate, the error after the gate.
 """
 
 from __future__ import annotations
@@ -29,53 +29,53 @@ DOUBLE_UNIT_RANGE = Quantization(np.float32(1 / 16384), 0)
 
 
 def choose(graph: Graph, calibration: Calibration, types: Mapping[str, np.dtype]) -> dict[str, Quantization]:
-    """The grid of every activation; `types` has int8 or int16 for each.
+    """The quantization parameters of every activation; `types` has int8 or int16 for each.
 
-    Raises InputError, by name, where two fixed grids meet in one group and where a fixed grid would cut off values that
-    are joined to it.
+    Raises InputError, by name, where one group would need two fixed scales, and where a fixed range would cut off
+    values that are joined to it.
     """
     fixed = _fixed(graph, types)
-    grids = {}
+    qparams = {}
     for group in groups(graph):
         pinned = [name for name in group.tensors if name in fixed]
         if pinned:
-            grid = fixed[pinned[0]]
+            shared = fixed[pinned[0]]
             for name in pinned:
-                if fixed[name] != grid:
-                    raise InputError(f"{pinned[0]!r} and {name!r} are joined but must have grids of their own")
-            _check_reach(group, grid, calibration)
+                if fixed[name] != shared:
+                    raise InputError(f"{pinned[0]!r} and {name!r} are joined but need different quantization parameters")
+            _check_reach(group, shared, calibration)
         else:
             histogram, use = calibration.of(group.sources), _use(graph, group)
             if types[group.tensors[0]] == INT8:
-                grid = asymmetric_grid(*best_range(histogram, use))
+                shared = asymmetric_qparams(*best_range(histogram, use))
             else:
-                grid = symmetric_grid(wide_range(histogram, use))
-        grids.update(dict.fromkeys(group.tensors, grid))
-    return grids
+                shared = symmetric_qparams(wide_range(histogram, use))
+        qparams.update(dict.fromkeys(group.tensors, shared))
+    return qparams
 
 
-def asymmetric_grid(low: float, high: float) -> Quantization:
-    """The 8-bit grid that covers [low, high], with zero on it exactly."""
+def asymmetric_qparams(low: float, high: float) -> Quantization:
+    """The 8-bit parameters that cover [low, high] and represent zero exactly."""
     low, high = min(low, 0.0), max(high, 0.0)
-    # Values that are all but zero get no finer a grid than one that 16-bit copies can follow, and validate() allows.
+    # Values close to zero get no smaller a scale than one that 16-bit copies can follow and validate() allows.
     scale = np.float32(max((high - low) / 255, 128 * SCALES[0])) if high > low else np.float32(1 / 128)
     return Quantization(scale, int(np.clip(round(-128 - low / float(scale)), -128, 127)))
 
 
-def symmetric_grid(end: float) -> Quantization:
-    """The 16-bit grid that covers [-end, end]."""
+def symmetric_qparams(end: float) -> Quantization:
+    """The 16-bit parameters that cover [-end, end]."""
     return Quantization(np.float32(max(end / 32767, SCALES[0])) if end else np.float32(1 / 32768), 0)
 
 
 def _fixed(graph: Graph, types: Mapping[str, np.dtype]) -> dict[str, Quantization]:
-    """The grids that do not depend on data, by tensor."""
+    """The quantization parameters that do not depend on data, by tensor."""
     fixed = {}
     if FEATURES in graph.inputs:
         fixed[graph.inputs[FEATURES]] = UNIT_RANGE[types[graph.inputs[FEATURES]]]
     for operator in graph.operators:
-        grid = OPERATORS[operator.kind].fixed.get(types[operator.outputs[0]])
-        if grid is not None:
-            fixed[operator.outputs[0]] = grid
+        qparams = OPERATORS[operator.kind].fixed.get(types[operator.outputs[0]])
+        if qparams is not None:
+            fixed[operator.outputs[0]] = qparams
     for blend in blends(graph):
         fixed[blend.state] = UNIT_RANGE[types[blend.state]]
         for name in (blend.change, blend.kept):
@@ -91,20 +91,20 @@ def _use(graph: Graph, group: Group) -> Use:
     return TO_GATES if feeds_gates_only(graph, group.tensors) else PLAIN
 
 
-def _check_reach(group: Group, grid: Quantization, calibration: Calibration) -> None:
-    """A fixed grid must hold what is joined to it: a tenth beyond its end would be cut off in earnest."""
-    low, high = _ends(grid)
+def _check_reach(group: Group, qparams: Quantization, calibration: Calibration) -> None:
+    """A fixed range must hold what is joined to it: values a tenth beyond its end would be clipped noticeably."""
+    low, high = _limits(qparams)
     for name in group.sources:
         histogram = calibration.of([name])
         if histogram.low < 1.1 * low - 0.1 or histogram.high > 1.1 * high + 0.1:
             raise InputError(
-                f"{name!r} reaches {histogram.low:.3g} to {histogram.high:.3g} but shares the grid of "
+                f"{name!r} reaches {histogram.low:.3g} to {histogram.high:.3g} but shares the quantization parameters of "
                 f"{[other for other in group.tensors if other != name][:3]}, which ends at {low:.3g} and {high:.3g}"
             )
 
 
-def _ends(grid: Quantization) -> tuple[float, float]:
-    """Of a fixed grid: they are [0, 1), [-1, 1) or [-2, 2)."""
-    if grid.zero_point:
+def _limits(qparams: Quantization) -> tuple[float, float]:
+    """The range of fixed parameters: [0, 1), [-1, 1) or [-2, 2)."""
+    if qparams.zero_point:
         return 0.0, 1.0
-    return (-2.0, 2.0) if grid == DOUBLE_UNIT_RANGE else (-1.0, 1.0)
+    return (-2.0, 2.0) if qparams == DOUBLE_UNIT_RANGE else (-1.0, 1.0)
