@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -68,6 +70,32 @@ def test_doctor_knows_which_extra_needs_what_here(monkeypatch):
     monkeypatch.setattr(doctor.metadata, "requires", lambda name: lines)
     found = {requirement.name: group for requirement, group in doctor.requirements()}
     assert found == {"numpy": "base", "torch": "train"}
+
+
+def test_what_is_rarely_needed_is_not_called_missing(monkeypatch, capsys):
+    absent = {"tensorflow-cpu", "onnxruntime", "pesq"}
+    monkeypatch.setattr(doctor, "installed", lambda name: None if name in absent else "1")
+    found = {check.subject: check for check in doctor.package_checks()}
+    assert {name: found[name].status for name in absent} == {
+        "tensorflow-cpu": "optional", "onnxruntime": "optional", "pesq": "missing"}  # fmt: skip
+    assert found["tensorflow-cpu"].mend == "" and "pip install 'tinyse[tensorflow]'" in found["tensorflow-cpu"].found
+    doctor.print_table([found["tensorflow-cpu"], found["pesq"]])
+    assert "tinyse[tensorflow]" not in capsys.readouterr().out.partition("To get what is missing")[2]
+
+
+def test_the_cores_are_those_that_this_process_may_use(monkeypatch):
+    """Decoding, training and folders ask in one place; a container's share counts, not the host's cores."""
+    cores = importlib.import_module("tinyse.cores").cores
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("no affinity here")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert cores() == cores(physical=True) == 1
+        monkeypatch.setattr("tinyse.cores.find_spec", lambda _: None)  # the base without joblib
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 # builds of torch

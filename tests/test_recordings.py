@@ -686,6 +686,29 @@ def test_good_speech_is_noted_for_nothing(tmp_path):
 runner = CliRunner()
 
 
+def test_a_license_is_stated_where_none_is_known(plain, tmp_path):
+    """Own recordings have none until their owner says so; the hint says how, and what is stated lasts."""
+    told = runner.invoke(app, ["scan", str(plain)])
+    assert "have no stated license" in told.stdout and "--license own --ship" in told.stdout
+    stated = ["scan", str(plain), "--license", "own", "--ship"]
+    told = runner.invoke(app, [*stated, "--output", str(tmp_path / "m.csv")])
+    assert told.exit_code == 0 and "no stated license" not in told.stdout and "licenses: own" in told.stdout
+    manifest = open_data(tmp_path / "m.csv")
+    assert {(each.license, each.ship) for each in manifest.recordings} == {("own", True)}
+    assert "keeps --license for training" in runner.invoke(app, stated).stderr
+    other = runner.invoke(app, ["scan", str(tmp_path / "m.csv"), "--license", "CC0-1.0", "--json"])
+    assert json.loads(other.stdout)["summary"][0]["licenses"] == ["own"], "what is stated is not overruled"
+    for wrong in (["--ship"], ["--license", " "]):
+        with pytest.raises(InputError, match="--license"):
+            runner.invoke(app, ["scan", str(plain), *wrong], catch_exceptions=False)
+
+
+def test_an_empty_cell_states_no_license(plain, tmp_path):
+    open_data(plain).write(tmp_path / "m.csv")
+    (tmp_path / "m.csv").write_text((tmp_path / "m.csv").read_text().replace(",unknown,", ",,"))
+    assert {each.license for each in Manifest.read(tmp_path / "m.csv").recordings} == {"unknown"}
+
+
 def test_scan_prints_a_summary_and_writes_a_manifest_that_opens(plain, tmp_path):
     put(tmp_path / "more/rain/a.wav")
     result = runner.invoke(app, ["scan", str(plain), "--output", str(tmp_path / "m.csv")])

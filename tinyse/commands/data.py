@@ -76,6 +76,13 @@ def scan_command(
             min=1, help="Which folder below speech/ is the speaker: 1, the default, in speech/SPEAKER/SESSION."
         ),
     ] = None,
+    license: Annotated[
+        str | None,
+        typer.Option(help="The license of recordings that no layout or manifest states one for, say CC0-1.0 or own."),
+    ] = None,
+    ship: Annotated[
+        bool, typer.Option("--ship", help="With --license: weights trained on these recordings may be released.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON in place of a table, every left out file in it.")
     ] = False,
@@ -88,6 +95,10 @@ def scan_command(
     """
     from tinyse.recordings import check_leaks, join, open_data, scan
 
+    if ship and license is None:
+        raise InputError("--ship says that a license allows it: state the license, too, with --license")
+    if license is not None and not license.strip():
+        raise InputError("--license is empty: state it, say CC0-1.0 or own")
     if kind or speaker_level:
 
         def opened(folder: Path) -> Manifest:
@@ -99,10 +110,13 @@ def scan_command(
         check_leaks(manifest.recordings)
     else:
         manifest = open_data(folders)
+    if license is not None:
+        manifest = manifest.licensed(license, ship)
+    given = [name for name, value in (("--speaker-level", speaker_level), ("--license", license)) if value is not None]
     if output is not None:
         manifest.write(output)
-    elif speaker_level is not None:
-        print("tinyse: --output FILE.csv keeps --speaker-level for training", file=sys.stderr)
+    elif given:
+        print(f"tinyse: --output FILE.csv keeps {' and '.join(given)} for training", file=sys.stderr)
     if as_json:
         print(json.dumps({"summary": manifest.summary(), "notices": list(manifest.notices)}, indent=2))
     else:
@@ -268,6 +282,7 @@ def _print_table(manifest: Manifest) -> None:
     from rich.table import Table
 
     from tinyse.recordings import brief
+    from tinyse.recordings.manifest import UNKNOWN
 
     table = Table("kind", "split", "files", "hours", "may ship", "speakers or classes")
     for row in manifest.summary():
@@ -276,7 +291,11 @@ def _print_table(manifest: Manifest) -> None:
     console.print(table)
     licenses = sorted({recording.license for recording in manifest.recordings})
     console.print(f"licenses: {', '.join(licenses)}", markup=False, highlight=False, soft_wrap=True)
-    for notice in brief(manifest.notices):
+    notices = brief(manifest.notices)
+    if unknown := sum(recording.license == UNKNOWN for recording in manifest.recordings):
+        notices.append(f"{unknown} recordings have no stated license, so they may not ship: state it with --license own --ship "
+                       "--output FILE.csv, or in the columns license and ship of a manifest")  # fmt: skip
+    for notice in notices:
         console.print(f"note: {notice}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -89,13 +89,14 @@ def denoise(
 
 
 def _files(source: Path, target: Path, settings: Settings, processes: int | None, as_json: bool) -> None:
+    from tinyse.cores import cores
     from tinyse.progress import counted
     from tinyse.streaming.batch import denoise_file, denoise_files, find_jobs
 
     jobs = find_jobs(source, target)
     denoiser = settings.open()  # a wrong model is said once, not for each file
     if source.is_dir():
-        count = processes or max(min(os.cpu_count() or 1, len(jobs) // FILES_PER_PROCESS), 1)
+        count = processes or max(min(cores(), len(jobs) // FILES_PER_PROCESS), 1)
         with counted(f"{len(jobs)} files", len(jobs)) as advance:
             results = denoise_files(jobs, settings, count, advance)
     else:

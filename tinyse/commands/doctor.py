@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tinyse import torch_build
+from tinyse.cores import cores
 from tinyse.torch_build import extra_command
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-Status = Literal["ok", "missing", "wrong"]
+Status = Literal["ok", "missing", "optional", "wrong"]
+
+RARELY_NEEDED = {
+    "tensorflow": "a check of our converter against TensorFlow's",
+    "onnx": "teachers that are not ours, and DNSMOS",
+}
+"""Extras that nobody misses who does not look for them: what for."""
 
 MODULES = {
     "numpy": "numpy",
@@ -104,7 +111,9 @@ def package_checks() -> Iterator[Check]:
         mend = f"pip install '{name}{ranges}'" if group == "base" else extra_command(group)
         if name == "torch":
             mend = f"pip install {' '.join(torch_build.arguments('cpu'))}"
-        if version is None:
+        if version is None and group in RARELY_NEEDED:
+            yield Check(group, name, "optional", f"{RARELY_NEEDED[group]}: {mend}")
+        elif version is None:
             yield Check(group, name, "missing", "", mend)
         elif not requirement.specifier.contains(version, prereleases=True):
             yield Check(group, name, "wrong", f"{version}, needed {ranges}", mend)
@@ -129,7 +138,7 @@ def machine_checks() -> Iterator[Check]:
     place = shutil.which("vela", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
     mend = "" if place else extra_command("export")
     yield Check("machine", "vela", "ok" if place else "missing", place or "compile for an Ethos-U", mend)
-    yield Check("machine", "CPU cores", "ok", str(os.cpu_count()))
+    yield Check("machine", "CPU cores", "ok", str(cores()))
     if build := torch_build.installed():
         yield from torch_checks(build)
 
@@ -202,7 +211,7 @@ def print_table(checks: list[Check]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    colors = {"ok": "green", "missing": "yellow", "wrong": "red"}
+    colors = {"ok": "green", "missing": "yellow", "optional": "dim", "wrong": "red"}
     console = Console()
     table = Table("for", "what", "", "found", box=None, header_style="bold")
     table.columns[-1].overflow = "fold"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinyse.errors import InputError
-from tinyse.recordings.manifest import KINDS, Kind, Split, rows_of
+from tinyse.recordings.manifest import KINDS, UNKNOWN, Kind, Split, rows_of
 from tinyse.recordings.speakers import LEVEL, speaker_of
 from tinyse.sound_files import find_sounds
 
@@ -30,7 +30,7 @@ class Found:
     label: str = ""
     source: str = ""
     corpus: str = ""
-    license: str = "unknown"
+    license: str = UNKNOWN
     ship: bool = False
     seconds: float | None = None
     """None where the header has to be read for it."""
@@ -129,7 +129,7 @@ def _from_manifests(folder: Path) -> Iterator[Found]:
                 label=row.get("class", "") or room,
                 source=row.get("source", "") or (f"{row.get('corpus', '')}:{room}" if kind == "rir" else ""),
                 corpus=row.get("corpus", ""),
-                license=row.get("license", "") or "unknown",
+                license=row.get("license", "") or UNKNOWN,
                 ship=row.get("ship", "") == "yes",
                 seconds=seconds,
             )

@@ -19,6 +19,9 @@ Split = Literal["train", "valid", "test"]
 KINDS: tuple[Kind, ...] = ("speech", "noise", "rir")
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
+UNKNOWN = "unknown"
+"""The license of what nobody stated one for."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -36,7 +39,7 @@ class Recording:
     source: str = ""
     """The original recording this was cut from; all that comes from one source is in one split only."""
     corpus: str = ""
-    license: str = "unknown"
+    license: str = UNKNOWN
     ship: bool = False
     """Whether the license lets weights trained on it be released. False where nobody said so."""
     minus: str = ""
@@ -79,6 +82,13 @@ class Manifest:
             for recording in self.recordings
             if kind in (None, recording.kind) and split in (None, recording.split) and ship in (None, recording.ship)
         )
+
+    def licensed(self, license: str, ship: bool) -> Manifest:
+        """The same with `license` and `ship` for the recordings that no layout or manifest stated a license for."""
+        stated = (
+            replace(each, license=license, ship=ship) if each.license == UNKNOWN else each for each in self.recordings
+        )
+        return replace(self, recordings=tuple(stated))
 
     def write(self, path: str | Path) -> None:
         """Write a CSV, with paths relative to its folder: data and manifest may move together."""
@@ -200,6 +210,7 @@ def recording_from(row: dict[str, str], where: str) -> Recording:
     if ship not in ("", "yes", "no"):
         raise InputError(f"{where}: ship is {ship!r}, expected yes or no")
     values["ship"] = ship == "yes"
+    values["license"] = row.get("license", "").strip() or UNKNOWN
     if not row["path"]:
         raise InputError(f"{where}: the path is empty")
     try:

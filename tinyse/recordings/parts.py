@@ -31,6 +31,7 @@ import numpy as np
 
 from tinyse import audio
 from tinyse.config import renamed
+from tinyse.cores import cores
 from tinyse.errors import InputError
 from tinyse.files import replacing, write_text
 from tinyse.progress import track
@@ -192,7 +193,7 @@ def write_part(
 
     `copied` are entries of other parts that are taken over as they are. Where no recording is left there is no part.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or cores()
     broken: list[str] = []
     entries: list[Entry] = []
     try:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import joblib
 import torch
 
+from tinyse.cores import cores
 from tinyse.models.files import load_tensors
 from tinyse.recipe import Recipe, Stage
 from tinyse.training.stage import checkpoint_path, model_path
@@ -59,13 +59,13 @@ class Machine:
 
 def this_machine() -> Machine:
     """The GPU where there is one, which is where a run trains; the processor otherwise."""
-    cores = joblib.cpu_count(only_physical_cores=True)
+    here = cores(physical=True)
     if torch.cuda.is_available():
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Machine(torch.cuda.get_device_name(), bf16, gpu=True, cores=cores)
+        return Machine(torch.cuda.get_device_name(), bf16, gpu=True, cores=here)
     if torch.backends.mps.is_available():  # some generations emulate bf16 and nothing tells which
-        return Machine("an Apple GPU", bf16=False, gpu=True, cores=cores)
-    return Machine("this processor", has_bf16(processor_capabilities()), cores=cores)
+        return Machine("an Apple GPU", bf16=False, gpu=True, cores=here)
+    return Machine("this processor", has_bf16(processor_capabilities()), cores=here)
 
 
 def processor_capabilities() -> Mapping[str, Any]:
