@@ -160,6 +160,23 @@ def test_main_turns_errors_into_exit_codes(monkeypatch, capsys, raised, code, pr
     assert capsys.readouterr().err == printed
 
 
+def test_under_torchrun_one_process_says_what_is_wrong(monkeypatch, capsys, tmp_path):
+    """The others leave what they know to torchrun, which reports the process that failed first."""
+    pytest.importorskip("torch")
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    for raised, code, line in (
+        (InputError("there is no folder x"), 2, "tinyse: there is no folder x\n"),
+        (KeyboardInterrupt(), 130, "tinyse: interrupted\n"),
+    ):
+        for rank, said in (("0", line), ("1", "")):
+            monkeypatch.setenv("RANK", rank)
+            monkeypatch.setattr(command_line, "app", lambda raised=raised, **_: (_ for _ in ()).throw(raised))
+            with pytest.raises(SystemExit) as leaving:
+                command_line.main()
+            assert (leaving.value.code, capsys.readouterr().err) == (code, said)
+    assert "there is no folder x" in (tmp_path / "error.json").read_text()
+
+
 def test_a_reader_that_leaves_is_no_error():
     command = f"{sys.executable} -m tinyse doctor --json | head -c 1"
     answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)

@@ -140,3 +140,20 @@ def test_a_teacher_that_listens_where_is_mixed_takes_all_cores(recipe):
 def test_numbers_of_processes_that_cannot_be(recipe, setting):
     with pytest.raises(InputError, match=setting.partition("=")[0]):
         recipe(setting)
+
+
+def test_fabric_says_nothing_of_its_arithmetic(caplog):
+    """Once per stage of the rehearsal and of the run, where `settled` says it once."""
+    import logging
+
+    from tinyse.training.run import launch
+
+    logging.getLogger("lightning_fabric").setLevel(logging.INFO)  # as when it is imported
+    with caplog.at_level(logging.INFO):
+        logger = logging.getLogger("lightning_fabric")
+        logger.addHandler(caplog.handler)
+        try:
+            launch("bf16-mixed")
+        finally:
+            logger.removeHandler(caplog.handler)
+    assert not caplog.records

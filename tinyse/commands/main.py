@@ -130,15 +130,30 @@ def main() -> None:
             print(f"tinyse: {_usage(error)}", file=sys.stderr)
         code = 2
     except InputError as error:
-        print(f"tinyse: {' '.join(str(error).split())}", file=sys.stderr)
+        _complain(error)
         code = 2
     except SystemExit as leaving:
         code = leaving.code
     except KeyboardInterrupt:
         code = 130
-    if code == 130:
+    if code == 130 and _is_first():
         print("tinyse: interrupted", file=sys.stderr)
     sys.exit(code if _flushed() else 1)
+
+
+def _is_first() -> bool:
+    """Whether this is the process of torchrun that speaks, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _complain(error: InputError) -> None:
+    """One line for what is most often the same in every process of torchrun; it reports that of the others itself."""
+    if _is_first():
+        print(f"tinyse: {' '.join(str(error).split())}", file=sys.stderr)
+    elif "TORCHELASTIC_ERROR_FILE" in os.environ:
+        from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+        get_error_handler().record_exception(error)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:

@@ -83,7 +83,8 @@ def train(
         for note in plan.notes if plan else ():
             say(f"note: {note}")
         if unfinished:
-            say(f"rehearsal: every stage, export and scores work ({time.monotonic() - begun:.0f} s)")
+            works = "every stage works" if train_only else "every stage, export and scores work"
+            say(f"rehearsal: {works} ({time.monotonic() - begun:.0f} s)")
         model = run(chosen, screen.show, screen.say)
     if plan is not None:
         _print(finish.finish(chosen, plan, model, say), chosen)
