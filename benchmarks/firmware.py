@@ -88,13 +88,13 @@ def main() -> int:
     try:
         model = find(arguments.model)
         with tempfile.TemporaryDirectory() as temporary:
-            floats, integers = Path(temporary) / "float", Path(temporary) / "fixed"
+            floats, quantized = Path(temporary) / "float", Path(temporary) / "fixed"
             firmware = export(model, floats, arguments.frames)
             if firmware.front_end is None:
                 raise InputError(f"{arguments.model} is no denoiser: its front end is unknown")
-            export(model, integers, arguments.frames, fixed_point=True)
+            export(model, quantized, arguments.frames, fixed_point=True)
             cores = [targets.CORES[name] for name in arguments.cores]
-            found = [measure(floats if core.fpu else integers, core, flags, arguments.frames) for core in cores]
+            found = [measure(floats if core.fpu else quantized, core, flags, arguments.frames) for core in cores]
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

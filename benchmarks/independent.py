@@ -3,8 +3,8 @@
     python benchmarks/independent.py runs/quick/supervise/model-float.tflite --data ../shared/data \
         --environment build/tflite-runtime --converter
 
-MODEL is the float .tflite that `tinyse export` writes beside the integers. The same frames of noisy speech go through
-the float stream, through our integers in every runtime, and with --converter (extra `tensorflow`, best in a virtual
+MODEL is the float .tflite that `tinyse export` writes beside the quantized one. The same frames of noisy speech go through
+the float stream, through our quantized step in every runtime, and with --converter (extra `tensorflow`, best in a virtual
 environment of its own) through int8 files that TensorFlow's converter made of the same step and calibration. With
 --environment, tflite-runtime 2.14 under numpy 1.26 is among the runtimes: the virtual environment is made in that folder
 if it is not there (Python 3.11, network).
@@ -66,19 +66,19 @@ def main() -> None:
 
     rows, notes, failed = [], [], []
     for precision in PRECISIONS:
-        integers = quantize(graph, calibration, precision)
+        quantized = quantize(graph, calibration, precision)
         masks = {}
         for name, run in runtimes(arguments.environment).items():
             if name != "TFLM" or find_spec("tflite_micro") is not None:
                 print(f"{precision}: {name}", file=sys.stderr)
                 try:
-                    masks[name] = run(integers, features)
+                    masks[name] = run(quantized, features)
                 except InputError as error:  # an older runtime lacks what a newer one has
                     notes.append(f"{name} refuses {precision}: {str(error).split('failed: ')[-1]}")
                     failed += [notes[-1]] if precision == "int8" else []
         if precision == "int8" and arguments.converter:
             frames = [(name, {"features": front_end.clip_features(clip)}) for name, clip in sounds]
-            for name, qparams in ((OUR_RANGES, activation_qparams(integers)), (OWN_RANGES, None)):
+            for name, qparams in ((OUR_RANGES, activation_qparams(quantized)), (OWN_RANGES, None)):
                 print(f"int8: {name}", file=sys.stderr)
                 converted = convert(graph, frames, qparams)
                 masks[name] = stream(converted.content, features, converted.inputs, converted.outputs)
@@ -95,7 +95,7 @@ def main() -> None:
 
     header = (
         "precision",
-        "integers by",
+        "quantized by",
         "mask SNR dB",
         "output SNR dB",
         "compared with",

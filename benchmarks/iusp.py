@@ -27,7 +27,7 @@ from iusp_report import METHODS, SIZES, Result, Run, write_report
 from tinyse.commands.screen import Screen
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
-from tinyse.evaluation.tag_links import float_tags, integer_tags
+from tinyse.evaluation.tag_links import float_tags, quantized_tags
 from tinyse.evaluation.tags import TagScores
 from tinyse.export import export_model
 from tinyse.files import write_json
@@ -110,10 +110,10 @@ def finish(run: Run, arguments: argparse.Namespace, screen: Screen) -> Result:
     options = Tagging.options_of(chosen)
     clips, labels, classes = fixed_mixtures(chosen.data_paths[0], options, "test", options.test_clips)
     scores = TagScores.of(float_tags(model, clips), labels, classes)
-    integers = None
+    quantized = None
     if run.method in INTEGERS and run.seed == 0:
         exported = export_model(model, Tagging.calibration(chosen, chosen.export.clips))
-        integers = TagScores.of(integer_tags(exported.integers, clips), labels, classes)
+        quantized = TagScores.of(quantized_tags(exported.quantized, clips), labels, classes)
     network, _, header = load_model(model)
     result = Result(
         run=run,
@@ -123,7 +123,7 @@ def finish(run: Run, arguments: argparse.Namespace, screen: Screen) -> Result:
         mean_average_precision=scores.mean_average_precision,
         average_precision=scores.average_precision,
         clips=scores.clips,
-        int8_micro_auprc=integers.micro_auprc if integers else None,
+        int8_micro_auprc=quantized.micro_auprc if quantized else None,
         updates=header["update"],
         cpu_seconds=round(time.process_time() - started, 1),
     )

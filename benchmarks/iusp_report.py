@@ -50,7 +50,7 @@ class Result:
     average_precision: dict[str, float]
     clips: int
     int8_micro_auprc: float | None
-    """Of the exported integers on the same mixtures, where they were made."""
+    """Of the exported quantized model on the same mixtures, where they were made."""
     updates: int
     cpu_seconds: float
 
@@ -132,16 +132,16 @@ def _tables(findings: Findings) -> list[Table]:
     header = ("size", "SP gains", "IUSP gains", "IUSP over SP", "IUSP's gain relative to SP's")
     note = "Micro AUPRC. The paper reports gains of IUSP that are 27.1 % to 122.4 % larger than SP's."
     result.append(Table("IUSP beside SP", header, tuple(ratios), note))
-    integers = []
+    quantized = []
     for size in SIZES:
         for method in METHODS:
             chosen = [r for run, r in findings.results.items()
                       if run[:2] == (size, method) and r.int8_micro_auprc is not None]  # fmt: skip
             if chosen:
                 loss = [r.micro_auprc - r.int8_micro_auprc for r in chosen]  # type: ignore[operator]
-                integers.append((size, TITLES[method], str(len(chosen)), f"{np.mean(loss):+.4f}", f"{max(loss):+.4f}"))
+                quantized.append((size, TITLES[method], str(len(chosen)), f"{np.mean(loss):+.4f}", f"{max(loss):+.4f}"))
     header = ("size", "learns from", "runs", "micro AUPRC lost, mean", "at most")
-    result.append(Table("int8 against float, same mixtures", header, tuple(integers)))
+    result.append(Table("int8 against float, same mixtures", header, tuple(quantized)))
     return result
 
 

@@ -1,13 +1,13 @@
-"""What integers lose on a real model: the study's tables over a whole benchmark and ten minutes of one stream.
+"""What quantization loses on a real model: the study's tables over a whole benchmark and ten minutes of one stream.
 
     python benchmarks/quantization.py runs/integers/model.safetensors --parent runs/supervise/model.safetensors \
         --data ../shared/data
 
 Prints Markdown; study.md, study.json, study.png and the .tflite files go to --output. With --parent, the post-training
-precisions of the float parent stand beside the trained integers. Quality comes from TFLM, bit for bit what a device
-computes; times are this computer's; cycles on an NPU are computed by Vela. Ranges are calibrated on the valid split of
---data, and what is scored is refused among its clips. An estimated ten minutes of a free core; --limit and --minutes
-make it shorter.
+precisions of the float parent stand beside that of quantization-aware training. Quality comes from TFLM, bit for bit
+what a device computes; times are this computer's; cycles on an NPU are computed by Vela. Ranges are calibrated on the
+valid split of --data, and what is scored is refused among its clips. An estimated ten minutes of a free core; --limit
+and --minutes make it shorter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     """Calibrate on the valid split, score on the benchmark, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--parent", type=Path, help="the float model that MODEL was trained from, if it is integers")
+    parser.add_argument("--parent", type=Path, help="the float model that MODEL was trained from, if it is quantized")
     parser.add_argument("--data", type=Path, required=True, help="recordings with a valid split and benchmark/")
     parser.add_argument("--output", type=Path, default=Path("runs/quantization"), help="folder for what is written")
     parser.add_argument("--minutes", type=float, default=10.0)

@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("model", type=Path, help="a .tflite of an int8 step, as tinyse export writes it")
     parser.add_argument("folder", type=Path, help="where to write; made if missing")
     parser.add_argument("--frames", type=int, default=100, help="frames of golden vectors (default: 100)")
-    parser.add_argument("--fixed-point", action="store_true", help="a front end in integers, for cores without an FPU")
+    parser.add_argument("--fixed-point", action="store_true", help="a fixed-point front end, for cores without an FPU")
     parser.add_argument("--prefix", metavar="NAME", help="of files, symbols and macros (default: the model's name)")
     parser.add_argument("--package", default="all", help=f"some of {', '.join(PACKAGES)}, all (default) or none")
     parser.add_argument("--cmsis", action="store_true", help="layers call CMSIS-NN, which you link (README.md)")

@@ -1,4 +1,4 @@
-"""The front end in integers alone, for cores without an FPU: the same measures, other arithmetic, the same everywhere.
+"""The fixed-point front end, for cores without an FPU: the same measures, other arithmetic, the same everywhere.
 
 It is the specification of c/front_end_fixed.c, bit for bit. It follows `tinyse.spectra.front_end` closely, though not
 exactly: features differ by one step now and then, sound by a few units of the last place.

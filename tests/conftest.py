@@ -53,7 +53,7 @@ def calibration(graph: Graph) -> Calibration:
 
 
 @pytest.fixture(scope="module")
-def integers(graph: Graph, calibration: Calibration) -> Graph:
+def quantized(graph: Graph, calibration: Calibration) -> Graph:
     """`graph` in int8."""
     return quantize(graph, calibration)
 
@@ -64,7 +64,7 @@ class TinyModel:
 
     weights: Path
     """.safetensors."""
-    integers: Path
+    quantized: Path
     """int8 .tflite."""
     floats: Path
     """The same step as a float .tflite."""
@@ -95,7 +95,7 @@ def tiny(tmp_path_factory) -> TinyModel:
     rng = np.random.default_rng(0)
     clips = [(f"noise {level}", np.float32(rng.normal(0, level, 16000))) for level in (0.1, 0.01)]
     exported = export_model(path, clips)
-    return TinyModel(path, exported.integers, exported.floats)
+    return TinyModel(path, exported.quantized, exported.floats)
 
 
 @pytest.fixture(scope="session")
@@ -115,5 +115,5 @@ def exports(tmp_path_factory) -> list[Path]:
         export(released.find(name), top / name, 32)
     save_model(top / "tagger.safetensors", network(), FRONT_END, {"model": "tiny tagger"})
     tagger = export_model(top / "tagger.safetensors", [(label, sound(label, 0)) for label in CLASSES])
-    export(tagger.integers, top / "sounds", 32, prefix="sounds")
+    export(tagger.quantized, top / "sounds", 32, prefix="sounds")
     return [top / name for name in ("student-62k", "student-30k", "sounds")]

@@ -17,7 +17,7 @@ pytest.importorskip("sklearn")
 from tinyse import corpus  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.evaluation.pairs import find_pairs  # noqa: E402
-from tinyse.evaluation.tag_links import integer_probabilities  # noqa: E402
+from tinyse.evaluation.tag_links import quantized_probabilities  # noqa: E402
 from tinyse.models.files import load_model  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 from tinyse.streaming.tagger import Tagger  # noqa: E402
@@ -76,14 +76,14 @@ def test_the_files_name_the_task_and_its_class(trained):
     _, model, finished = trained
     network, _, header = load_model(model)
     assert header["task"] == network.task == "activity" and network.classes == ("speech",)
-    metadata = read(finished.integers).metadata
+    metadata = read(finished.quantized).metadata
     assert metadata["task"] == "activity" and metadata["classes"] == ["speech"]
 
 
-def test_a_stream_says_for_every_hop_what_the_integers_say(trained):
+def test_a_stream_says_for_every_hop_what_the_quantized_model_says(trained):
     pair = find_pairs(corpus.path() / "benchmark")[0].load()
-    probabilities, config = integer_probabilities(trained[2].integers, [pair.noisy])
-    tagger = Tagger(trained[2].integers, "reference", every_seconds=config.hop_ms / 1000)
+    probabilities, config = quantized_probabilities(trained[2].quantized, [pair.noisy])
+    tagger = Tagger(trained[2].quantized, "reference", every_seconds=config.hop_ms / 1000)
     said = [decision.tags["speech"] for decision in tagger.process(pair.noisy)]
     np.testing.assert_allclose(said, probabilities[0, : len(said), 0], atol=1e-6)
 
@@ -92,7 +92,7 @@ def test_evaluate_prints_the_areas(trained):
     command = ["evaluate", trained[1], corpus.path() / "benchmark", "--limit", 3, "--json"]
     done = subprocess.run([sys.executable, "-m", "tinyse", *map(str, command)], capture_output=True, text=True)
     facts = json.loads(done.stdout)
-    assert done.returncode == 0 and set(facts) == {"float", "integers"} and 0 <= facts["integers"]["auc"] <= 1
+    assert done.returncode == 0 and set(facts) == {"float", "quantized"} and 0 <= facts["quantized"]["auc"] <= 1
 
 
 def test_firmware_says_for_every_hop_what_the_reference_says(trained, tmp_path):
@@ -100,7 +100,7 @@ def test_firmware_says_for_every_hop_what_the_reference_says(trained, tmp_path):
         pytest.skip("needs gcc and cmake")
     from firmware_export.export import export
 
-    firmware = export(trained[2].integers, tmp_path / "firmware", frames=70)
+    firmware = export(trained[2].quantized, tmp_path / "firmware", frames=70)
     assert firmware.kind == "classifier"
     for command in (
         ["cmake", "-S", tmp_path / "firmware", "-B", tmp_path / "build"],

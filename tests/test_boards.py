@@ -36,7 +36,7 @@ HOP, PERIOD = 256, 0.016
 F446 = BOARDS["stm32f446"]
 
 
-def integer_step() -> Graph:
+def quantized_step() -> Graph:
     """Convolution over (past, now), a copy of now as the next past, a mask: 8 bands, all int8."""
     graph = Graph("step", metadata={"format": 1, "task": "denoise", "front_end": {"bands": 8, "linear_hz": 62.5}})
     features, past = graph.add_input("features", (1, 1, 8, 1)), graph.add_input("past", (1, 1, 8, 1))
@@ -140,9 +140,9 @@ def test_an_unknown_board_is_guessed():
 
 
 def test_a_step_is_estimated_operator_by_operator():
-    estimate = estimates.estimate(integer_step(), F446)
+    estimate = estimates.estimate(quantized_step(), F446)
     convolutions = [figure for figure in estimate.time if figure.name.startswith("CONV_2D")]
-    macs = integer_step().macs
+    macs = quantized_step().macs
     assert macs == 8 * 4 * 6 + 8 * 12
     cycles_per_mac = F446.core.instructions_per_mac * F446.core.cycles_per_instruction
     assert sum(figure.value for figure in convolutions) == pytest.approx(macs * cycles_per_mac)
@@ -153,12 +153,12 @@ def test_a_step_is_estimated_operator_by_operator():
 
 
 def test_without_an_fpu_the_front_end_is_slower():
-    slow = estimates.estimate(integer_step(), replace(F446, fpu=False))
-    assert slow.cycles > 1.8 * estimates.estimate(integer_step(), F446).cycles
+    slow = estimates.estimate(quantized_step(), replace(F446, fpu=False))
+    assert slow.cycles > 1.8 * estimates.estimate(quantized_step(), F446).cycles
 
 
 def test_memory_follows_lifetimes():
-    graph = integer_step()
+    graph = quantized_step()
     assert memory.state_bytes(graph) == 8
     # While "wide" becomes "narrow", features live on, as the next past is copied from them at the end.
     assert memory.peak_activation_bytes(graph) == 8 + 4 * 8 + 2 * 8
@@ -167,9 +167,9 @@ def test_memory_follows_lifetimes():
 
 def test_an_int8_model_takes_what_the_exporter_plans(tiny):
     """Not a formula beside it: the flash and the RAM of `tinyse bench` are those of the export's own report."""
-    firmware = make(read_graph(tiny.integers), "0" * 64)
+    firmware = make(read_graph(tiny.quantized), "0" * 64)
     planned = report(firmware.program, firmware.front_end, firmware.digest, firmware.sources)
-    estimate = estimates.estimate_file(tiny.integers, F446)
+    estimate = estimates.estimate_file(tiny.quantized, F446)
     assert estimate.flash_bytes == planned["flash_in_all"] == sum(planned["constants"].values()) + planned["code"]
     added = {figure.name: figure.value for figure in estimate.ram}
     beyond = added["other halves of audio buffers"] + added["stack"]
@@ -191,7 +191,7 @@ def test_what_cannot_be_estimated_is_refused():
     graph.add_output("mask", graph.unary("TANH", "mask", graph.add_input("features", (1, 4))))
     with pytest.raises(InputError, match="export it first"):
         estimates.estimate(graph, F446)
-    foreign = integer_step()
+    foreign = quantized_step()
     foreign.metadata.clear()
     with pytest.raises(InputError, match="no tinyse metadata"):
         estimates.estimate(foreign, F446)
@@ -199,7 +199,7 @@ def test_what_cannot_be_estimated_is_refused():
 
 def test_measured_figures_take_the_place_of_estimates(tmp_path):
     model = tmp_path / "step.tflite"
-    save(integer_step(), model)
+    save(quantized_step(), model)
     table = tmp_path / "firmware.json"
     one = {"model": sha256(model), "core": "Cortex-M4", "label": "emulated", "source": "QEMU", "instructions": 80000}
     table.write_text(json.dumps({"format": 1, "measurements": [one, {**one, "core": "Cortex-M7", "cycles": 1}]}))
@@ -239,7 +239,7 @@ def test_a_faulty_table_of_measurements_is_refused(tmp_path, text, message):
 @pytest.mark.skipif(find_spec("ethosu") is None, reason="Vela is not installed")
 def test_an_npu_is_estimated_by_vela(tmp_path):
     model = tmp_path / "step.tflite"
-    save(integer_step(), model)
+    save(quantized_step(), model)
     estimate = estimates.estimate_file(model, find_board("alif-e7-u55"))
     assert estimate.time[0].name == "network on Ethos-U55-256"
     assert 0 < estimate.time[0].value < 1e5
@@ -253,7 +253,7 @@ def test_an_npu_is_estimated_by_vela(tmp_path):
 
 
 def test_a_verdict_names_what_does_not_fit():
-    estimate = estimates.estimate(integer_step(), F446)
+    estimate = estimates.estimate(quantized_step(), F446)
     assert judge(estimate).fits
     assert "the tightest is" in judge(estimate).why
     small = judge(replace(estimate, board=replace(F446, ram_bytes=1024)))
@@ -373,7 +373,7 @@ def test_the_picture_is_a_png(tmp_path: Path):
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    save(integer_step(), tmp_path / "step.tflite")
+    save(quantized_step(), tmp_path / "step.tflite")
     return tmp_path / "step.tflite"
 
 

@@ -71,7 +71,7 @@ def test_a_replay_is_modelled_by_function(name: str, tiny, tmp_path: Path) -> No
     core = targets.CORES[name]
     if core.missing or cycles.missing(core):
         pytest.skip(f"{core.title}: {core.missing or cycles.missing(core)}")
-    export(tiny.integers, tmp_path, frames=10)
+    export(tiny.quantized, tmp_path, frames=10)
     targets.build(tmp_path, core, tmp_path / "replay.elf")
     modelled = cycles.model(core, tmp_path / "replay.elf", 10)
     assert 1 < modelled.per_instruction < 2

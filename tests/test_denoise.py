@@ -172,7 +172,7 @@ def bad_folder(folder: Path) -> None:
 def test_bad_files_are_named_and_the_others_done(tiny, tmp_path, processes):
     bad_folder(tmp_path / "in")
     answer = run(
-        tmp_path / "in", tmp_path / "out", "--model", tiny.integers, "--processes", processes, "--json", text=True
+        tmp_path / "in", tmp_path / "out", "--model", tiny.quantized, "--processes", processes, "--json", text=True
     )
     assert answer.returncode == 1
     report = json.loads(answer.stdout)
@@ -194,11 +194,11 @@ def test_a_file_after_a_bad_one_starts_from_silence(tiny, tmp_path):
     spoiled = np.float32(given / 32768)
     spoiled[-1] = np.nan
     soundfile.write(tmp_path / "in" / "a.wav", spoiled, RATE, subtype="FLOAT")
-    settings = batch.Settings(str(tiny.integers))
+    settings = batch.Settings(str(tiny.quantized))
     results = batch.denoise_files(batch.find_jobs(tmp_path / "in", tmp_path / "out"), settings)
     assert [result.error is None for result in results] == [False, True]
     clean = soundfile.read(tmp_path / "out" / "b.wav", dtype="int16")[0]
-    np.testing.assert_array_equal(clean, Denoiser(tiny.integers).denoise(given))
+    np.testing.assert_array_equal(clean, Denoiser(tiny.quantized).denoise(given))
 
 
 def test_nothing_but_bad_files_is_still_a_report(halving, tmp_path):
@@ -238,21 +238,21 @@ def test_an_empty_folder_says_what_it_looked_for(halving, tmp_path):
 
 def test_raw_samples_through_a_pipe_are_the_denoised_file(tiny, tmp_path):
     given = sound(RATE + 37)
-    expected = Denoiser(tiny.integers).denoise(given)
-    answer = run("-", "-", "--model", tiny.integers, input=given.tobytes())
+    expected = Denoiser(tiny.quantized).denoise(given)
+    answer = run("-", "-", "--model", tiny.quantized, input=given.tobytes())
     assert answer.returncode == 0, answer.stderr
     np.testing.assert_array_equal(np.frombuffer(answer.stdout, "<i2"), expected)
     soundfile.write(tmp_path / "x.wav", given, RATE)
-    assert run(tmp_path / "x.wav", "-", "--model", tiny.integers, cwd=tmp_path).stdout == answer.stdout
+    assert run(tmp_path / "x.wav", "-", "--model", tiny.quantized, cwd=tmp_path).stdout == answer.stdout
     assert not (tmp_path / "-").exists()
-    assert run("-", tmp_path / "y.flac", "--model", tiny.integers, input=given.tobytes()).returncode == 0
+    assert run("-", tmp_path / "y.flac", "--model", tiny.quantized, input=given.tobytes()).returncode == 0
     np.testing.assert_array_equal(soundfile.read(tmp_path / "y.flac", dtype="int16")[0], expected)
 
 
 def test_a_wav_on_standard_input_comes_out_as_a_wav_of_its_kind(tiny):
     """What `arecord | tinyse denoise - - | aplay` does without any option: unsigned 8 bits at 8 kHz, of unknown size."""
     given = pcm.wav_header("u8", 8000) + pcm.encode(np.float32(sound(8000) / 32768), "u8")
-    answer = run("-", "-", "--model", tiny.integers, input=given)
+    answer = run("-", "-", "--model", tiny.quantized, input=given)
     assert answer.returncode == 0, answer.stderr
     layout, _ = pcm.read_header(io.BytesIO(answer.stdout))
     assert (layout.format, layout.rate, layout.channels) == ("u8", 8000, 1)
@@ -261,12 +261,12 @@ def test_a_wav_on_standard_input_comes_out_as_a_wav_of_its_kind(tiny):
 
 def test_a_pipe_gives_what_it_can_before_the_end(tiny):
     """A live pipe that waited for its end would be silent."""
-    command = [sys.executable, "-m", "tinyse", "denoise", "-", "-", "--model", str(tiny.integers)]
+    command = [sys.executable, "-m", "tinyse", "denoise", "-", "-", "--model", str(tiny.quantized)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         process.stdin.write(sound(RATE).tobytes())
         process.stdin.flush()
-        late = Denoiser(tiny.integers).delay + 256
+        late = Denoiser(tiny.quantized).delay + 256
         assert len(process.stdout.read(2 * (RATE - late))) == 2 * (RATE - late)
         process.stdin.close()
         assert len(process.stdout.read()) == 2 * late
@@ -276,7 +276,7 @@ def test_a_pipe_gives_what_it_can_before_the_end(tiny):
 
 
 def test_a_listener_that_leaves_is_no_traceback(tiny):
-    line = f"head -c 999999 /dev/zero | {sys.executable} -m tinyse denoise - - --model {tiny.integers} | head -c 2"
+    line = f"head -c 999999 /dev/zero | {sys.executable} -m tinyse denoise - - --model {tiny.quantized} | head -c 2"
     answer = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=False)
     assert answer.stdout == b"\0\0"
     assert answer.stderr == b""
@@ -289,7 +289,7 @@ def test_ffmpeg_on_both_sides(tiny, tmp_path):
     raw = "-f s24le -ac 1 -ar 48000"
     line = (
         f"ffmpeg -loglevel error -i x.wav {raw} - "
-        f"| {sys.executable} -m tinyse denoise - - --rate 48000 --format s24 --model {tiny.integers} "
+        f"| {sys.executable} -m tinyse denoise - - --rate 48000 --format s24 --model {tiny.quantized} "
         f"| ffmpeg -loglevel error {raw} -i - y.flac"
     )
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=tmp_path, capture_output=True, timeout=60)
@@ -314,14 +314,14 @@ def test_ffmpeg_on_both_sides(tiny, tmp_path):
 )
 def test_what_a_pipe_cannot_do_is_one_line(tiny, tmp_path, arguments, given, words):
     filled = (argument.format(folder=tmp_path) for argument in arguments)
-    answer = run(*filled, "--model", tiny.integers, input=given, cwd=tmp_path)
+    answer = run(*filled, "--model", tiny.quantized, input=given, cwd=tmp_path)
     assert (answer.returncode, answer.stdout) == (2, b"")
     assert words in answer.stderr.decode()
     assert answer.stderr.count(b"\n") == 1
 
 
 def test_half_a_sample_at_the_end_is_said(tiny):
-    answer = run("-", "-", "--model", tiny.integers, input=sound(300).tobytes() + b"\1")
+    answer = run("-", "-", "--model", tiny.quantized, input=sound(300).tobytes() + b"\1")
     assert len(answer.stdout) == 600
     assert b"1 bytes at the end" in answer.stderr
 

@@ -19,9 +19,9 @@ from tinyse.streaming.hops import NOTHING, whole_hops
 ENGINES = {
     "torch": ("torch", "weights"),
     "litert float": ("litert", "floats"),
-    "litert int8": ("litert", "integers"),
-    "tflm int8": ("tflm", "integers"),
-    "reference int8": ("reference", "integers"),
+    "litert int8": ("litert", "quantized"),
+    "tflm int8": ("tflm", "quantized"),
+    "reference int8": ("reference", "quantized"),
 }
 RATE = 16000
 
@@ -114,7 +114,7 @@ def test_flushing_nothing_gives_the_delay_in_silence(denoiser):
 
 def test_two_denoisers_do_not_disturb_each_other(opened, denoiser, tiny):
     name = type(opened.engine).__name__.removesuffix("Engine").lower()
-    other = Denoiser(tiny.weights if name == "torch" else tiny.integers, name)
+    other = Denoiser(tiny.weights if name == "torch" else tiny.quantized, name)
     mine, others = noise(4000, seed=1), noise(4000, seed=2)
     alone = stream(denoiser, [mine]), stream(other, [others])
     parts: tuple[list, list] = ([], [])
@@ -141,7 +141,7 @@ def test_a_whole_clip_in_one_step_equals_the_stream(tiny):
 
 def test_only_torch_takes_a_clip_in_one_step(tiny):
     with pytest.raises(InputError, match="torch"):
-        Denoiser(tiny.integers).denoise_clip(noise(1000))
+        Denoiser(tiny.quantized).denoise_clip(noise(1000))
 
 
 def test_the_float_file_is_the_torch_model(tiny):
@@ -154,7 +154,7 @@ def test_the_float_file_is_the_torch_model(tiny):
 def test_tflm_and_the_reference_make_the_same_bits(tiny):
     pytest.importorskip("tflite_micro")
     samples = noise(RATE)
-    device, reference = (Denoiser(tiny.integers, engine).denoise(samples) for engine in ("tflm", "reference"))
+    device, reference = (Denoiser(tiny.quantized, engine).denoise(samples) for engine in ("tflm", "reference"))
     np.testing.assert_array_equal(device, reference)
     assert np.abs(device).max() > 0.01
 
@@ -296,14 +296,14 @@ def test_a_limit_that_makes_no_sense_is_refused_and_the_old_one_stays(denoiser, 
         denoiser.attenuation_limit_db = limit_db
     assert denoiser.attenuation_limit_db == 12
     with pytest.raises(InputError, match="attenuation limit"):
-        Denoiser(tiny.integers, attenuation_limit_db=limit_db)
+        Denoiser(tiny.quantized, attenuation_limit_db=limit_db)
 
 
 @pytest.mark.parametrize(
     ("kind", "engine", "message"),
     [
-        ("integers", "tensorrt", "litert, tflm, reference, c, torch"),
-        ("integers", "torch", "does not run tiny.tflite: use litert"),
+        ("quantized", "tensorrt", "litert, tflm, reference, c, torch"),
+        ("quantized", "torch", "does not run tiny.tflite: use litert"),
         ("weights", "litert", "does not run tiny.safetensors: use torch"),
         ("weights", "reference", "use torch"),
         ("floats", "reference", "float32"),
@@ -389,14 +389,14 @@ def shipped(tiny, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("student-62k", "student-30k"):
         (tmp_path / "released" / name).mkdir(parents=True)
-        (tmp_path / "released" / name / "model.tflite").write_bytes(tiny.integers.read_bytes())
+        (tmp_path / "released" / name / "model.tflite").write_bytes(tiny.quantized.read_bytes())
 
 
 def test_a_model_is_found_by_its_name(shipped, tiny):
     assert released.names() == ["student-30k", "student-62k"]
     assert released.find("student-30k").parent.name == "student-30k"
     samples = noise(1000)
-    expected = Denoiser(tiny.integers).denoise(samples)
+    expected = Denoiser(tiny.quantized).denoise(samples)
     np.testing.assert_array_equal(Denoiser("student-30k").denoise(samples), expected)
 
 
@@ -406,7 +406,7 @@ def test_without_a_name_it_is_the_student_of_62k(shipped):
 
 
 def test_a_file_that_exists_is_itself_and_a_folder_of_that_name_is_not(shipped, tmp_path, tiny):
-    assert released.find(tiny.integers) == tiny.integers
+    assert released.find(tiny.quantized) == tiny.quantized
     (tmp_path / "student-30k").mkdir()
     assert released.find("student-30k").name == "model.tflite"
 

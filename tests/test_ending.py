@@ -78,7 +78,7 @@ def test_without_a_test_split_the_model_is_still_exported(recipe, tmp_path):
     assert "the test split has no" in planned.notes[0] and "exported, not scored" in planned.notes[0]
     model = tmp_path / "run/student/model.safetensors"
     rehearsal.run(chosen, lambda _: None, lambda _: None)
-    assert finish.finish(chosen, planned, model, lambda _: None).integers.is_file()
+    assert finish.finish(chosen, planned, model, lambda _: None).quantized.is_file()
 
 
 def test_pairs_that_cannot_be_scored_are_named_before_training(recipe, own, tmp_path):

@@ -26,9 +26,9 @@ def float_file(graph: Graph, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def integer_file(integers: Graph, float_file):
+def quantized_file(quantized: Graph, float_file):
     path = float_file.with_name("int8.tflite")
-    save(integers, path)
+    save(quantized, path)
     return path
 
 
@@ -40,16 +40,16 @@ def run(engine: FileEngine, frames: int = FRAMES) -> np.ndarray:
     return np.array(masks)
 
 
-def test_reference_equals_tflm(integer_file) -> None:
+def test_reference_equals_tflm(quantized_file) -> None:
     pytest.importorskip("tflite_micro")
-    np.testing.assert_array_equal(run(ReferenceEngine(integer_file)), run(TFLMEngine(integer_file)))
+    np.testing.assert_array_equal(run(ReferenceEngine(quantized_file)), run(TFLMEngine(quantized_file)))
 
 
 @pytest.mark.parametrize("kernels", ["xnnpack", "builtin", "reference"])
-def test_litert_has_the_quality_of_the_reference(kernels: str, float_file, integer_file) -> None:
+def test_litert_has_the_quality_of_the_reference(kernels: str, float_file, quantized_file) -> None:
     truth = run(LiteRTEngine(float_file))
-    ours = steps.snr_db(truth, run(ReferenceEngine(integer_file)))
-    theirs = steps.snr_db(truth, run(LiteRTEngine(integer_file, kernels)))
+    ours = steps.snr_db(truth, run(ReferenceEngine(quantized_file)))
+    theirs = steps.snr_db(truth, run(LiteRTEngine(quantized_file, kernels)))
     assert ours > 20
     assert abs(ours - theirs) < 2
 
@@ -60,11 +60,11 @@ def test_float_files_run_in_litert_and_tflm(float_file) -> None:
 
 
 @pytest.mark.parametrize("kind", [LiteRTEngine, TFLMEngine, ReferenceEngine])
-def test_state_is_the_callers(kind, integer_file) -> None:
+def test_state_is_the_callers(kind, quantized_file) -> None:
     """Two streams through one engine, and a step repeated from an old state, give what they give alone."""
     if kind is TFLMEngine:
         pytest.importorskip("tflite_micro")
-    engine, x = kind(integer_file), steps.features(40, seed=4)
+    engine, x = kind(quantized_file), steps.features(40, seed=4)
     alone = run(engine, 40)
     first, second = engine.initial_state(), engine.initial_state()
     for index, features in enumerate(steps.features(40, seed=3)):
@@ -79,8 +79,8 @@ def test_state_is_the_callers(kind, integer_file) -> None:
     assert all(value.dtype == np.int8 for value in first.values())
 
 
-def test_facts(integer_file, float_file) -> None:
-    engine = ReferenceEngine(integer_file)
+def test_facts(quantized_file, float_file) -> None:
+    engine = ReferenceEngine(quantized_file)
     assert engine.state_bytes == 136
     assert LiteRTEngine(float_file).state_bytes == 4 * 136
     assert engine.metadata["task"] == "denoise"
@@ -98,8 +98,8 @@ def test_named_inputs_and_outputs_serve_another_task() -> None:
     y = steps.causal_convolution(graph, w, "first", x, 4, 2)
     logits = graph.fully_connected("logits", graph.reshape("flat", y, (1, 32)), w.dense(5, 32), w.bias(5))
     graph.add_output("logits", logits)
-    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
-    engine = ReferenceEngine(write(integers))
+    quantized = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
+    engine = ReferenceEngine(write(quantized))
     outputs, state = engine.step_named({"features": steps.features(1)[0]}, engine.initial_state())
     assert outputs["logits"].shape == (5,)
     one, _ = engine.step(steps.features(1)[0], engine.initial_state())
@@ -110,8 +110,8 @@ def test_named_inputs_and_outputs_serve_another_task() -> None:
         engine.step(steps.features(1)[0], state)
 
 
-def test_what_does_not_fit_is_refused(integer_file, graph: Graph) -> None:
-    engine = ReferenceEngine(integer_file)
+def test_what_does_not_fit_is_refused(quantized_file, graph: Graph) -> None:
+    engine = ReferenceEngine(quantized_file)
     state = engine.initial_state()
     with pytest.raises(InputError, match="16 finite values"):
         engine.step(np.zeros(15, np.float32), state)
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused(integer_file, graph: Graph) -> None:
     with pytest.raises(InputError, match="'first/past'"):
         engine.step(np.zeros(16, np.float32), {})
     with pytest.raises(InputError, match="kernels"):
-        LiteRTEngine(integer_file, "fast")
+        LiteRTEngine(quantized_file, "fast")
     with pytest.raises(InputError, match="float32"):
         ReferenceEngine(write(graph))
 
@@ -138,13 +138,13 @@ def test_files_that_are_not_ours_are_refused(graph: Graph) -> None:
         LiteRTEngine(write(anonymous))
 
 
-def test_a_missing_tflm_names_the_extra(integer_file, monkeypatch) -> None:
+def test_a_missing_tflm_names_the_extra(quantized_file, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "tflite_micro.python.tflite_micro", None)
     with pytest.raises(InputError, match=r"tinyse\[export\]"):
-        TFLMEngine(integer_file)
+        TFLMEngine(quantized_file)
 
 
-def test_engines_print_nothing(integer_file, capfd) -> None:
-    run(LiteRTEngine(integer_file), 2)
+def test_engines_print_nothing(quantized_file, capfd) -> None:
+    run(LiteRTEngine(quantized_file), 2)
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""

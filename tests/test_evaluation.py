@@ -401,7 +401,7 @@ def test_shifted_pairs_are_named_in_every_output(tiny, tmp_path, monkeypatch, ca
     clean, _ = audio.read(tmp_path / "clean" / "b.wav")
     audio.write(tmp_path / "noisy" / "b.wav", np.roll(clean, 512))
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
-    evaluate(tiny.integers, tmp_path, metrics="si_sdr", processes=1, output=tmp_path / "out", as_json=True)
+    evaluate(tiny.quantized, tmp_path, metrics="si_sdr", processes=1, output=tmp_path / "out", as_json=True)
     printed = capsys.readouterr()
     for text in (printed.err, printed.out, (tmp_path / "out" / "scores.md").read_text()):
         assert "b: the noisy side is 512 samples later" in text
@@ -416,7 +416,7 @@ def test_headers_are_checked_before_anything_is_scored(tiny, tmp_path, monkeypat
     (tmp_path / "noisy" / "d.wav").write_bytes(b"no sound")
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: pytest.fail("scoring has begun"))
     with pytest.raises(InputError, match=r"3 of 4 pairs.*b.wav has 8000 samples .* 400;.*48000 Hz.*d.wav"):
-        evaluate(tiny.integers, tmp_path)
+        evaluate(tiny.quantized, tmp_path)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -434,13 +434,13 @@ def test_what_was_scored_before_the_end_is_kept(tiny, tmp_path, monkeypatch, cap
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": link})
     options = {"metrics": "si_sdr", "output": tmp_path / "out", "processes": processes}
     with pytest.raises(raised):
-        evaluate(tiny.integers, tmp_path, **options)
+        evaluate(tiny.quantized, tmp_path, **options)
     kept = json.loads((tmp_path / "out" / "scores-partial.json").read_text())
     assert kept["files"]["files"] == (["a", "b", "c"] if processes == 1 else kept["files"]["files"])
     assert "pairs are in" in capsys.readouterr().err
     assert not (tmp_path / "out" / "scores.json").exists()
     calls[:] = [0] * 100
-    evaluate(tiny.integers, tmp_path, **options)
+    evaluate(tiny.quantized, tmp_path, **options)
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["scores.json", "scores.md"]
 
 
@@ -459,7 +459,7 @@ def test_sigterm_keeps_what_was_scored(tiny, tmp_path, to_file):
         "tinyse.evaluation.links.links_for = lambda *_: {'half': link}\n"
         "main.main()\n"
     )
-    line = [sys.executable, "-c", code, "evaluate", tiny.integers, tmp_path, "--metrics", "si_sdr", "--processes", "1"]
+    line = [sys.executable, "-c", code, "evaluate", tiny.quantized, tmp_path, "--metrics", "si_sdr", "--processes", "1"]
     line += ["--output", tmp_path / "out"] if to_file else []
     answer = subprocess.run([*map(str, line)], capture_output=True, text=True, check=False)
     assert answer.returncode == 130 and answer.stdout == ""
@@ -541,10 +541,10 @@ def test_the_command_prints_tables_and_json(tiny, tmp_path, monkeypatch, capsys)
     write_pairs(tmp_path, ["a", "b"])
     monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
     options = {"metrics": "si_sdr, sdr", "limit": 1, "processes": 1}
-    evaluate(tiny.integers, tmp_path, output=tmp_path / "out", **options)
+    evaluate(tiny.quantized, tmp_path, output=tmp_path / "out", **options)
     assert "Noisy clips" in capsys.readouterr().out
     assert (tmp_path / "out" / "scores.md").read_text().startswith("### Noisy clips")
-    evaluate(tiny.integers, tmp_path, as_json=True, **options)
+    evaluate(tiny.quantized, tmp_path, as_json=True, **options)
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "out" / "scores.json").read_text())
     assert printed["files"]["files"] == ["a", "b"]

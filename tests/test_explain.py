@@ -22,16 +22,16 @@ from tinyse.tflite.writer import save, write
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_explained_parts_add_up(precision: str, graph: Graph, calibration: Calibration) -> None:
-    integers = quantize(graph, calibration, precision)
-    errors = explain.explain(graph, integers, [("noise", {"features": steps.features(100, seed=2)})])
+    quantized = quantize(graph, calibration, precision)
+    errors = explain.explain(graph, quantized, [("noise", {"features": steps.features(100, seed=2)})])
     by_name = {error.output: error for error in errors}
-    assert set(by_name) == {o.outputs[0] for o in integers.operators if o.kind not in MOVES}
+    assert set(by_name) == {o.outputs[0] for o in quantized.operators if o.kind not in MOVES}
     for error in errors:
         parts = np.sqrt([error.propagated, error.weights, error.quantization, error.rounding])
         assert np.sqrt(error.total) <= parts.sum() + 1e-9
         assert 0 <= error.clipped <= 1
         # A kernel's own arithmetic adds less than a step.
-        assert error.rounding <= float(integers.tensors[error.output].scale) ** 2
+        assert error.rounding <= float(quantized.tensors[error.output].scale) ** 2
     assert by_name["first"].weights > 0
     assert by_name["mask"].weights == 0
     text = explain.as_text(errors, only=3)
@@ -39,35 +39,35 @@ def test_explained_parts_add_up(precision: str, graph: Graph, calibration: Calib
     assert "propagated" in text
 
 
-def test_explain_refuses_graphs_of_different_origin(integers: Graph) -> None:
+def test_explain_refuses_graphs_of_different_origin(quantized: Graph) -> None:
     other = steps.denoiser(bins=8, channels=4)
     del other.outputs["shared"]
     with pytest.raises(InputError, match="different signatures"):
-        explain.explain(other, integers, [])
+        explain.explain(other, quantized, [])
 
 
-def test_report(integers: Graph, calibration: Calibration) -> None:
-    facts = report.report(integers, calibration)
+def test_report(quantized: Graph, calibration: Calibration) -> None:
+    facts = report.report(quantized, calibration)
     assert facts["operators"]["FULLY_CONNECTED"] == 7
-    assert [state["name"] for state in facts["states"]] == integers.states
+    assert [state["name"] for state in facts["states"]] == quantized.states
     assert facts["state_bytes"] == 16 + 64 + 24 + 32
     assert facts["calibration"][0]["frames"] == 400
     pytest.importorskip("tflite_micro")
     assert 5_000 < facts["arena"]["bytes"] < 50_000
-    assert steps.loads_in_tflm(write(integers), facts["arena"]["bytes"])
-    assert not steps.loads_in_tflm(write(integers), facts["arena"]["bytes"] - 16)
+    assert steps.loads_in_tflm(write(quantized), facts["arena"]["bytes"])
+    assert not steps.loads_in_tflm(write(quantized), facts["arena"]["bytes"] - 16)
     text = report.as_text(facts)
     assert "state groups: int8 1 x 24, scale 0.0078125, zero point 0" in text
 
 
 def test_support_is_what_tflm_runs(graph: Graph, calibration: Calibration) -> None:
     for precision in PRECISIONS:
-        integers = quantize(graph, calibration, precision)
-        findings = support.check(integers, "tflm")
-        assert sum(finding.count for finding in findings) == len(integers.operators)
+        quantized = quantize(graph, calibration, precision)
+        findings = support.check(quantized, "tflm")
+        assert sum(finding.count for finding in findings) == len(quantized.operators)
         assert all(finding.support == "plain" for finding in findings)
-        assert {finding.support for finding in support.check(integers, "ethos-u")} == {"fast"}
-    worst = support.check(integers, "cmsis-nn")
+        assert {finding.support for finding in support.check(quantized, "ethos-u")} == {"fast"}
+    worst = support.check(quantized, "cmsis-nn")
     assert [finding.support for finding in worst] == sorted((f.support for f in worst), reverse=True)
     assert support.support("tflm", "SOFTMAX", "int8") == "none"
     with pytest.raises(InputError, match="cmsis-nn"):

@@ -1,4 +1,4 @@
-"""`tinyse export`: integers, and C from them, by the command that a user types."""
+"""`tinyse export`: a quantized model, and C from it, by the command that a user types."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def test_the_text_of_an_export_counts_its_clips(run, tiny, tmp_path):
 
 
 def test_a_tflite_becomes_firmware(run, tiny, tmp_path):
-    code, out, _ = run("export", tiny.integers, "--firmware", tmp_path / "firmware", "--json")
+    code, out, _ = run("export", tiny.quantized, "--firmware", tmp_path / "firmware", "--json")
     assert code == 0
     assert json.loads(out)["ram_in_all"] > 0
     assert (tmp_path / "firmware/CMakeLists.txt").is_file()
 
 
 def test_a_tflite_alone_has_nothing_to_export(run, tiny):
-    code, _, err = run("export", tiny.integers)
+    code, _, err = run("export", tiny.quantized)
     assert code == 2
     assert "exported already" in err
     assert err.count("\n") == 1

@@ -110,7 +110,7 @@ def assert_equals_reference(graph: Graph, folder: Path, frames: int) -> None:
 
 @needs_gcc
 def test_network_and_states_equal_the_reference_for_1000_frames(tiny, tmp_path: Path) -> None:
-    assert_equals_reference(read(tiny.integers), tmp_path, 1000)
+    assert_equals_reference(read(tiny.quantized), tmp_path, 1000)
 
 
 @needs_gcc
@@ -198,7 +198,7 @@ def gates(graph: Graph) -> int:
 
 
 def test_gates_of_a_gru_are_one_call(tiny) -> None:
-    graph = read(tiny.integers)
+    graph = read(tiny.quantized)
     products = sum(call.layer.kernel == "tinyse_multiply" for call in lower(graph).calls)
     assert gates(graph) == sum(operator.kind == "TANH" for operator in graph.operators) > 0
     assert products == 0
@@ -237,14 +237,14 @@ def test_network_alone_replays(name: str | None, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def folder(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("firmware")
-    export(tiny.integers, folder, prefix="tinyse")
+    export(tiny.quantized, folder, prefix="tinyse")
     return folder
 
 
 @pytest.fixture(scope="module")
 def fixed_folder(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("fixed_point")
-    export(tiny.integers, folder, fixed_point=True, prefix="tinyse")
+    export(tiny.quantized, folder, fixed_point=True, prefix="tinyse")
     return folder
 
 
@@ -311,7 +311,7 @@ def test_the_reported_flash_is_that_of_the_build(tiny, folder: Path) -> None:
 
 
 def report_of(tiny) -> dict:
-    firmware = make(read(tiny.integers), "0" * 64)
+    firmware = make(read(tiny.quantized), "0" * 64)
     return report(firmware.program, firmware.front_end, firmware.digest, firmware.sources)
 
 
@@ -321,7 +321,7 @@ def test_sound_equals_the_python_stream(library: ctypes.CDLL, tiny, limit: int |
     stream = Stream(library)
     if limit is not None:
         assert library.tinyse_set_attenuation_limit(stream.memory, limit) == 0
-    np.testing.assert_array_equal(stream.process(pcm), Denoiser(tiny.integers, "reference", limit).process(pcm))
+    np.testing.assert_array_equal(stream.process(pcm), Denoiser(tiny.quantized, "reference", limit).process(pcm))
 
 
 def test_two_streams_run_side_by_side(library: ctypes.CDLL) -> None:
@@ -352,7 +352,7 @@ def test_bad_arguments_have_a_status(library: ctypes.CDLL) -> None:
 @needs_gcc
 @pytest.mark.parametrize("limit", [None, 12])
 def test_fixed_point_equals_its_twin_and_is_close_to_float(fixed_folder: Path, tiny, limit: int | None) -> None:
-    graph, pcm = read(tiny.integers), vectors.sound(256 * 200)
+    graph, pcm = read(tiny.quantized), vectors.sound(256 * 200)
     library = shared_library(fixed_folder)
     stream = Stream(library)
     if limit is not None:
@@ -360,12 +360,12 @@ def test_fixed_point_equals_its_twin_and_is_close_to_float(fixed_folder: Path, t
     share = 0 if limit is None else round(10 ** (-limit / 20) * 32768)
     given = stream.process(pcm)
     np.testing.assert_array_equal(given, vectors.fixed_stream(graph, FrontEnd(), pcm, share)[0])
-    floats = Denoiser(tiny.integers, "reference", limit).process(pcm)
+    floats = Denoiser(tiny.quantized, "reference", limit).process(pcm)
     assert steps.snr_db(floats.astype(float), given.astype(float)) > 30
 
 
 def test_fixed_point_reconstructs_within_two_units(tiny) -> None:
-    graph, pcm = read(tiny.integers), vectors.sound(256 * 50)
+    graph, pcm = read(tiny.quantized), vectors.sound(256 * 50)
     tensors = (graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["mask"]])
     fixed = FixedFrontEnd(FrontEnd(), *tensors)
     state, hops = fixed.initial_state(), []
@@ -520,7 +520,7 @@ def test_buffers_that_live_together_do_not_overlap(spans: list[tuple[int, int, i
 
 
 def test_arena_is_the_largest_live_set(tiny) -> None:
-    plan = lower(read(tiny.integers)).plan
+    plan = lower(read(tiny.quantized)).plan
     assert plan.bytes <= 1.1 * plan.largest_live_bytes
 
 

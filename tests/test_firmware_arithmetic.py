@@ -30,7 +30,7 @@ REASSOCIATED = ["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"]
 @pytest.fixture(scope="module")
 def folder(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("firmware")
-    export(tiny.integers, folder, 40, prefix="tiny")
+    export(tiny.quantized, folder, 40, prefix="tiny")
     return folder
 
 
@@ -89,8 +89,8 @@ def test_features_scaled_by_another_quantizer_are_clipped(tiny, tmp_path, scale,
     core = targets.CORES[name] if name else None
     if core is not None and core.missing:
         pytest.skip(f"{core.title}: {core.missing}")
-    firmware, hops = make(read(tiny.integers), "0"), 20
-    graph = read(tiny.integers)
+    firmware, hops = make(read(tiny.quantized), "0"), 20
+    graph = read(tiny.quantized)
     qparams = Quantization(np.float32(scale), zero)
     tensor = replace(graph.tensors[graph.inputs["features"]], quantization=qparams)
     tables, pcm = FrontEnd(), vectors.sound(256 * hops)
@@ -108,7 +108,7 @@ def test_features_scaled_by_another_quantizer_are_clipped(tiny, tmp_path, scale,
         "        if (memcmp(features, expected + hop * TINYSE_BANDS, sizeof features) != 0) { return hop + 1; }\n"
         "    }\n    return 0;\n}\n"
     )
-    export(tiny.integers, tmp_path / "out", 1, prefix="tinyse")
+    export(tiny.quantized, tmp_path / "out", 1, prefix="tinyse")
     for path, content in values.items():
         (tmp_path / "out" / ("test" if path == "main.c" else "src") / path).write_text(content)
     for path in (tmp_path / "out/test").glob("tinyse_*.c"):

@@ -181,7 +181,7 @@ def stand_ins(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def folder(tiny, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("firmware")
-    export(tiny.integers, folder, cmsis=True, prefix="tinyse")
+    export(tiny.quantized, folder, cmsis=True, prefix="tinyse")
     return folder
 
 
@@ -191,7 +191,7 @@ def sanitized(stand_ins: Path, *names: str) -> list[str]:
 
 
 def test_every_layer_of_ours_calls_the_library(tiny) -> None:
-    program = lower(read(tiny.integers), cmsis=True)
+    program = lower(read(tiny.quantized), cmsis=True)
     kernels = [call.layer.kernel for call in program.calls if call.layer.struct == "tinyse_convolution"]
     assert kernels == [layers.CMSIS] * len(kernels) != []
 
@@ -227,11 +227,11 @@ def test_a_library_that_needs_more_memory_is_refused(folder: Path, stand_ins: Pa
 
 
 def test_cmsis_dsp_is_close(tiny, stand_ins: Path, tmp_path: Path) -> None:
-    export(tiny.integers, tmp_path / "firmware", prefix="tinyse")
+    export(tiny.quantized, tmp_path / "firmware", prefix="tinyse")
     for name in ("arm_math.h", "dsp.c"):
         shutil.copy(stand_ins / name, tmp_path / "firmware" / "src")
     library, pcm = shared_library(tmp_path / "firmware", ["-DTINYSE_CMSIS_DSP"]), vectors.sound(256 * 100)
-    exact = Denoiser(tiny.integers, "reference").process(pcm)
+    exact = Denoiser(tiny.quantized, "reference").process(pcm)
     given = Stream(library).process(pcm)
     assert steps.snr_db(exact.astype(float), given.astype(float)) > 30
 

@@ -73,7 +73,7 @@ def test_quantization_parameters_under_their_former_key_are_loaded(tiny, tmp_pat
     from tinyse.quantization.trained import TrainedQparams
     from tinyse.tflite.reader import read
 
-    expected = TrainedQparams("int8", activation_qparams(read(tiny.integers)))
+    expected = TrainedQparams("int8", activation_qparams(read(tiny.quantized)))
     written = expected.as_json()
     former = {"precision": written["precision"], "grids": written["qparams"]}
     tensors, header = load_tensors(tiny.weights)

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.skipif(not any(map(shutil.which, host.COMPILERS)), reas
 
 @pytest.fixture(scope="module")
 def denoisers(tiny):
-    return Denoiser(tiny.integers, engine="c"), Denoiser(tiny.integers, engine="reference")
+    return Denoiser(tiny.quantized, engine="c"), Denoiser(tiny.quantized, engine="reference")
 
 
 def test_every_mask_and_state_is_the_references(tiny):
-    ours, reference = host.HostEngine(tiny.integers), ReferenceEngine(tiny.integers)
+    ours, reference = host.HostEngine(tiny.quantized), ReferenceEngine(tiny.quantized)
     state, expected_state = ours.initial_state(), reference.initial_state()
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -75,16 +75,27 @@ def test_a_strength_between_whole_decibels_is_refused(denoisers):
 def test_no_compiler_is_said_with_what_to_do(tiny, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(InputError, match="apt-get install gcc"):
-        Denoiser(tiny.integers, engine="c")
+        Denoiser(tiny.quantized, engine="c")
 
 
 def test_live_lets_the_firmware_be_heard(tiny, tmp_path):
     given = sound(16000)
     soundfile.write(tmp_path / "noisy.wav", given, 16000)
     files = ("--input", "noisy.wav", "--output", "heard.wav")
-    command = [sys.executable, "-m", "tinyse", "live", "--model", str(tiny.integers), "--engine", "c", *files, "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "tinyse",
+        "live",
+        "--model",
+        str(tiny.quantized),
+        "--engine",
+        "c",
+        *files,
+        "--json",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["late_hops"] >= 0
     heard, _ = soundfile.read(tmp_path / "heard.wav", dtype="int16")
-    np.testing.assert_array_equal(heard, Denoiser(tiny.integers, engine="tflm").denoise(given))
+    np.testing.assert_array_equal(heard, Denoiser(tiny.quantized, engine="tflm").denoise(given))

@@ -54,8 +54,8 @@ def floats(graph: Graph) -> np.ndarray:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_runtime_keeps_the_quality_of_the_reference(precision, graph, calibration, floats):
     pytest.importorskip("tflite_micro")
-    integers = quantize(graph, calibration, precision)
-    masks = {name: run(integers, FEATURES) for name, run in runtimes().items()}
+    quantized = quantize(graph, calibration, precision)
+    masks = {name: run(quantized, FEATURES) for name, run in runtimes().items()}
     assert list(masks) == [REFERENCE, "TFLM", BUILTIN, "LiteRT XNNPACK"]
     assert np.array_equal(masks["TFLM"], masks[REFERENCE])
     exact = steps.snr_db(floats, masks[REFERENCE])
@@ -65,12 +65,12 @@ def test_every_runtime_keeps_the_quality_of_the_reference(precision, graph, cali
 
 
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="no TensorFlow: pip install 'tinyse[tensorflow]'")
-def test_tensorflows_converter_makes_the_same_integers(graph, calibration, floats):
+def test_tensorflows_converter_makes_the_same_values(graph, calibration, floats):
     """On our ranges: its weights, biases, multipliers and file compute what ours do, in the same runtime."""
-    integers = quantize(graph, calibration)
-    pinned, own = convert(graph, [], activation_qparams(integers)), convert(graph, CLIPS)
+    quantized = quantize(graph, calibration)
+    pinned, own = convert(graph, [], activation_qparams(quantized)), convert(graph, CLIPS)
     assert requantized_states(pinned) == []
-    ours = runtimes()[BUILTIN](integers, FEATURES)
+    ours = runtimes()[BUILTIN](quantized, FEATURES)
     snr, snr_pinned, snr_own = (
         steps.snr_db(floats, mask)
         for mask in (ours, *(stream(each.content, FEATURES, each.inputs, each.outputs) for each in (pinned, own)))
@@ -89,9 +89,9 @@ def test_without_tensorflow_its_extra_is_named(graph, monkeypatch):
     "TINYSE_TFLITE_RUNTIME" not in os.environ, reason="TINYSE_TFLITE_RUNTIME names no environment with tflite-runtime"
 )
 def test_tflite_runtime_computes_what_litert_does(graph, calibration):
-    integers = quantize(graph, calibration)
-    masks = in_environment(Path(os.environ["TINYSE_TFLITE_RUNTIME"]), integers, FEATURES)
-    assert np.array_equal(masks, runtimes()[BUILTIN](integers, FEATURES))
+    quantized = quantize(graph, calibration)
+    masks = in_environment(Path(os.environ["TINYSE_TFLITE_RUNTIME"]), quantized, FEATURES)
+    assert np.array_equal(masks, runtimes()[BUILTIN](quantized, FEATURES))
 
 
 def test_an_environment_that_cannot_be_made_is_refused(graph, calibration, tmp_path):

@@ -86,16 +86,16 @@ def _models(folder: Path, tiny) -> None:
 
     for path, name in (
         (tiny.weights, "good.safetensors"),
-        (tiny.integers, "good.tflite"),
+        (tiny.quantized, "good.tflite"),
         (tiny.floats, "float.tflite"),
     ):
         shutil.copy(path, folder / name)
-    integers = tiny.integers.read_bytes()
-    (folder / "truncated.tflite").write_bytes(integers[: len(integers) // 2])
+    quantized = tiny.quantized.read_bytes()
+    (folder / "truncated.tflite").write_bytes(quantized[: len(quantized) // 2])
     (folder / "text.tflite").write_text("this is no model\n" * 20)
     (folder / "no-bytes.tflite").write_bytes(b"")
-    (folder / "no-signature.tflite").write_bytes(integers.replace(b"serving_default", b"another_default"))
-    graph = read(integers)
+    (folder / "no-signature.tflite").write_bytes(quantized.replace(b"serving_default", b"another_default"))
+    graph = read(quantized)
     graph.metadata = {}
     (folder / "no-metadata.tflite").write_bytes(write(graph))
     graph.metadata = {"format": 1, "task": "tag", "front_end": {}}

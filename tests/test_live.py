@@ -99,10 +99,10 @@ def test_a_closed_ring_lets_everybody_go():
 
 def test_a_live_file_is_the_denoised_file_bit_for_bit(tiny, noisy, tmp_path):
     answer = run(
-        "live", "--model", tiny.integers, "--input", noisy, "--output", tmp_path / "live.wav", "--realtime", "--json"
+        "live", "--model", tiny.quantized, "--input", noisy, "--output", tmp_path / "live.wav", "--realtime", "--json"
     )
     assert answer.returncode == 0, answer.stderr
-    assert run("denoise", noisy, tmp_path / "file.wav", "--model", tiny.integers).returncode == 0
+    assert run("denoise", noisy, tmp_path / "file.wav", "--model", tiny.quantized).returncode == 0
     assert (tmp_path / "live.wav").read_bytes() == (tmp_path / "file.wav").read_bytes()
     figures = json.loads(answer.stdout)
     assert figures["seconds"] == pytest.approx(3, abs=0.1)
@@ -122,7 +122,7 @@ def test_another_rate_is_converted_on_the_way(tiny, noisy, tmp_path):
 
 
 def session_between(tiny, source: Path, target: Path, prepare=lambda session: None) -> np.ndarray:
-    session = Session(Denoiser(tiny.integers), FileSource(source, realtime=False), FileSink(target))
+    session = Session(Denoiser(tiny.quantized), FileSource(source, realtime=False), FileSink(target))
     prepare(session)
     session.start()
     assert session.wait(30)
@@ -147,12 +147,12 @@ def test_mute_is_silence_and_both_sides_are_recorded(tiny, noisy, tmp_path):
     assert not heard.any()
     dry, muted = (soundfile.read(tmp_path / f"both-{side}.wav", dtype="float32")[0] for side in ("in", "out"))
     assert len(dry) == len(muted) and not muted.any()
-    delay = Denoiser(tiny.integers).delay
+    delay = Denoiser(tiny.quantized).delay
     np.testing.assert_array_equal(dry[delay:], soundfile.read(noisy, dtype="float32")[0])
 
 
 def test_stopping_leaves_a_whole_file(tiny, noisy, tmp_path):
-    session = Session(Denoiser(tiny.integers), FileSource(noisy, realtime=True), FileSink(tmp_path / "heard.wav"))
+    session = Session(Denoiser(tiny.quantized), FileSource(noisy, realtime=True), FileSink(tmp_path / "heard.wav"))
     session.start()
     while session.figures().seconds < 0.2:
         time.sleep(0.01)
@@ -162,7 +162,7 @@ def test_stopping_leaves_a_whole_file(tiny, noisy, tmp_path):
 
 def test_sound_that_is_none_ends_the_session_with_one_line(tiny, tmp_path):
     soundfile.write(tmp_path / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
-    answer = run("live", "--model", tiny.integers, "--input", tmp_path / "nan.wav", "--output", tmp_path / "heard.wav")
+    answer = run("live", "--model", tiny.quantized, "--input", tmp_path / "nan.wav", "--output", tmp_path / "heard.wav")
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1), answer.stderr
     assert "NaN" in answer.stderr
 
@@ -177,7 +177,7 @@ def test_sound_that_is_none_ends_the_session_with_one_line(tiny, tmp_path):
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(tiny, noisy, arguments, words):
-    answer = run("live", "--model", tiny.integers, *(argument.format(noisy=noisy) for argument in arguments))
+    answer = run("live", "--model", tiny.quantized, *(argument.format(noisy=noisy) for argument in arguments))
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1), answer.stderr
     assert words in answer.stderr
 
@@ -201,7 +201,7 @@ def test_the_floor_is_the_noise_between_words():
 def test_the_screen_shows_every_figure_and_key(tiny, noisy, tmp_path):
     from rich.console import Console
 
-    session = Session(Denoiser(tiny.integers), FileSource(noisy, False), FileSink(tmp_path / "out.wav"))
+    session = Session(Denoiser(tiny.quantized), FileSource(noisy, False), FileSink(tmp_path / "out.wav"))
     session.bypass = True
     session.start()
     session.wait(30)
@@ -221,7 +221,7 @@ def test_the_screen_shows_every_figure_and_key(tiny, noisy, tmp_path):
 def test_keys_work_in_a_terminal(tiny, noisy, tmp_path):
     """b, m, 0 and r are shown or leave files; q ends before the file does."""
     controller, terminal = pty.openpty()
-    arguments = ("--model", tiny.integers, "--input", noisy, "--output", tmp_path / "out.wav", "--realtime")
+    arguments = ("--model", tiny.quantized, "--input", noisy, "--output", tmp_path / "out.wav", "--realtime")
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
     process = subprocess.Popen(
         command("live", *arguments),
@@ -273,13 +273,13 @@ def test_no_portaudio_is_said_with_what_to_do(monkeypatch):
 def test_an_output_of_a_format_that_cannot_be_written_is_no_device(tiny, noisy, monkeypatch, name):
     monkeypatch.setattr("tinyse.live.devices.find", lambda *_: pytest.fail("taken for a device"))
     with pytest.raises(InputError, match=f"cannot write {name}.*no format that can be written"):
-        live(source=str(noisy), sink=name, model=str(tiny.integers))
+        live(source=str(noisy), sink=name, model=str(tiny.quantized))
 
 
 def test_a_file_that_is_no_sound_is_named(tiny, tmp_path):
     soundfile.write(tmp_path / "nan.wav", np.float32([0, np.nan]), 16000, subtype="FLOAT")
     with pytest.raises(InputError, match=r"nan\.wav: it holds samples that are NaN"):
-        live(source=str(tmp_path / "nan.wav"), sink=str(tmp_path / "out.wav"), model=str(tiny.integers))
+        live(source=str(tmp_path / "nan.wav"), sink=str(tmp_path / "out.wav"), model=str(tiny.quantized))
 
 
 @pytest.mark.parametrize(
@@ -378,12 +378,12 @@ def test_microphone_to_loudspeaker_is_the_denoised_file(tiny, server, tmp_path):
     given = soxr.resample(sound(3 * 4 * RATE // 5) / 32768, 4, 5) / 2  # nothing up to where resamplers begin to fall
     soundfile.write(tmp_path / "given.wav", soxr.resample(given, RATE, server.rate), server.rate)
     for _ in range(3):
-        options = ("--model", tiny.integers, "--device-rate", server.rate, "--buffer-ms", 400)
+        options = ("--model", tiny.quantized, "--device-rate", server.rate, "--buffer-ms", 400)
         figures = sound_server.carry(server, tmp_path, *options)
         names = ("x-in.wav", "x-out.wav", "heard.wav")
         dry, out, heard = (soundfile.read(tmp_path / name, dtype="float32")[0] for name in names)
         # Both sides of the recording are late by the denoiser's delay; the microphone's first sample is behind it.
-        denoiser = Denoiser(tiny.integers)
+        denoiser = Denoiser(tiny.quantized)
         dry, out = dry[denoiser.delay :], out[denoiser.delay :]
         expected = denoiser.denoise(dry)
         ratios = {
@@ -400,7 +400,7 @@ def test_microphone_to_loudspeaker_is_the_denoised_file(tiny, server, tmp_path):
 
 def test_a_device_that_is_lost_ends_the_session_with_one_line(tiny, server):
     process = subprocess.Popen(
-        command("live", "--model", tiny.integers), env=server.environment, stderr=subprocess.PIPE, text=True
+        command("live", "--model", tiny.quantized), env=server.environment, stderr=subprocess.PIPE, text=True
     )
     try:
         end = time.monotonic() + 30
@@ -428,7 +428,7 @@ def test_a_recording_on_a_full_disk_ends_and_the_session_goes_on(tiny, noisy, tm
         pytest.skip("only root can mount a small disk")
     try:
         arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--record", full / "both", "--json")
-        answer = run("live", "--model", tiny.integers, *arguments)
+        answer = run("live", "--model", tiny.quantized, *arguments)
         assert answer.returncode == 1
         assert "No space left" in answer.stderr
         assert answer.stderr.count("\n") == 1
@@ -438,7 +438,7 @@ def test_a_recording_on_a_full_disk_ends_and_the_session_goes_on(tiny, noisy, tm
         assert len(soundfile.read(tmp_path / "out.wav")[0]) == 3 * RATE + 37
         recorded = soundfile.read(full / "both-in.wav", dtype="int16")[0]
         assert 4000 < len(recorded) < 2 * RATE
-        delay = Denoiser(tiny.integers).delay
+        delay = Denoiser(tiny.quantized).delay
         np.testing.assert_array_equal(
             recorded[delay:], soundfile.read(noisy, dtype="int16")[0][: len(recorded) - delay]
         )
@@ -478,7 +478,7 @@ def test_a_full_disk_is_known_without_a_disk(tiny, noisy, tmp_path, monkeypatch)
 
 def test_a_recording_that_was_killed_plays(tiny, noisy, tmp_path):
     arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--realtime", "--record", tmp_path / "both")
-    process = subprocess.Popen(command("live", "--model", tiny.integers, *arguments), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command("live", "--model", tiny.quantized, *arguments), stdout=subprocess.DEVNULL)
     path = tmp_path / "both-in.recording.wav"
     end = time.monotonic() + 30
     while time.monotonic() < end and not (path.exists() and path.stat().st_size > RATE):
@@ -488,20 +488,20 @@ def test_a_recording_that_was_killed_plays(tiny, noisy, tmp_path):
     for side in ("in", "out"):
         left = soundfile.read(tmp_path / f"both-{side}.recording.wav", dtype="int16")[0]
         assert len(left) >= RATE - 256
-    delay = Denoiser(tiny.integers).delay
+    delay = Denoiser(tiny.quantized).delay
     recorded = soundfile.read(path, dtype="int16")[0]
     np.testing.assert_array_equal(recorded[delay:], soundfile.read(noisy, dtype="int16")[0][: len(recorded) - delay])
 
 
 def test_a_place_where_nothing_can_be_recorded_is_said_before_the_session(tiny, noisy, tmp_path):
     arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--record", "/proc/no/both")
-    answer = run("live", "--model", tiny.integers, *arguments)
+    answer = run("live", "--model", tiny.quantized, *arguments)
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1), answer.stderr
     assert "cannot write /proc/no/both-in.wav" in answer.stderr
 
 
 def test_an_order_to_record_where_nothing_can_be_written_does_not_end_the_session(tiny, noisy, tmp_path):
-    session = Session(Denoiser(tiny.integers), FileSource(noisy, realtime=True), FileSink(tmp_path / "heard.wav"))
+    session = Session(Denoiser(tiny.quantized), FileSource(noisy, realtime=True), FileSink(tmp_path / "heard.wav"))
     session.start()
     session.record(Path("/proc/no/both"))
     assert session.wait(30)
@@ -513,13 +513,13 @@ def test_an_order_to_record_where_nothing_can_be_written_does_not_end_the_sessio
 @pytest.mark.parametrize("seconds", [0.5, 0, 99])
 def test_so_many_seconds_of_a_file(tiny, noisy, tmp_path, seconds):
     arguments = ("--input", noisy, "--output", tmp_path / "out.wav", "--seconds", seconds)
-    assert run("live", "--model", tiny.integers, *arguments).returncode == 0
+    assert run("live", "--model", tiny.quantized, *arguments).returncode == 0
     expected = min(round(seconds * RATE), 3 * RATE + 37)
     assert soundfile.info(tmp_path / "out.wav").frames == expected
 
 
 def test_an_output_that_is_no_wav_is_no_wav_inside(tiny, noisy, tmp_path):
-    arguments = ("--model", tiny.integers, "--input", noisy, "--output")
+    arguments = ("--model", tiny.quantized, "--input", noisy, "--output")
     assert run("live", *arguments, tmp_path / "out.flac").returncode == 0
     assert soundfile.info(tmp_path / "out.flac").format == "FLAC"
     answer = run("live", *arguments, tmp_path / "out.m4a")

@@ -68,7 +68,7 @@ def test_runtimes_answer_for_every_operator() -> None:
 
 
 def depthwise(precision: str, rng: np.random.Generator) -> tuple[Graph, Graph]:
-    """A float step whose convolutions are depthwise, with a state and a skip; and its integers."""
+    """A float step whose convolutions are depthwise, with a state and a skip; and the same quantized."""
     bins, channels = int(rng.integers(3, 12)), int(rng.integers(1, 9))
     graph = Graph("step", metadata={"format": 1})
     x = graph.add_input("x", (1, 1, bins, channels))
@@ -91,19 +91,23 @@ def test_a_depthwise_convolution_is_tflms(precision: str) -> None:
     pytest.importorskip("tflite_micro")
     rng = np.random.default_rng(5)
     for _ in range(12):
-        graph, integers = depthwise(precision, rng)
-        assert read(write(integers)).operators == integers.operators
-        tensor = integers.tensors["x"]
+        graph, quantized = depthwise(precision, rng)
+        assert read(write(quantized)).operators == quantized.operators
+        tensor = quantized.tensors["x"]
         info = np.iinfo(tensor.dtype)
         given = rng.integers(info.min, info.max, (6, *tensor.shape), tensor.dtype, endpoint=True)
-        interpreter, program, state = tflm_interpreter(integers), reference.compile(integers), initial_state(integers)
-        clip = sequence.Sequence(integers)({"x": given[:, None]}, {"state": state["state"][None]})
+        interpreter, program, state = (
+            tflm_interpreter(quantized),
+            reference.compile(quantized),
+            initial_state(quantized),
+        )
+        clip = sequence.Sequence(quantized)({"x": given[:, None]}, {"state": state["state"][None]})
         for frame, x in enumerate(given):
             interpreter.set_input(x, 0)
             interpreter.set_input(state["state"], 1)
             interpreter.invoke()
             results = program({"x": x, **state})
-            for place, (name, output) in enumerate(integers.outputs.items()):
+            for place, (name, output) in enumerate(quantized.outputs.items()):
                 np.testing.assert_array_equal(results[name], interpreter.get_output(place))
                 np.testing.assert_array_equal(results[name], clip[output][frame, 0])
             state = {"state": results["state"]}
@@ -171,8 +175,8 @@ def test_a_hard_swish_that_no_kernel_has_is_refused(change: dict, message: str) 
 
 def test_vela_puts_a_depthwise_convolution_on_the_npu() -> None:
     pytest.importorskip("ethosu.vela")
-    _, integers = depthwise("int8", np.random.default_rng(2))
-    assert compile_graph(Npu("Ethos-U55-128", "ethos-u55-128", 500e6), integers).cpu_operators == 0
+    _, quantized = depthwise("int8", np.random.default_rng(2))
+    assert compile_graph(Npu("Ethos-U55-128", "ethos-u55-128", 500e6), quantized).cpu_operators == 0
 
 
 def test_a_depthwise_convolution_is_one_filter_per_channel() -> None:

@@ -14,8 +14,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
 from tinyse.models.architecture import Architecture  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
+from tinyse.recipe import Stage  # noqa: E402
 from tinyse.training.optimizer import Diverged, Optimization, average_decay, is_matrix, learning_rate, move_average  # noqa: E402
-from tinyse.training.recipe import Stage  # noqa: E402
 from tinyse.training.run import launch  # noqa: E402
 
 STAGE = Stage(

@@ -30,7 +30,7 @@ def plugin(tiny, tmp_path_factory) -> Path:
     if not Path("/usr/include/ladspa.h").exists() or not any(map(shutil.which, host.COMPILERS)):
         pytest.skip("apt-get install gcc libc6-dev ladspa-sdk")
     target = tmp_path_factory.mktemp("ladspa") / "tinyse_ladspa.so"
-    export_ladspa(tiny.integers, target)
+    export_ladspa(tiny.quantized, target)
     return target
 
 
@@ -119,7 +119,7 @@ def through_ffmpeg(plugin: Path, samples: np.ndarray, rate: int, folder: Path, c
 def test_the_plugin_at_16_khz_has_the_bits_of_the_firmware(tiny, plugin, tmp_path):
     given = sound(2 * RATE)
     heard = through_ffmpeg(plugin, given / np.float32(32768), RATE, tmp_path)
-    denoiser = Denoiser(tiny.integers, engine="reference")
+    denoiser = Denoiser(tiny.quantized, engine="reference")
     late = denoiser.hop + denoiser.delay
     np.testing.assert_array_equal(heard[late:] * 32768, denoiser.denoise(given)[: len(heard) - late])
 
@@ -129,7 +129,7 @@ def test_the_plugin_at_higher_rates_is_the_denoised_file(tiny, plugin, tmp_path,
     given = soxr.resample(sound(2 * 12800) / 32768, 12800, RATE) / 2  # nothing where the filters begin to fall
     high = soxr.resample(given, RATE, RATE * factor)
     heard = soxr.resample(through_ffmpeg(plugin, high, RATE * factor, tmp_path), RATE * factor, RATE)
-    denoiser = Denoiser(tiny.integers)
+    denoiser = Denoiser(tiny.quantized)
     # The filter on the way in is late, too: the network sees the sound at another place in its frames.
     shifted = np.concatenate([np.zeros(REACH), given])
     expected = denoiser.denoise(np.float32(shifted))
@@ -158,5 +158,5 @@ def test_a_missing_header_is_said_with_what_to_do(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr("firmware_export.plugins.build", fail)
     with pytest.raises(InputError, match="apt-get install ladspa-sdk"):
-        export_ladspa(tiny.integers, tmp_path / "plugin.so")
+        export_ladspa(tiny.quantized, tmp_path / "plugin.so")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Training on integers: the sequence is the reference bit for bit, the network is the exported file, gradients flow."""
+"""Quantization-aware training: the sequence is the reference bit for bit, the network is the exported file, gradients flow."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def frame_by_frame(graph: Graph, features: np.ndarray, state: dict[str, np.ndarr
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_sequence_is_the_reference_frame_by_frame(precision):
     graph = steps.denoiser()
-    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(200)})]), precision)
-    tensor = integers.tensors["features"]
+    exported = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(200)})]), precision)
+    tensor = exported.tensors["features"]
     ends = np.iinfo(tensor.dtype)
     rng = np.random.default_rng(1)
     features = rng.integers(ends.min, ends.max, (40, 3, *tensor.shape), tensor.dtype, endpoint=True)
-    silence = initial_state(integers)
-    arrays = Sequence(integers)({"features": features}, {name: np.stack([s] * 3) for name, s in silence.items()})
+    silence = initial_state(exported)
+    arrays = Sequence(exported)({"features": features}, {name: np.stack([s] * 3) for name, s in silence.items()})
     for clip in range(3):
-        traced = frame_by_frame(integers, features[:, clip], silence)
+        traced = frame_by_frame(exported, features[:, clip], silence)
         assert set(arrays) == set(traced[0])
         for name in arrays:
             assert np.array_equal(arrays[name][:, clip], np.stack([values[name] for values in traced])), name
@@ -50,15 +50,15 @@ def test_a_sequence_is_the_reference_frame_by_frame(precision):
 
 def test_a_sequence_goes_on_from_any_state():
     graph = steps.denoiser()
-    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
-    features = np.random.default_rng(2).integers(-128, 127, (30, 2, *integers.shape("features")), np.int8)
-    state = {name: np.stack([value] * 2) for name, value in initial_state(integers).items()}
-    sequence = Sequence(integers)
+    exported = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(50)})]))
+    features = np.random.default_rng(2).integers(-128, 127, (30, 2, *exported.shape("features")), np.int8)
+    state = {name: np.stack([value] * 2) for name, value in initial_state(exported).items()}
+    sequence = Sequence(exported)
     whole = sequence({"features": features}, state)
     first = sequence({"features": features[:11]}, state)
-    state = {name: first[integers.outputs[name]][-1] for name in state}
+    state = {name: first[exported.outputs[name]][-1] for name in state}
     second = sequence({"features": features[11:]}, state)
-    for name in integers.outputs.values():
+    for name in exported.outputs.values():
         assert np.array_equal(whole[name], np.concatenate([first[name], second[name]])), name
 
 
@@ -66,8 +66,8 @@ def test_given_parameters_take_the_place_of_calibration():
     graph = steps.denoiser()
     calibration = calibrate(graph, [("noise", {"features": steps.features(50)})])
     for precision in PRECISIONS:
-        integers = quantize(graph, calibration, precision)
-        assert write(quantize(graph, None, precision, activation_qparams(integers))) == write(integers)
+        exported = quantize(graph, calibration, precision)
+        assert write(quantize(graph, None, precision, activation_qparams(exported))) == write(exported)
     with pytest.raises(InputError, match="has no quantization parameters"):
         quantize(graph, None, "int8", {})
 
@@ -93,11 +93,11 @@ def trained(request, tiny):
     network, front_end, _ = load_model(tiny.weights)
     graph = network.emit()
     clips = [(f"noise {index}", {"features": clip}) for index, clip in enumerate(features_of(2, 60).numpy())]
-    integers = quantize(graph, calibrate(graph, clips), request.param)
-    qparams = TrainedQparams(request.param, activation_qparams(integers))
+    exported = quantize(graph, calibrate(graph, clips), request.param)
+    qparams = TrainedQparams(request.param, activation_qparams(exported))
     quantized = QuantizedNetwork(network.architecture, front_end.bands, qparams)
     quantized.load_state_dict(network.state_dict())
-    return network, quantized, integers
+    return network, quantized, exported
 
 
 def features_of(clips: int, frames: int):
@@ -109,19 +109,19 @@ def features_of(clips: int, frames: int):
 def test_the_forward_pass_is_the_exported_file(trained):
     import torch
 
-    _, quantized, integers = trained
-    assert write(quantized.integers()) == write(integers)
+    _, quantized, exported = trained
+    assert write(quantized.exported()) == write(exported)
     features = features_of(2, 60)
     with torch.no_grad():
         masks, state = quantized(features, quantized.initial_state(2))
-    engine = ReferenceEngine(write(replace(integers, metadata={"format": 1})))
+    engine = ReferenceEngine(write(replace(exported, metadata={"format": 1})))
     for clip in range(2):
         following = engine.initial_state()
         for frame in range(60):
             mask, following = engine.step(features[clip, frame].numpy(), following)
             assert np.array_equal(mask, masks[clip, frame].numpy())
         for name, value in following.items():
-            real = integers.tensors[integers.outputs[name]].dequantize(value)
+            real = exported.tensors[exported.outputs[name]].dequantize(value)
             assert np.array_equal(real[0].transpose(2, 0, 1), state[name][clip].numpy()), name
 
 
@@ -157,7 +157,7 @@ def test_the_gradient_is_nearly_the_float_networks(trained):
 
 
 def test_another_wiring_is_written_once():
-    """Fewer skips and a doubled logit: torch, the exported graph and the integers all follow."""
+    """Fewer skips and a doubled logit: torch, the exported graph and the quantized one all follow."""
     torch = pytest.importorskip("torch")
     from tinyse.models.architecture import Architecture
     from tinyse.models.network import MaskNetwork
@@ -179,12 +179,12 @@ def test_another_wiring_is_written_once():
     for values, mask in zip(float_execution.replay(float_execution.compile(graph), frames), masks[0], strict=True):
         np.testing.assert_allclose(values["mask"].ravel(), mask, atol=2e-6)
 
-    integers = quantize(graph, calibrate(graph, [("noise", {"features": features[0].numpy()})]))
-    qparams = TrainedQparams("int8", activation_qparams(integers))
+    exported = quantize(graph, calibrate(graph, [("noise", {"features": features[0].numpy()})]))
+    qparams = TrainedQparams("int8", activation_qparams(exported))
     quantized = type("QuantizedOther", (QuantizedNetwork,), {"wire": wire})(architecture, 128, qparams)
     quantized.load_state_dict(network.state_dict())
     masks, _ = quantized(features, quantized.initial_state())
-    engine = ReferenceEngine(write(replace(integers, metadata={"format": 1})))
+    engine = ReferenceEngine(write(replace(exported, metadata={"format": 1})))
     state = engine.initial_state()
     for frame in range(12):
         mask, state = engine.step(features[0, frame].numpy(), state)
@@ -219,7 +219,7 @@ def recipe_at(folder, *changes):
     return load_recipe(path, changes)
 
 
-def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
+def test_a_stage_of_quantization_aware_training_resumes_where_it_was_stopped(tmp_path):
     torch = pytest.importorskip("torch")
     from tinyse.export import export_model
     from tinyse.models.files import load_model
@@ -247,7 +247,7 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
     qparams = TrainedQparams.from_json(header["quantization"], "here")
     quantized = QuantizedNetwork(network.architecture, front_end.bands, qparams)
     quantized.load_state_dict(network.state_dict())
-    engine, features = ReferenceEngine(exported.integers), features_of(1, 5)
+    engine, features = ReferenceEngine(exported.quantized), features_of(1, 5)
     masks, state = quantized(features, quantized.initial_state())[0], engine.initial_state()
     for frame in range(5):
         mask, state = engine.step(features[0, frame].numpy(), state)
@@ -267,7 +267,7 @@ def test_a_stage_trains_integers_and_goes_on_where_it_was_stopped(tmp_path):
         ("stages.integers.distillation.views={frame: 1.0}", "no float layers to view"),
     ],
 )
-def test_a_recipe_that_cannot_train_integers_is_refused(change, message, tmp_path):
+def test_a_recipe_that_cannot_train_quantized_is_refused(change, message, tmp_path):
     pytest.importorskip("torch")
     with pytest.raises(InputError, match=message):
         recipe_at(tmp_path, change)

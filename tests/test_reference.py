@@ -40,17 +40,17 @@ def test_reference_equals_tflm_over_2000_recurrent_frames(step: str, precision: 
     graph = steps.denoiser(**STEPS[step])
     bins = graph.shape("features")[2]
     calibration = calibrate(graph, [("noise", {"features": steps.features(200, bins)})])
-    integers = quantize(graph, calibration, precision)
-    program, interpreter, state = reference.compile(integers), tflm_interpreter(integers), initial_state(integers)
-    tensor = integers.tensors["features"]
+    quantized = quantize(graph, calibration, precision)
+    program, interpreter, state = reference.compile(quantized), tflm_interpreter(quantized), initial_state(quantized)
+    tensor = quantized.tensors["features"]
     for index, frame in enumerate(steps.features(2000, bins, seed=5)):
         x = tensor.quantize(frame)
         feed = {"features": x.reshape(1, 1, bins, 1), **state}
-        for position, name in enumerate(integers.inputs):
+        for position, name in enumerate(quantized.inputs):
             interpreter.set_input(np.ascontiguousarray(feed[name]), position)
         interpreter.invoke()
         results = program(feed)
-        for position, name in enumerate(integers.outputs):
+        for position, name in enumerate(quantized.outputs):
             np.testing.assert_array_equal(results[name], interpreter.get_output(position), f"{name}, frame {index}")
         state = {name: results[name] for name in state}
 
@@ -158,13 +158,13 @@ def test_convolutions_equal_tflm(padding: str, precision: str) -> None:
         y = graph.add_operator("CONV_2D", (x, weights, bias), "y", (1, *map(int, sizes), int(out)), **options)
         graph.add_output("y", y)
         clip = {"x": rng.normal(size=(20, height * width * channels)).astype(np.float32)}
-        integers = quantize(graph, calibrate(graph, [("noise", clip)]), precision)
-        info = np.iinfo(integers.tensors["x"].dtype)
-        value = rng.integers(info.min, info.max + 1, integers.shape("x")).astype(info.dtype)
-        interpreter = tflm_interpreter(integers)
+        quantized = quantize(graph, calibrate(graph, [("noise", clip)]), precision)
+        info = np.iinfo(quantized.tensors["x"].dtype)
+        value = rng.integers(info.min, info.max + 1, quantized.shape("x")).astype(info.dtype)
+        interpreter = tflm_interpreter(quantized)
         interpreter.set_input(value, 0)
         interpreter.invoke()
-        np.testing.assert_array_equal(reference.compile(integers)({"x": value})["y"], interpreter.get_output(0))
+        np.testing.assert_array_equal(reference.compile(quantized)({"x": value})["y"], interpreter.get_output(0))
 
 
 @pytest.mark.parametrize("precision", ["int8", "int16x8"])
@@ -184,26 +184,26 @@ def test_fully_connected_equals_tflm(precision: str) -> None:
         activation = rng.choice(["NONE", "RELU"]).item()
         graph.add_output("y", graph.fully_connected("y", x, weights, rng.normal(size=out), activation))
         clip = {"x": rng.normal(size=(20, rows * columns)).astype(np.float32)}
-        integers = quantize(graph, calibrate(graph, [("noise", clip)]), precision)
-        info = np.iinfo(integers.tensors["x"].dtype)
+        quantized = quantize(graph, calibrate(graph, [("noise", clip)]), precision)
+        info = np.iinfo(quantized.tensors["x"].dtype)
         value = rng.integers(info.min, info.max + 1, (rows, columns)).astype(info.dtype)
-        interpreter = tflm_interpreter(integers)
+        interpreter = tflm_interpreter(quantized)
         interpreter.set_input(value, 0)
         interpreter.invoke()
-        np.testing.assert_array_equal(reference.compile(integers)({"x": value})["y"], interpreter.get_output(0))
+        np.testing.assert_array_equal(reference.compile(quantized)({"x": value})["y"], interpreter.get_output(0))
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000))
 def test_every_random_step_is_valid_and_runs(seed: int) -> None:
     graph = steps.denoiser(seed, bins=8, channels=2, hidden=2)
-    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(10, 8, seed)})]))
-    feed = {"features": np.zeros((1, 1, 8, 1), np.int8), **initial_state(integers)}
-    assert reference.compile(integers)(feed)["mask"].dtype == np.int8
+    quantized = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(10, 8, seed)})]))
+    feed = {"features": np.zeros((1, 1, 8, 1), np.int8), **initial_state(quantized)}
+    assert reference.compile(quantized)(feed)["mask"].dtype == np.int8
 
 
-def test_an_accumulator_that_could_overflow_is_refused(integers: Graph) -> None:
-    graph = Graph("g", dict(integers.tensors), integers.operators, integers.inputs, integers.outputs)
+def test_an_accumulator_that_could_overflow_is_refused(quantized: Graph) -> None:
+    graph = Graph("g", dict(quantized.tensors), quantized.operators, quantized.inputs, quantized.outputs)
     steps.change(graph, "back/bias", data=np.full_like(graph.tensors["back/bias"].data, 2**31 - 1))
     with pytest.raises(InputError, match=r"back.*overflow"):
         reference.compile(graph)

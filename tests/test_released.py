@@ -53,7 +53,7 @@ def test_the_arena_of_the_report_is_the_least_that_loads(folder):
     assert not loads_in_tflm(content, stated - 16)
 
 
-def test_the_integers_are_those_of_the_weights(folder):
+def test_the_quantized_file_is_that_of_the_weights(folder):
     metadata = reader.read(folder / "model.tflite").metadata
     assert metadata["weights_sha256"] == card_of(folder)["sha256"]["model.safetensors"]
     assert "clips" not in metadata
@@ -95,7 +95,7 @@ def test_the_scores_are_worth_shipping(folder):
     assert {name: figures[name] for name, bar in BARS[folder.name].items() if figures[name] < bar} == {}
 
 
-def test_a_name_means_weights_and_integers(folder):
+def test_a_name_means_weights_and_the_quantized_file(folder):
     """So `tinyse evaluate NAME` scores the whole chain; a file means that file."""
     pytest.importorskip("torch")
     pytest.importorskip("tflite_micro")

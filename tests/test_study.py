@@ -58,7 +58,11 @@ def test_valid_clips_know_their_files(corpus):
 
 
 def test_equal_engines_do_not_differ(tiny):
-    engines = {"float": LiteRTEngine(tiny.floats), "same": LiteRTEngine(tiny.floats), "int8": TFLMEngine(tiny.integers)}
+    engines = {
+        "float": LiteRTEngine(tiny.floats),
+        "same": LiteRTEngine(tiny.floats),
+        "int8": TFLMEngine(tiny.quantized),
+    }
     streams = run_streams(engines, FrontEnd(), noise(1.0))
     assert not streams["same"].state_error.any()
     assert streams["same"].state_snr_db() == 120
@@ -70,14 +74,14 @@ def test_a_stream_is_what_a_denoiser_makes(tiny):
     from tinyse.streaming.denoiser import Denoiser
 
     sound = noise(0.8)
-    engines = {"float": LiteRTEngine(tiny.floats), "int8": ReferenceEngine(tiny.integers)}
+    engines = {"float": LiteRTEngine(tiny.floats), "int8": ReferenceEngine(tiny.quantized)}
     output = run_streams(engines, FrontEnd(), sound)["int8"].output
-    expected = Denoiser(tiny.integers, engine="reference").denoise(sound)
+    expected = Denoiser(tiny.quantized, engine="reference").denoise(sound)
     assert np.array_equal(output, expected[: len(output)])
 
 
 def test_only_what_a_gru_keeps_is_recurrent(tiny):
-    assert recurrent_states(read(tiny.integers)) == recurrent_states(read(tiny.floats)) == ["shared_gru_2", "gru"]
+    assert recurrent_states(read(tiny.quantized)) == recurrent_states(read(tiny.floats)) == ["shared_gru_2", "gru"]
     assert recurrent_states(steps.denoiser()) == ["groups", "shared"]
     assert recurrent_states(Graph("none")) == []
 
@@ -93,8 +97,8 @@ def test_a_stuck_state_is_heard_after_silence(tiny):
 
     engines = {
         "float": LiteRTEngine(tiny.floats),
-        "int8": ReferenceEngine(tiny.integers),
-        "stuck": Stuck(tiny.integers),
+        "int8": ReferenceEngine(tiny.quantized),
+        "stuck": Stuck(tiny.quantized),
     }
     found = sticking(engines, FrontEnd(), noise(3.0))
     assert found["stuck"].after_silence < found["int8"].after_silence - 6
@@ -105,7 +109,7 @@ def test_a_stuck_state_is_heard_after_silence(tiny):
 
 def test_a_long_stream_repeats_its_pairs(tiny):
     pair = LoadedPair("one", noise(0.5, 1), noise(0.5, 1) + noise(0.5, 2), 0.0)
-    engines = {"float": LiteRTEngine(tiny.floats), "int8": ReferenceEngine(tiny.integers)}
+    engines = {"float": LiteRTEngine(tiny.floats), "int8": ReferenceEngine(tiny.quantized)}
     streams = long_streams(engines, FrontEnd(), [pair], minutes=2 / 60, part=0.5)
     assert list(streams) == ["int8"]
     parts = streams["int8"].parts
@@ -178,7 +182,7 @@ def test_study_writes_tables_and_a_picture(tiny, pairs, tmp_path):
     assert (folder / "study.png").stat().st_size > 5_000
 
 
-def test_integers_that_were_trained_stand_beside_their_parents(tiny, pairs, tmp_path):
+def test_a_model_of_quantization_aware_training_stands_beside_its_parent(tiny, pairs, tmp_path):
     pytest.importorskip("pystoi")
     from tinyse.models.files import load_model, save_model
     from tinyse.quantization.quantize import activation_qparams
@@ -186,13 +190,13 @@ def test_integers_that_were_trained_stand_beside_their_parents(tiny, pairs, tmp_
     from tinyse.study.study import study
 
     network, front_end, _ = load_model(tiny.weights)
-    qparams = TrainedQparams("int8", activation_qparams(read(tiny.integers)))
+    qparams = TrainedQparams("int8", activation_qparams(read(tiny.quantized)))
     save_model(tmp_path / "own.safetensors", network, front_end, {"quantization": qparams.as_json()})
     found = study(tmp_path / "own.safetensors", [("noise", noise(1))], find_pairs(pairs, 1), tmp_path / "out", ["int8"],
                   0.05, "litert", parent=tiny.weights)  # fmt: skip
     assert list(found.costs) == list(found.streams) == ["int8", "int8, trained"]
     # The same weights with the quantization parameters of the export that `tiny` has seen: the trained one is that export.
-    exported, trained = (read(path) for path in (tiny.integers, tmp_path / "out/own-int8-trained.tflite"))
+    exported, trained = (read(path) for path in (tiny.quantized, tmp_path / "out/own-int8-trained.tflite"))
     assert all(
         np.array_equal(t.data, trained.tensors[n].data) for n, t in exported.tensors.items() if t.data is not None
     )
@@ -206,7 +210,7 @@ def test_integers_that_were_trained_stand_beside_their_parents(tiny, pairs, tmp_
         (("--engine", "tflmm"), "did you mean 'tflm'"),
         (("--pairs", "nowhere"), "no folder nowhere"),
         (("--minutes", "-1"), "--minutes"),
-        (("--parent", "other.safetensors"), "was not trained as integers"),
+        (("--parent", "other.safetensors"), "does not come from quantization-aware training"),
     ],
 )
 def test_study_refuses(options, message, tiny, pairs, tmp_path):

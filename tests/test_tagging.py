@@ -1,4 +1,4 @@
-"""Tagging: labeled data, mixtures, the network, its stream, its integers and its C; one recipe from end to end."""
+"""Tagging: labeled data, mixtures, the network, its stream, its quantized form and its C; one recipe from end to end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tinyse.streaming import pooling
 torch = pytest.importorskip("torch")
 sklearn = pytest.importorskip("sklearn")
 
-from tinyse.evaluation.tag_links import float_tags, integer_tags  # noqa: E402
+from tinyse.evaluation.tag_links import float_tags, quantized_tags  # noqa: E402
 from tinyse.evaluation.tags import TagScores  # noqa: E402
 from tinyse.export import export_model  # noqa: E402
 from tinyse.models.architecture import TAGGERS, Architecture  # noqa: E402
@@ -307,14 +307,14 @@ def test_decisions_do_not_depend_on_chunks_and_pool_to_the_clip(model, engine):
         expected = float_tags(path, [x[:length]])
         assert list(whole.tags.values()) == pytest.approx(expected[0], abs=1e-4)
     elif engine != "litert":
-        assert np.array_equal(np.float32(list(whole.tags.values())), integer_tags(path, [x[:length]])[0])
+        assert np.array_equal(np.float32(list(whole.tags.values())), quantized_tags(path, [x[:length]])[0])
 
 
 def test_a_tagger_and_a_denoiser_are_not_taken_for_one_another(model, tiny):
     from tinyse.streaming.denoiser import Denoiser
 
     with pytest.raises(InputError, match="is no tagger"):
-        Tagger(tiny.integers)
+        Tagger(tiny.quantized)
     with pytest.raises(InputError, match="is no denoiser"):
         Denoiser(model.with_suffix(".tflite"))
     with pytest.raises(InputError, match="less than one hop"):
@@ -459,7 +459,7 @@ def test_a_rehearsal_of_few_classes_has_tags_to_score(recipe, tmp_path):
     rehearse(chosen, plan(chosen))
 
 
-def test_a_recipe_from_labels_to_scored_integers(recipe, tmp_path):
+def test_a_recipe_from_labels_to_a_scored_quantized_model(recipe, tmp_path):
     from tinyse.training.finish import finish, plan
     from tinyse.training.recipe import load_recipe
     from tinyse.training.run import run
@@ -473,7 +473,7 @@ def test_a_recipe_from_labels_to_scored_integers(recipe, tmp_path):
     finished = finish(chosen, plan(chosen), trained, lambda _: None)
     scores = json.loads((trained.parent / "scores.json").read_text())
     assert set(scores) == {"float", "int8"} and scores["float"]["clips"] == 24
-    assert "micro AUPRC" in finished.scored.tables[0].header and finished.integers.is_file()
+    assert "micro AUPRC" in finished.scored.tables[0].header and finished.quantized.is_file()
     again = []
     assert run(chosen, lambda _: None, again.append) == trained
     assert all("finished before" in line for line in again)
@@ -602,7 +602,7 @@ def test_live_shows_tags(model, tiny, tmp_path):
     audio.write(tmp_path / "in.wav", sound("ring", 3, 2.5))
     ends = ("--input", tmp_path / "in.wav", "--output", tmp_path / "out.wav")
     facts = json.loads(
-        tinyse("live", "--model", tiny.integers, "--tags", model.with_suffix(".tflite"), *ends, "--json")
+        tinyse("live", "--model", tiny.quantized, "--tags", model.with_suffix(".tflite"), *ends, "--json")
     )
     assert facts["tags"] and len(audio.read(tmp_path / "out.wav")[0]) == 40000
 

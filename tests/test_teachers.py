@@ -289,7 +289,7 @@ def test_a_run_with_an_external_teacher_goes_on_to_the_same_bits_and_names_it(re
     assert load_model(whole)[2]["teachers"] == origin, "a later stage of the student has been taught as well"
     assert load_model(model_path(tmp_path / "run", "two"))[2]["teachers"] == []
     exported = export_model(whole, [("noise", noise())])
-    assert reader.read(exported.integers).metadata["teachers"] == origin
+    assert reader.read(exported.quantized).metadata["teachers"] == origin
 
 
 def test_the_card_says_who_taught():

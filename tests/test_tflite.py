@@ -28,18 +28,18 @@ def float_graph() -> Graph:
 
 
 @pytest.fixture(scope="module")
-def integer_graph(float_graph: Graph) -> Graph:
+def quantized_graph(float_graph: Graph) -> Graph:
     return quantize(float_graph, calibrate(float_graph, [("noise", {"features": steps.features(60)})]))
 
 
 @pytest.fixture(scope="module")
-def content(integer_graph: Graph) -> bytes:
-    return write(integer_graph)
+def content(quantized_graph: Graph) -> bytes:
+    return write(quantized_graph)
 
 
 @pytest.mark.parametrize("kind", ["float", "integer"])
-def test_round_trip_is_byte_identical(kind: str, float_graph: Graph, integer_graph: Graph) -> None:
-    graph = float_graph if kind == "float" else integer_graph
+def test_round_trip_is_byte_identical(kind: str, float_graph: Graph, quantized_graph: Graph) -> None:
+    graph = float_graph if kind == "float" else quantized_graph
     first = write(graph)
     again = read(first)
     assert write(again) == first == write(graph)
@@ -62,18 +62,18 @@ def test_constants_are_aligned_to_16_bytes(content: bytes) -> None:
             assert (start - origin) % 16 == 0
 
 
-def test_signature_and_subgraph_have_the_order_of_the_graph(content: bytes, integer_graph: Graph) -> None:
+def test_signature_and_subgraph_have_the_order_of_the_graph(content: bytes, quantized_graph: Graph) -> None:
     model = schema.Model.GetRootAs(content)
     subgraph, signature = model.Subgraphs(0), model.SignatureDefs(0)
     names = [signature.Inputs(i).Name().decode() for i in range(signature.InputsLength())]
-    assert names == list(integer_graph.inputs)
+    assert names == list(quantized_graph.inputs)
     assert [signature.Inputs(i).TensorIndex() for i in range(len(names))] == list(subgraph.InputsAsNumpy())
     assert [signature.Outputs(i).TensorIndex() for i in range(signature.OutputsLength())] == list(
         subgraph.OutputsAsNumpy()
     )
 
 
-def test_what_becomes_a_state_is_named_after_it(content: bytes, integer_graph: Graph) -> None:
+def test_what_becomes_a_state_is_named_after_it(content: bytes, quantized_graph: Graph) -> None:
     """Tools that show no signature showed the next `encoder_2` as `encoder_1/step`."""
     model = schema.Model.GetRootAs(content)
     subgraph, signature = model.Subgraphs(0), model.SignatureDefs(0)
@@ -81,8 +81,8 @@ def test_what_becomes_a_state_is_named_after_it(content: bytes, integer_graph: G
         signature.Outputs(i).Name().decode(): subgraph.Tensors(signature.Outputs(i).TensorIndex()).Name().decode()
         for i in range(signature.OutputsLength())
     }
-    given = set(integer_graph.inputs.values())
-    states = [state for state in integer_graph.states if integer_graph.outputs[state] not in given]
+    given = set(quantized_graph.inputs.values())
+    states = [state for state in quantized_graph.states if quantized_graph.outputs[state] not in given]
     assert len(states) > 1
     for state in states:
         assert names[state] == f"{state}_next"
@@ -91,8 +91,8 @@ def test_what_becomes_a_state_is_named_after_it(content: bytes, integer_graph: G
 
 
 @pytest.mark.parametrize(("kind", "oldest"), [("float", "1.14.0"), ("integer", "1.14.0")])
-def test_the_oldest_runtime_is_told(kind: str, oldest: str, float_graph: Graph, integer_graph: Graph) -> None:
-    model = schema.Model.GetRootAs(write(float_graph if kind == "float" else integer_graph))
+def test_the_oldest_runtime_is_told(kind: str, oldest: str, float_graph: Graph, quantized_graph: Graph) -> None:
+    model = schema.Model.GetRootAs(write(float_graph if kind == "float" else quantized_graph))
     found = {
         model.Metadata(i).Name().decode(): model.Buffers(model.Metadata(i).Buffer()).DataAsNumpy().tobytes()
         for i in range(model.MetadataLength())
@@ -109,8 +109,8 @@ def test_every_operator_that_is_written_has_an_oldest_runtime() -> None:
     assert oldest_runtime([("ADD", 1), ("UNHEARD_OF", 1)]) is None
 
 
-def test_save_and_read_a_path(tmp_path, integer_graph: Graph, content: bytes) -> None:
-    save(integer_graph, tmp_path / "model.tflite")
+def test_save_and_read_a_path(tmp_path, quantized_graph: Graph, content: bytes) -> None:
+    save(quantized_graph, tmp_path / "model.tflite")
     assert (tmp_path / "model.tflite").read_bytes() == content
     assert write(read(tmp_path / "model.tflite")) == content
 
@@ -352,9 +352,9 @@ def test_a_graph_that_is_not_valid_is_not_written(float_graph: Graph) -> None:
         write(broken)
 
 
-def test_unequal_state_scales_are_not_written(integer_graph: Graph) -> None:
+def test_unequal_state_scales_are_not_written(quantized_graph: Graph) -> None:
     graph = Graph(
-        "g", dict(integer_graph.tensors), integer_graph.operators, integer_graph.inputs, integer_graph.outputs
+        "g", dict(quantized_graph.tensors), quantized_graph.operators, quantized_graph.inputs, quantized_graph.outputs
     )
     state = graph.tensors["shared"]
     steps.change(graph, "shared", quantization=Quantization(state.quantization.scale * np.float32(1.005), 0))

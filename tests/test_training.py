@@ -134,7 +134,7 @@ def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
     for name in ("model.tflite", "model-float.tflite", "model-report.json", "scores.json", "scores.md"):
         assert (model.parent / name).stat().st_size > 0, name
     links = [row[0] for row in finished.scored.tables[0].rows]
-    assert finished.integers == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(links)
+    assert finished.quantized == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(links)
     record = json.loads((tmp_path / "run/recipe.json").read_text())
     assert record["recipe"]["stages"]["teacher"]["updates"] == 4 and "torch" in record["versions"]
     again = []

@@ -86,10 +86,10 @@ def test_views_may_be_combined(base):
     assert distill.distillation.views["bin"] == 1.0 and distill.distillation.views["utterance"] > 1.0
 
 
-def test_a_stage_that_trains_integers_lends_no_settings(base):
+def test_a_stage_of_quantization_aware_training_lends_no_settings(base):
     stage = base.stages["supervise"]
-    integers = dataclasses.replace(stage, start="supervise", quantize=Quantize(), learning_rate=1e-5)
-    both = dataclasses.replace(base, stages={"supervise": stage, "integers": integers})
+    quantized = dataclasses.replace(stage, start="supervise", quantize=Quantize(), learning_rate=1e-5)
+    both = dataclasses.replace(base, stages={"supervise": stage, "integers": quantized})
     (trained,) = recipe(Comparison(both, "out"), Run("student-62k", "supervised", 0)).stages.values()
     assert trained.learning_rate == stage.learning_rate and trained.quantize is None
 

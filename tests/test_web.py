@@ -55,7 +55,7 @@ def page(tiny, tmp_path_factory) -> Path:
     if shutil.which("clang") is None or shutil.which("wasm-ld") is None:
         pytest.skip("apt-get install clang lld")
     folder = tmp_path_factory.mktemp("page")
-    assert export_page(tiny.integers, folder, CARD, "tiny") < 400_000
+    assert export_page(tiny.quantized, folder, CARD, "tiny") < 400_000
     return folder
 
 
@@ -71,7 +71,7 @@ def test_every_frame_in_node_is_the_references(tiny, page, tmp_path):
     assert done.returncode == 0, done.stderr
     frames = json.loads(done.stdout)
 
-    denoiser = Denoiser(tiny.integers, engine="reference")
+    denoiser = Denoiser(tiny.quantized, engine="reference")
     masks, step = [], denoiser.engine.step
 
     def watched(features, state):
@@ -82,7 +82,7 @@ def test_every_frame_in_node_is_the_references(tiny, page, tmp_path):
     denoiser.engine.step = watched
     expected = denoiser.process(given)
     np.testing.assert_array_equal(np.concatenate([frame["clean"] for frame in frames]), expected)
-    graph = ReferenceEngine(tiny.integers).graph
+    graph = ReferenceEngine(tiny.quantized).graph
     tensor = graph.tensors[graph.outputs["mask"]]
     for number, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
         values = tensor.dequantize(np.array(frame["mask"], np.int8))
@@ -143,7 +143,7 @@ def test_the_worklet_takes_quanta_of_any_length(page, tmp_path):
 def test_no_clang_is_said_with_what_to_do(tiny, monkeypatch):
     from firmware_export.plugins import denoiser
 
-    firmware = denoiser(tiny.integers)
+    firmware = denoiser(tiny.quantized)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(InputError, match="apt-get install clang lld"):
         build_wasm(firmware)
@@ -159,7 +159,7 @@ def test_the_page_asks_nobody_else_for_anything(page):
 @pytest.fixture(scope="module")
 def address(tiny, page):
     """`tinyse web` on a free port."""
-    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.integers, "--port", "0", "--no-browser"]
+    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.quantized, "--port", "0", "--no-browser"]
     server = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
     try:
         yield server.stdout.readline().split()[0]
@@ -172,7 +172,7 @@ def address(tiny, page):
 def test_the_server_gives_the_model_and_its_hash(tiny, address):
     with urllib.request.urlopen(f"{address}model.json", timeout=30) as answer:
         model = json.loads(answer.read())
-    assert model["sha256"] == sha256(tiny.integers)
+    assert model["sha256"] == sha256(tiny.quantized)
     assert model["latency_ms"] == 32
     with urllib.request.urlopen(f"{address}tinyse.wasm", timeout=30) as answer:
         assert answer.headers["Content-Type"] == "application/wasm"
@@ -180,7 +180,7 @@ def test_the_server_gives_the_model_and_its_hash(tiny, address):
 
 def test_a_port_that_is_taken_is_said_in_one_line(tiny, address):
     port = address.rstrip("/").rsplit(":", 1)[1]
-    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.integers, "--port", port, "--no-browser"]
+    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.quantized, "--port", port, "--no-browser"]
     answer = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
     assert answer.returncode == 2
     assert "choose another with --port" in answer.stderr.splitlines()[-1]
@@ -253,9 +253,9 @@ def test_a_file_on_the_page_is_the_denoised_file_bit_for_bit(tiny, chromium, tmp
     page.wait_for("tinyse.clip")
     noisy, clean = clip(page)
     np.testing.assert_array_equal(noisy, given)
-    np.testing.assert_array_equal(clean, Denoiser(tiny.integers, engine="reference").denoise(given))
+    np.testing.assert_array_equal(clean, Denoiser(tiny.quantized, engine="reference").denoise(given))
     shown = page.evaluate("document.body.innerText")
-    assert sha256(tiny.integers) in shown
+    assert sha256(tiny.quantized) in shown
     assert "ms of 16 ms" in shown
     assert not page.evaluate("document.getElementById('download').disabled")
 
@@ -270,7 +270,7 @@ def test_the_microphone_through_the_worklet_is_the_denoised_recording(tiny, chro
     page.wait_for("!tinyse.running")
     noisy, clean = clip(page)
     # What the page heard from its first hop on, as Python denoises it; the last frame has more in it than the page kept.
-    denoiser = Denoiser(tiny.integers, engine="reference")
+    denoiser = Denoiser(tiny.quantized, engine="reference")
     known = len(clean) - denoiser.delay
     np.testing.assert_array_equal(clean[:known], denoiser.denoise(noisy)[:known])
     # It was our sound: Chromium's microphone begins between two samples, and a busy machine cuts pieces out of it.
@@ -280,7 +280,7 @@ def test_the_microphone_through_the_worklet_is_the_denoised_recording(tiny, chro
 def test_the_page_works_offline_once_it_was_loaded(tiny, page, tmp_path):
     if browser.find() is None:
         pytest.skip("apt-get install chromium")
-    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.integers, "--port", "0", "--no-browser"]
+    command = [sys.executable, "-m", "tinyse", "web", "--model", tiny.quantized, "--port", "0", "--no-browser"]
     server = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
     visitor = browser.Browser(server.stdout.readline().split()[0], tmp_path / "profile")
     try:

@@ -1,6 +1,6 @@
 """The sound that calibration replays: mixtures of the valid split, and never what a model is scored on.
 
-Ranges that were chosen on the scored clips would flatter the integers. Recordings are compared by the SHA-256 of their
+Ranges that were chosen on the scored clips would flatter the quantized model. Recordings are compared by the SHA-256 of their
 samples, so another name or another container hides nothing.
 """
 

@@ -1,4 +1,4 @@
-"""From a trained model to .tflite files: emit the step, calibrate it, make integers, write, report."""
+"""From a trained model to .tflite files: emit the step, calibrate it, quantize, write, report."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tinyse.tflite.writer import save
 class Exported:
     """Files of one export."""
 
-    integers: Path
+    quantized: Path
     """The .tflite for the device."""
     floats: Path
-    """The same step in float32: what the integers are compared with, and what runs without torch."""
+    """The same step in float32: what the quantized step is compared with, and what runs without torch."""
     report_path: Path
     """Sizes, operators, states and calibration clips."""
     report: dict[str, Any]
@@ -38,7 +38,7 @@ class Exported:
         """Where the .tflite is and what is in it, in a line."""
         facts = self.report
         return (
-            f"{self.integers}: {facts['precision']}, {facts['file_bytes']:,} bytes, {facts['macs']:,} MAC per frame, "
+            f"{self.quantized}: {facts['precision']}, {facts['file_bytes']:,} bytes, {facts['macs']:,} MAC per frame, "
             f"{facts['state_bytes']:,} bytes of state"
         )
 
@@ -59,7 +59,7 @@ def export_model(
 
     `precision`: by default the one that the model was trained in, else int8. `clips` are names and noisy sound (samples,)
     for calibration: from train or valid, never from what the model is scored on; a model that was trained in the
-    precision brings its quantization parameters along and needs none. `target` is what the integers are for, one of
+    precision brings its quantization parameters along and needs none. `target` is the runtime, one of
     `support.RUNTIMES`. Raises InputError for a model or clips that cannot be used and, by name, for an operator that
     the target lacks.
     """
@@ -68,22 +68,22 @@ def export_model(
     step = float_step(model)
     precision = precision or (step.trained.precision if step.trained else "int8")
     calibration = None if step.is_trained_in(precision) else calibration_of(step.graph, step.front_end, clips)
-    integers = step.integers(precision, calibration)
-    refuse_missing(integers, target)
-    facts = report(integers, calibration)
+    quantized = step.quantized(precision, calibration)
+    refuse_missing(quantized, target)
+    facts = report(quantized, calibration)
     if (facts["arena"]["reason"] or "").startswith("TFLM cannot"):  # it was asked itself; all targets build on it
         raise InputError(facts["arena"]["reason"])
     paths = [folder / f"{model.stem}{ending}" for ending in (".tflite", "-float.tflite", "-report.json")]
     result = Exported(paths[0], paths[1], paths[2], facts)
     save(step.graph, result.floats)
-    save(integers, result.integers)
+    save(quantized, result.quantized)
     write_json(result.report_path, result.report)
     return result
 
 
 @dataclass(frozen=True)
 class FloatStep:
-    """A trained model on its way to integers."""
+    """A trained model on its way to a quantized one."""
 
     graph: Graph
     """The step in float32, with all that its file must say of it."""
@@ -95,7 +95,7 @@ class FloatStep:
         """Whether the model brings the quantization parameters of a precision along."""
         return self.trained is not None and self.trained.precision == precision
 
-    def integers(self, precision: str, calibration: Calibration | None) -> Graph:
+    def quantized(self, precision: str, calibration: Calibration | None) -> Graph:
         """The integer step: with the parameters of training where they are of this precision, else with calibrated ones."""
         if self.trained is not None and self.is_trained_in(precision):
             return quantize(self.graph, None, precision, self.trained.qparams)
@@ -103,7 +103,7 @@ class FloatStep:
 
 
 def float_step(model: str | Path) -> FloatStep:
-    """The step of a .safetensors, before it becomes integers.
+    """The step of a .safetensors, before it is quantized.
 
     Raises InputError for a model that cannot be used.
     """

@@ -25,7 +25,8 @@ BUILT_IN = "built-in"
 
 @dataclass(frozen=True)
 class Quantize:
-    """A stage that trains the exported integers: its forward pass is theirs, bit for bit, its gradient float32."""
+    """Quantization-aware training: the stage's forward pass is that of the exported graph, bit for bit, its gradient
+    float32."""
 
     precision: str = "int8"
     """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""
@@ -53,7 +54,7 @@ class Stage:
     distillation: Distillation | None = None
     """Learn from a teacher, alone or beside the supervised losses."""
     quantize: Quantize | None = None
-    """Trains the exported integers; needs `start`. Exporting then calibrates nothing again."""
+    """Quantization-aware training; needs `start`. Exporting then calibrates nothing again."""
     batch: Annotated[int, Between(1, 65536)] = 16
     """Clips in an update, over all processes."""
     seconds: Annotated[float, Between(0.1, 600)] = 4.0
@@ -88,7 +89,7 @@ class Stage:
             raise InputError("quantize: name the stage to go on from in `start`; its ranges give the quantization parameters")
         if self.quantize and self.distillation and self.distillation.views:
             raise InputError(
-                "quantize: integers have no float layers to view; distill their output instead (output: 1.0)"
+                "quantize: a quantized network has no float layers to view; distill their output instead (output: 1.0)"
             )
         if self.distillation and self.distillation.compares_clips and self.batch < 2:
             raise InputError("batch: the views of this stage compare clips with one another, which a batch of one cannot; "
@@ -107,7 +108,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Export:
-    """How the last stage's model becomes integers."""
+    """How the last stage's model is quantized."""
 
     precision: str = "int8"
     """Arithmetic of the step: int8, int8-state16, int8-gru16 or int16x8."""

@@ -39,14 +39,14 @@ def check(
     chosen = load_recipe(recipe, settings or [])
     name, stage = list(chosen.stages.items())[-1]
     graph = TASKS[chosen.task].untrained(chosen, stage).eval().emit(name)
-    integers = random_step(graph, chosen.export.precision)
-    found = forecast(integers)
+    quantized = random_step(graph, chosen.export.precision)
+    found = forecast(quantized)
     summary = None
     if vela:
         from tinyse.boards.boards import Npu
         from tinyse.boards.vela import compile_graph
 
-        summary = compile_graph(Npu("Ethos-U55-128", NPU, 500e6), integers)
+        summary = compile_graph(Npu("Ethos-U55-128", NPU, 500e6), quantized)
     if as_json:
         print(json.dumps(_as_dict(found, summary), indent=2))
     else:

@@ -23,7 +23,7 @@ ENDINGS = (".json", ".md")
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
     data: Annotated[Path, typer.Argument(help="A folder of pairs: see below.")],
-    integer_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
+    quantized_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
     links: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
     metrics: Annotated[str, typer.Option(help="si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr.")] = "",
     limit: Annotated[int | None, typer.Option(help="Score only the first N pairs.")] = None,
@@ -38,7 +38,7 @@ def evaluate(
 
     DATA is a folder with clean/ and noisy/, optionally pairs.csv (`tinyse data pairs` makes one of your recordings), the
     output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded. A model
-    of speech activity is scored by the area under its ROC curve, float and integers.
+    of speech activity is scored by the area under its ROC curve, float and quantized.
     """
     from functools import partial
 
@@ -55,9 +55,9 @@ def evaluate(
     pairs = find_pairs(data, limit)
     check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others
     if (task := _task_of(find(str(model)))) is not None:
-        _by_its_task(task, find(str(model)), integer_model, pairs, output, as_json)
+        _by_its_task(task, find(str(model)), quantized_model, pairs, output, as_json)
         return
-    chosen = links_for(model, integer_model, _names(links))
+    chosen = links_for(model, quantized_model, _names(links))
     measures = _names(metrics) or chain.DEFAULT_METRICS
     with counted("pairs", len(pairs)) as advance:
         keep = partial(_keep, output, len(pairs))
@@ -91,7 +91,7 @@ def _task_of(model: Path) -> str | None:
 
 
 def _by_its_task(
-    task: str, model: Path, integers: Path | None, pairs: Sequence[Pair], output: Path | None, as_json: bool
+    task: str, model: Path, quantized: Path | None, pairs: Sequence[Pair], output: Path | None, as_json: bool
 ) -> None:
     """Score a model whose result is no sound by what its task measures."""
     from rich.console import Console
@@ -101,10 +101,10 @@ def _by_its_task(
 
     with needs("train"):
         from tinyse.tasks import task_named
-    integers = integers or model.with_suffix(".tflite")
-    links = {"integers" if model.suffix == ".tflite" else "float": model}
-    if integers.is_file() and integers != model:
-        links["integers"] = integers
+    quantized = quantized or model.with_suffix(".tflite")
+    links = {"quantized" if model.suffix == ".tflite" else "float": model}
+    if quantized.is_file() and quantized != model:
+        links["quantized"] = quantized
     tables, facts = task_named(task).score_pairs(links, pairs)
     if output is not None:
         files.write_json(output / "scores.json", facts)

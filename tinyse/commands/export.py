@@ -29,13 +29,16 @@ def export(
         str | None, typer.Option(help="Arithmetic of the step; default: the one it was trained in, else int8.")
     ] = None,
     target: Annotated[
-        str, typer.Option(help="What the integers are for: tflm, cmsis-nn or ethos-u; an operator it lacks is refused.")
+        str,
+        typer.Option(
+            help="The runtime of the quantized model: tflm, cmsis-nn or ethos-u; an operator it lacks is refused."
+        ),
     ] = "tflm",
     firmware: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write firmware C, bit-exact with the .tflite, to this folder.")
     ] = None,
     fixed_point: Annotated[
-        bool, typer.Option("--fixed-point", help="With --firmware: a front end in integers, for cores without an FPU.")
+        bool, typer.Option("--fixed-point", help="With --firmware: a fixed-point front end, for cores without an FPU.")
     ] = False,
     cmsis: Annotated[
         bool, typer.Option("--cmsis", help="With --firmware: lay the weights out for a CMSIS-NN that you link.")
@@ -52,7 +55,7 @@ def export(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Write MODEL as integers (.tflite), the same step in float, and a report of sizes, states, operators and clips.
+    """Quantize MODEL and write it (.tflite), the same step in float, and a report of sizes, states, operators and clips.
 
     With --firmware or --ladspa, go on from there to C; a MODEL that is a .tflite already is taken as it is.
     """
@@ -62,33 +65,33 @@ def export(
             raise InputError(
                 f"{model} is exported already: add --firmware DIR or --ladspa FILE, or give a .safetensors"
             )
-        integers = model
+        quantized = model
     else:
-        exported = _to_integers(model, data, output, clips, precision, target)
-        integers = exported.integers
+        exported = _quantize(model, data, output, clips, precision, target)
+        quantized = exported.quantized
         if as_json:
-            files = [str(path) for path in (integers, exported.floats, exported.report_path)]
+            files = [str(path) for path in (quantized, exported.floats, exported.report_path)]
             print(json.dumps({**exported.report, "files": files}, indent=2))
         else:
             beside = f"{exported.floats.name} and {exported.report_path.name} beside it"
-            print(f"{exported.text}\nwrote {integers}, {beside}")
+            print(f"{exported.text}\nwrote {quantized}, {beside}")
     if firmware is not None:
-        _write_firmware(integers, firmware, fixed_point, cmsis, prefix, package, as_json and integers is model)
+        _write_firmware(quantized, firmware, fixed_point, cmsis, prefix, package, as_json and quantized is model)
     if ladspa is not None:
         from firmware_export.plugins import export_ladspa
 
-        print(f"{ladspa}: a LADSPA plugin, label {export_ladspa(integers, ladspa)}", file=sys.stderr)
+        print(f"{ladspa}: a LADSPA plugin, label {export_ladspa(quantized, ladspa)}", file=sys.stderr)
 
 
 def _write_firmware(
-    integers: Path, folder: Path, fixed_point: bool, cmsis: bool, prefix: str | None, package: str, as_json: bool
+    quantized: Path, folder: Path, fixed_point: bool, cmsis: bool, prefix: str | None, package: str, as_json: bool
 ) -> None:
     from firmware_export.export import export as export_firmware
     from firmware_export.packages import chosen
     from firmware_export.report import report
 
     made = export_firmware(
-        integers, folder, fixed_point=fixed_point, cmsis=cmsis, prefix=prefix, packages_of=chosen(package)
+        quantized, folder, fixed_point=fixed_point, cmsis=cmsis, prefix=prefix, packages_of=chosen(package)
     )
     facts = report(made.program, made.front_end, made.digest, made.sources)
     if as_json:
@@ -96,15 +99,13 @@ def _write_firmware(
         return
     constants = sum(facts["constants"].values())
     print(
-        f"wrote the firmware of {integers} to {folder}: {constants:,} bytes of constants in flash, {facts['ram_in_all']:,} "
+        f"wrote the firmware of {quantized} to {folder}: {constants:,} bytes of constants in flash, {facts['ram_in_all']:,} "
         "bytes of RAM without the stack (SIZES.md); README.md there says how to build and try it",
         file=sys.stderr,
     )
 
 
-def _to_integers(
-    model: Path, data: str, output: Path | None, clips: int, precision: str | None, target: str
-) -> Exported:
+def _quantize(model: Path, data: str, output: Path | None, clips: int, precision: str | None, target: str) -> Exported:
     with needs("train"):
         from tinyse.export import export_model
         from tinyse.models.files import load_model

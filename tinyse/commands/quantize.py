@@ -1,4 +1,4 @@
-"""`tinyse quantize`: what integers do to a trained model, in every precision and operator by operator."""
+"""`tinyse quantize`: what quantization does to a trained model, in every precision and operator by operator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Study a model's integers: how much each precision loses, and where.", no_args_is_help=True)
+app = typer.Typer(
+    help="Study the quantization of a model: how much each precision loses, and where.", no_args_is_help=True
+)
 
 Model = Annotated[Path, typer.Argument(help="A trained .safetensors, or the name of a model that tinyse brings.")]
 Data = Annotated[str, typer.Option(help="Recordings whose valid split calibrates: a folder, a manifest, or built-in.")]
@@ -23,7 +25,9 @@ def study(
     pairs: Annotated[Path | None, typer.Option(help="Pairs to score on; by default the data's benchmark.")] = None,
     parent: Annotated[
         Path | None,
-        typer.Option(help="For a CHECKPOINT trained as integers: the float one it came from, to compare with."),
+        typer.Option(
+            help="For a CHECKPOINT from quantization-aware training: the float one it came from, to compare with."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for study.json, study.md, study.png and models; default: quantization/.")
@@ -32,7 +36,7 @@ def study(
     clips: Clips = 24,
     limit: Annotated[int | None, typer.Option(min=1, help="Score only the first N pairs.")] = None,
     minutes: Annotated[float, typer.Option(help="Length of the long stream.")] = 1.0,
-    engine: Annotated[str, typer.Option(help="What runs the integers: tflm, reference or litert.")] = "tflm",
+    engine: Annotated[str, typer.Option(help="What runs the quantized model: tflm, reference or litert.")] = "tflm",
     processes: Annotated[int, typer.Option(min=1, help="Processes that compute the measures.")] = 2,
     vela: Annotated[bool, typer.Option("--vela", help="Ask Arm's compiler Vela for cycles on an NPU, too.")] = False,
     as_json: Json = False,
@@ -99,7 +103,7 @@ def explain(
     only: Annotated[int | None, typer.Option(min=1, help="The N operators that add most, worst first.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Where the error of CHECKPOINT's integers comes from, operator by operator, in dB against each output's signal.
+    """Where the quantization error of CHECKPOINT comes from, operator by operator, in dB against each output's signal.
 
     propagated: handed on by the inputs; weights: rounded weights; quantization: the output's scale and
     range; rounding: the kernel's own arithmetic.
@@ -112,9 +116,9 @@ def explain(
 
     step = float_step(find_weights(checkpoint))
     chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed)]
-    integers = step.integers(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
+    quantized = step.quantized(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
     frames = [(name, {"features": step.front_end.clip_features(sound)}) for name, sound in chosen[clips:]]
-    errors = work.explain(step.graph, integers, frames)
+    errors = work.explain(step.graph, quantized, frames)
     if as_json:
         print(json.dumps([asdict(error) for error in errors], indent=2))
     else:

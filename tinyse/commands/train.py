@@ -51,7 +51,7 @@ def train(
     ] = False,
     train_only: Annotated[bool, typer.Option("--train-only", help="Stop before export and evaluation.")] = False,
 ) -> None:
-    """Run the stages of RECIPE: train, distill, supervise, then make integers of the last model and measure the chain.
+    """Run the stages of RECIPE: train, distill, supervise, then quantize the last model and measure the chain.
 
     Before the first update, everything that the end needs is looked at, and the whole recipe is rehearsed in small.
     Stop it with Ctrl-C or SIGTERM (or worse) and start it again with the same command: finished stages are not run again, an
@@ -110,7 +110,7 @@ def _print(finished: Finished, recipe: Recipe) -> None:
         console.print(table)
     if finished.scored.report is not None:
         console.print(f"all scores: {finished.scored.report}", highlight=False, markup=False, soft_wrap=True)
-    path = finished.integers
+    path = finished.quantized
     following = [TASKS[recipe.task].usage.format(model=path), f"tinyse export {path} --firmware firmware/"]
     console.print("\n".join([f"model: {path}", "next:", *(f"  {line}" for line in following)]),
                   highlight=False, markup=False, soft_wrap=True)  # fmt: skip

@@ -1,4 +1,4 @@
-"""One chain of numbers: the same clips through every link, from the float clip to the integers on the device.
+"""One chain of numbers: the same clips through every link, from the float clip to the quantized model on the device.
 
 A link is a function (samples,) -> (samples,), aligned with its input and starting from silence. Each is scored on the
 noisy clips, on the clean ones (what needs no help must stay as it is) and on the noises alone, and compared sample by

@@ -18,7 +18,9 @@ INTEGER_LINKS = {"litert": "int8 stream (LiteRT)", "tflm": "int8 stream (TFLM)",
 DEFAULT_LINKS = (*FLOAT_LINKS, "litert", "tflm")
 
 
-def links_for(model: str | Path, integer_model: str | Path | None = None, names: Sequence[str] = ()) -> dict[str, Link]:
+def links_for(
+    model: str | Path, quantized_model: str | Path | None = None, names: Sequence[str] = ()
+) -> dict[str, Link]:
     """The links of a model in the order of the chain, by the names that tables print.
 
     For a .safetensors, or the name of a model that came along where torch is installed: the float links, then those of
@@ -36,13 +38,13 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
     if float_model is None:
         if model.suffix != ".tflite":
             raise InputError(f"{model} is no model to evaluate: give a .safetensors or a .tflite")
-        integer_model = model
-    elif integer_model is None:
+        quantized_model = model
+    elif quantized_model is None:
         beside = model.with_suffix(".tflite")
-        integer_model = beside if beside.is_file() else None
-    elif not Path(integer_model).is_file():
-        raise InputError(f"there is no model {integer_model}")
-    there = (FLOAT_LINKS if float_model else ()) + (tuple(INTEGER_LINKS) if integer_model else ())
+        quantized_model = beside if beside.is_file() else None
+    elif not Path(quantized_model).is_file():
+        raise InputError(f"there is no model {quantized_model}")
+    there = (FLOAT_LINKS if float_model else ()) + (tuple(INTEGER_LINKS) if quantized_model else ())
     for name in names:
         if name not in there:
             needed = "a .safetensors" if name in FLOAT_LINKS else "a .tflite, beside it or given"
@@ -54,12 +56,12 @@ def links_for(model: str | Path, integer_model: str | Path | None = None, names:
             denoiser = Denoiser(model, engine="torch")
             links[name.replace("-", " ")] = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
         else:
-            links[INTEGER_LINKS[name]] = Denoiser(integer_model, engine=name).denoise  # type: ignore[arg-type]
+            links[INTEGER_LINKS[name]] = Denoiser(quantized_model, engine=name).denoise  # type: ignore[arg-type]
     return links
 
 
 def _found(model: str | Path) -> Path:
-    """The file of a model; for a name its weights where they can be run, beside which the integers lie."""
+    """The file of a model; for a name its weights where they can be run, beside which the quantized file lies."""
     path = find(model)
     weights = path.with_suffix(".safetensors")
     return weights if path != Path(model) and weights.is_file() and find_spec("torch") else path

@@ -1,6 +1,6 @@
 """Probabilities from a classifier's float and integer forms: the links of its chain of numbers.
 
-The integers are the reference's own, run over many clips at once; TFLM and the C compute the same bits (tests).
+The quantized results are the reference's own, run over many clips at once; TFLM and the C compute the same bits (tests).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.graph.execution import initial_state
-from tinyse.graph.sequence import Sequence as IntegerSequence
+from tinyse.graph.sequence import Sequence as QuantizedSequence
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming.pooling import pool
 from tinyse.tflite.reader import read
@@ -27,9 +27,9 @@ def float_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
     return pooled_clips(float_probabilities(model, sounds)[0])
 
 
-def integer_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
+def quantized_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
     """(clips, classes) of an int8 .tflite, in the arithmetic of a device."""
-    return pooled_clips(integer_probabilities(model, sounds)[0])
+    return pooled_clips(quantized_probabilities(model, sounds)[0])
 
 
 def float_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, FrontEndConfig]:
@@ -46,13 +46,13 @@ def float_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[np.n
     return np.concatenate(probabilities), config
 
 
-def integer_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, FrontEndConfig]:
+def quantized_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, FrontEndConfig]:
     """The same of an int8 .tflite, in the arithmetic of a device."""
     graph = read(model)
     if "tags" not in graph.outputs:
         raise InputError(f"{model} is no classifier: its step gives {', '.join(graph.outputs)}")
     features, tags = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["tags"]]
-    run, probabilities = IntegerSequence(graph), []
+    run, probabilities = QuantizedSequence(graph), []
     config = build(FrontEndConfig, graph.metadata.get("front_end", {}), f"{model}: front_end")
     for group in _groups(features_of(config, sounds)):
         given = features.quantize(group).transpose(1, 0, 2).reshape(group.shape[1], len(group), *features.shape)

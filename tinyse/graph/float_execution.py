@@ -1,4 +1,4 @@
-"""A float graph's step in numpy float32: for calibration, and to say what the integers should have been."""
+"""A float graph's step in numpy float32: for calibration, and as the truth for the quantized step."""
 
 from __future__ import annotations
 

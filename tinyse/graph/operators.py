@@ -113,13 +113,13 @@ def _fully_connected_shape(operator: Operator, tensors: list[Tensor]) -> list[tu
 
 
 def _reshape_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
-    shape = _integer_constant(tensors[1])
+    shape = _quantized_constant(tensors[1])
     _require(math.prod(shape) == math.prod(tensors[0].shape), f"the shape {shape} has another size")
     return [tuple(shape)]
 
 
 def _split_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
-    (axis,), shape, splits = _integer_constant(tensors[0]), list(tensors[1].shape), operator.options["splits"]
+    (axis,), shape, splits = _quantized_constant(tensors[0]), list(tensors[1].shape), operator.options["splits"]
     _require(0 <= axis < len(shape), f"there is no axis {axis}")
     _require(splits == len(operator.outputs) and shape[axis] % splits == 0, f"{shape[axis]} by {splits} is not whole")
     shape[axis] //= splits
@@ -141,7 +141,7 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def _integer_constant(tensor: Tensor) -> list[int]:
+def _quantized_constant(tensor: Tensor) -> list[int]:
     _require(tensor.data is not None and tensor.dtype == np.int32, f"{tensor.name!r} must be an int32 constant")
     return [int(value) for value in np.ravel(tensor.constant)]
 

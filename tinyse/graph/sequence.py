@@ -1,7 +1,7 @@
 """The integer step over whole clips at once: the bits of the reference, frame by frame, in a fraction of the time.
 
 Only what depends on its own past goes frame by frame: a GRU from its state to its next state. All else is done for all
-frames and all clips in one call. Training on integers runs this; kernels and rounding are the reference's own.
+frames and all clips in one call. Quantization-aware training runs this; kernels and rounding are the reference's own.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A network whose forward pass is the exported integers, and whose backward pass is that of the float network.
+"""A network whose forward pass is that of the exported quantized graph, and whose backward pass is that of the float network.
 
 The forward pass quantizes the present weights exactly as export does, runs the integer reference over the whole clips,
 and puts its values, in real units, in the place of each float layer's: what is trained is what is shipped, bit for bit,
 states included. The gradient goes straight through every rounding (Bengio et al. 2013), and is zero where a value lies
 beyond its range. Normalizations are folded with the statistics they have, as in the exported weights. The
-integers run in numpy, on the CPU whatever the device.
+quantized graph runs in numpy, on the CPU whatever the device.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class QuantizedNetwork(MaskNetwork):
         super().__init__(architecture, bands)
         self.qparams = qparams
 
-    def integers(self) -> Graph:
+    def exported(self) -> Graph:
         """The step that would be exported now."""
         return quantize(self.emit(), None, self.qparams.precision, self.qparams.qparams)
 
@@ -44,15 +44,15 @@ class QuantizedNetwork(MaskNetwork):
             return self._forward(features.float(), state)
 
     def _forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        integers = self.integers()
-        values = _Values(integers, _run(integers, features, state), features.device)
-        states = {name: values.given(integers.inputs[name]) for name in self.state_shapes}
-        result, following = self.wire(IntegerRunner(self.blocks, values), values.map("features"), states)
+        graph = self.exported()
+        values = _Values(graph, _run(graph, features, state), features.device)
+        states = {name: values.given(graph.inputs[name]) for name in self.state_shapes}
+        result, following = self.wire(QuantizedRunner(self.blocks, values), values.map("features"), states)
         return result[:, 0], following
 
 
-class IntegerRunner:
-    """On tensors whose values are those of the integers, and whose gradients are the float network's."""
+class QuantizedRunner:
+    """On tensors whose values are those of the quantized graph, and whose gradients are the float network's."""
 
     def __init__(self, blocks: Mapping[str, Any], values: _Values) -> None:
         self.blocks, self.values = blocks, values
@@ -84,8 +84,8 @@ class _Straight(torch.autograd.Function):
         return gradient, None
 
 
-class _IntegerRecurrence(Recurrence):
-    """The recurrence whose gates and states the integers have made: nothing is left to do but the gradient."""
+class _QuantizedRecurrence(Recurrence):
+    """The recurrence whose gates and states the quantized graph has computed: nothing is left to do but the gradient."""
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -101,10 +101,10 @@ class _IntegerRecurrence(Recurrence):
 
 
 class _Values:
-    """What the integers have made, by tensor, in torch's layouts and real units."""
+    """What the quantized graph has computed, by tensor, in torch's layouts and real units."""
 
-    def __init__(self, integers: Graph, arrays: Arrays, device: torch.device) -> None:
-        self.graph, self.arrays, self.device = integers, arrays, device
+    def __init__(self, graph: Graph, arrays: Arrays, device: torch.device) -> None:
+        self.graph, self.arrays, self.device = graph, arrays, device
 
     def real(self, name: str) -> Tensor:
         """(frames, clips, *shape), or a constant in its own shape."""
@@ -125,7 +125,7 @@ class _Values:
         return torch.stack([self.real(name).flatten(1, 2) for name in names], dim=1)
 
     def replace(self, y: Tensor, name: str) -> Tensor:
-        """The integers' map for the float one, with the gradient of clipping to the range."""
+        """The quantized map for the float one, with the gradient of clipping to the range."""
         return _Straight.apply(self.clipped(y, name), self.map(name))
 
     def replace_rows(self, y: Tensor, names: list[str]) -> Tensor:
@@ -146,17 +146,15 @@ class _Values:
         return _Straight.apply(weight, layout(exact) if layout else exact)
 
 
-def _run(integers: Graph, features: Tensor, state: State) -> Arrays:
+def _run(graph: Graph, features: Tensor, state: State) -> Arrays:
     """The integer step over (clips, frames, bands) from (clips, channels, 1, bins) states."""
 
     def quantized(value: Tensor, name: str) -> np.ndarray:
-        return integers.tensors[name].quantize(value.detach().cpu().numpy())
+        return graph.tensors[name].quantize(value.detach().cpu().numpy())
 
-    inputs = {"features": quantized(features.transpose(0, 1)[:, :, None, None, :, None], integers.inputs["features"])}
-    states = {
-        name: quantized(value.permute(0, 2, 3, 1)[:, None], integers.inputs[name]) for name, value in state.items()
-    }
-    return Sequence(integers)(inputs, states)
+    inputs = {"features": quantized(features.transpose(0, 1)[:, :, None, None, :, None], graph.inputs["features"])}
+    states = {name: quantized(value.permute(0, 2, 3, 1)[:, None], graph.inputs[name]) for name, value in state.items()}
+    return Sequence(graph)(inputs, states)
 
 
 def _downsample(
@@ -200,7 +198,7 @@ def _recur(values: _Values, block: GatedRecurrence, name: str, x: Tensor, state:
     input_bias = weights(block.input_bias, "from_input", "bias")
     from_input = projected(block.rows(x), input_weight, input_bias)
     from_input = values.replace_rows(from_input, [f"{unit}/from_input" for unit in units])
-    rows = _IntegerRecurrence.apply(
+    rows = _QuantizedRecurrence.apply(
         from_input, block.rows(state)[0],
         weights(block.state_weight, "from_state", "weights"), weights(block.state_bias, "from_state", "bias").transpose(1, 2),
         torch.cat([made("reset"), made("update")], dim=3), made("state_new"), made("new"), made("state"),

@@ -2,7 +2,7 @@
 
 A network says once, in `wire`, which block follows which. What a value is, and what a block does with it, is up to the
 runner: `TorchRunner` computes, `GraphRunner` appends operators, and `tinyse.models.quantized.IntegerRunner` replays what
-the integers of the exported step have computed. All three see the same names, which are the names of the exported
+the exported quantized step has computed. All three see the same names, which are the names of the exported
 operators.
 """
 

@@ -1,9 +1,9 @@
-"""Where the integers' error comes from, operator by operator.
+"""Where the quantization error comes from, operator by operator.
 
 The float step and the integer step run side by side on the same frames, each with its own state. The error of an
 operator's output is what it was handed and what it adds:
 
-    propagated   the float operator on the integers' inputs, against the float operator on the float inputs
+    propagated   the float operator on the quantized graph's inputs, against the float operator on the float inputs
     weights      the same with the rounded weights and biases
     quantization rounding to the output's scale, and clipping to its range: what exact arithmetic would still lose
     rounding     what the kernel's own arithmetic adds: rounded multipliers, products rounded twice, tables
@@ -56,27 +56,27 @@ class OperatorError:
 
 
 def explain(
-    graph: Graph, integers: Graph, clips: Iterable[tuple[str, Mapping[str, np.ndarray]]]
+    graph: Graph, quantized: Graph, clips: Iterable[tuple[str, Mapping[str, np.ndarray]]]
 ) -> list[OperatorError]:
-    """The errors of `integers`, the quantized `graph`, on clips as `calibrate` takes them, in the graph's order.
+    """The errors of `quantized`, the quantized form of `graph`, on clips as `calibrate` takes them, in the graph's order.
 
     Operators that only move values are left out. Raises InputError where the two graphs do not belong together.
     """
-    if list(graph.inputs) != list(integers.inputs) or list(graph.outputs) != list(integers.outputs):
+    if list(graph.inputs) != list(quantized.inputs) or list(graph.outputs) != list(quantized.outputs):
         raise InputError("the float graph and the integer graph have different signatures")
-    exact, rounded = float_execution.compile(graph), reference.compile(integers)
-    probes = _probes(graph, integers)
+    exact, rounded = float_execution.compile(graph), reference.compile(quantized)
+    probes = _probes(graph, quantized)
     for name, inputs in clips:
-        state, integer_state = initial_state(graph), initial_state(integers)
+        state, quantized_state = initial_state(graph), initial_state(quantized)
         for frame in frames_of(graph, name, inputs):
             values = exact.trace({**frame, **state})
-            entering = {key: integers.tensors[integers.inputs[key]].quantize(value) for key, value in frame.items()}
-            traced = rounded.trace({**entering, **integer_state})
-            real = {key: integers.tensors[key].dequantize(value) for key, value in traced.items()}
+            entering = {key: quantized.tensors[quantized.inputs[key]].quantize(value) for key, value in frame.items()}
+            traced = rounded.trace({**entering, **quantized_state})
+            real = {key: quantized.tensors[key].dequantize(value) for key, value in traced.items()}
             for probe in probes:
                 probe.add(values, real)
             state = _following(exact, values)
-            integer_state = _following(rounded, traced)
+            quantized_state = _following(rounded, traced)
     return [probe.result() for probe in probes]
 
 
@@ -134,23 +134,23 @@ class _Probe:
         return OperatorError(self.operator.kind, self.operator.outputs[0], str(self.tensor.dtype), signal, **means)
 
 
-def _probes(graph: Graph, integers: Graph) -> list[_Probe]:
+def _probes(graph: Graph, quantized: Graph) -> list[_Probe]:
     makers = {operator.outputs[0]: operator for operator in graph.operators}
     dequantized = replace(
         graph,
         tensors={
-            name: replace(tensor, data=integers.tensors[name].dequantize(integers.tensors[name].constant))
+            name: replace(tensor, data=quantized.tensors[name].dequantize(quantized.tensors[name].constant))
             if tensor.data is not None and tensor.dtype == np.float32
             else tensor
             for name, tensor in graph.tensors.items()
         },
     )
     probes = []
-    for operator in integers.operators:
+    for operator in quantized.operators:
         if operator.kind in MOVES:
             continue
-        tensor = integers.tensors[operator.outputs[0]]
-        names = [name for name in operator.inputs if integers.tensors[name].data is None]
+        tensor = quantized.tensors[operator.outputs[0]]
+        names = [name for name in operator.inputs if quantized.tensors[name].data is None]
         if operator.kind == "QUANTIZE":
             probes.append(_Probe(operator, tensor, names, _same, _same))
             continue

@@ -1,4 +1,4 @@
-"""A float graph as integers, after training: types and quantization parameters for activations, then weights and biases.
+"""Post-training quantization of a float graph: types and quantization parameters for activations, then weights and biases.
 
 Weights are symmetric int8 with a scale for each output channel, biases int32 (int64 for 16-bit activations) on input
 scale x weight scale. A state has the same parameters on its way in and out, since they belong to groups of tensors.
@@ -67,9 +67,9 @@ def quantize(
     return result
 
 
-def activation_qparams(integers: Graph) -> dict[str, Quantization]:
+def activation_qparams(quantized: Graph) -> dict[str, Quantization]:
     """The quantization parameters of every activation of a quantized graph, converted copies included."""
-    return {name: tensor.qparams for name, tensor in integers.tensors.items() if tensor.data is None}
+    return {name: tensor.qparams for name, tensor in quantized.tensors.items() if tensor.data is None}
 
 
 def _given(

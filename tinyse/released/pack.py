@@ -1,4 +1,4 @@
-"""A released model's folder from its recipe: weights, integers, golden vectors, reports, card, hashes.
+"""A released model's folder from its recipe: weights, quantized model, golden vectors, reports, card, hashes.
 
     python -m tinyse.released.pack recipes/student-62k.yaml --set data=FOLDER
 
@@ -133,7 +133,7 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
     stages = [
         f"- `{name}`: {stage['updates']:,} updates of {stage['batch']} clips of {stage['seconds']:g} s"
         + (f", from `{stage['start']}`" if stage["start"] else "")
-        + (f", on the exported {stage['quantize']['precision']} integers" if stage["quantize"] else "")
+        + (f", quantization-aware in {stage['quantize']['precision']}" if stage["quantize"] else "")
         + (f", losses {_weights(stage['losses'])}" if stage["losses"] else "")
         + (f", taught by {_taught(stage['distillation'])}" if stage["distillation"] else "")
         + "".join(f", {key.replace('_', ' ')} {value}" for key, value in (stage.get("mixture") or {}).items())

@@ -18,7 +18,7 @@ def draw(study: Study, path: str | Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 7), layout="constrained")
-    figure.suptitle(f"{study.model} as integers, against its float stream ({study.engine})")
+    figure.suptitle(f"{study.model} quantized, against its float stream ({study.engine})")
     panels = figure.subplots(2, 2)
     snrs = levels(study)
     for axes, metric, title in ((panels[0, 0], "si_sdr", "SI-SDR loss, dB"), (panels[0, 1], "pesq", "PESQ-WB loss")):

@@ -1,7 +1,7 @@
 """One integer step in every runtime that this computer has, against the float stream.
 
 TFLM and the numpy reference compute the same bits. LiteRT rounds otherwise in some operators and the recurrence carries
-on what that makes: there the integers differ, and what counts is that they are as near to the float stream.
+on what that makes: there the quantized values differ, and what counts is that they are as near to the float stream.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PLAYER = Path(__file__).with_name("tflite_runtime_stream.py")
 
 @dataclass(frozen=True)
 class Agreement:
-    """How one stream of integers agrees with the float stream, and with another of integers, its `base`."""
+    """How one quantized stream agrees with the float stream, and with another quantized one, its `base`."""
 
     mask_snr_db: float
     """Of the masks against the float ones, as ratio of energies."""

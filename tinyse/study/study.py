@@ -84,7 +84,7 @@ def study(
 ) -> Study:
     """Export the .safetensors `model` in all `precisions` to `folder`, run each with `engine` and measure.
 
-    `parent` is for a model that was trained as integers: the float .safetensors that it came from. Then all is measured
+    `parent` is for a model from quantization-aware training: the float .safetensors that it came from. Then all is measured
     against the parent's float stream, the precisions are the parent's after training, and the model's own is one more.
     `clips` calibrate and `pairs` are scored: have them compared by `clips.refuse_scored` first. `vela` asks Arm's
     compiler for cycles and memory on an NPU. Raises InputError for what cannot be used.
@@ -100,9 +100,9 @@ def study(
     front_end = step.front_end
     progress(f"calibrating on {len(clips)} clips", 0)
     calibration = calibration_of(origin.graph, front_end, clips)
-    graphs = {precision: origin.integers(precision, calibration) for precision in precisions}
+    graphs = {precision: origin.quantized(precision, calibration) for precision in precisions}
     if origin is not step and step.trained is not None:
-        graphs[f"{step.trained.precision}, trained"] = step.integers(step.trained.precision, None)
+        graphs[f"{step.trained.precision}, trained"] = step.quantized(step.trained.precision, None)
     stem = Path(model).stem
     files = {name: folder / f"{stem}-{name.replace(', ', '-')}.tflite" for name in graphs}
     files = {FLOAT: folder / f"{stem}-float.tflite", **files}
@@ -132,7 +132,7 @@ def study(
 def _parent(step: FloatStep, model: str | Path, parent: str | Path) -> FloatStep:
     """The float step that `step` was trained from. Raises InputError where they are no such pair."""
     if step.trained is None:
-        raise InputError(f"{model} was not trained as integers: study it without a parent")
+        raise InputError(f"{model} does not come from quantization-aware training: study it without a parent")
     origin = float_step(parent)
     if origin.front_end.config != step.front_end.config:
         raise InputError(f"{parent} has another front end than {model}: it is not its parent")

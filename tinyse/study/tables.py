@@ -71,7 +71,7 @@ def _overall(study: Study) -> Table:
         worst = _number(worst_loss(study, name, "si_sdr"), 2)
         rows.append((name, *cells, worst, _cell(clean_loss(study, name), "si_sdr")))
     header = ("precision", *(TITLES[metric] for metric in METRICS), "SI-SDR at the worst SNR", "SI-SDR of clean speech")
-    note = f"{len(study.scores.files)} pairs, {study.engine}; float less integers, ± 95 % over files, paired."
+    note = f"{len(study.scores.files)} pairs, {study.engine}; float minus quantized, ± 95 % over files, paired."
     if study.trained:
         note += f" The model was trained in {study.trained}; the other precisions are post-training."
     return Table(f"{study.model}: loss against the float stream", header, tuple(rows), note)

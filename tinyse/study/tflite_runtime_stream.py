@@ -14,7 +14,7 @@ from tflite_runtime.interpreter import Interpreter
 
 
 def stream(model: str, features: np.ndarray) -> np.ndarray:
-    """(frames, bands) float32 -> the same of the mask's integers, the state carried from silence on."""
+    """(frames, bands) float32 -> the same of the mask's quantized values, the state carried from silence on."""
     step = Interpreter(model, num_threads=1).get_signature_runner()
     inputs, outputs = step.get_input_details(), step.get_output_details()
     # Real value zero is the zero point.

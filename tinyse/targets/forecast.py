@@ -69,10 +69,10 @@ def random_step(graph: Graph, precision: str) -> Graph:
     return quantize(graph, calibrate(graph, [("noise", noise)]), precision)
 
 
-def forecast(integers: Graph) -> Forecast:
+def forecast(quantized: Graph) -> Forecast:
     """Judge an integer graph. TFLM itself is asked where it is installed; its missing package counts nothing."""
-    facts = report(integers)
-    rows = _rows(integers)
+    facts = report(quantized)
+    rows = _rows(quantized)
     missing = [
         f"TFLM has no {row.kind} in {row.dtype}: {row.count} of them, giving {shapes_text(row.outputs)}"
         for row in rows
@@ -81,7 +81,7 @@ def forecast(integers: Graph) -> Forecast:
     reason = facts["arena"]["reason"]
     if reason and reason.startswith("TFLM cannot"):
         missing.append(reason)
-    return Forecast(rows, facts, peak_activation_bytes(integers), missing)
+    return Forecast(rows, facts, peak_activation_bytes(quantized), missing)
 
 
 def shapes_text(shapes: tuple[tuple[int, ...], ...]) -> str:

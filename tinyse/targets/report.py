@@ -54,7 +54,7 @@ def as_text(facts: dict[str, Any]) -> str:
 
 def arena(graph: Graph) -> dict[str, Any]:
     """{"bytes", "reason"}: the least in which TFLM loads the graph on this computer, or None and why it is not known."""
-    # Engines build on the integers, not the other way round: this one look at TFLM is imported where it is needed.
+    # Engines build on the quantized graph, not the other way round: this one look at TFLM is imported where it is needed.
     from tinyse.engines.tflite_engines import least_arena
 
     try:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tinyse.errors import InputError, needs
 from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import Table, as_markdown
-from tinyse.evaluation.tag_links import float_probabilities, integer_probabilities
+from tinyse.evaluation.tag_links import float_probabilities, quantized_probabilities
 from tinyse.files import write_json, write_text
 from tinyse.models.architecture import Architecture
 from tinyse.models.classifier import ClassifierNetwork
@@ -47,7 +47,7 @@ class Activity(MixtureTask):
         super().check(recipe)
         for name, stage in recipe.stages.items():
             if stage.quantize:
-                raise InputError(f"stages.{name}.quantize: integers are trained for the task 'denoise' only")
+                raise InputError(f"stages.{name}.quantize: quantization-aware training is for the task 'denoise' only")
             if stage.distillation and (stage.distillation.target or stage.external_teachers):
                 raise InputError(
                     f"stages.{name}.distillation: sound says nothing of probabilities; use views or output"
@@ -67,12 +67,12 @@ class Activity(MixtureTask):
         return cls.example_network(stage.architecture, recipe.front_end.bands)
 
     @classmethod
-    def score(cls, recipe: Recipe, plan: Plan, model: Path, integers: Path, say: Say, processes: int) -> Scored:
+    def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
         if plan.pairs is None:
             return Scored()
         pairs = find_pairs(plan.pairs, plan.limit)
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
-        tables, facts = cls.score_pairs({"float": model, recipe.export.precision: integers}, pairs)
+        tables, facts = cls.score_pairs({"float": model, recipe.export.precision: quantized}, pairs)
         report = model.parent / "scores.md"
         write_json(model.parent / "scores.json", facts)
         write_text(report, as_markdown(tables))
@@ -88,7 +88,7 @@ class Activity(MixtureTask):
         for pair in pairs:
             loaded = pair.load()
             for link, path in links.items():
-                run = integer_probabilities if path.suffix == ".tflite" else float_probabilities
+                run = quantized_probabilities if path.suffix == ".tflite" else float_probabilities
                 made, config = run(path, [loaded.noisy])
                 probabilities[link].append(made[0, :, 0])
             frames = len(probabilities[link][-1])

@@ -61,17 +61,17 @@ class Denoise(MixtureTask):
         return replace(plan, metrics=metrics, links=links, notes=tuple(notes))
 
     @classmethod
-    def score(cls, recipe: Recipe, plan: Plan, model: Path, integers: Path, say: Say, processes: int) -> Scored:
+    def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
         """Every link on the planned pairs, and examples to hear. What is newer than the .tflite is not made again."""
         if plan.pairs is None:
             return Scored()
         scores = model.parent / "scores.json"
         report = scores.with_suffix(".md")
-        if newer(scores, integers):
+        if newer(scores, quantized):
             say(f"scored before: {scores}")
             return Scored(report=report)
         pairs = find_pairs(plan.pairs, plan.limit)
-        say(f"examples to hear and see: {write_examples(integers, pairs, Path(recipe.output) / 'examples')}")
+        say(f"examples to hear and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
         with counted("scoring", len(pairs)) as advance:
             result = score(links_for(model, names=plan.links), pairs, plan.metrics, processes, progress=advance)

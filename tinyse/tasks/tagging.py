@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tinyse.config import Between, build, check_bounds
 from tinyse.errors import InputError
 from tinyse.evaluation.report import Table, as_markdown
-from tinyse.evaluation.tag_links import float_tags, integer_tags
+from tinyse.evaluation.tag_links import float_tags, quantized_tags
 from tinyse.evaluation.tags import TagScores
 from tinyse.files import write_json, write_text
 from tinyse.mixtures.labeled import LabeledDataset, LabeledMixer, LabeledMixtureConfig
@@ -80,7 +80,7 @@ class Tagging(Task):
             if stage.mixture:
                 raise InputError(f"stages.{name}.mixture: a tagger's mixing is tagging.mixture, in all stages the same")
             if stage.quantize:
-                raise InputError(f"stages.{name}.quantize: integers are trained for the task 'denoise' only")
+                raise InputError(f"stages.{name}.quantize: quantization-aware training is for the task 'denoise' only")
             if stage.external_teachers:
                 raise InputError(f"stages.{name}.distillation.teacher: an ONNX model teaches by its sound, and only the task "
                                  "'denoise' learns sound; name a tagger of ours")  # fmt: skip
@@ -136,7 +136,7 @@ class Tagging(Task):
         return _named(fixed_mixtures(path, options, "valid", clips)[0])
 
     @classmethod
-    def score(cls, recipe: Recipe, plan: Plan, model: Path, integers: Path, say: Say, processes: int) -> Scored:
+    def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
         """Both links on mixtures of the test folds, if there are any."""
         options = cls.options_of(recipe)
         if not options.test:
@@ -145,7 +145,7 @@ class Tagging(Task):
         sounds, labels, classes = fixed_mixtures(recipe.data_paths[0], options, "test", options.test_clips)
         scores = {
             "float": TagScores.of(float_tags(model, sounds), labels, classes),
-            recipe.export.precision: TagScores.of(integer_tags(integers, sounds), labels, classes),
+            recipe.export.precision: TagScores.of(quantized_tags(quantized, sounds), labels, classes),
         }
         write_json(model.parent / "scores.json", {link: asdict(score) for link, score in scores.items()})
         made, report = tables(scores), model.parent / "scores.md"

@@ -147,7 +147,7 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def score(cls, recipe: Recipe, plan: Plan, model: Path, integers: Path, say: Say, processes: int) -> Scored:
+    def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
         """Score a finished model beside which its .tflite lies, and write the report there."""
 
     @classmethod

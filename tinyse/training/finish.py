@@ -1,4 +1,4 @@
-"""What follows training: integers of the last stage's model, and its scores."""
+"""What follows training: the last stage's model quantized, and its scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tinyse.tasks.task import Plan, Scored
 class Finished:
     """What a finished run leaves for the user."""
 
-    integers: Path
+    quantized: Path
     """The .tflite."""
     scored: Scored
 
@@ -29,7 +29,7 @@ def plan(recipe: Recipe) -> Plan:
 
 def finish(recipe: Recipe, plan: Plan, model: Path, say: Callable[[str], None], processes: int = 2) -> Finished:
     """Write the .tflite beside `model` and score it as planned. What is newer than the model is not made again."""
-    task, integers = TASKS[recipe.task], model.with_suffix(".tflite")
-    if not newer(integers, model):
+    task, quantized = TASKS[recipe.task], model.with_suffix(".tflite")
+    if not newer(quantized, model):
         say(export_model(model, task.calibration(recipe, recipe.export.clips), precision=recipe.export.precision).summary)
-    return Finished(integers, task.score(recipe, plan, model, integers, say, processes))
+    return Finished(quantized, task.score(recipe, plan, model, quantized, say, processes))

@@ -22,5 +22,5 @@ def choose_qparams(stage: Stage, manifest: Manifest, folder: Path) -> TrainedQpa
     if step.trained is not None and step.is_trained_in(precision):
         return step.trained
     clips = [(clip.name, clip.sound) for clip in valid_clips(manifest, stage.quantize.clips)]
-    integers = step.integers(precision, calibration_of(step.graph, step.front_end, clips))
-    return TrainedQparams(precision, activation_qparams(integers))
+    quantized = step.quantized(precision, calibration_of(step.graph, step.front_end, clips))
+    return TrainedQparams(precision, activation_qparams(quantized))

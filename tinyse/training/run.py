@@ -1,4 +1,4 @@
-"""A recipe from beginning to end: training stages, integers, the chain of numbers. What is finished is not done again."""
+"""A recipe from beginning to end: training stages, quantization, the chain of numbers. What is finished is not done again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def run_stages(
             for notice in brief(task.notices) if position == 0 else ():
                 say(f"note: {notice}")
             qparams = choose_qparams(stage, open_data(recipe.data_paths), folder) if stage.quantize else None
-            # bf16 would round the features before the integers see them.
+            # bf16 would round the features before the quantized network gets them.
             fabric = launch("32-true" if stage.quantize else recipe.precision)
             training = StageRun(fabric, recipe, task, name, data, qparams)
             training.restore()

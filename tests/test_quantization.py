@@ -28,19 +28,19 @@ def run_float(graph: Graph, x: np.ndarray) -> np.ndarray:
     return np.array(masks)
 
 
-def test_states_have_one_scale(integers: Graph) -> None:
-    for name in integers.states:
-        before, after = (integers.tensors[names[name]] for names in (integers.inputs, integers.outputs))
+def test_states_have_one_scale(quantized: Graph) -> None:
+    for name in quantized.states:
+        before, after = (quantized.tensors[names[name]] for names in (quantized.inputs, quantized.outputs))
         assert before.quantization == after.quantization
     for name in ("groups", "shared"):
-        assert integers.tensors[name].quantization == qparams.UNIT_RANGE[qparams.INT8]
-    assert integers.tensors["features"].quantization == qparams.UNIT_RANGE[qparams.INT8]
-    assert integers.tensors["mask"].quantization == Quantization(np.float32(1 / 256), -128)
+        assert quantized.tensors[name].quantization == qparams.UNIT_RANGE[qparams.INT8]
+    assert quantized.tensors["features"].quantization == qparams.UNIT_RANGE[qparams.INT8]
+    assert quantized.tensors["mask"].quantization == Quantization(np.float32(1 / 256), -128)
 
 
-def run_integers(integers: Graph, x: np.ndarray) -> np.ndarray:
-    program, state, masks = reference.compile(integers), initial_state(integers), []
-    features, mask = integers.tensors["features"], integers.tensors[integers.outputs["mask"]]
+def run_quantized(quantized: Graph, x: np.ndarray) -> np.ndarray:
+    program, state, masks = reference.compile(quantized), initial_state(quantized), []
+    features, mask = quantized.tensors["features"], quantized.tensors[quantized.outputs["mask"]]
     for frame in x:
         values = features.quantize(frame)
         outputs = program({"features": values.reshape(features.shape), **state})
@@ -52,9 +52,9 @@ def run_integers(integers: Graph, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_quality_of_int8(seed: int) -> None:
     graph = steps.denoiser(seed)
-    integers = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(400)})]))
+    quantized = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(400)})]))
     x = steps.features(1000, seed=9)
-    assert steps.snr_db(run_float(graph, x), run_integers(integers, x)) > 20
+    assert steps.snr_db(run_float(graph, x), run_quantized(quantized, x)) > 20
 
 
 def test_wide_states_mend_slow_gates() -> None:
@@ -62,7 +62,7 @@ def test_wide_states_mend_slow_gates() -> None:
     graph = steps.denoiser(seed=2, update_bias=4.0)
     calibration, x = calibrate(graph, [("noise", {"features": steps.features(400)})]), steps.features(1000, seed=9)
     truth = run_float(graph, x)
-    quality = [steps.snr_db(truth, run_integers(quantize(graph, calibration, p), x)) for p in PRECISIONS]
+    quality = [steps.snr_db(truth, run_quantized(quantize(graph, calibration, p), x)) for p in PRECISIONS]
     assert quality[1] > quality[0] + 10
     assert quality[1] > 28
     assert all(after > before - 1 for before, after in itertools.pairwise(quality))
@@ -70,9 +70,9 @@ def test_wide_states_mend_slow_gates() -> None:
 
 def test_types_of_precisions(graph: Graph, calibration: Calibration) -> None:
     def widths(precision: str) -> dict[str, str]:
-        integers = quantize(graph, calibration, precision)
-        assert integers.metadata["precision"] == precision
-        return {name: str(tensor.dtype) for name, tensor in integers.tensors.items() if tensor.data is None}
+        quantized = quantize(graph, calibration, precision)
+        assert quantized.metadata["precision"] == precision
+        return {name: str(tensor.dtype) for name, tensor in quantized.tensors.items() if tensor.data is None}
 
     state16, gru16, all16 = (widths(precision) for precision in PRECISIONS[1:])
     wide = ("groups", "shared_gru/h", "shared_gru/update", "shared_gru/new", "shared_gru/change", "shared_gru/kept")
@@ -86,9 +86,9 @@ def test_types_of_precisions(graph: Graph, calibration: Calibration) -> None:
         quantize(graph, calibration, "int4")
 
 
-def test_quantization_is_deterministic(graph: Graph, calibration: Calibration, integers: Graph) -> None:
+def test_quantization_is_deterministic(graph: Graph, calibration: Calibration, quantized: Graph) -> None:
     again = quantize(graph, calibrate(graph, [("noise", {"features": steps.features(400)})]))
-    assert write(again) == write(integers)
+    assert write(again) == write(quantized)
 
 
 def test_weights_that_are_not_finite_are_refused_by_name(graph: Graph, calibration: Calibration) -> None:
@@ -102,7 +102,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(graph: Graph, calibrati
         calibrate(broken, [("noise", {"features": steps.features(5)})])
 
 
-def test_calibration_refuses_what_does_not_fit(graph: Graph, integers: Graph) -> None:
+def test_calibration_refuses_what_does_not_fit(graph: Graph, quantized: Graph) -> None:
     for clip in ({"sound": steps.features(5)}, {"features": steps.features(5, 8)}, {"features": np.zeros((0, 16))}):
         with pytest.raises(InputError, match="clip strange"):
             calibrate(graph, [("strange", clip)])
@@ -113,7 +113,7 @@ def test_calibration_refuses_what_does_not_fit(graph: Graph, integers: Graph) ->
     with pytest.raises(InputError, match="'first'"):
         quantize(graph, other)
     with pytest.raises(InputError, match="quantized already"):
-        quantize(integers, other)
+        quantize(quantized, other)
 
 
 def test_two_fixed_scales_that_are_joined_are_refused() -> None:
