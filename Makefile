@@ -3,6 +3,7 @@
 #   make demo    train two small networks on the built-in corpus, turn one into int8, and draw what they do
 #   make test    the tests
 #   make lint    ruff and mypy
+#   make docs    the site, strictly, into build/site; it installs MkDocs
 #   make setup   only the environment, .venv
 #
 # WORKERS is the number of test processes, PYTHON the interpreter (3.10 to 3.13) that the environment is made with.
@@ -18,7 +19,7 @@ PIP := .venv/bin/python -m pip install --disable-pip-version-check
 
 READY := .venv/installed
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint docs setup clean
 
 demo: $(READY)
 	.venv/bin/tinyse train recipes/demo.yaml --set output=runs/demo
@@ -29,6 +30,10 @@ test: $(READY)
 lint: $(READY)
 	.venv/bin/ruff check .
 	.venv/bin/mypy tinyse firmware_export
+
+docs: $(READY)
+	@$(PIP) --quiet --editable '.[docs]'
+	.venv/bin/mkdocs build --strict
 
 setup: $(READY)
 

@@ -1,6 +1,6 @@
 """What is not ours against what is: other runtimes on our files, TensorFlow's converter on our step.
 
-    python benchmarks/independent.py runs/quick/supervise/model-float.tflite --data ../shared/data \
+    python benchmarks/independent.py runs/quick/supervise/model-float.tflite --data $TINYSE_DATA \
         --environment build/tflite-runtime --converter
 
 MODEL is the float .tflite that `tinyse export` writes beside the quantized one. The same frames of noisy speech go through

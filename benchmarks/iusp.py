@@ -1,6 +1,6 @@
 """The comparison of arXiv 2009.01759 on our data: what does a tagger learn from the similarities of its teacher's frames?
 
-    python benchmarks/iusp.py --data ../shared/data/tagging         # runs, or goes on where it was stopped
+    python benchmarks/iusp.py --data $TINYSE_DATA/tagging         # runs, or goes on where it was stopped
     python benchmarks/iusp.py --output runs/iusp --report           # only the report of what is finished
 
 Students of three sizes under five objectives (labels alone; with the teacher's output; with SP; with IUSP; with both),
@@ -135,7 +135,8 @@ def finish(run: Run, arguments: argparse.Namespace, screen: Screen) -> Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="../shared/data/tagging", help="clips with labels and the folds 1 to 4")
+    clips = os.path.join(os.environ.get("TINYSE_DATA", "."), "tagging")
+    parser.add_argument("--data", default=clips, help=f"clips with labels and the folds 1 to 4 [{clips}]")
     parser.add_argument("--output", default="runs/iusp", help="folder of runs and report")
     parser.add_argument("--seeds", type=int, default=2, help="of students; teachers have seed 0")
     parser.add_argument("--updates", type=int, default=300, help="of a student")

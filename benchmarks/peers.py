@@ -1,9 +1,9 @@
 """What a user can pick instead of tinyse: the same pairs, the same measures, one thread, CPU time beside the scores.
 
-    python benchmarks/peers.py ../shared/data/benchmark --ours student-62k --ours runs/mine/model.tflite \\
-        --dtln ../shared/peers/dtln/model_1.tflite ../shared/peers/dtln/model_2.tflite \\
-        --onnx ../shared/peers/gtcrn/gtcrn_simple.onnx sqrt-hann \\
-        --onnx ../shared/peers/ul-unas/ulunas_stream_simple.onnx hann
+    python benchmarks/peers.py $TINYSE_DATA/benchmark --ours student-62k --ours runs/mine/model.tflite \\
+        --dtln $TINYSE_PEERS/dtln/model_1.tflite $TINYSE_PEERS/dtln/model_2.tflite \\
+        --onnx $TINYSE_PEERS/gtcrn/gtcrn_simple.onnx sqrt-hann \\
+        --onnx $TINYSE_PEERS/ul-unas/ulunas_stream_simple.onnx hann
 
 PyPI's pyrnnoise and noisereduce are always there unless --packages says otherwise. Every row streams from silence; its fixed
 delay is found by cross-correlation on the pairs of highest input SNR and taken out. CPU time is this machine's, Python
@@ -52,7 +52,7 @@ QUOTED = (
 )
 """Peers that are not to be installed from PyPI, as they were measured once: SI-SDR gain, SDR, PESQ-WB, STOI, ESTOI."""
 QUOTED_FROM = (
-    "shared/references/peers.md, on the 70 pairs of shared/data/benchmark: to be compared on those pairs only."
+    "the maintainers' notes, on the 70 pairs of $TINYSE_DATA/benchmark: to be compared on those pairs only."
 )
 
 

@@ -1,7 +1,7 @@
 """What quantization loses on a real model: the study's tables over a whole benchmark and ten minutes of one stream.
 
     python benchmarks/quantization.py runs/integers/model.safetensors --parent runs/supervise/model.safetensors \
-        --data ../shared/data
+        --data $TINYSE_DATA
 
 Prints Markdown; study.md, study.json, study.png and the .tflite files go to --output. With --parent, the post-training
 precisions of the float parent stand beside that of quantization-aware training. Quality comes from TFLM, bit for bit

@@ -1,6 +1,6 @@
 """The comparison of arXiv 2309.08144 on our data: does distilling first and supervising afterwards make a better student?
 
-    python benchmarks/two_step.py --data ../shared/data                  # runs, or goes on where it was stopped
+    python benchmarks/two_step.py --data $TINYSE_DATA                  # runs, or goes on where it was stopped
     python benchmarks/two_step.py --output runs/two_step --report        # only the report of what is finished
 
 One teacher, then students under each schedule with the same number of updates, then further seeds of the finalists: the
@@ -167,7 +167,8 @@ def parser() -> argparse.ArgumentParser:
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         result.add_argument(flag, type=type, default=default, help=help + ("" if default is None else f" [{shown}]"))
 
-    option("--data", str, "../shared/data", "recordings with splits and a folder benchmark/, or built-in")
+    data = os.environ.get("TINYSE_DATA", "built-in")
+    option("--data", str, data, "recordings with splits and a folder benchmark/, or built-in; by default $TINYSE_DATA")
     option("--output", str, "runs/two_step", "folder of all runs and of the report")
     option(
         "--recipe", Path, None, f"mixing, batch, rate, losses; by default recipes/{RECIPE.name}, once begun the same"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +30,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of real recordings: $TINYSE_DATA, else shared/data beside the repository; the test skips without."""
-    folder = Path(os.environ.get("TINYSE_DATA") or REPOSITORY.parent / "shared" / "data")
+    """The folder of real recordings, $TINYSE_DATA; the test skips without."""
+    folder = Path(os.environ.get("TINYSE_DATA") or "no TINYSE_DATA")
     if not (folder / "manifests").is_dir():
         pytest.skip(f"no recordings in {folder}: set TINYSE_DATA to a folder with manifests/")
     return folder
@@ -56,6 +59,22 @@ def calibration(graph: Graph) -> Calibration:
 def quantized(graph: Graph, calibration: Calibration) -> Graph:
     """`graph` in int8."""
     return quantize(graph, calibration)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of this working tree, built from its source distribution; the test skips where `build` is not installed."""
+    pytest.importorskip("build")
+    pytest.importorskip("setuptools", minversion="77")
+    source = tmp_path_factory.mktemp("source")
+    for name in ("tinyse", "firmware_export", "recipes"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    command = [sys.executable, "-m", "build", "--no-isolation", str(source)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (built,) = (source / "dist").glob("*.whl")
+    return built
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Float graphs of one frame's step in the shapes of docs/design.md, with random heavy-tailed weights."""
+"""Float graphs of one frame's step in the shapes of docs/explanation/design.md, with random heavy-tailed weights."""
 
 from __future__ import annotations
 

@@ -28,7 +28,6 @@ from tinyse.evaluation.links import links_for
 from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
 from tinyse.pool import Pool
 
-DATA = Path(os.environ.get("TINYSE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -550,10 +549,9 @@ def test_the_command_prints_tables_and_json(tiny, tmp_path, monkeypatch, capsys)
     assert printed["files"]["files"] == ["a", "b"]
 
 
-@pytest.mark.skipif(not (DATA / "benchmark").is_dir(), reason=f"no benchmark pairs in {DATA}")
-def test_the_unprocessed_benchmark_scores_what_was_measured_before():
+def test_the_unprocessed_benchmark_scores_what_was_measured_before(data):
     """SI-SDR 5.00, SDR 5.00, PESQ 1.486, STOI .810, ESTOI .688: the peers' table, by other code."""
-    pairs = find_pairs(DATA / "benchmark")
+    pairs = find_pairs(data / "benchmark")
     assert len(pairs) == 70
     scores = chain.score({}, pairs, ("si_sdr", "sdr", "pesq", "stoi", "estoi"), processes=2)
     means = {name: statistics.summarize(values).mean for name, values in scores.quality["noisy"].items()}
@@ -561,9 +559,8 @@ def test_the_unprocessed_benchmark_scores_what_was_measured_before():
     assert rounded == {"si_sdr": 5.0, "sdr": 5.0, "pesq": 1.486, "stoi": 0.81, "estoi": 0.688}
 
 
-@pytest.mark.skipif(not (DATA / "benchmark").is_dir(), reason=f"no benchmark pairs in {DATA}")
-def test_the_snr_of_the_benchmarks_table_is_what_is_measured():
-    with open(DATA / "benchmark" / "pairs.csv", newline="") as file:
+def test_the_snr_of_the_benchmarks_table_is_what_is_measured(data):
+    with open(data / "benchmark" / "pairs.csv", newline="") as file:
         given = [float(row["snr_db"]) for row in csv.DictReader(file)][:10]
-    pairs = find_pairs(DATA / "benchmark", limit=10)
+    pairs = find_pairs(data / "benchmark", limit=10)
     assert [Pair(pair.name, pair.clean, pair.noisy).load().snr_db for pair in pairs] == given

@@ -22,7 +22,7 @@ def test_python_in_the_parent_of_a_clone_finds_tinyse(tmp_path):
     clone, site, wheels = tmp_path / "tinyse", tmp_path / "site", tmp_path / "wheels"
     clone.mkdir()
     wheels.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, clone)
     for package in ("tinyse", "firmware_export"):
         (clone / package).symlink_to(REPOSITORY / package)

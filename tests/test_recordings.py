@@ -207,11 +207,8 @@ def test_manifests_of_this_project(tmp_path):
     ]
 
 
-def test_the_shared_data_has_the_hours_its_readme_says():
-    folder = Path(__file__).parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("the shared recordings are not on this machine")
-    manifest = open_data(folder)
+def test_the_corpus_has_the_hours_its_readme_says(data):
+    manifest = open_data(data)
     assert sum(r.seconds for r in manifest.select("speech", "train")) / 3600 == pytest.approx(6.26, abs=0.01)
     assert len(manifest.select("noise", "valid")) == 135
     assert sum(r.seconds for r in manifest.select("speech", "train", ship=True)) / 60 == pytest.approx(267.6, abs=0.1)

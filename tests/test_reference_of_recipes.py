@@ -14,7 +14,7 @@ import pytest
 from tinyse.config import Between
 from tinyse.reference import Key, sections
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/recipes.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs/reference/recipes.md"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def test_the_page_is_what_the_command_prints():
     pytest.importorskip("torch")
     command = [sys.executable, "-m", "tinyse", "train", "--reference"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert printed == PAGE.read_text(encoding="utf-8"), "run: tinyse train --reference > docs/recipes.md"
+    assert printed == PAGE.read_text(encoding="utf-8"), "run: tinyse train --reference > docs/reference/recipes.md"
 
 
 def test_on_a_terminal_the_reference_is_tables():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
 
 torch = pytest.importorskip("torch")
 
@@ -42,7 +42,7 @@ threads: 1
 workers: 0
 export: {{clips: 2}}
 """
-PEERS = REPOSITORY.parent / "shared" / "peers"
+PEERS = Path(os.environ.get("TINYSE_PEERS") or "no TINYSE_PEERS")
 
 
 def stand_in(gain: float = 1.0, inputs: tuple = ([1, 257, 1, 2], [1, 3])) -> SimpleNamespace:
@@ -142,7 +142,7 @@ def test_a_file_that_is_no_network_is_one_line(file):
 def test_published_models_denoise_without_a_lag_and_fit_into_a_mask(name, window, corpus):
     pytest.importorskip("onnxruntime")
     if not (PEERS / name).is_file():
-        pytest.skip(f"no published model {PEERS / name}")
+        pytest.skip(f"no published model {PEERS / name}: set TINYSE_PEERS to a folder of them (benchmarks/README.md)")
     from tinyse.evaluation.metrics import si_sdr
     from tinyse.evaluation.pairs import find_pairs
 

@@ -1,4 +1,4 @@
-"""README's commands in order, as a newcomer with recordings of his own would type them; `tests/test_walk.py` runs it.
+"""The commands of README and of the site, page by page, as a reader would type them; `tests/test_walk.py` runs them.
 
     python tests/walk.py                                    # with this Python, which has tinyse with all extras
     python tests/walk.py ~/.pyenv/versions/3.13.0/bin/python    # with others, each in a fresh environment of `make setup`
@@ -9,6 +9,7 @@ is a handful of updates: this shows that every step leads to the next.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import resource
@@ -16,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,28 +30,28 @@ import soundfile
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 SHORT = {
-    "tinyse train recipes/quick.yaml": [
-        *(f"stages.{stage}.{key}" for stage in ("teacher", "distill", "supervise") for key in ("updates=2", "batch=2")),
-        *(f"stages.{stage}.seconds=1" for stage in ("teacher", "distill", "supervise")),
-        *("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
-    ],
-    "tinyse train recipes/tagging.yaml": [
-        *(f"stages.{stage}.{key}" for stage in ("teacher", "student") for key in ("updates=2", "batch=2", "seconds=1")),
-        *("valid_clips=16", "export.clips=2", "tagging.test_clips=16"),
-    ],
+    "stages": ("updates=2", "batch=2", "seconds=1"),
+    "denoise": ("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
+    "activity": ("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
+    "tagging": ("valid_clips=16", "export.clips=2", "tagging.test_clips=16"),
 }
-"""What makes a training short, as settings."""
+"""Settings that make a training short: of every stage of a recipe, and by its task."""
 
 FILES = "--input noisy.wav --output played.wav"
 ADDED = {
+    "tinyse data get packages": "--catalog catalog.yaml",
     "tinyse data pairs": "--count 4 --seconds 2",
     "tinyse live": FILES,  # the same path without devices
+    "tinyse live --input": "",
     "tinyse live --engine c": FILES,
     "tinyse web": "--output page/ --no-browser",
+    "tinyse web --output": "",
     "tinyse bench": "--seconds 1",
-    **{begin: " ".join(f"--set {setting}" for setting in settings) for begin, settings in SHORT.items()},
+    "tinyse quantize study": "--precisions int8 --clips 2 --limit 2 --minutes 0.1",
+    "tinyse quantize explain": "--clips 2 --replayed 1",
+    "tinyse export runs/integers": "--clips 2",
 }
-"""What a command of README gets besides, by its beginning, so that it ends and needs no hardware."""
+"""What a command gets besides, by its beginning (the longest that fits), so that it ends soon and needs no hardware."""
 
 INSTEAD = {"arecord": "cat noisy.wav", "aplay": "cat > piped.wav"}
 """What stands in for a program that needs a sound card."""
@@ -58,43 +60,119 @@ NOT_WALKED = ("make", "source")
 """Programs whose lines are left out: `make demo` is a walk of its own, `make test` runs this one, and the environment to
 walk in is an argument."""
 
-NEEDS = {"tinyse web": ("clang", "wasm-ld"), "--ladspa": ("gcc",), "--engine c": ("gcc",)}
-"""Programs without which a command is left out, by a part of it."""
+NEEDS = {
+    "tinyse web": ("clang", "wasm-ld"),
+    "ladspa": ("gcc", "/usr/include/ladspa.h"),
+    "--engine c": ("gcc",),
+    "gcc ": ("gcc",),
+    "cmake": ("cmake", "gcc"),
+    "m4": ("cmake", "arm-none-eabi-gcc", "qemu-system-arm"),
+    "ffmpeg": ("ffmpeg",),
+    "./denoise": ("gcc", "ffmpeg"),
+}
+"""Programs and files without which a command is left out, by a part of it."""
+
+CATALOG = r"""
+sets: {packages: [sounds]}
+corpora:
+  sounds:
+    title: Buzzes and hisses
+    license: CC0 1.0
+    attribution: nobody
+    homepage: https://example.invalid/
+    ship: true
+    archives: [{url: "https://example.invalid/sounds.tar.gz", megabytes: 10}]
+    rules:
+      - {files: 'speech/(?P<speaker>[^/]+)/.*', kind: speech}
+      - {files: 'noise/(?P<label>[^/]+)/.*\.wav', kind: noise}
+"""
+"""Where the set `packages` comes from."""
 
 UNUSABLE = "speech/talker0/monday/broken.wav"
 """The recording that is none."""
 
 
-def commands(readme: str) -> list[str]:
-    """The command lines of README's `sh` blocks, without comments."""
-    lines = [line.partition(" #")[0].strip() for block in blocks(readme, "sh") for line in block.splitlines()]
-    return [line for line in lines if line]
+def pages() -> list[Path]:
+    """README and the pages of the site whose commands are walked."""
+    docs = REPOSITORY / "docs"
+    return [REPOSITORY / "README.md", *sorted([*docs.glob("tutorials/*.md"), *docs.glob("how-to/*.md")])]
 
 
-def blocks(readme: str, language: str) -> list[str]:
-    """README's code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """The code of a page in a language, each with its title: the file that a reader saves it as, or nothing."""
+    fence = re.compile(rf'^```{language}(?: title="([^"]+)")?\n(.*?)^```', re.MULTILINE | re.DOTALL)
+    return fence.findall(page.read_text(encoding="utf-8"))
 
 
-def walked() -> Iterator[tuple[str, str]]:
-    """Each command of README that is walked, and what is run for it."""
-    for command in commands((REPOSITORY / "README.md").read_text()):
+def commands(page: Path) -> list[str]:
+    """The command lines of a page in order: its `sh` blocks without comments, and its Python as `python block-N.py`."""
+    found, count = [], 0
+    for language, code in re.findall(r"^```(sh|python)\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
+        if language == "python":
+            found.append(f"python block-{count}.py")
+            count += 1
+        else:
+            lines = [line.partition(" #")[0].strip() for line in code.splitlines()]
+            found += [line for line in lines if line]
+    return found
+
+
+def walked(page: Path) -> Iterator[tuple[str, str]]:
+    """Each command of a page that is walked, and what is run for it."""
+    for command in commands(page):
         if command.split()[0] in NOT_WALKED:
             continue
-        if any(part in command and not all(map(shutil.which, programs)) for part, programs in NEEDS.items()):
+        if any(part in command and not all(map(is_there, needed)) for part, needed in NEEDS.items()):
             continue
         begin = max((begin for begin in ADDED if command.startswith(begin)), key=len, default=None)
         stages = [INSTEAD.get(stage.strip(), stage.strip()) for stage in command.split("|")]
         yield command, " | ".join(stages) + (f" {ADDED[begin]}" if begin else "")
 
 
-def prepare(folder: Path) -> None:
-    """What the newcomer has in an empty folder: recipes, recordings/, clips/ with labels, two sounds to try."""
-    shutil.copytree(REPOSITORY / "recipes", folder / "recipes")
+def is_there(needed: str) -> bool:
+    """Whether this machine has a program or a file."""
+    return bool(shutil.which(needed)) or Path(needed).is_file()
+
+
+def shortened(line: str, folder: Path) -> str:
+    """A training with the settings of SHORT for each stage of its recipe; any other line as it is."""
+    words = shlex.split(line)
+    if "train" not in words[:6]:
+        return line
+    from tinyse.training.recipe import load_recipe
+
+    given = [value for key, value in itertools.pairwise(words) if key == "--set"]
+    recipe = load_recipe(folder / words[words.index("train") + 1], given)
+    settings = [f"stages.{name}.{setting}" for name in recipe.stages for setting in SHORT["stages"]]
+    settings += [f"stages.{name}.quantize.clips=2" for name, stage in recipe.stages.items() if stage.quantize]
+    return " ".join([line, *(f"--set {setting}" for setting in [*settings, *SHORT[recipe.task]])])
+
+
+def prepare(folder: Path, page: Path) -> None:
+    """What the reader has in an empty folder: recordings/, clips/ with labels, some sounds, and the files that the page
+    has him save. A catalog stands for the one of the internet, its archive for what was fetched before."""
     write_recordings(folder / "recordings")
     write_clips(folder / "clips")
-    for name in ("noisy.wav", "street.wav"):
+    for name in ("noisy.wav", "street.wav", "talk.wav"):
         soundfile.write(folder / name, own_recordings.voice(2, 0, 2.0) + 0.02 * hiss(3, 2.0), 16000)
+    record(folder / "motor/noise/motor/idle.wav", hiss(5, 4.0), 0)
+    write_catalog(folder)
+    for language in ("yaml", "c"):
+        for title, code in blocks(page, language):
+            if title:
+                (folder / title).write_text(code, encoding="utf-8")
+    for count, (_, code) in enumerate(blocks(page, "python")):
+        (folder / f"block-{count}.py").write_text(code, encoding="utf-8")
+
+
+def write_catalog(folder: Path) -> None:
+    """catalog.yaml with the set `packages`, and its archive where `tinyse data get` keeps what it has fetched."""
+    archive = folder / "recordings/archives/sounds.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        for kind in ("speech", "noise"):
+            tar.add(folder / "recordings" / kind, kind, filter=lambda info: None if "broken" in info.name else info)
+    (folder / "catalog.yaml").write_text(CATALOG, encoding="utf-8")
 
 
 def write_recordings(folder: Path) -> None:
@@ -151,14 +229,17 @@ def run(command: str, folder: Path, python: str | Path) -> subprocess.CompletedP
     )
 
 
-def walk(folder: Path, python: str | Path) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Walk in an empty folder: what came of each command of README. Stops at a traceback."""
-    prepare(folder)
+def walk(
+    folder: Path, python: str | Path, page: Path, begins: tuple[str, ...] = ("",)
+) -> dict[str, subprocess.CompletedProcess[str]]:
+    """Walk a page in an empty folder: what came of each of its commands, or of those that begin so. Ends at a failure."""
+    prepare(folder, page)
     results = {}
-    for command, line in walked():
-        results[command] = run(line, folder, python)
-        if "Traceback" in results[command].stderr:
-            break
+    for command, line in walked(page):
+        if command.startswith(begins):
+            results[command] = run(shortened(line, folder), folder, python)
+            if results[command].returncode != expected(command):
+                break
     return results
 
 
@@ -168,16 +249,18 @@ def expected(command: str) -> int:
 
 
 def main() -> None:
-    """Walk with each Python, and print what it took."""
+    """Walk all pages with each Python, and print what it took."""
     failures = 0
     for python in sys.argv[1:] or [sys.executable]:
         with tempfile.TemporaryDirectory() as folder:
             if sys.argv[1:]:
                 python = environment(python, Path(folder) / "clone")
-            work = Path(folder) / "work"
-            work.mkdir()
             before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            results = walk(work, python)
+            results = {}
+            for page in pages():
+                work = Path(folder) / page.stem
+                work.mkdir()
+                results |= walk(work, python, page)
             seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
             version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.strip()
             size = subprocess.run(["du", "-sh", Path(python).parent.parent], capture_output=True, text=True, check=True)

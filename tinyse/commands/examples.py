@@ -1,6 +1,7 @@
 """One example or two for each command, shown below its help."""
 
 EXAMPLES = {
+    "init": ("tinyse init .", "tinyse init my-denoiser"),
     "data get": (
         "tinyse data get",
         "tinyse data get packages --output recordings",

@@ -26,12 +26,13 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
 [bold]From recordings to firmware[/bold]
 
   tinyse doctor                                what is missing
+  tinyse init .                                recipes to edit
   tinyse data scan recordings/                 splits that do not leak
   tinyse check recipes/quick.yaml              can it ship?
   tinyse train recipes/quick.yaml              an int8 .tflite and its scores
   tinyse evaluate model.safetensors pairs/     every link side by side
   tinyse export model.tflite --firmware out/   the same bits in C
-  tinyse bench model.tflite                which boards does it fit, in time?
+  tinyse bench model.tflite                    boards that it fits, in time
   tinyse denoise noisy.wav clean.wav           hear it
   tinyse tag street.wav --model tagger.tflite  what is heard in it?
 
@@ -40,7 +41,7 @@ FORCE_COLOR=1 keeps the colors in a pipe (`FORCE_COLOR=1 tinyse doctor | less -R
 """
 
 COMMANDS = {
-    "From recordings to a model": ("data", "models", "check", "train"),
+    "From recordings to a model": ("init", "data", "models", "check", "train"),
     "From a model to firmware": ("quantize", "export", "bench"),
     "Listen and measure": ("denoise", "tag", "live", "web", "evaluate"),
     "This machine": ("doctor",),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _print_reference(asked: bool) -> None:
-    """Tables on a terminal, the Markdown of docs/recipes.md elsewhere."""
+    """Tables on a terminal, the Markdown of docs/reference/recipes.md elsewhere."""
     if not asked:
         return
     from rich.console import Console

@@ -1,7 +1,7 @@
 """The networks: causal convolutions down over the bins and GRUs, followed by what the task asks for.
 
 A denoiser goes up again by convolutions with added skips to a mask, the family of CRUSE (arXiv 2101.09249); a tagger
-(`tinyse.models.classifier`) has a layer for its classes. Operators are chosen for the device (docs/design.md).
+(`tinyse.models.classifier`) has a layer for its classes. Operators are chosen for the device (docs/explanation/design.md).
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def recipe_sections() -> list[Section]:
 
 
 def markdown() -> str:
-    """The page `docs/recipes.md`."""
-    lines = [f"# {TITLE}", "", "Generated: `tinyse train --reference > docs/recipes.md`.", "", INTRODUCTION, ""]
+    """The page `docs/reference/recipes.md`."""
+    lines = [f"# {TITLE}", "", "Generated: `tinyse train --reference > docs/reference/recipes.md`.", "", INTRODUCTION, ""]
     for part in parts():
         lines += [f"## {part.title}", "", part.text, ""] if part.text else [f"## {part.title}", ""]
         lines += ["| " + " | ".join(part.header) + " |", "|" + "---|" * len(part.header)]

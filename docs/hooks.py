@@ -1,0 +1,109 @@
+"""MkDocs hooks: pages that are generated, and pages that lie elsewhere in the repository.
+
+The site has one copy of each fact. Commands come from the command line, the C interface from the header templates, and
+some pages are the README of a folder, where its readers look first. Links between all of them are rewritten.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ELSEWHERE = {
+    "reference/firmware.md": "firmware_export/README.md",
+    "explanation/benchmarks.md": "benchmarks/README.md",
+    "explanation/experiments.md": "benchmarks/experiments.md",
+    "reference/corpus.md": "tinyse/corpus/README.md",
+    "cards/student-62k.md": "tinyse/released/student-62k/card.md",
+    "cards/student-30k.md": "tinyse/released/student-30k/card.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+    "security.md": "SECURITY.md",
+}
+"""Pages of the site by their place there -> the file in the repository."""
+
+HEADERS = {
+    "denoiser.h.in": "A denoiser: sound in, sound out",
+    "tagger.h.in": "A classifier: sound in, tags out",
+    "bare.h.in": "A network alone",
+    "status.h": "The status",
+}
+
+C_PAGE = """# C
+
+An exported folder has one header for users. `tinyse` and `TINYSE` stand for the prefix of the export, such as `student_62k` and
+`STUDENT_62K`, and `@NAME@` for a number that the export fills in.
+
+How to use it is in [the tutorial](../tutorials/microcontroller.md); compilers, exactness and speed are in
+[Firmware](firmware.md).
+"""
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add what is not in docs/."""
+    for place, source in ELSEWHERE.items():
+        files.append(File.generated(config, place, content=(ROOT / source).read_text(encoding="utf-8")))
+    files.append(File.generated(config, "reference/commands.md", content=commands()))
+    files.append(File.generated(config, "reference/c-api.md", content=c_interface()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Make links of the repository links of the site; those to what is no page become text."""
+    place = page.file.src_uri
+    source = Path(ELSEWHERE.get(place, f"docs/{place}"))
+    places = {original: there for there, original in ELSEWHERE.items()}
+
+    def rewritten(match: re.Match[str]) -> str:
+        text, target, anchor = match[1], match[2], match[3] or ""
+        path = os.path.normpath(source.parent / target)
+        there = places.get(path) or path.removeprefix("docs/")
+        if files.get_file_from_path(there) is None:
+            # A page of docs/ that is missing stays a link, so that the strict build finds it.
+            return match[0] if path.startswith("docs/") else text
+        return f"[{text}]({os.path.relpath(there, Path(place).parent)}{anchor})"
+
+    return re.sub(r"\[([^\]]*)\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)", rewritten, markdown)
+
+
+def commands() -> str:
+    """Every command, as typer documents it."""
+    call = [
+        sys.executable,
+        "-m",
+        "typer",
+        "tinyse.commands.main",
+        "utils",
+        "docs",
+        "--name",
+        "tinyse",
+        "--title",
+        "Commands",
+    ]
+    printed = subprocess.run(call, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    printed = re.sub(
+        r"<span[^>]*>(.*?)</span>|\[bold\](.*?)\[/bold\]", lambda match: f"**{match[1] or match[2]}**", printed
+    )
+    # Indented lines are command lines; Markdown would join them.
+    block = re.compile(r"^\n?((?:  tinyse .*\n)+)", re.MULTILINE)
+    return html.unescape(
+        block.sub(lambda match: "\n```text\n" + re.sub("^  ", "", match[1], flags=re.M) + "```\n", printed)
+    )
+
+
+def c_interface() -> str:
+    """The headers that an export copies."""
+    parts = [C_PAGE]
+    for name, title in HEADERS.items():
+        text = (ROOT / "firmware_export/c" / name).read_text(encoding="utf-8")
+        parts.append(f"## {title}\n\n```c\n{text}```\n")
+    return "\n".join(parts)

@@ -1,0 +1,96 @@
+"""The site builds without a warning, and has what is generated: commands, interfaces, pages from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PARTS = ("docs", "tinyse", "firmware_export", "benchmarks", "mkdocs.yml")
+ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+
+
+def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
+    environment = {**os.environ, "PYTHONPATH": str(source), "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    pytest.importorskip("material")
+    pytest.importorskip("mkdocstrings")
+    target = tmp_path_factory.mktemp("site")
+    done = build(REPOSITORY, target)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def text(site: Path, page: str) -> str:
+    """A page without its tags."""
+    return re.sub(r"<[^>]+>", "", (site / page).read_text(encoding="utf-8"))
+
+
+def test_every_command_and_option_is_in_the_reference(site):
+    from tinyse.commands.main import every_command
+
+    page = text(site, "reference/commands.html")
+    for name, _ in every_command():
+        assert f"tinyse {name}" in page
+    assert "--attenuation-limit-db" in page and "tinyse denoise noisy.wav clean.wav" in page
+    assert "[bold]" not in page
+
+
+def test_interfaces_are_in_the_reference(site):
+    words = {
+        "python": ("Denoiser", "process", "Tagger", "export_model"),
+        "c-api": ("tinyse_process", "tinyse_decide", "TINYSE_WRONG_HEADER"),
+    }
+    for page, expected in words.items():
+        assert [word for word in expected if word not in text(site, f"reference/{page}.html")] == []
+
+
+def test_pages_from_elsewhere_link_within_the_site(site):
+    page = (site / "explanation/benchmarks.html").read_text(encoding="utf-8")
+    assert 'href="quantization.html"' in page and 'src="../images/two_step.png"' in page
+    assert 'href="../reference/firmware.html"' in (site / "tutorials/microcontroller.html").read_text(encoding="utf-8")
+
+
+def test_a_link_to_a_page_that_is_missing_fails_the_build(site, tmp_path):
+    for part in PARTS:
+        copy = shutil.copytree if (REPOSITORY / part).is_dir() else shutil.copy
+        copy(REPOSITORY / part, tmp_path / part)
+    for page in ROOT_PAGES:
+        shutil.copy(REPOSITORY / page, tmp_path)
+    page = tmp_path / "docs/how-to/board.md"
+    page.write_text(page.read_text(encoding="utf-8") + "\n[nowhere](nowhere.md)\n", encoding="utf-8")
+    done = build(tmp_path, tmp_path / "out")
+    assert done.returncode != 0 and "nowhere.md" in done.stderr
+
+
+def test_no_page_names_a_folder_that_a_stranger_lacks():
+    kinds = ("*.md", "docs/**/*.md", "benchmarks/*", "recipes/**/*.yaml", "tests/*.py", "firmware_export/*.md")
+    pages = [path for kind in kinds for path in REPOSITORY.glob(kind)]
+    beside = "../" + "shared"
+    named = [path.name for path in pages if path.is_file() and beside in path.read_text(encoding="utf-8")]
+    assert named == []
+
+
+def test_files_for_contributors_can_be_read():
+    for path in [
+        *REPOSITORY.glob(".github/**/*.yml"),
+        REPOSITORY / "CITATION.cff",
+        REPOSITORY / ".pre-commit-config.yaml",
+    ]:
+        assert yaml.safe_load(path.read_text(encoding="utf-8")), path
+    version = re.search(r'^version = "(.+)"', (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert (
+        version and yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version[1]
+    )

@@ -1,0 +1,90 @@
+"""The wheel alone, away from the clone: models, recipes, corpus and C sources are inside, and the base commands work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tinyse import starting
+from tinyse.errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory) -> Path:
+    """The wheel unpacked, as pip puts it into an environment."""
+    folder = tmp_path_factory.mktemp("site")
+    zipfile.ZipFile(wheel).extractall(folder)
+    return folder
+
+
+def tinyse(site: Path, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the wheel's command line; its dependencies are those of this Python."""
+    command = [sys.executable, "-m", "tinyse", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_base_commands_work_from_the_wheel_alone(site, tmp_path):
+    look = (
+        "import tinyse, firmware_export as c, tinyse.corpus; print(tinyse.__file__, c.__file__, tinyse.corpus.path())"
+    )
+    command = [sys.executable, "-c", look]
+    found = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert all(Path(place).is_relative_to(site) for place in found)
+    noisy = next((site / "tinyse/corpus/benchmark/noisy").iterdir())
+    for arguments in (
+        ("denoise", noisy, "clean.wav"),
+        ("export", "student-30k", "--firmware", "out"),
+        ("bench", "student-30k", "--seconds", "1"),
+        ("init", "mine"),
+    ):
+        done = tinyse(site, tmp_path, *arguments)
+        assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "clean.wav").frames == soundfile.info(noisy).frames
+    assert (tmp_path / "out/src/student_30k.h").is_file()
+
+
+def test_training_can_begin_from_the_wheel_alone(site, tmp_path):
+    pytest.importorskip("torch")
+    assert tinyse(site, tmp_path, "init", ".").returncode == 0
+    done = tinyse(site, tmp_path, "check", "recipes/demo.yaml")
+    assert done.returncode == 0, done.stderr
+    assert tinyse(site, tmp_path, "check", "recipes/student-62k.yaml").returncode == 0  # extends another
+
+
+def test_the_recipes_of_the_wheel_are_those_of_the_clone(site):
+    inside, outside = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.yaml")}
+        for folder in (site / "tinyse/recipes", REPOSITORY / "recipes")
+    )
+    assert inside == outside and len(inside) > 5
+
+
+def test_an_index_takes_the_wheel(wheel):
+    pytest.importorskip("twine")
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, wheel.parent.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert wheel.stat().st_size < 6e6, "how-to/install.md says 4.3 MB"
+
+
+def test_init_never_writes_over_an_edited_recipe(tmp_path):
+    written = starting.start(tmp_path)
+    assert {path.relative_to(tmp_path / "recipes").as_posix() for path in written} == set(starting.recipes())
+    starting.start(tmp_path)  # the same files are no conflict
+    (tmp_path / "recipes/quick.yaml").write_text("stages: {}\n")
+    (tmp_path / "recipes/demo.yaml").unlink()
+    with pytest.raises(InputError, match=r"quick\.yaml is there and differs"):
+        starting.start(tmp_path)
+    assert (tmp_path / "recipes/quick.yaml").read_text() == "stages: {}\n"
+    assert not (tmp_path / "recipes/demo.yaml").exists(), "nothing is written where something is refused"

@@ -1,0 +1,28 @@
+"""`tinyse init`: recipes to edit, in a folder of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The recipes go to FOLDER/recipes; what is missing is made.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the paths as JSON.")] = False,
+) -> None:
+    """Copy the recipes that come with tinyse to FOLDER/recipes, to train from and to edit.
+
+    A recipe that was edited there is never written over.
+    """
+    from tinyse.starting import start
+
+    paths = start(folder)
+    if as_json:
+        print(json.dumps([str(path) for path in paths]))
+        return
+    for path in paths:
+        print(path)
+    print(f"next: cd {folder}; tinyse train recipes/quick.yaml --set data=RECORDINGS")
