@@ -93,6 +93,8 @@ def commands() -> str:
     printed = re.sub(
         r"<span[^>]*>(.*?)</span>|\[bold\](.*?)\[/bold\]", lambda match: f"**{match[1] or match[2]}**", printed
     )
+    # Lists of subcommands, cut off after some words: the table of contents beside the page has them whole.
+    printed = re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+", "", printed)
     # Indented lines are command lines; Markdown would join them.
     block = re.compile(r"^\n?((?:  tinyse .*\n)+)", re.MULTILINE)
     return html.unescape(

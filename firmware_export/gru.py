@@ -14,7 +14,7 @@ KINDS = {
     "update_sum": "ADD", "update": "LOGISTIC", "reset_sum": "ADD", "reset": "LOGISTIC", "remembered": "MUL",
     "new_sum": "ADD", "new": "TANH", "difference": "SUB", "kept": "MUL", "state": "ADD",
 }  # fmt: skip
-"""The operators by their role, as docs/design.md writes the GRU out."""
+"""The operators by their role, as docs/explanation/design.md writes the GRU out."""
 
 
 @dataclass(frozen=True)
