@@ -83,6 +83,8 @@ def _task_of(model: Path) -> str | None:
 
     if model.suffix == ".tflite":
         facts = read(model).metadata
+    elif model.suffix != ".safetensors":
+        return None  # no model at all: who opens it says so
     else:
         with needs("train"):
             from tinyse.models.files import load_tensors
