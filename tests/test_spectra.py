@@ -159,5 +159,5 @@ def test_a_picture_of_sounds_of_other_lengths_has_no_empty_halves(tmp_path):
     image = imread(tmp_path / "rows.png")[..., :3]
     height, width = image.shape[:2]
     for row in (height // 4, 3 * height // 4):
-        line = image[row, width // 5 : -width // 20]
+        line = image[row, width // 5 : 3 * width // 5]  # left of the color bar
         assert (line.min(axis=1) > 0.95).mean() < 0.1, "white"

@@ -1,4 +1,4 @@
-"""Spectrograms as a PNG: rows of sounds side by side, the same 80 dB of colors in a row."""
+"""Spectrograms as a PNG: rows of sounds side by side, on one scale of 80 dB below the loudest of each row."""
 
 from __future__ import annotations
 
@@ -33,22 +33,23 @@ def draw_spectrograms(rows: Sequence[Sequence[Panel]], path: str | Path) -> None
     from matplotlib.figure import Figure
 
     columns = len(rows[0])
-    figure = Figure(figsize=(5.5 * columns, 0.6 + 2.2 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(3.6 * columns + 0.8, 0.5 + 1.7 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False, sharex="row", sharey=True)
     for row, places in zip(rows, axes, strict=True):
         pictures = [levels_db(sound) for _, sound in row]
         top = max(picture.max() for picture in pictures)
         for (title, sound), picture, place in zip(row, pictures, places, strict=True):
             extent = (0, len(sound) / SAMPLE_RATE, 0, SAMPLE_RATE / 2000)
-            place.imshow(
-                picture, origin="lower", aspect="auto", extent=extent, vmin=top - RANGE_DB, vmax=top, cmap="magma"
+            shown = place.imshow(
+                picture - top, origin="lower", aspect="auto", extent=extent, vmin=-RANGE_DB, vmax=0, cmap="magma"
             )
-            place.set_title(title, loc="left", fontsize=8)
+            place.set_title(title, loc="left", fontsize=9)
         places[0].set_ylabel("kHz")
     for place in axes[-1]:
         place.set_xlabel("s")
+    figure.colorbar(shown, ax=axes, label="dB against the loudest of its row", aspect=30, pad=0.01)
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+        figure.savefig(temporary, format="png", dpi=150)
 
 
 def levels_db(sound: np.ndarray) -> np.ndarray:
