@@ -158,7 +158,9 @@ def test_dnsmos_refuses_what_is_no_network(tmp_path):
 def test_the_quantile_is_students():
     scipy_stats = pytest.importorskip("scipy.stats")
     for degrees in (*range(1, 40), 69, 1000):
-        assert statistics.t_quantile(degrees) == pytest.approx(scipy_stats.t.ppf(0.975, degrees), rel=2e-3)
+        assert statistics.t_quantile(degrees) == pytest.approx(scipy_stats.t.ppf(0.975, degrees), rel=1e-9)
+    assert statistics.t_quantile(1) == pytest.approx(math.tan(math.pi * 0.475)), "its definition for one degree"
+    assert math.isnan(statistics.t_quantile(0))
 
 
 def test_the_interval_holds_the_true_mean_in_95_of_100_samples():

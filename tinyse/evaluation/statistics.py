@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinyse.errors import needs
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -57,20 +59,7 @@ def share_below(values: Sequence[float] | np.ndarray, bar: Sequence[float] | np.
 
 
 def t_quantile(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t: exact for one and two degrees of freedom, else within 0.2 %.
-
-    Expansion in 1 / degrees around the normal quantile, Abramowitz and Stegun 26.7.5, so that no scipy is needed.
-    """
-    if degrees < 1:
-        return math.nan
-    if degrees <= 2:
-        return (12.7062, 4.3027)[degrees - 1]
-    z, v = 1.959964, float(degrees)
-    terms = (
-        z,
-        (z**3 + z) / (4 * v),
-        (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2),
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3),
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4),
-    )
-    return math.fsum(terms)
+    """The 97.5 % quantile of Student's t, nan for no degree of freedom."""
+    with needs("metrics", "scipy"):
+        from scipy.special import stdtrit
+    return float(stdtrit(degrees, 0.975)) if degrees >= 1 else math.nan

@@ -15,7 +15,7 @@ from tinyse import audio
 from tinyse.engines.tflite_engines import require_tflm
 from tinyse.evaluation.chain import score
 from tinyse.evaluation.links import links_for
-from tinyse.evaluation.metrics import measure
+from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import as_json, markdown, summary_tables
 from tinyse.files import newer, write_json, write_text
@@ -108,8 +108,8 @@ class Denoise(MixtureTask):
             improvement_db(estimate(self.torch_front_end, *each, batch.sound, batch.truth), batch.sound)
             for each, batch in zip(made, batches, strict=True)
         ]
-        gains, ratios = zip(*pairs, strict=True)
-        return {"si_sdr_gain_db": float(torch.cat(gains).mean()), "sdr_db": float(torch.cat(ratios).mean())}
+        gains, ratios = (np.concatenate(values) for values in zip(*pairs, strict=True))
+        return {"si_sdr_gain_db": float(gains.mean()), "sdr_db": float(ratios.mean())}
 
 
 def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int = 3) -> Path:
@@ -156,18 +156,13 @@ def estimate(front_end: TorchFrontEnd, spectra: Tensor, mask: Tensor, noisy: Ten
     )
 
 
-@torch.no_grad()
-def improvement_db(result: Estimate, noisy: Tensor) -> tuple[Tensor, Tensor]:
-    """Per clip with speech: gain in SI-SDR over noisy, and SDR (the plain ratio), both in dB."""
-    clean, samples = result.clean_samples, result.samples
-    scale = noisy.square().mean(1, keepdim=True).clamp_min(1e-10).rsqrt()
-    noisy = (noisy * scale)[:, : clean.shape[1]]
-    heard = clean.square().mean(1) > 1e-3
-    clean, samples, noisy = clean[heard], samples[heard], noisy[heard]
-
-    def si_sdr(x: Tensor) -> Tensor:
-        projection = (x * clean).sum(1, keepdim=True) / clean.square().sum(1, keepdim=True) * clean
-        return 10 * torch.log10(projection.square().sum(1) / ((x - projection).square().sum(1) + 1e-10) + 1e-10)
-
-    sdr = 10 * torch.log10(clean.square().sum(1) / ((clean - samples).square().sum(1) + 1e-10))
-    return si_sdr(samples) - si_sdr(noisy), sdr
+def improvement_db(result: Estimate, noisy: Tensor) -> tuple[list[float], list[float]]:
+    """Per clip with speech: gain in SI-SDR over noisy, and SDR (the plain ratio), both in dB, as the evaluation counts them."""
+    heard = result.clean_samples.square().mean(1) > 1e-3
+    sides = (result.clean_samples, result.samples, noisy[:, : result.clean_samples.shape[1]])
+    gains, ratios = [], []
+    for clean, made, given in zip(*(side[heard].detach().cpu().double().numpy() for side in sides), strict=True):
+        after, before = (bounded("si_sdr", si_sdr(clean, sound), True) for sound in (made, given))
+        gains.append(after - before)
+        ratios.append(bounded("sdr", sdr(clean, made), True))
+    return gains, ratios

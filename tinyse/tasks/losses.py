@@ -81,7 +81,10 @@ def signal_to_noise(estimate: Estimate, floor: float = 1e-3) -> Tensor:
 
 
 def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
-    """Negative scale-invariant ratio in units of 10 dB (Le Roux et al. 2019). It lets the speech shrink."""
+    """Negative scale-invariant ratio in units of 10 dB (Le Roux et al. 2019). It lets the speech shrink.
+
+    Not `evaluation.metrics.si_sdr`: a loss needs torch's gradient, and a floor below which a clip stops pulling.
+    """
     clean, samples = estimate.clean_samples, estimate.samples
     speech = clean.square().sum(1, keepdim=True)
     scaled = (samples * clean).sum(1, keepdim=True) / (speech + EPSILON) * clean
