@@ -25,6 +25,11 @@ SUFFIXES = BY_LIBSNDFILE | BY_FFMPEG
 """What counts as sound in a folder; a file that is named on the command line may be called anything."""
 
 EARLY_END = "ends before its header says: used up to there"
+RATES = (1000, 1_000_000)
+"""Hz: what a header may say. At 1 Hz a small file would become hours."""
+MAX_VALUES = 1 << 31
+"""Samples that a file may say it has, of all channels: 8 GiB of memory, a day and a half of one channel at 16 kHz. The header
+of a FLAC of 100 bytes can say 2^36."""
 _FAILURES = (RuntimeError, ValueError, TypeError, OSError)
 """What soundfile raises for a file that it cannot read; the errors of libsndfile are RuntimeErrors."""
 
@@ -99,8 +104,14 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
     try:
         with soundfile.SoundFile(path if unfinished is None else io.BytesIO(unfinished)) as file:
             promised, rate = file.frames, file.samplerate
+            _check_rate(path, rate)
+            _check_size(path, promised * file.channels)
             # Codecs such as GSM 6.10 cannot seek: soundfile then wants to be told how much to read.
             channels = file.read(promised if promised and not file.seekable() else -1, "float32", always_2d=True)
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"cannot read {path}: there is no memory for {promised} samples") from error
     except _FAILURES as error:
         raise InputError(f"cannot read {path}: {_reason(error)}") from error
     if not len(channels):
@@ -113,6 +124,16 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
     return channels, rate, notices
 
 
+def _check_rate(path: Path, rate: int) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InputError(f"cannot read {path}: a rate of {rate} Hz; sound of {RATES[0]} to {RATES[1]} Hz can be read")
+
+
+def _check_size(path: Path, values: int) -> None:
+    if values > MAX_VALUES:
+        raise InputError(f"cannot read {path}: it holds {values} samples, over {MAX_VALUES}; cut it into shorter files")
+
+
 def duration(path: str | Path) -> float:
     """Seconds of sound in a file, from its header alone. Raises InputError as `decode` does."""
     path = Path(path)
@@ -123,6 +144,9 @@ def duration(path: str | Path) -> float:
         info = soundfile.info(path)
         if info.frames <= 0 and (unfinished := _unfinished_wav(path)) is not None:
             info = soundfile.info(io.BytesIO(unfinished))
+        _check_rate(path, info.samplerate)
+    except InputError:
+        raise
     except _FAILURES as error:
         raise InputError(f"cannot read {path}: {_reason(error)}") from error
     if info.frames <= 0:
@@ -154,6 +178,7 @@ def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int, list[str]]:
     samples = np.frombuffer(sound[start:], ">f4").astype(np.float32)
     if not start or not len(samples):
         raise InputError(f"cannot read {path}: it holds no samples")
+    _check_rate(path, rate)
     return samples.reshape(-1, count), rate, [EARLY_END] if complaints else []
 
 

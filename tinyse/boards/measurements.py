@@ -14,13 +14,13 @@ counted.json has those of the models that tinyse brings.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tinyse.config import build
+from tinyse.documents import from_json
 from tinyse.errors import InputError
 
 
@@ -59,12 +59,10 @@ class MeasurementFile:
 def read_measurements(path: str | Path) -> tuple[Measurement, ...]:
     """The measurements in a file. Raises InputError for a missing or broken file and for an unknown key."""
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}") from error
-    return build(MeasurementFile, values, str(path)).measurements
+    return build(MeasurementFile, from_json(text, str(path)), str(path)).measurements
 
 
 def counted() -> tuple[Measurement, ...]:

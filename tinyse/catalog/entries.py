@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 from tinyse.config import Between, build, check_bounds, did_you_mean
-from tinyse.errors import InputError, needs
+from tinyse.documents import from_yaml
+from tinyse.errors import InputError
 from tinyse.recordings.manifest import Kind, Split
 
 _HASH = re.compile(r"(sha256|md5):[0-9a-f]+")
@@ -139,11 +140,9 @@ class Catalog:
 
 def read_catalog(path: str | Path | None = None) -> Catalog:
     """The catalog in a YAML file; without `path`, the one that tinyse brings along. Raises InputError, by key."""
-    with needs("train", "pyyaml"):
-        import yaml
     place = Path(path) if path is not None else files("tinyse.catalog") / "catalog.yaml"
     try:
-        values = yaml.safe_load(place.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{place}: no readable YAML: {str(error).splitlines()[0]}") from error
-    return build(Catalog, values, "" if path is None else str(path))
+        text = place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{place}: no readable YAML: {error}") from error
+    return build(Catalog, from_yaml(text, str(place)), "" if path is None else str(path))

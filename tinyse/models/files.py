@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 
 from tinyse.config import as_dict, build, present, renamed
+from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import write_bytes
 from tinyse.models.architecture import Architecture, classes_of
@@ -41,11 +42,13 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     try:
         tensors = {present(name): tensor for name, tensor in safetensors.torch.load(data).items()}
         (length,) = struct.unpack("<Q", data[:8])
-        header = renamed(json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["tinyse"]))
+        text = json.loads(data[8 : 8 + length])["__metadata__"]["tinyse"]
     except SafetensorError as error:
         raise InputError(f"{path} is no whole safetensors file: {error}") from error
     except (KeyError, TypeError, ValueError, struct.error) as error:
         raise InputError(f"{path} is not a file of tinyse: its header has no readable entry 'tinyse'") from error
+    # A checkpoint's header may hold the loss before the first one, which is infinite.
+    header = renamed(from_json(text, f"{path}: entry 'tinyse' of its header", finite=False))
     if not isinstance(header, dict):
         raise InputError(f"{path} is not a file of tinyse: its entry 'tinyse' is no object")
     return tensors, header

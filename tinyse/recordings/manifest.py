@@ -21,6 +21,8 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 UNKNOWN = "unknown"
 """The license of what nobody stated one for."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 1e-6, 1e9
+"""Of a recording: a manifest counts microseconds, and sums must stay finite."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Recording:
             raise InputError(f"{self.path}: the kind is {self.kind!r}, known are {', '.join(KINDS)}")
         if self.split not in SPLITS:
             raise InputError(f"{self.path}: the split is {self.split!r}, known are {', '.join(SPLITS)}")
-        if not 0 < self.seconds < float("inf"):
+        if "\0" in self.path or "\0" in self.minus:
+            raise InputError(f"{self.path!r}: a path cannot hold the character 0")
+        if not SHORTEST_SECONDS <= self.seconds <= LONGEST_SECONDS:
             raise InputError(f"{self.path}: a length of {self.seconds} s is not possible")
 
     @property
@@ -195,7 +199,7 @@ def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str
                 if any(row.pop(None, ())):  # type: ignore[call-overload]
                     raise InputError(f"{where}: it has more cells than the header: put what has a comma in it in quotes")
                 yield where, {key: value or "" for key, value in row.items() if key}
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read the manifest {path}: {error}") from error
 
 

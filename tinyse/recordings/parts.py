@@ -32,6 +32,7 @@ import numpy as np
 from tinyse import audio
 from tinyse.config import renamed
 from tinyse.cores import cores
+from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import replacing, write_text
 from tinyse.progress import track
@@ -120,18 +121,25 @@ def read_part(path: Path) -> Part:
     """A part's index. Raises InputError where it is none."""
     index_path = path.with_suffix(".json")
     try:
-        index = json.loads(index_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        text = index_path.read_bytes()
+    except OSError as error:
         raise InputError(f"cannot read {index_path}: {error}") from error
+    index = from_json(text, str(index_path))
     if not isinstance(index, dict) or index.get("format") not in READABLE:
         raise InputError(f"{index_path}: not an index of the format {' or '.join(READABLE)}")
     entries = []
     start = first_mark = 0
-    for item in renamed(index["recordings"]):
-        entry = _entry(path, item, start, first_mark)
+    listed, notices = index.get("recordings"), index.get("notices", [])
+    if not (isinstance(listed, list) and _are_texts(notices) and isinstance(index.get("root", ""), str)):
+        raise InputError(f"{index_path}: damaged: it lists no recordings")
+    for number, item in enumerate(listed, 1):
+        try:
+            entry = _entry(path, renamed(item), start, first_mark)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError(f"{index_path}: damaged: recording {number}: {error}") from error
         entries.append(entry)
         start, first_mark = start + entry.frames, first_mark + entry.marks
-    return Part(path, index.get("root", ""), tuple(entries), tuple(index.get("notices", ())))
+    return Part(path, index.get("root", ""), tuple(entries), tuple(notices))
 
 
 def _item(entry: Entry) -> dict[str, Any]:
@@ -143,8 +151,14 @@ def _item(entry: Entry) -> dict[str, Any]:
 
 
 def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Entry:
+    recording = Recording(**{name: item[name] for name in COLUMNS if name in item})  # older parts lack a column
+    texts = [value for name, value in vars(recording).items() if name not in ("seconds", "ship")]
+    if not (_are_texts(texts) and _are_texts(item.get("notices", []))):
+        raise ValueError("a text is none")
+    if not all(type(count) is int and count >= 0 for count in (item["frames"], item.get("marks", 0))):
+        raise ValueError("frames and marks are counts")
     return Entry(
-        Recording(**{name: item[name] for name in COLUMNS if name in item}),  # parts from before there was a column
+        recording,
         part,
         start,
         item["frames"],
@@ -155,6 +169,10 @@ def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Ent
         tuple(item.get("notices", ())),
         tuple(Source(**each) for each in item.get("files", ())),
     )
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def mapped(part: Path) -> np.ndarray:
@@ -173,12 +191,16 @@ def mapped(part: Path) -> np.ndarray:
 
 def check_size(part: Part) -> None:
     """Raise InputError where a part holds more or less than its index says."""
+    marks, marks_path = sum(entry.marks for entry in part.entries), part.path.with_suffix(".marks")
     try:
         there = os.stat(part.path).st_size // 2
+        marks_there = os.stat(marks_path).st_size // 8 if marks else 0
     except OSError as error:
         raise InputError(f"cannot open {part.path}: {error.strerror}") from error
     if there != part.samples:
         raise InputError(f"{part.path} holds {there} samples, its index says {part.samples}: remove or copy it again")
+    if marks_there != marks:
+        raise InputError(f"{marks_path} holds {marks_there} marks, its index says {marks}: remove or copy it again")
 
 
 def write_part(

@@ -26,6 +26,6 @@ TASKS: dict[str, type[Task]] = _found()
 
 def task_named(name: object) -> type[Task]:
     """The task of that name. Raises InputError with the closest one for an unknown name."""
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise InputError(f"task: no task is named {name!r}{did_you_mean(str(name), TASKS)}")
-    return TASKS[str(name)]
+    return TASKS[name]

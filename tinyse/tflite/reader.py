@@ -7,7 +7,6 @@ size of the file, and a small file cannot ask for much work. What is read is val
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import struct
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
 from tinyse.graph.operators import OPERATORS
@@ -195,7 +195,7 @@ class _Reader:
             content = self._buffer(entry.Buffer())
             if len(content) > MAX_METADATA_BYTES:
                 raise InputError(f"its metadata {METADATA!r} is larger than {MAX_METADATA_BYTES >> 20} MiB")
-            values = json.loads(content, parse_constant=_refuse_constant)
+            values = from_json(content, f"its metadata {METADATA!r}")
             if not isinstance(values, dict):
                 raise InputError(f"its metadata {METADATA!r} is no JSON object")
             return values
@@ -207,10 +207,6 @@ def _in_order(mapping: dict[str, str], tensors: tuple[str, ...]) -> dict[str, st
     if sorted(mapping.values()) != sorted(tensors):
         raise InputError("its signature and its subgraph disagree")
     return dict(sorted(mapping.items(), key=lambda item: tensors.index(item[1])))
-
-
-def _refuse_constant(text: str) -> Any:
-    raise InputError(f"its metadata has {text}, which is no JSON number")
 
 
 def _name_of(number: int) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tinyse.config import FORMER, build, renamed
+from tinyse.documents import from_yaml
 from tinyse.errors import InputError
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS, task_named
@@ -30,7 +28,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise InputError(f"--set {override}: expected KEY=VALUE, such as --set stages.teacher.updates=1000")
-        _put(values, [FORMER.get(part, part) for part in key.split(".")], _parse(text, f"--set {override}"), override)
+        _put(values, [FORMER.get(part, part) for part in key.split(".")], from_yaml(text, f"--set {override}"), override)
     return recipe_from(values)
 
 
@@ -56,9 +54,9 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(f"extends: there is no recipe {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: no readable YAML: {error}") from error
-    values = renamed(_parse(text, str(path)))
+    values = renamed(from_yaml(text, str(path)))
     if not isinstance(values, dict):
         raise InputError(f"{path}: a recipe is keys and values")
     if "extends" not in values:
@@ -66,6 +64,8 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
     base = values.pop("extends")
     if not isinstance(base, str):
         raise InputError(f"{path}: extends is {base!r}: expected the file of one recipe")
+    if "\0" in base:
+        raise InputError(f"{path}: extends is {base!r}, which no file can be called")
     return _merged(_read(path.parent / base, (*extended_by, path.resolve())), values)
 
 
@@ -76,22 +76,6 @@ def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         result[key] = _merged(base[key], value) if both else value
     return result
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1, in which 1e-3 is a string, with the numbers of YAML 1.2."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
-)
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: no readable YAML: {str(error).splitlines()[0]}") from error
 
 
 def _put(values: dict[str, Any], keys: list[str], value: Any, override: str) -> None:

@@ -1,0 +1,103 @@
+"""JSON and YAML from files that may be anybody's: plain values, or one InputError that says what is wrong with them.
+
+The libraries raise many kinds of errors on a hostile document, and a few lines of YAML may name a list of a billion items,
+or one that holds itself. So what is read is bounded in depth and, with every alias counted as what it stands for, in items.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tinyse.errors import InputError, needs
+
+MAX_CHARACTERS = 1 << 20
+"""Of YAML, which people write."""
+MAX_DEPTH = 64
+MAX_ITEMS = 100_000
+"""Of YAML."""
+DEEP = f"nested deeper than {MAX_DEPTH} levels"
+
+_FAILURES = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What json and PyYAML raise, besides PyYAML's own errors, on a date of month 99, on `!!int ""` and on their like."""
+
+
+def from_json(text: str | bytes, where: str, finite: bool = True) -> Any:
+    """The values in JSON; `finite` refuses NaN and infinity, which are Python's own. Raises InputError that names `where`."""
+    try:
+        values = json.loads(text, parse_constant=_refuse_constant if finite else None)
+        _check_depth(values)
+        return values
+    except _FAILURES as error:
+        reason = DEEP if isinstance(error, RecursionError) else error
+        raise InputError(f"{where}: no readable JSON: {reason}") from error
+
+
+def from_yaml(text: str, where: str) -> Any:
+    """The values in YAML 1.1 with the numbers of YAML 1.2, in which 1e-3 is one. Raises InputError that names `where`."""
+    with needs("train", "pyyaml"):
+        import yaml
+
+    class Loader(yaml.SafeLoader):
+        depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise InputError(DEEP)
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+    number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    try:
+        if len(text) > MAX_CHARACTERS:
+            raise InputError(f"longer than {MAX_CHARACTERS} characters")
+        loader = Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _count(root, {}, set())
+        return loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: no readable YAML: {str(error).splitlines()[0]}") from error
+    except _FAILURES as error:
+        raise InputError(f"{where}: no readable YAML: {error or type(error).__name__}") from error
+
+
+def _count(node: Any, counted: dict[int, int], above: set[int]) -> int:
+    """Items under a node of YAML. Raises InputError for too many and for a node inside itself."""
+    if id(node) in above:
+        raise InputError("an alias stands inside what it names")
+    if id(node) not in counted:
+        children = node.value if isinstance(node.value, list) else ()
+        total = 1
+        for child in children:
+            for each in child if isinstance(child, tuple) else (child,):
+                total += _count(each, counted, above | {id(node)})
+        if total > MAX_ITEMS:
+            raise InputError(f"more than {MAX_ITEMS} items, aliases counted as what they name")
+        counted[id(node)] = total
+    return counted[id(node)]
+
+
+def _check_depth(values: Any) -> None:
+    """Raise InputError for lists and objects within one another beyond `MAX_DEPTH`."""
+    level = [values]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for each in level
+            if isinstance(each, (dict, list))
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise InputError(DEEP)
+
+
+def _refuse_constant(text: str) -> Any:
+    raise InputError(f"{text} is no number of JSON")
