@@ -222,7 +222,7 @@ NOTHING_COUNTED = {"model": "x", "core": "y", "label": "measured", "source": "z"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is no JSON"),
+        ("{", "no readable JSON"),
         ('{"format": 2, "measurements": []}', "format: 2 is not one of 1"),
         ('{"format": 1, "measurements": [{"modle": "x"}]}', "did you mean 'model'"),
         (json.dumps({"format": 1, "measurements": [NOTHING_COUNTED]}), "cycles must be positive"),

@@ -9,11 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 ORDER = [
-    "tinyse.errors", "tinyse.files", "tinyse.config", "tinyse.documents", "tinyse.audio", "tinyse.recordings", "tinyse.released",
-    "tinyse.spectra", "tinyse.mixtures", "tinyse.graph", "tinyse.quantization", "tinyse.tflite", "tinyse.models",
-    "tinyse.distillation", "tinyse.engines", "firmware_export", "tinyse.targets", "tinyse.export", "tinyse.streaming",
-    "tinyse.evaluation", "tinyse.boards", "tinyse.tasks", "tinyse.training", "tinyse.study", "tinyse.live", "tinyse.commands",
-    "tinyse.released.pack",
+    "tinyse.errors", "tinyse.files", "tinyse.config", "tinyse.documents", "tinyse.audio", "tinyse.recordings",
+    "tinyse.released", "tinyse.spectra", "tinyse.mixtures", "tinyse.graph", "tinyse.quantization", "tinyse.tflite",
+    "tinyse.models", "tinyse.distillation", "tinyse.engines", "firmware_export", "tinyse.targets", "tinyse.export",
+    "tinyse.streaming", "tinyse.evaluation", "tinyse.boards", "tinyse.tasks", "tinyse.training", "tinyse.study", "tinyse.live",
+    "tinyse.commands", "tinyse.released.pack",
 ]  # fmt: skip
 """The lowest first: what stands here imports nothing that stands after it. What does not only must be in no circle."""
 

@@ -314,7 +314,7 @@ def _metadata_deep(model) -> None:
         (_wrapping, "MiB"),
         (_two_subgraphs, "one subgraph"),
         (_metadata_nan, "NaN"),
-        (_metadata_deep, "damaged"),
+        (_metadata_deep, "nested deeper"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -23,7 +23,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 with atheris.instrument_imports(include=["tinyse", "readers", "yaml", "csv", "json"]):
     from readers import READERS
 
-from tinyse.errors import InputError
+    from tinyse.errors import InputError
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
                 path = found / hashlib.sha256(content).hexdigest()[:12]
                 found.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-                print(f"found {path}: {type(error).__name__}: {error} ({last.filename}:{last.lineno})", flush=True)
+                print(f"FOUND {path}: {type(error).__name__}: {error} ({last.filename}:{last.lineno})", flush=True)
 
     corpus = options.corpus or Path(tempfile.mkdtemp(prefix="tinyse-fuzz-corpus-"))
     corpus.mkdir(parents=True, exist_ok=True)
