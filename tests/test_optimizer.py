@@ -138,3 +138,14 @@ def test_a_loss_or_gradient_that_is_no_number_changes_nothing(factor):
     assert all(torch.equal(value, average[name]) for name, value in weights(learner.average).items())
     for index, moments in learner.optimizer.state_dict()["state"].items():
         assert all(torch.equal(torch.as_tensor(value), torch.as_tensor(state[index][key])) for key, value in moments.items())
+
+
+def test_the_memory_of_gradients_is_that_of_the_recipes():
+    """AdamW with betas .9 and .99: after one gradient and then none, the second step is what they leave of it."""
+    learner = training(replace(STAGE, clip_gradient=1e6))
+    bias = next(parameter for parameter in learner.bare.parameters() if not is_matrix(parameter))
+    learner.learn(pull(learner.bare), 0)
+    before = bias.detach().clone()
+    learner.learn(pull(learner.bare, 0.0), 1)
+    expected = learning_rate(STAGE, 1) * (0.9 / 1.9) / (0.99 / 1.99) ** 0.5
+    assert (before - bias.detach()).flatten().tolist() == pytest.approx([expected] * bias.numel(), rel=3e-4)
