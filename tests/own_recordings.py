@@ -9,12 +9,15 @@ import numpy as np
 from tinyse import audio
 
 
-def write(folder: Path, talkers: int = 6, noises: int = 6, seconds: float = 2.0) -> Path:
-    """speech/TALKER/*.wav (buzzes with syllables) and noise/CLASS/*.wav in `folder`, which is returned."""
-    for talker in range(talkers):
+def write(folder: Path, talkers: int = 6, noises: int = 6, seconds: float = 2.0, first: int = 0) -> Path:
+    """speech/TALKER/*.wav (buzzes with syllables) and noise/CLASS/*.wav in `folder`, which is returned.
+
+    Talkers and noises are numbered from `first`: another number, other sound.
+    """
+    for talker in range(first, first + talkers):
         for take in range(2):
             audio.write(folder / f"speech/talker{talker}/{take}.wav", voice(talker, take, seconds))
-    for kind in range(noises):
+    for kind in range(first, first + noises):
         rng = np.random.default_rng(kind)
         hiss = np.convolve(rng.normal(0, 0.1, round(seconds * audio.SAMPLE_RATE)), np.ones(kind + 1) / (kind + 1), "same")
         audio.write(folder / f"noise/kind{kind % 3}/{kind}.wav", np.float32(hiss))

