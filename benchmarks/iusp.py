@@ -27,7 +27,7 @@ from iusp_report import METHODS, SIZES, Result, Run, write_report
 from tinyse.commands.screen import Screen
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
-from tinyse.evaluation.tag_links import float_tags, quantized_tags
+from tinyse.evaluation.tag_backends import float_tags, quantized_tags
 from tinyse.evaluation.tags import TagScores
 from tinyse.export import export_model
 from tinyse.files import write_json

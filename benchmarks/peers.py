@@ -30,8 +30,8 @@ from peer_runners import PACKAGES, SAMPLE_RATE, Stream, dtln
 from tinyse.config import did_you_mean
 from tinyse.distillation.external import WINDOWS, OnnxStream
 from tinyse.errors import InputError
+from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.chain import DEFAULT_METRICS, NOISY, Scores, score
-from tinyse.evaluation.links import links_for
 from tinyse.evaluation.pairs import LoadedPair, find_pairs
 from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_json, as_markdown, plain
 from tinyse.evaluation.statistics import Summary, paired, share_below, summarize
@@ -57,7 +57,7 @@ QUOTED_FROM = (
 
 
 class Timed:
-    """A link with its fixed delay taken out, which counts the CPU time that it takes."""
+    """A backend with its fixed delay taken out, which counts the CPU time that it takes."""
 
     def __init__(self, stream: Stream, probes: Sequence[LoadedPair]) -> None:
         self.stream, self.delay = stream, fixed_delay(stream, probes)
@@ -87,8 +87,8 @@ def streams(arguments: argparse.Namespace) -> dict[str, Stream]:
     found: dict[str, Stream] = {}
     for given in arguments.ours:
         path = find(given)
-        link = "float-stream" if path.suffix == ".safetensors" else arguments.engine
-        ((kind, stream),) = links_for(path, names=[link]).items()
+        backend = "float-stream" if path.suffix == ".safetensors" else arguments.engine
+        ((kind, stream),) = backends_for(path, names=[backend]).items()
         # A released model is known by its name, others by their place.
         name = str(given) if not Path(given).suffix else "/".join(path.with_suffix("").parts[-3:])
         found[f"tinyse {name}, {kind}"] = stream
@@ -105,7 +105,7 @@ def streams(arguments: argparse.Namespace) -> dict[str, Stream]:
     return found
 
 
-def tables(scores: Scores, links: dict[str, Timed]) -> list[Table]:
+def tables(scores: Scores, backends: dict[str, Timed]) -> list[Table]:
     """All pairs, by input SNR, every row against the first, and what is quoted."""
     noisy, rows = scores.quality[NOISY], []
     for name, values in scores.quality.items():
@@ -113,15 +113,15 @@ def tables(scores: Scores, links: dict[str, Timed]) -> list[Table]:
         if name == NOISY:
             rows.append((name, "", "0", *cells, "", "", ""))
             continue
-        link, gain = links[name], _cell("si_sdr", paired(noisy["si_sdr"], values["si_sdr"]))
+        backend, gain = backends[name], _cell("si_sdr", paired(noisy["si_sdr"], values["si_sdr"]))
         worse = f"{share_below(values['si_sdr'], noisy['si_sdr']):.0f} %"
         clean = f"{summarize(scores.clean[name]['si_sdr']).mean:.1f}"
-        delay_ms = f"{1000 * link.delay / SAMPLE_RATE:.1f}"
-        rows.append((name, delay_ms, gain, *cells, worse, clean, f"{link.cpu_seconds / link.audio_seconds:.4f}"))
+        delay_ms = f"{1000 * backend.delay / SAMPLE_RATE:.1f}"
+        rows.append((name, delay_ms, gain, *cells, worse, clean, f"{backend.cpu_seconds / backend.audio_seconds:.4f}"))
     note = (
         f"Measured: {len(scores.files)} pairs, {platform.platform()}, one thread. ± is the 95 % interval of the mean over "
         "pairs. 'worse pairs' lose SI-SDR; 'clean dB' is the SI-SDR of clean speech sent through. The delay was found and "
-        "taken out; tinyse's links come without theirs."
+        "taken out; tinyse's backends come without theirs."
     )
     titles = ("SI-SDR gain dB", *(TITLES[metric] for metric in COMPARED[1:]))
     header = ("system", "delay ms", *titles, "worse pairs", "clean dB", "CPU s a second of audio")
@@ -195,18 +195,18 @@ def main() -> None:
     arguments = parser().parse_args()
     pairs = find_pairs(arguments.pairs, arguments.limit)
     loudest = sorted((pair.load() for pair in pairs), key=lambda pair: -pair.snr_db)[:PROBES]
-    links: dict[str, Timed] = {}
+    backends: dict[str, Timed] = {}
     for name, stream in streams(arguments).items():
-        links[name] = Timed(stream, loudest)
-        print(f"{name}: delay {links[name].delay} samples", file=sys.stderr)
-    scores = score(links, pairs, DEFAULT_METRICS, progress=lambda: print(".", end="", file=sys.stderr, flush=True))
+        backends[name] = Timed(stream, loudest)
+        print(f"{name}: delay {backends[name].delay} samples", file=sys.stderr)
+    scores = score(backends, pairs, DEFAULT_METRICS, progress=lambda: print(".", end="", file=sys.stderr, flush=True))
     print(file=sys.stderr)
-    found = tables(scores, links)
+    found = tables(scores, backends)
     facts = {
-        name: {"delay": link.delay, "cpu_seconds_a_second": link.cpu_seconds / link.audio_seconds}
-        for name, link in links.items()
+        name: {"delay": backend.delay, "cpu_seconds_a_second": backend.cpu_seconds / backend.audio_seconds}
+        for name, backend in backends.items()
     }
-    everything = {"machine": platform.platform(), "threads": 1, "links": plain(facts), **as_json(scores)}
+    everything = {"machine": platform.platform(), "threads": 1, "backends": plain(facts), **as_json(scores)}
     write_json(arguments.output / "peers.json", everything)
     write_text(arguments.output / "peers.md", as_markdown(found))
     print(as_markdown(found))

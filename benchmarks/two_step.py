@@ -31,8 +31,8 @@ from two_step_report import GAINS, Result, write_report
 from tinyse.commands.screen import Screen
 from tinyse.config import as_dict, build, convert
 from tinyse.errors import InputError
+from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.chain import NOISY, score
-from tinyse.evaluation.links import links_for
 from tinyse.evaluation.pairs import LoadedPair, find_pairs, require_own_pairs
 from tinyse.evaluation.report import as_json
 from tinyse.evaluation.statistics import paired
@@ -51,7 +51,7 @@ from tinyse.training.run import run as train
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "student-62k.yaml"
 SETTINGS = "comparison.json"
 VARIANT = "two-step-bin@share=0.4@rate=16e-3@then=8e-3@layers=gru+decoder or supervised@rate=8e-3"
-LINK = "float-clip"
+BACKEND = "float-clip"
 """The whole clip at once: the float stream's numbers (tests/test_engines.py) in a fraction of its time."""
 
 
@@ -92,7 +92,7 @@ def finish(comparison: Comparison, run: Run, screen: Screen) -> tuple[Result, bo
         "updates": {name: stage.updates for name, stage in steps.stages.items()} if steps else {},
         "training_hours": training_hours(steps) if steps else None,
         "valid": valid_scores(model, comparison.base),
-        "scores": as_json(score(links_for(model, names=[LINK]), pairs)),
+        "scores": as_json(score(backends_for(model, names=[BACKEND]), pairs)),
     }
     write_json(path, facts)
     return Result.read(path), True
@@ -105,8 +105,8 @@ def valid_scores(model: Path, base: Recipe) -> dict[str, float]:
     """
     mixtures = valid_mixtures(open_data(base.data_paths), base.valid_clips, last_stage(base).seconds)
     pairs = [LoadedPair(f"valid {index}", m.clean, m.noisy, math.nan) for index, m in enumerate(mixtures)]
-    quality = score(links_for(model, names=[LINK]), pairs, GAINS).quality
-    before, after = quality[NOISY], next(row for link, row in quality.items() if link != NOISY)
+    quality = score(backends_for(model, names=[BACKEND]), pairs, GAINS).quality
+    before, after = quality[NOISY], next(row for backend, row in quality.items() if backend != NOISY)
     return {f"{metric}_gain_db": paired(before[metric], after[metric]).mean for metric in GAINS}
 
 

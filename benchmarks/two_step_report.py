@@ -61,7 +61,7 @@ class Result:
     def values(self, metric: str) -> np.ndarray:
         """One value a pair: the improvement for SDR and SI-SDR, else the measure itself."""
         quality = self.scores.quality
-        values = np.array(next(row for link, row in quality.items() if link != NOISY)[metric])
+        values = np.array(next(row for backend, row in quality.items() if backend != NOISY)[metric])
         return values - np.array(quality[NOISY][metric]) if metric in GAINS else values
 
 

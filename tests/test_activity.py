@@ -17,7 +17,7 @@ pytest.importorskip("sklearn")
 from tinyse import corpus  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.evaluation.pairs import find_pairs  # noqa: E402
-from tinyse.evaluation.tag_links import quantized_probabilities  # noqa: E402
+from tinyse.evaluation.tag_backends import quantized_probabilities  # noqa: E402
 from tinyse.models.files import load_model  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 from tinyse.streaming.tagger import Tagger  # noqa: E402
@@ -69,7 +69,7 @@ def test_it_learns_to_tell_speech_from_noise(trained):
     scores = json.loads((model.parent / "scores.json").read_text())
     assert scores["float"]["auc"] > 0.7 and abs(scores["float"]["auc"] - scores["int8"]["auc"]) < 0.03
     assert finished.scored.report.read_text().count("AUC") >= 2
-    assert {link for link, *_ in finished.scored.tables[0].rows} == {"float", "int8"}
+    assert {backend for backend, *_ in finished.scored.tables[0].rows} == {"float", "int8"}
 
 
 def test_the_files_name_the_task_and_its_class(trained):

@@ -95,7 +95,7 @@ def test_a_missing_package_takes_its_score_and_nothing_else(recipe, own, tmp_pat
     monkeypatch.setitem(sys.modules, "tflite_micro.python.tflite_micro", None)
     planned = finish.plan(load_recipe(recipe, settings(tmp_path, own)))
     assert "pesq" not in planned.metrics and {"si_sdr", "stoi"} <= set(planned.metrics)
-    assert "tflm" not in planned.links and "litert" in planned.links
+    assert "tflm" not in planned.backends and "litert" in planned.backends
     told = " ".join(planned.notes)
     assert "pesq will be left out" in told and "tinyse[metrics]" in told and "tflm will be left out" in told
 

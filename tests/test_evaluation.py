@@ -1,4 +1,4 @@
-"""Measures against literal versions and known values; pairs, statistics and the chain on stand-in links."""
+"""Measures against literal versions and known values; pairs, statistics and the chain on stand-in backends."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tinyse import audio
 from tinyse.commands.evaluate import evaluate
 from tinyse.errors import InputError
 from tinyse.evaluation import chain, metrics, report, statistics
+from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.checks import shift
 from tinyse.evaluation.dnsmos import WINDOW, dnsmos, windows
-from tinyse.evaluation.links import links_for
 from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
 from tinyse.pool import Pool
 
@@ -281,7 +281,7 @@ def test_pairs_of_a_preview(tmp_path):
         find_pairs(tmp_path)
 
 
-# The chain on stand-in links
+# The chain on stand-in backends
 
 FAST = ("si_sdr", "sdr", "level_change_db")
 
@@ -294,7 +294,7 @@ def loaded(index: int, snr_db: float) -> LoadedPair:
 PAIRS = [loaded(index, snr_db) for index, snr_db in enumerate((0.0, 0.0, 10.0, 10.0))]
 
 
-def test_the_chain_scores_every_link_on_speech_and_noise():
+def test_the_chain_scores_every_backend_on_speech_and_noise():
     scores = chain.score({"as it is": np.copy, "half": lambda x: x / 2}, [*PAIRS, PAIRS[0]], FAST)
     assert list(scores.quality) == ["noisy", "as it is", "half"]
     assert scores.quality["as it is"] == scores.quality["noisy"]
@@ -307,15 +307,15 @@ def test_the_chain_scores_every_link_on_speech_and_noise():
 
 
 def test_processes_do_not_change_the_numbers():
-    links = {"half": lambda x: x / 2}
+    backends = {"half": lambda x: x / 2}
     calls: list[None] = []
-    several = chain.score(links, PAIRS * 3, FAST, processes=2, progress=lambda: calls.append(None))
-    assert several == chain.score(links, PAIRS * 3, FAST)
+    several = chain.score(backends, PAIRS * 3, FAST, processes=2, progress=lambda: calls.append(None))
+    assert several == chain.score(backends, PAIRS * 3, FAST)
     assert len(calls) == 12
 
 
-def test_links_that_break_the_rules_are_named():
-    with pytest.raises(InputError, match=r"0: the link 'short' made \(7999,\)"):
+def test_backends_that_break_the_rules_are_named():
+    with pytest.raises(InputError, match=r"0: the backend 'short' made \(7999,\)"):
         chain.score({"short": lambda x: x[1:]}, PAIRS, FAST)
     with pytest.raises(InputError, match="not finite"):
         chain.score({"burst": lambda x: x * np.nan}, PAIRS, FAST)
@@ -401,7 +401,7 @@ def test_shifted_pairs_are_named_in_every_output(tiny, tmp_path, monkeypatch, ca
     write_pairs(tmp_path, ["a", "b"])
     clean, _ = audio.read(tmp_path / "clean" / "b.wav")
     audio.write(tmp_path / "noisy" / "b.wav", np.roll(clean, 512))
-    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
+    monkeypatch.setattr("tinyse.evaluation.backends.backends_for", lambda *_: {"half": lambda x: x / 2})
     evaluate(tiny.quantized, tmp_path, metrics="si_sdr", processes=1, output=tmp_path / "out", as_json=True)
     printed = capsys.readouterr()
     for text in (printed.err, printed.out, (tmp_path / "out" / "scores.md").read_text()):
@@ -415,7 +415,7 @@ def test_headers_are_checked_before_anything_is_scored(tiny, tmp_path, monkeypat
     audio.write(tmp_path / "noisy" / "c.wav", sound(1, 8000))
     soundfile.write(tmp_path / "noisy" / "c.wav", sound(1, 24000), 48000)
     (tmp_path / "noisy" / "d.wav").write_bytes(b"no sound")
-    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: pytest.fail("scoring has begun"))
+    monkeypatch.setattr("tinyse.evaluation.backends.backends_for", lambda *_: pytest.fail("scoring has begun"))
     with pytest.raises(InputError, match=r"3 of 4 pairs.*b.wav has 8000 samples .* 400;.*48000 Hz.*d.wav"):
         evaluate(tiny.quantized, tmp_path)
 
@@ -426,13 +426,13 @@ def test_what_was_scored_before_the_end_is_kept(tiny, tmp_path, monkeypatch, cap
     write_pairs(tmp_path, ["a", "b", "c", "d"])
     calls = []
 
-    def link(samples):
+    def backend(samples):
         calls.append(1)
         if len(calls) == 9:  # the last pair's noisy clip
             raise raised("enough")
         return samples / 2
 
-    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": link})
+    monkeypatch.setattr("tinyse.evaluation.backends.backends_for", lambda *_: {"half": backend})
     options = {"metrics": "si_sdr", "output": tmp_path / "out", "processes": processes}
     with pytest.raises(raised):
         evaluate(tiny.quantized, tmp_path, **options)
@@ -451,13 +451,13 @@ def test_sigterm_keeps_what_was_scored(tiny, tmp_path, to_file):
     write_pairs(tmp_path, ["a", "b", "c"])
     code = (
         "import os, signal, sys\nfrom tinyse.commands import main\ncalls = []\n"
-        "def link(samples):\n"
+        "def backend(samples):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 6:\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
         "    return samples / 2\n"
-        "import tinyse.evaluation.links\n"
-        "tinyse.evaluation.links.links_for = lambda *_: {'half': link}\n"
+        "import tinyse.evaluation.backends\n"
+        "tinyse.evaluation.backends.backends_for = lambda *_: {'half': backend}\n"
         "main.main()\n"
     )
     line = [sys.executable, "-c", code, "evaluate", tiny.quantized, tmp_path, "--metrics", "si_sdr", "--processes", "1"]
@@ -524,23 +524,23 @@ def test_the_report_says_the_same_everywhere():
     assert len(report.rich_tables(scores)) == 5
 
 
-def test_links_of_a_model_are_chosen_by_name(tmp_path):
+def test_backends_of_a_model_are_chosen_by_name(tmp_path):
     with pytest.raises(InputError, match="no model"):
-        links_for(tmp_path / "absent.tflite")
+        backends_for(tmp_path / "absent.tflite")
     model = tmp_path / "model.tflite"
     model.touch()
     with pytest.raises(InputError, match="did you mean 'litert'"):
-        links_for(model, names=["litet"])
-    with pytest.raises(InputError, match=r"no link 'float-clip': it needs a \.safetensors"):
-        links_for(model, names=["float-clip"])
+        backends_for(model, names=["litet"])
+    with pytest.raises(InputError, match=r"no backend 'float-clip': it needs a \.safetensors"):
+        backends_for(model, names=["float-clip"])
     (tmp_path / "model.onnx").touch()
     with pytest.raises(InputError, match="is no model to evaluate"):
-        links_for(tmp_path / "model.onnx")
+        backends_for(tmp_path / "model.onnx")
 
 
 def test_the_command_prints_tables_and_json(tiny, tmp_path, monkeypatch, capsys):
     write_pairs(tmp_path, ["a", "b"])
-    monkeypatch.setattr("tinyse.evaluation.links.links_for", lambda *_: {"half": lambda x: x / 2})
+    monkeypatch.setattr("tinyse.evaluation.backends.backends_for", lambda *_: {"half": lambda x: x / 2})
     options = {"metrics": "si_sdr, sdr", "limit": 1, "processes": 1}
     evaluate(tiny.quantized, tmp_path, output=tmp_path / "out", **options)
     assert "Noisy clips" in capsys.readouterr().out

@@ -27,10 +27,10 @@ def probe():
 
 @pytest.mark.parametrize("delay", [0, 1, 320])
 def test_a_fixed_delay_is_taken_out(probe, delay):
-    link = peers.Timed(lambda samples: np.pad(samples, (delay, 0))[: len(samples)], [probe])
-    assert link.delay == delay
-    np.testing.assert_array_equal(link(probe.noisy), probe.noisy)
-    assert link.audio_seconds == 0.5 and link.cpu_seconds >= 0
+    backend = peers.Timed(lambda samples: np.pad(samples, (delay, 0))[: len(samples)], [probe])
+    assert backend.delay == delay
+    np.testing.assert_array_equal(backend(probe.noisy), probe.noisy)
+    assert backend.audio_seconds == 0.5 and backend.cpu_seconds >= 0
 
 
 def test_a_missing_package_is_named_with_its_command():

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tinyse import released
 from tinyse.commands.main import app
 from tinyse.errors import InputError
-from tinyse.evaluation.links import links_for
+from tinyse.evaluation.backends import backends_for
 from tinyse.files import sha256
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tflite import reader
@@ -87,7 +87,7 @@ def test_the_score_on_the_card_is_that_of_the_file(folder):
 
 def test_the_scores_are_worth_shipping(folder):
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    noisy, shipped = (scores["summary"][link] for link in ("noisy", "int8 stream (TFLM)"))
+    noisy, shipped = (scores["summary"][backend] for backend in ("noisy", "int8 stream (TFLM)"))
     figures = {
         "gain": shipped["si_sdr"]["mean"] - noisy["si_sdr"]["mean"],
         **{name: shipped[name]["mean"] for name in ("sdr", "pesq", "estoi")},
@@ -99,8 +99,13 @@ def test_a_name_means_weights_and_the_quantized_file(folder):
     """So `tinyse evaluate NAME` scores the whole chain; a file means that file."""
     pytest.importorskip("torch")
     pytest.importorskip("tflite_micro")
-    assert list(links_for(folder.name)) == ["float clip", "float stream", "int8 stream (LiteRT)", "int8 stream (TFLM)"]
-    assert list(links_for(folder / "model.tflite")) == ["int8 stream (LiteRT)", "int8 stream (TFLM)"]
+    assert list(backends_for(folder.name)) == [
+        "float clip",
+        "float stream",
+        "int8 stream (LiteRT)",
+        "int8 stream (TFLM)",
+    ]
+    assert list(backends_for(folder / "model.tflite")) == ["int8 stream (LiteRT)", "int8 stream (TFLM)"]
 
 
 def test_a_name_can_be_exported_as_firmware(tmp_path):

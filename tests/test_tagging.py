@@ -22,7 +22,7 @@ from tinyse.streaming import pooling
 torch = pytest.importorskip("torch")
 sklearn = pytest.importorskip("sklearn")
 
-from tinyse.evaluation.tag_links import float_tags, quantized_tags  # noqa: E402
+from tinyse.evaluation.tag_backends import float_tags, quantized_tags  # noqa: E402
 from tinyse.evaluation.tags import TagScores  # noqa: E402
 from tinyse.export import export_model  # noqa: E402
 from tinyse.models.architecture import TAGGERS, Architecture  # noqa: E402

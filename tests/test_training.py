@@ -133,8 +133,8 @@ def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
     finished = finish(chosen, planned, model, nothing)
     for name in ("model.tflite", "model-float.tflite", "model-report.json", "scores.json", "scores.md"):
         assert (model.parent / name).stat().st_size > 0, name
-    links = [row[0] for row in finished.scored.tables[0].rows]
-    assert finished.quantized == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(links)
+    backends = [row[0] for row in finished.scored.tables[0].rows]
+    assert finished.quantized == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(backends)
     record = json.loads((tmp_path / "run/recipe.json").read_text())
     assert record["recipe"]["stages"]["teacher"]["updates"] == 4 and "torch" in record["versions"]
     again = []

@@ -1,4 +1,4 @@
-"""`tinyse evaluate`: score a model on noisy and clean pairs, link by link."""
+"""`tinyse evaluate`: score a model on noisy and clean pairs, backend by backend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
     data: Annotated[Path, typer.Argument(help="A folder of pairs: see below.")],
     quantized_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
-    links: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
+    backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
+    links: Annotated[str, typer.Option("--links", hidden=True, help="The former name of --backends.")] = "",
     metrics: Annotated[str, typer.Option(help="si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr.")] = "",
     limit: Annotated[int | None, typer.Option(help="Score only the first N pairs.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that compute the measures.")] = 2,
@@ -32,7 +33,7 @@ def evaluate(
     output: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.md.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Score MODEL on the pairs in DATA: every link of its chain, on noisy clips, clean speech and noise alone.
+    """Score MODEL on the pairs in DATA: every backend of its chain, on noisy clips, clean speech and noise alone.
 
     Where an error, Ctrl-C or SIGTERM ends it, the scores until then are in OUTPUT/scores-partial.json, or on the screen.
 
@@ -46,8 +47,8 @@ def evaluate(
 
     from tinyse import files
     from tinyse.evaluation import chain, report
+    from tinyse.evaluation.backends import backends_for
     from tinyse.evaluation.checks import check_headers
-    from tinyse.evaluation.links import links_for
     from tinyse.evaluation.pairs import find_pairs
     from tinyse.progress import counted
     from tinyse.released import find
@@ -57,7 +58,7 @@ def evaluate(
     if (task := _task_of(find(str(model)))) is not None:
         _by_its_task(task, find(str(model)), quantized_model, pairs, output, as_json)
         return
-    chosen = links_for(model, quantized_model, _names(links))
+    chosen = backends_for(model, quantized_model, _names(backends or links))
     measures = _names(metrics) or chain.DEFAULT_METRICS
     with counted("pairs", len(pairs)) as advance:
         keep = partial(_keep, output, len(pairs))
@@ -104,10 +105,10 @@ def _by_its_task(
     with needs("train"):
         from tinyse.tasks import task_named
     quantized = quantized or model.with_suffix(".tflite")
-    links = {"quantized" if model.suffix == ".tflite" else "float": model}
+    backends = {"quantized" if model.suffix == ".tflite" else "float": model}
     if quantized.is_file() and quantized != model:
-        links["quantized"] = quantized
-    tables, facts = task_named(task).score_pairs(links, pairs)
+        backends["quantized"] = quantized
+    tables, facts = task_named(task).score_pairs(backends, pairs)
     if output is not None:
         files.write_json(output / "scores.json", facts)
         files.write_text(output / "scores.md", as_markdown(tables))

@@ -1,4 +1,4 @@
-"""The float model in torch as an engine; and on whole clips, the first link of the chain of numbers."""
+"""The float model in torch as an engine; and on whole clips, the first backend of the chain of numbers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""One chain of numbers: the same clips through every link, from the float clip to the quantized model on the device.
+"""One chain of numbers: the same clips through every backend, from the float clip to the
+quantized model on the device.
 
-A link is a function (samples,) -> (samples,), aligned with its input and starting from silence. Each is scored on the
+A backend is a function (samples,) -> (samples,), aligned with its input and starting from silence. Each is scored on the
 noisy clips, on the clean ones (what needs no help must stay as it is) and on the noises alone, and compared sample by
-sample with the link before it, so a loss shows where it happens.
+sample with the backend before it, so a loss shows where it happens.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ from tinyse.evaluation.metrics import attenuation_db, bounded, level_change_db, 
 from tinyse.evaluation.pairs import LoadedPair, Pair
 from tinyse.pool import Pool
 
-Link = Callable[[np.ndarray], np.ndarray]
+Backend = Callable[[np.ndarray], np.ndarray]
 
 NOISY = "noisy"
-"""Name of the row of the unprocessed clips, the bar that every link is measured against."""
+"""Name of the row of the unprocessed clips, the bar that every backend is measured against."""
 DEFAULT_METRICS = ("si_sdr", "sdr", "pesq", "stoi", "estoi", "level_change_db")
 DNSMOS_COLUMNS = ("dnsmos_speech", "dnsmos_background", "dnsmos_overall")
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Every value of one run, by link and then by measure, one entry a file; within the limits of `metrics.bounded`, and
-    nan in every link where the pair has no such value.
+    """Every value of one run, by backend and then by measure, one entry a file; within the limits of `metrics.bounded`, and
+    nan in every backend where the pair has no such value.
 
-    `quality` holds the links after the row `noisy`; its lists run along `files` and `snr_db`. `clean` (`si_sdr`,
+    `quality` holds the backends after the row `noisy`; its lists run along `files` and `snr_db`. `clean` (`si_sdr`,
     `level_change_db`) runs along the distinct clean clips, `noise` (`attenuation_db`) along `files`. `steps` compares
-    each link with the one before it (`largest_difference` of samples, `sdr` in dB), along `files`.
+    each backend with the one before it (`largest_difference` of samples, `sdr` in dB), along `files`.
     """
 
     files: list[str]
@@ -59,7 +60,7 @@ class Scores:
 
 
 def score(
-    links: Mapping[str, Link],
+    backends: Mapping[str, Backend],
     pairs: Iterable[Pair | LoadedPair],
     metrics: Sequence[str] = DEFAULT_METRICS,
     processes: int = 1,
@@ -67,21 +68,21 @@ def score(
     progress: Callable[[], None] = lambda: None,
     interrupted: Callable[[Scores], None] = lambda scores: None,
 ) -> Scores:
-    """Run every pair through every link, in this process, and measure in `processes` others (1: in this one, too).
+    """Run every pair through every backend, in this process, and measure in `processes` others (1: in this one, too).
 
     `progress` is called once a pair; `interrupted` gets the scores so far, if there are any, where an error or Ctrl-C
-    ends the run, which is raised then. Raises InputError for an unknown measure, no pairs, or a link that changes a
+    ends the run, which is raised then. Raises InputError for an unknown measure, no pairs, or a backend that changes a
     clip's length. With more than one process the caller's main module must be importable (`if __name__ == ...`).
     """
-    if NOISY in links:
-        raise InputError(f"a link cannot be named {NOISY!r}: that is the row of the unprocessed clips")
+    if NOISY in backends:
+        raise InputError(f"a backend cannot be named {NOISY!r}: that is the row of the unprocessed clips")
     # A wrong name and a missing package must show before the first clip, not after it.
     measure(np.zeros(1), np.zeros(1), metrics)
     if dnsmos_path is not None:
         dnsmos(np.zeros(1, np.float32), dnsmos_path)
     so_far = _SoFar()
     try:
-        _run_all(so_far, links, pairs, tuple(metrics), processes, dnsmos_path, progress)
+        _run_all(so_far, backends, pairs, tuple(metrics), processes, dnsmos_path, progress)
     except BaseException:
         if finished := so_far.finished():
             interrupted(finished)
@@ -93,7 +94,7 @@ def score(
 
 
 Values = dict[str, dict[str, float]]
-"""Values by link and measure, of one file."""
+"""Values by backend and measure, of one file."""
 
 
 class _SoFar:
@@ -121,14 +122,14 @@ def _succeeded(job: Future[Any]) -> bool:
 
 def _run_all(
     so_far: _SoFar,
-    links: Mapping[str, Link],
+    backends: Mapping[str, Backend],
     pairs: Iterable[Pair | LoadedPair],
     metrics: tuple[str, ...],
     processes: int,
     dnsmos_path: str | Path | None,
     progress: Callable[[], None],
 ) -> None:
-    names = list(links)
+    names = list(backends)
     with Pool(processes) as pool:
         for pair in pairs:
             loaded = pair.load() if isinstance(pair, Pair) else pair
@@ -137,13 +138,13 @@ def _run_all(
                     f"{loaded.name}: the noisy side is {abs(late)} samples {'later' if late > 0 else 'earlier'} than the "
                     "clean one, so its scores mean nothing"
                 )
-            outputs = {name: run(name, links[name], loaded.noisy, loaded.name) for name in names}
-            from_noise = {name: run(name, links[name], loaded.noise, loaded.name) for name in names}
+            outputs = {name: run(name, backends[name], loaded.noisy, loaded.name) for name in names}
+            from_noise = {name: run(name, backends[name], loaded.noise, loaded.name) for name in names}
             job = pool.submit(_measure_pair, loaded, outputs, from_noise, metrics, dnsmos_path)
             so_far.pairs.append((loaded.name, loaded.snr_db, job))
             digest = hashlib.sha256(loaded.clean.tobytes()).hexdigest()
             if digest not in so_far.clean:
-                from_clean = {name: run(name, links[name], loaded.clean, loaded.name) for name in names}
+                from_clean = {name: run(name, backends[name], loaded.clean, loaded.name) for name in names}
                 so_far.clean[digest] = pool.submit(_measure_clean, loaded.clean, from_clean)
             progress()
         jobs: list[Future[Any]] = [*(job for _, _, job in so_far.pairs), *so_far.clean.values()]
@@ -151,16 +152,16 @@ def _run_all(
             measured.result()  # raises what it raised
 
 
-def run(name: str, link: Link, samples: np.ndarray, file: str) -> np.ndarray:
-    """One clip through one link. Raises InputError where the output is of another length or not finite."""
+def run(name: str, backend: Backend, samples: np.ndarray, file: str) -> np.ndarray:
+    """One clip through one backend. Raises InputError where the output is of another length or not finite."""
     try:
-        output = np.asarray(link(samples), np.float32)
+        output = np.asarray(backend(samples), np.float32)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
     if output.shape != samples.shape:
-        raise InputError(f"{file}: the link {name!r} made {output.shape} of {samples.shape} samples")
+        raise InputError(f"{file}: the backend {name!r} made {output.shape} of {samples.shape} samples")
     if not np.isfinite(output).all():
-        raise InputError(f"{file}: the link {name!r} made samples that are not finite")
+        raise InputError(f"{file}: the backend {name!r} made samples that are not finite")
     return output
 
 
@@ -174,7 +175,7 @@ def _measure_pair(
     quality: Values = {}
     for name, output in {NOISY: pair.noisy, **outputs}.items():
         measured = measure(pair.clean, output, metrics)
-        # What the noisy clip has no value for, the pair has none for: a link does not choose its files.
+        # What the noisy clip has no value for, the pair has none for: a backend does not choose its files.
         known = quality.get(NOISY, measured)
         quality[name] = {key: bounded(key, value, not math.isnan(known[key])) for key, value in measured.items()}
         if dnsmos_path is not None:
@@ -207,8 +208,8 @@ def _measure_clean(clean: np.ndarray, outputs: dict[str, np.ndarray]) -> Values:
 
 
 def _columns(files: list[Values]) -> dict[str, dict[str, list[float]]]:
-    """Values file by file -> one list a link and measure."""
+    """Values file by file -> one list a backend and measure."""
     return {
-        link: {name: [values[link][name] for values in files] for name in measures}
-        for link, measures in (files[0] if files else {}).items()
+        backend: {name: [values[backend][name] for values in files] for name in measures}
+        for backend, measures in (files[0] if files else {}).items()
     }

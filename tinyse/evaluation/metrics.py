@@ -127,7 +127,7 @@ MOST_DB = 100.0
 
 def bounded(name: str, value: float, defined: bool) -> float:
     """A measure as tables count it: within the limits above; nan where it is not `defined` for the pair, whatever was
-    made of it, so that all links are measured on the same files."""
+    made of it, so that all backends are measured on the same files."""
     if not defined:
         return math.nan
     least = LEAST.get(name, -MOST_DB)

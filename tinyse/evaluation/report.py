@@ -100,11 +100,11 @@ def as_rich(tables: Sequence[Table]) -> list[RichTable]:
 def as_json(scores: Scores) -> dict[str, Any]:
     """Summaries and every single value; what is not finite is null. `write_json` takes it as it is."""
     quality = scores.quality
-    summaries = {link: {name: summarize(values) for name, values in row.items()} for link, row in quality.items()}
+    summaries = {backend: {name: summarize(values) for name, values in row.items()} for backend, row in quality.items()}
     gains = {
-        link: {name: paired(quality[NOISY][name], values) for name, values in row.items()}
-        for link, row in quality.items()
-        if link != NOISY
+        backend: {name: paired(quality[NOISY][name], values) for name, values in row.items()}
+        for backend, row in quality.items()
+        if backend != NOISY
     }
     return plain(
         {
@@ -112,7 +112,7 @@ def as_json(scores: Scores) -> dict[str, Any]:
             "least": {name: LEAST[name] for name in scores.metrics if name in LEAST},
             "summary": summaries,
             "difference_from_noisy": gains,
-            "worse_than_noisy_percent": {link: _worse_shares(scores, link) for link in gains},
+            "worse_than_noisy_percent": {backend: _worse_shares(scores, backend) for backend in gains},
             "clean_speech": _summaries(scores.clean),
             "noise_only": _summaries(scores.noise),
             "against_previous_link": _summaries(scores.steps),
@@ -124,65 +124,65 @@ def as_json(scores: Scores) -> dict[str, Any]:
 def _overall(scores: Scores) -> Table:
     total = len(scores.files)
     rows = []
-    for link, measures in scores.quality.items():
-        rows.append((link, *(_cell(name, summarize(measures[name]), total=total) for name in scores.metrics)))
+    for backend, measures in scores.quality.items():
+        rows.append((backend, *(_cell(name, summarize(measures[name]), total=total) for name in scores.metrics)))
     note = f"{total} pairs; ± is the 95 % interval of the mean over files (t)."
     if least := [f"{TITLES[name]} {LEAST[name]:g}" for name in scores.metrics if name in LEAST]:
         note += f" Silence, and what is worse, counts as {', '.join(least)}."
     if any("of" in cell for row in rows for cell in row[1:]):
         note += " Pairs in which a measure finds no speech have no value of it in any row."
     note += "".join(f" {notice}." for notice in scores.notices)
-    return Table("Noisy clips", ("link", *_titles(scores.metrics)), tuple(rows), note)
+    return Table("Noisy clips", ("backend", *_titles(scores.metrics)), tuple(rows), note)
 
 
 def _by_snr(scores: Scores) -> Table:
-    """Rows by input SNR and link: the change against the unprocessed clips."""
+    """Rows by input SNR and backend: the change against the unprocessed clips."""
     snr_db = np.array(scores.snr_db)
     rows = []
     for level in np.unique(snr_db[np.isfinite(snr_db)]):
         chosen = np.flatnonzero(snr_db == level)
-        for link, measures in scores.quality.items():
+        for backend, measures in scores.quality.items():
             cells = []
             for name in scores.metrics:
                 before, after = np.array(scores.quality[NOISY][name])[chosen], np.array(measures[name])[chosen]
-                change = link != NOISY
+                change = backend != NOISY
                 summary = paired(before, after) if change else summarize(after)
                 cells.append(_cell(name, summary, "+" if change else "", len(chosen)))
-            rows.append((f"{level:g}", link, str(len(chosen)), *cells))
-    header = ("input SNR dB", "link", "pairs", *_titles(scores.metrics))
+            rows.append((f"{level:g}", backend, str(len(chosen)), *cells))
+    header = ("input SNR dB", "backend", "pairs", *_titles(scores.metrics))
     note = "Row noisy: the unprocessed value. Other rows: the change against it, paired file by file."
     return Table(BY_SNR, header, tuple(rows), note)
 
 
 def _worse(scores: Scores) -> Table:
     rows = []
-    for link in scores.quality:
-        if link != NOISY:
-            shares = _worse_shares(scores, link)
-            rows.append((link, *(_number(share, 0) + " %" for share in shares.values())))
-    return Table("Pairs that came out worse than they went in", ("link", *_titles(_ordered(scores))), tuple(rows))
+    for backend in scores.quality:
+        if backend != NOISY:
+            shares = _worse_shares(scores, backend)
+            rows.append((backend, *(_number(share, 0) + " %" for share in shares.values())))
+    return Table("Pairs that came out worse than they went in", ("backend", *_titles(_ordered(scores))), tuple(rows))
 
 
 def _untouched(scores: Scores) -> Table:
     rows = []
-    for link in scores.clean:
-        clean, noise = scores.clean[link], scores.noise[link]
+    for backend in scores.clean:
+        clean, noise = scores.clean[backend], scores.noise[backend]
         values = {**clean, **noise}
-        rows.append((link, *(_cell(name, summarize(values[name]), total=len(values[name])) for name in values)))
-    header = ("link", "clean speech: SI-SDR dB", "clean speech: level dB", "noise alone: attenuation dB")
+        rows.append((backend, *(_cell(name, summarize(values[name]), total=len(values[name])) for name in values)))
+    header = ("backend", "clean speech: SI-SDR dB", "clean speech: level dB", "noise alone: attenuation dB")
     count = len(next(iter(next(iter(scores.clean.values())).values()))) if scores.clean else 0
     return Table("Clean speech and noise alone", header, tuple(rows), f"{count} distinct clean clips.")
 
 
 def _steps(scores: Scores) -> Table:
-    links = [link for link in scores.quality if link != NOISY]
+    backends = [backend for backend in scores.quality if backend != NOISY]
     rows = []
-    for before, after in itertools.pairwise(links):
+    for before, after in itertools.pairwise(backends):
         step = scores.steps[after]
         largest = f"{max(step['largest_difference']):.2e}"
         rows.append((f"{before} -> {after}", largest, _cell("sdr", summarize(step["sdr"]))))
-    note = "The first link is the reference of the second; full scale is 1. Identical clips have no finite SDR."
-    return Table("From link to link", ("links", "largest difference of a sample", "SDR dB"), tuple(rows), note)
+    note = "The first backend is the reference of the second; full scale is 1. Identical clips have no finite SDR."
+    return Table("From backend to backend", ("backends", "largest difference of a sample", "SDR dB"), tuple(rows), note)
 
 
 def _ordered(scores: Scores) -> list[str]:
@@ -190,13 +190,13 @@ def _ordered(scores: Scores) -> list[str]:
     return [name for name in scores.metrics if name != "level_change_db"]
 
 
-def _worse_shares(scores: Scores, link: str) -> dict[str, float]:
+def _worse_shares(scores: Scores, backend: str) -> dict[str, float]:
     noisy = scores.quality[NOISY]
-    return {name: share_below(scores.quality[link][name], noisy[name]) for name in _ordered(scores)}
+    return {name: share_below(scores.quality[backend][name], noisy[name]) for name in _ordered(scores)}
 
 
 def _summaries(columns: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Summary]]:
-    return {link: {name: summarize(values) for name, values in row.items()} for link, row in columns.items()}
+    return {backend: {name: summarize(values) for name, values in row.items()} for backend, row in columns.items()}
 
 
 def _titles(names: list[str]) -> list[str]:

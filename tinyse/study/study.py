@@ -121,9 +121,9 @@ def study(
     stuck = sticking(engines, front_end, speech)
     long = f"a stream of {minutes:g} minutes"
     streams = long_streams(engines, front_end, loaded, minutes, _part(minutes), lambda share: progress(long, share))
-    links = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
+    backends = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
     done = itertools.count(1)
-    scores = score(links, pairs, METRICS, processes,
+    scores = score(backends, pairs, METRICS, processes,
                    progress=lambda: progress(f"scoring {len(pairs)} pairs", next(done) / len(pairs)))  # fmt: skip
     trained = step.trained.precision if step.trained and origin is step else None
     return Study(Path(model).name, trained, engine, list(calibration.clips), scores, streams, stuck, costs)

@@ -14,7 +14,7 @@ from tinyse.study.study import FLOAT, METRICS, NPU, Study
 
 def losses(study: Study, precision: str, metric: str, snr_db: float | None = None) -> Summary:
     """Float stream less integer stream, paired file by file, over all pairs or those of one input SNR."""
-    before, after = (np.array(study.scores.quality[link][metric]) for link in (FLOAT, precision))
+    before, after = (np.array(study.scores.quality[backend][metric]) for backend in (FLOAT, precision))
     chosen = np.array(study.scores.snr_db) == snr_db if snr_db is not None else np.full(len(before), True)
     return paired(after[chosen], before[chosen])
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tinyse.errors import InputError, needs
 from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import Table, as_markdown
-from tinyse.evaluation.tag_links import float_probabilities, quantized_probabilities
+from tinyse.evaluation.tag_backends import float_probabilities, quantized_probabilities
 from tinyse.files import write_json, write_text
 from tinyse.models.architecture import Architecture
 from tinyse.models.classifier import ClassifierNetwork
@@ -79,19 +79,19 @@ class Activity(MixtureTask):
         return Scored(tables, report)
 
     @classmethod
-    def score_pairs(cls, links: Mapping[str, Path], pairs: Sequence[Pair]) -> tuple[list[Table], dict[str, Any]]:
+    def score_pairs(cls, backends: Mapping[str, Path], pairs: Sequence[Pair]) -> tuple[list[Table], dict[str, Any]]:
         """Areas under ROC curves over all frames, in all and by input SNR, and what a threshold of one half finds."""
         with needs("metrics", "scikit-learn"):
             from sklearn.metrics import roc_auc_score
-        probabilities: dict[str, list[np.ndarray]] = {link: [] for link in links}
+        probabilities: dict[str, list[np.ndarray]] = {backend: [] for backend in backends}
         truth, ratios = [], []
         for pair in pairs:
             loaded = pair.load()
-            for link, path in links.items():
+            for backend, path in backends.items():
                 run = quantized_probabilities if path.suffix == ".tflite" else float_probabilities
                 made, config = run(path, [loaded.noisy])
-                probabilities[link].append(made[0, :, 0])
-            frames = len(probabilities[link][-1])
+                probabilities[backend].append(made[0, :, 0])
+            frames = len(probabilities[backend][-1])
             truth.append(presence(config, loaded.clean)[:frames])
             ratios.append(np.full(frames, np.nan if pair.snr_db is None else round(pair.snr_db)))
         speech, snr = np.concatenate(truth), np.concatenate(ratios)
@@ -104,22 +104,23 @@ class Activity(MixtureTask):
 
         everywhere, levels = np.ones(len(speech), bool), sorted(set(snr[~np.isnan(snr)].tolist()))
         facts: dict[str, Any] = {}
-        for link, parts in probabilities.items():
+        for backend, parts in probabilities.items():
             p = np.concatenate(parts)
-            facts[link] = {
+            facts[backend] = {
                 "auc": area(p, everywhere),
                 "speech_found": float((p[speech] >= 0.5).mean()),
                 "false_alarms": float((p[~speech] >= 0.5).mean()),
                 "auc_by_snr_db": {f"{level:g}": area(p, snr == level) for level in levels},
             }
         rows = [
-            (link, *(f"{f[key]:.3f}" for key in ("auc", "speech_found", "false_alarms"))) for link, f in facts.items()
+            (backend, *(f"{f[key]:.3f}" for key in ("auc", "speech_found", "false_alarms")))
+            for backend, f in facts.items()
         ]
         by_level = [
             (f"{level:g}", *(_shown(f["auc_by_snr_db"][f"{level:g}"]) for f in facts.values())) for level in levels
         ]
         note = f"{len(pairs)} pairs, {len(speech)} frames, {speech.mean():.0%} of them with speech."
-        tables = [Table("Speech activity", ("link", "AUC", "speech found", "false alarms"), tuple(rows), note)]
+        tables = [Table("Speech activity", ("backend", "AUC", "speech found", "false alarms"), tuple(rows), note)]
         if by_level:
             tables.append(Table("AUC by input SNR", ("dB", *facts), tuple(by_level)))
         return tables, facts

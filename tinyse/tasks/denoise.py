@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from tinyse import audio
 from tinyse.engines.tflite_engines import require_tflm
+from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.chain import score
-from tinyse.evaluation.links import links_for
 from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import as_json, markdown, summary_tables
@@ -57,12 +57,12 @@ class Denoise(MixtureTask):
         require_matplotlib()
         notes = list(plan.notes)
         metrics = usable(plan.metrics, lambda name: measure(np.zeros(1), np.zeros(1), [name]), notes)
-        links = usable(plan.links, lambda name: require_tflm() if name == "tflm" else None, notes)
-        return replace(plan, metrics=metrics, links=links, notes=tuple(notes))
+        backends = usable(plan.backends, lambda name: require_tflm() if name == "tflm" else None, notes)
+        return replace(plan, metrics=metrics, backends=backends, notes=tuple(notes))
 
     @classmethod
     def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
-        """Every link on the planned pairs, and examples to hear. What is newer than the .tflite is not made again."""
+        """Every backend on the planned pairs, and examples to hear. What is newer than the .tflite is not made again."""
         if plan.pairs is None:
             return Scored()
         scores = model.parent / "scores.json"
@@ -74,7 +74,7 @@ class Denoise(MixtureTask):
         say(f"examples to hear and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
         with counted("scoring", len(pairs)) as advance:
-            result = score(links_for(model, names=plan.links), pairs, plan.metrics, processes, progress=advance)
+            result = score(backends_for(model, names=plan.backends), pairs, plan.metrics, processes, progress=advance)
         for notice in result.notices:
             say(f"note: {notice}")
         write_json(scores, as_json(result))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tinyse.config import Between, build, check_bounds
 from tinyse.errors import InputError
 from tinyse.evaluation.report import Table, as_markdown
-from tinyse.evaluation.tag_links import float_tags, quantized_tags
+from tinyse.evaluation.tag_backends import float_tags, quantized_tags
 from tinyse.evaluation.tags import TagScores
 from tinyse.files import write_json, write_text
 from tinyse.mixtures.labeled import LabeledDataset, LabeledMixer, LabeledMixtureConfig
@@ -137,7 +137,7 @@ class Tagging(Task):
 
     @classmethod
     def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
-        """Both links on mixtures of the test folds, if there are any."""
+        """Both backends on mixtures of the test folds, if there are any."""
         options = cls.options_of(recipe)
         if not options.test:
             return Scored()
@@ -147,7 +147,7 @@ class Tagging(Task):
             "float": TagScores.of(float_tags(model, sounds), labels, classes),
             recipe.export.precision: TagScores.of(quantized_tags(quantized, sounds), labels, classes),
         }
-        write_json(model.parent / "scores.json", {link: asdict(score) for link, score in scores.items()})
+        write_json(model.parent / "scores.json", {backend: asdict(score) for backend, score in scores.items()})
         made, report = tables(scores), model.parent / "scores.md"
         write_text(report, as_markdown(made))
         return Scored(made, report)
@@ -238,15 +238,15 @@ def _named(sounds: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
 
 
 def tables(scores: dict[str, TagScores]) -> list[Table]:
-    """All links beside one another, and their classes."""
+    """All backends beside one another, and their classes."""
     rows = tuple(
-        (link, *(f"{value:.3f}" for value in (s.micro_auprc, s.macro_auprc, s.mean_average_precision)))
-        for link, s in scores.items()
+        (backend, *(f"{value:.3f}" for value in (s.micro_auprc, s.macro_auprc, s.mean_average_precision)))
+        for backend, s in scores.items()
     )
     classes = next(iter(scores.values())).average_precision
     by_class = tuple((name, *(f"{s.average_precision[name]:.3f}" for s in scores.values())) for name in classes)
     clips = next(iter(scores.values())).clips
     return [
-        Table("Tags of the test folds", ("link", "micro AUPRC", "macro AUPRC", "mAP"), rows, f"{clips} mixtures."),
+        Table("Tags of the test folds", ("backend", "micro AUPRC", "macro AUPRC", "mAP"), rows, f"{clips} mixtures."),
         Table("Average precision by class", ("class", *scores), by_class),
     ]

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from tinyse.config import build, did_you_mean
 from tinyse.errors import InputError
+from tinyse.evaluation.backends import DEFAULT_BACKENDS
 from tinyse.evaluation.chain import DEFAULT_METRICS
-from tinyse.evaluation.links import DEFAULT_LINKS
 from tinyse.evaluation.pairs import Pair
 from tinyse.evaluation.report import Table
 from tinyse.models.architecture import Architecture
@@ -62,7 +62,7 @@ class Plan:
     limit: int | None = None
     """Only the first pairs."""
     metrics: tuple[str, ...] = DEFAULT_METRICS
-    links: tuple[str, ...] = DEFAULT_LINKS
+    backends: tuple[str, ...] = DEFAULT_BACKENDS
     notes: tuple[str, ...] = ()
     """For the user, before training: what is scored on, what is left out and how to get it."""
 
@@ -151,8 +151,8 @@ class Task(ABC):
         """Score a finished model beside which its .tflite lies, and write the report there."""
 
     @classmethod
-    def score_pairs(cls, links: Mapping[str, Path], pairs: Sequence[Pair]) -> tuple[list[Table], dict[str, Any]]:
-        """Tables and JSON of model files, by link, on pairs of noisy and clean sound."""
+    def score_pairs(cls, backends: Mapping[str, Path], pairs: Sequence[Pair]) -> tuple[list[Table], dict[str, Any]]:
+        """Tables and JSON of model files, by backend, on pairs of noisy and clean sound."""
         raise InputError(f"models of the task {cls.name!r} are not scored on pairs of noisy and clean sound")
 
     # What works on the data.

@@ -1,4 +1,4 @@
-"""Probabilities from a classifier's float and integer forms: the links of its chain of numbers.
+"""Probabilities from a classifier's float and integer forms: the backends of its chain of numbers.
 
 The quantized results are the reference's own, run over many clips at once; TFLM and the C compute the same bits (tests).
 """

@@ -1,4 +1,4 @@
-"""The links of a model file: every way in which tinyse can run it, from the float clip to the device's runtime."""
+"""The backends of a model file: every way in which tinyse can run it, from the float clip to the device's runtime."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from pathlib import Path
 
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
-from tinyse.evaluation.chain import Link
+from tinyse.evaluation.chain import Backend
 from tinyse.released import find
 
-FLOAT_LINKS = ("float-clip", "float-stream")
+FLOAT_BACKENDS = ("float-clip", "float-stream")
 """The float model over a whole clip at once, and hop by hop. They are the same numbers if streaming is right."""
-INTEGER_LINKS = {"litert": "int8 stream (LiteRT)", "tflm": "int8 stream (TFLM)", "reference": "int8 stream (reference)"}
+QUANTIZED_BACKENDS = {"litert": "int8 stream (LiteRT)", "tflm": "int8 stream (TFLM)", "reference": "int8 stream (reference)"}
 """Engines that run a .tflite hop by hop. The reference is tinyse's own integer arithmetic in numpy."""
-DEFAULT_LINKS = (*FLOAT_LINKS, "litert", "tflm")
+DEFAULT_BACKENDS = (*FLOAT_BACKENDS, "litert", "tflm")
 
 
-def links_for(
+def backends_for(
     model: str | Path, quantized_model: str | Path | None = None, names: Sequence[str] = ()
-) -> dict[str, Link]:
-    """The links of a model in the order of the chain, by the names that tables print.
+) -> dict[str, Backend]:
+    """The backends of a model in the order of the chain, by the names that tables print.
 
-    For a .safetensors, or the name of a model that came along where torch is installed: the float links, then those of
+    For a .safetensors, or the name of a model that came along where torch is installed: the float backends, then those of
     `integer_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
-    `names` chooses among `DEFAULT_LINKS` and "reference"; what is named must be there. Raises InputError for an
-    unknown name, a missing file or a link that this model does not have.
+    `names` chooses among `DEFAULT_BACKENDS` and "reference"; what is named must be there. Raises InputError for an
+    unknown name, a missing file or a backend that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
 
     model = _found(model)
     for name in names:
-        if name not in (*FLOAT_LINKS, *INTEGER_LINKS):
-            raise InputError(f"unknown link {name!r}{did_you_mean(name, (*FLOAT_LINKS, *INTEGER_LINKS))}")
+        if name not in (*FLOAT_BACKENDS, *QUANTIZED_BACKENDS):
+            raise InputError(f"unknown backend {name!r}{did_you_mean(name, (*FLOAT_BACKENDS, *QUANTIZED_BACKENDS))}")
     float_model = model if model.suffix == ".safetensors" else None
     if float_model is None:
         if model.suffix != ".tflite":
@@ -44,20 +44,20 @@ def links_for(
         quantized_model = beside if beside.is_file() else None
     elif not Path(quantized_model).is_file():
         raise InputError(f"there is no model {quantized_model}")
-    there = (FLOAT_LINKS if float_model else ()) + (tuple(INTEGER_LINKS) if quantized_model else ())
+    there = (FLOAT_BACKENDS if float_model else ()) + (tuple(QUANTIZED_BACKENDS) if quantized_model else ())
     for name in names:
         if name not in there:
-            needed = "a .safetensors" if name in FLOAT_LINKS else "a .tflite, beside it or given"
-            raise InputError(f"{model} has no link {name!r}: it needs {needed}")
-    chosen = [name for name in there if name in (names or DEFAULT_LINKS)]
-    links: dict[str, Link] = {}
+            needed = "a .safetensors" if name in FLOAT_BACKENDS else "a .tflite, beside it or given"
+            raise InputError(f"{model} has no backend {name!r}: it needs {needed}")
+    chosen = [name for name in there if name in (names or DEFAULT_BACKENDS)]
+    backends: dict[str, Backend] = {}
     for name in chosen:
-        if name in FLOAT_LINKS:
+        if name in FLOAT_BACKENDS:
             denoiser = Denoiser(model, engine="torch")
-            links[name.replace("-", " ")] = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
+            backends[name.replace("-", " ")] = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
         else:
-            links[INTEGER_LINKS[name]] = Denoiser(quantized_model, engine=name).denoise  # type: ignore[arg-type]
-    return links
+            backends[QUANTIZED_BACKENDS[name]] = Denoiser(quantized_model, engine=name).denoise  # type: ignore[arg-type]
+    return backends
 
 
 def _found(model: str | Path) -> Path:
