@@ -98,7 +98,9 @@ def test_the_base_works_on_other_pythons(python, wheel, tmp_path):
     subprocess.run([python, "-m", "venv", tmp_path / "base"], check=True)
     fresh = tmp_path / "base" / "bin" / "python"
     install = [fresh, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[live]"]
-    subprocess.run(install, check=True, stdin=subprocess.DEVNULL)
+    # Where PYTHONPATH shows a tinyse, pip takes it for installed.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run(install, check=True, stdin=subprocess.DEVNULL, env=environment)
     for name in ("first-denoise", "microcontroller", "install"):
         (page,) = (page for page in walk.pages() if page.stem == name)
         (work := tmp_path / name).mkdir()
