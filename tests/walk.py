@@ -30,7 +30,7 @@ import soundfile
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 SHORT = {
-    "stages": ("updates=2", "batch=2", "seconds=1"),
+    "stages": ("updates=2", "batch=4", "seconds=1"),  # two processes of torchrun compare two clips each
     "denoise": ("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
     "activity": ("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
     "tagging": ("valid_clips=16", "export.clips=2", "tagging.test_clips=16"),
