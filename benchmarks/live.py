@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=48000, help="Hz of the devices")
     parser.add_argument("--engine", default="c")
     options = parser.parse_args()
-    clips, missing = [], round(options.seconds * audio.SAMPLE_RATE)
+    clips, missing = [], round(options.seconds * audio.DEFAULT_RATE)
     for pair in find_pairs(options.pairs):
         clips.append(pair.load().noisy[:missing])
         missing -= len(clips[-1])
@@ -49,7 +49,7 @@ def main() -> int:
             print(f"no sound server starts here: {sound_server.PACKAGES}", file=sys.stderr)
             return 2
         folder = Path(name)
-        soundfile.write(folder / "given.wav", soxr.resample(given, audio.SAMPLE_RATE, options.rate), options.rate)
+        soundfile.write(folder / "given.wav", soxr.resample(given, audio.DEFAULT_RATE, options.rate), options.rate)
         figures = sound_server.carry(
             server, folder, "--model", options.model, "--engine", options.engine, "--device-rate", options.rate
         )
@@ -60,9 +60,9 @@ def main() -> int:
         dry = dry[denoiser.delay :]
         expected = denoiser.denoise(dry)
         # At the devices' rate: the way back to the model's would take what lies next to half of that.
-        played = soxr.resample(expected, audio.SAMPLE_RATE, options.rate)
-        captured = soxr.resample(dry, audio.SAMPLE_RATE, options.rate)
-        there = soxr.resample(given, audio.SAMPLE_RATE, options.rate)
+        played = soxr.resample(expected, audio.DEFAULT_RATE, options.rate)
+        captured = soxr.resample(dry, audio.DEFAULT_RATE, options.rate)
+        there = soxr.resample(given, audio.DEFAULT_RATE, options.rate)
         result = {
             "denoised as `tinyse denoise` does it, bit for bit": bool(np.array_equal(expected[: len(out)], out)),
             "played against the file-based result, SI-SDR dB": round(si_sdr(*sound_server.aligned(played, heard)), 1),

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyse import corpus
-from tinyse.audio import SAMPLE_RATE, to_pcm16
+from tinyse.audio import DEFAULT_RATE, to_pcm16
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import LoadedPair, find_pairs
 from tinyse.streaming.denoiser import Denoiser
@@ -37,7 +37,7 @@ def hour_of_sound(pairs: list[LoadedPair], hour: int, samples: int) -> Iterator[
     random = np.random.default_rng(hour)
     left = samples
     while left > 0:
-        length = round(random.uniform(0.1, 40) * SAMPLE_RATE)
+        length = round(random.uniform(0.1, 40) * DEFAULT_RATE)
         kind = random.choice(["speech", "silence", "faint", "offset", "square"], p=[0.9, 0.04, 0.04, 0.01, 0.01])
         if kind == "speech":
             block = pairs[random.integers(len(pairs))].noisy * 10 ** (random.uniform(-40, 20) / 20)
@@ -46,9 +46,9 @@ def hour_of_sound(pairs: list[LoadedPair], hour: int, samples: int) -> Iterator[
         elif kind == "faint":
             block = random.normal(0, 10 ** random.uniform(-5, -3), length)
         elif kind == "offset":
-            block = np.full(min(length, SAMPLE_RATE), random.uniform(-1, 1))
+            block = np.full(min(length, DEFAULT_RATE), random.uniform(-1, 1))
         else:
-            block = np.where(np.arange(min(length, SAMPLE_RATE)) // random.integers(1, 100) % 2, 1.0, -1.0)
+            block = np.where(np.arange(min(length, DEFAULT_RATE)) // random.integers(1, 100) % 2, 1.0, -1.0)
         block = to_pcm16(block.astype(np.float32))[:left]
         left -= len(block)
         yield block
@@ -80,7 +80,7 @@ def soak(model: str, engine: str, pairs: list[LoadedPair], hours: int, seconds: 
     for hour in range(1, hours + 1):
         start = time.process_time()
         # Whole hops: the probe then lies on the stream's hops as it does in the fresh one.
-        for block in hour_of_sound(pairs, hour, round(seconds * SAMPLE_RATE) // denoiser.hop * denoiser.hop):
+        for block in hour_of_sound(pairs, hour, round(seconds * DEFAULT_RATE) // denoiser.hop * denoiser.hop):
             result = denoiser.process(block)
             if other is not None and hour == 1 and not np.array_equal(result, other.process(block)):
                 print(f"engine {compare} differs", flush=True)

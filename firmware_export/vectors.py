@@ -10,7 +10,7 @@ import numpy as np
 from firmware_export import text
 from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.program import Program
-from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.audio import DEFAULT_RATE, from_pcm16, to_pcm16
 from tinyse.engines.engine import Engine
 from tinyse.engines.path import SignalPath
 from tinyse.graph import memory, reference
@@ -48,10 +48,10 @@ def checksum(graph: Graph, results: Mapping[str, np.ndarray]) -> int:
     return zlib.crc32(b"".join(results[name].tobytes() for name in names))
 
 
-def sound(samples: int, seed: int = 0) -> np.ndarray:
+def sound(samples: int, seed: int = 0, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
     """int16 test sound: a voice-like tone that comes and goes in noise, silence, and full scale at the end."""
     rng = np.random.default_rng(seed)
-    time = np.arange(samples) / 16000
+    time = np.arange(samples) / sample_rate
     voice = sum(np.sin(2 * np.pi * 150 * k * time + 3 * np.sin(2 * np.pi * 2 * time)) / k for k in range(1, 20))
     loudness = np.maximum(np.sin(2 * np.pi * 1.3 * time), 0) * 0.15
     mixture = voice * loudness + rng.normal(0, 0.02, samples) * (1.5 + np.sin(2 * np.pi * 0.4 * time))
@@ -62,7 +62,7 @@ def sound(samples: int, seed: int = 0) -> np.ndarray:
 
 def source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool = False) -> str:
     """vectors.c: `frames` hops from silence."""
-    given = sound(frames * front_end.config.hop)
+    given = sound(frames * front_end.config.hop, sample_rate=front_end.config.sample_rate)
     enhanced, checksums = (fixed_stream if fixed_point else float_stream)(program.graph, front_end, given)
     values = {
         "FRAMES": frames,
@@ -108,7 +108,8 @@ def network_source(program: Program, frames: int) -> str:
 def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool = False) -> str:
     """vectors.c of a tagger: `frames` hops from silence, and the decision behind each whole second."""
     graph, hop = program.graph, front_end.config.hop
-    given, step, network = sound(frames * hop), reference.compile(graph), initial_state(graph)
+    given = sound(frames * hop, sample_rate=front_end.config.sample_rate)
+    step, network = reference.compile(graph), initial_state(graph)
     features = graph.tensors[graph.inputs["features"]]
     rows = _fixed_features if fixed_point else _float_features
     checksums, probabilities = [], []

@@ -61,4 +61,5 @@ def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
     latency = 1000 * config.window / config.sample_rate
     # The page shows this HTML as it is: what a card writes in HTML itself is text.
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(card)
-    return {"name": name, "sha256": firmware.digest, "card": html, "latency_ms": latency}
+    return {"name": name, "sha256": firmware.digest, "card": html, "latency_ms": latency, "sample_rate": config.sample_rate,
+            "hop_ms": config.hop_ms}  # fmt: skip

@@ -19,14 +19,14 @@ def write(folder: Path, talkers: int = 6, noises: int = 6, seconds: float = 2.0,
             audio.write(folder / f"speech/talker{talker}/{take}.wav", voice(talker, take, seconds))
     for kind in range(first, first + noises):
         rng = np.random.default_rng(kind)
-        hiss = np.convolve(rng.normal(0, 0.1, round(seconds * audio.SAMPLE_RATE)), np.ones(kind + 1) / (kind + 1), "same")
+        hiss = np.convolve(rng.normal(0, 0.1, round(seconds * audio.DEFAULT_RATE)), np.ones(kind + 1) / (kind + 1), "same")
         audio.write(folder / f"noise/kind{kind % 3}/{kind}.wav", np.float32(hiss))
     return folder
 
 
 def voice(talker: int, take: int, seconds: float) -> np.ndarray:
     """(samples,): harmonics of a pitch of the talker's own, three syllables per second."""
-    time = np.arange(round(seconds * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
+    time = np.arange(round(seconds * audio.DEFAULT_RATE)) / audio.DEFAULT_RATE
     pitch = 90 + 25 * talker + 3 * take
     tones = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12))
     return np.float32(0.1 * tones * np.sin(np.pi * 3 * time + talker) ** 2)

@@ -213,7 +213,7 @@ def test_a_library_that_stumbles_over_one_file_does_not_end_the_others(halving, 
     write_noise(tmp_path / "in" / "a.wav", 0.1)
     write_noise(tmp_path / "in" / "b.wav", 0.1)
     read = batch.audio.read
-    monkeypatch.setattr(batch.audio, "read", lambda path: read(path) if path.name == "b.wav" else [][1])
+    monkeypatch.setattr(batch.audio, "read", lambda path, rate: read(path, rate) if path.name == "b.wav" else [][1])
     answer = denoise(tmp_path / "in", tmp_path / "out", "--processes", 1)
     assert answer.exit_code == 1
     assert "a.wav: IndexError" in answer.stderr

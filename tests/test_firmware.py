@@ -444,7 +444,7 @@ def test_other_front_ends_are_exact(measures: dict[str, float], core: str | None
 
 @pytest.mark.parametrize("bands", [64, 90, 127, 128])
 def test_bands_in_groups_of_four_have_the_same_powers(bands: int) -> None:
-    division = divide(257, bands, 32 if bands < 100 else 64)
+    division = divide(257, bands, 32 if bands < 100 else 64, 8000)
     powers = np.random.default_rng(bands).exponential(size=257).astype(np.float32)
     first, widths, shares = front_end.grouped(division)
     assert len(first) == 4 * len(widths)

@@ -506,9 +506,9 @@ def decoded(monkeypatch) -> list[str]:
     names = []
     read = audio.read
 
-    def noted(path):
+    def noted(path, sample_rate):
         names.append(Path(path).name)
-        return read(path)
+        return read(path, sample_rate)
 
     monkeypatch.setattr(audio, "read", noted)
     return names
@@ -614,7 +614,7 @@ def test_the_cache_says_what_it_holds_and_what_older_versions_left(plain, tmp_pa
 def test_many_processes_at_once_decode_once(plain, tmp_path):
     code = (
         "import sys; from tinyse.recordings import *; from tinyse import audio; n = []; read = audio.read\n"
-        "audio.read = lambda path: (n.append(path), read(path))[1]\n"
+        "audio.read = lambda path, rate: (n.append(path), read(path, rate))[1]\n"
         "m = open_data(sys.argv[1]); AudioStore.build(m.root, m.recordings, sys.argv[2]); print(len(n))"
     )
     line = [sys.executable, "-c", code, str(plain), str(tmp_path / "cache")]

@@ -41,7 +41,7 @@ FRONT_END = FrontEndConfig(window_ms=64, hop_ms=32, bands=32, linear_hz=250)
 def sound(label: str, seed: int, seconds: float = 1.0) -> np.ndarray:
     """A class that a tiny network can learn."""
     rng = np.random.default_rng((seed, CLASSES.index(label)))
-    time = np.arange(round(seconds * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
+    time = np.arange(round(seconds * audio.DEFAULT_RATE)) / audio.DEFAULT_RATE
     if label == "hiss":
         return np.float32(rng.normal(0, 0.05, len(time)))
     hertz = rng.uniform(80, 160) if label == "hum" else rng.uniform(2000, 3000)

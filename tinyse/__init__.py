@@ -1,7 +1,7 @@
 """tinyse: speech enhancement for microcontrollers, from recordings to bit-exact firmware.
 
     from tinyse import Denoiser
-    clean = Denoiser().denoise(noisy)      # float32 mono at 16 kHz
+    clean = Denoiser().denoise(noisy)      # float32 mono at its sample_rate, 16 kHz
 
 `Tagger` says what is heard; `InputError` is what both raise for something that the user can mend.
 """

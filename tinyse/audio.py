@@ -1,4 +1,4 @@
-"""Sound files in and out: float32 mono at 16 kHz in [-1, 1), shape (samples,), and its 16-bit twin."""
+"""Sound files in and out: float32 mono in [-1, 1), shape (samples,), and its 16-bit twin."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tinyse.errors import InputError
 from tinyse.files import replacing
 from tinyse.sound_files import duration
 
-__all__ = ["FULL_SCALE", "SAMPLE_RATE", "duration", "from_pcm16", "read", "to_pcm16", "write"]
+__all__ = ["DEFAULT_RATE", "FULL_SCALE", "duration", "from_pcm16", "read", "resampled", "to_pcm16", "write"]
 
-SAMPLE_RATE = 16000
-"""The one sample rate of the toolkit, in Hz; other rates are resampled on reading."""
+DEFAULT_RATE = 16000
+"""Hz where no configuration says another rate: a model's is `FrontEndConfig.sample_rate`."""
 
 FULL_SCALE = 32768
 
 
-def read(path: str | Path) -> tuple[np.ndarray, list[str]]:
-    """The sound in a file as float32 mono at 16 kHz, shape (samples,), and notices of what was done to it.
+def read(path: str | Path, sample_rate: int = DEFAULT_RATE) -> tuple[np.ndarray, list[str]]:
+    """The sound in a file as float32 mono at `sample_rate`, shape (samples,), and notices of what was done.
 
     A notice is a line that does not name the file, so that equal ones can be counted. Raises InputError for a file that
     is missing, broken or empty, or that holds NaN or infinite samples.
@@ -37,11 +37,11 @@ def read(path: str | Path) -> tuple[np.ndarray, list[str]]:
         # Unrelated channels lose 3 dB.
         if np.square(samples).mean() < 0.1 * np.square(channels).mean():
             notices.append("channels that cancel one another when they are mixed down (antiphase)")
-    if rate != SAMPLE_RATE:
-        samples = soxr.resample(samples, rate, SAMPLE_RATE)
-        notices.append(f"resampled from {rate} Hz to {SAMPLE_RATE} Hz")
+    if rate != sample_rate:
+        samples = resampled(samples, rate, sample_rate)
+        notices.append(f"resampled from {rate} Hz to {sample_rate} Hz")
         if not len(samples):
-            raise InputError(f"cannot use {path}: it is shorter than one sample at {SAMPLE_RATE} Hz")
+            raise InputError(f"cannot use {path}: it is shorter than one sample at {sample_rate} Hz")
     return np.ascontiguousarray(samples, dtype=np.float32), notices
 
 
@@ -53,8 +53,8 @@ def finite_channels(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
     return channels, rate, notices
 
 
-def write(path: str | Path, samples: np.ndarray) -> None:
-    """Write sound, float in [-1, 1) or int16, shape (samples,), as a 16-bit wav at 16 kHz: whole or not at all.
+def write(path: str | Path, samples: np.ndarray, sample_rate: int = DEFAULT_RATE) -> None:
+    """Write sound, float in [-1, 1) or int16, shape (samples,), as a 16-bit wav: whole or not at all.
 
     Raises InputError for NaN or infinite samples, another shape, or a place that cannot be written.
     """
@@ -66,9 +66,14 @@ def write(path: str | Path, samples: np.ndarray) -> None:
     pcm = samples if samples.dtype == np.int16 else to_pcm16(samples)
     with replacing(path) as temporary:
         try:
-            soundfile.write(temporary, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            soundfile.write(temporary, pcm, sample_rate, format="WAV", subtype="PCM_16")
         except soundfile.LibsndfileError as error:
             raise InputError(f"cannot write {path}: {str(error).strip()}") from error
+
+
+def resampled(samples: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    """Sound (samples,) at `rate` as it is at `sample_rate`."""
+    return samples if rate == sample_rate else soxr.resample(samples, rate, sample_rate)
 
 
 def to_pcm16(samples: np.ndarray) -> np.ndarray:

@@ -31,29 +31,29 @@ class Clip:
     """The recordings that it was mixed from, where they are files."""
 
 
-def valid_clips(manifest: Manifest, count: int) -> list[Clip]:
+def valid_clips(manifest: Manifest, count: int, sample_rate: int = audio.DEFAULT_RATE) -> list[Clip]:
     """The first `count` mixtures of the valid split, the same in every run."""
-    clips = []
-    for index, mixture in enumerate(valid_mixtures(manifest, count)):
+    clips: list[Clip] = []
+    for index, mixture in enumerate(valid_mixtures(manifest, count, sample_rate=sample_rate)):
         places = [manifest.root / name for name in (*mixture.description["speech"], *mixture.description["noise"])]
         clips.append(Clip(f"valid mixture {index}", mixture.noisy, tuple(p for p in places if p.is_file())))
     return clips
 
 
-def refuse_scored(clips: Sequence[Clip], pairs: Iterable[Pair]) -> None:
+def refuse_scored(clips: Sequence[Clip], pairs: Iterable[Pair], sample_rate: int = audio.DEFAULT_RATE) -> None:
     """Raise InputError, naming both, where a clip is, or is mixed from, a sound of the list that is scored.
 
     Also for a pair that cannot be read.
     """
     scored: dict[str, Path] = {}
     for pair in pairs:
-        loaded = pair.load()
+        loaded = pair.load(sample_rate)
         scored |= {_digest(loaded.clean): pair.clean, _digest(loaded.noisy): pair.noisy}
     read: dict[Path, str] = {}
     for clip in clips:
         for path in clip.files:
             if path not in read:
-                read[path] = _digest(audio.read(path)[0])
+                read[path] = _digest(audio.read(path, sample_rate)[0])
         for source, digest in [(clip.name, _digest(clip.sound)), *((str(path), read[path]) for path in clip.files)]:
             if digest in scored:
                 made_of = "" if source == clip.name else f" is made of {source}, which"
@@ -63,15 +63,17 @@ def refuse_scored(clips: Sequence[Clip], pairs: Iterable[Pair]) -> None:
                 )
 
 
-def refuse_trained(manifest: Manifest, pairs: Iterable[Pair], ship: bool | None = None) -> list[str]:
+def refuse_trained(
+    manifest: Manifest, pairs: Iterable[Pair], ship: bool | None = None, sample_rate: int = audio.DEFAULT_RATE
+) -> list[str]:
     """Raise InputError, naming both, where a sound of the pairs is trained or validated on; returns a line where one seems
     to be made of what is: both sides are compared, and their difference, which is the noise."""
-    learned, _ = content.sounds_of(manifest, ("train", "valid"), ship)
+    learned, _ = content.sounds_of(manifest, ("train", "valid"), ship, sample_rate=sample_rate)
     scored = []
     for pair in pairs:
-        loaded = pair.load()
+        loaded = pair.load(sample_rate)
         sides = {str(pair.clean): loaded.clean, str(pair.noisy): loaded.noisy, f"the noise of {pair.noisy}": loaded.noise}
-        named = [content.Sound.of(name, "the scored pairs", samples) for name, samples in sides.items()]
+        named = [content.Sound.of(name, "the scored pairs", samples, sample_rate) for name, samples in sides.items()]
         scored += [sound for sound in named if sound is not None]
     digests = {sound.digest for sound in scored}
     content.refuse_same([*(sound for sound in learned if sound.digest in digests), *scored])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tinyse.audio import SAMPLE_RATE, to_pcm16
+from tinyse.audio import DEFAULT_RATE, to_pcm16
 from tinyse.errors import InputError
 from tinyse.files import replacing
 
@@ -41,12 +41,12 @@ def sample_format(path: str | Path) -> str | None:
 
 
 class SoundWriter:
-    """Mono at 16 kHz, in the format of the path's suffix; the file takes its name when it is closed.
+    """Mono sound, in the format of the path's suffix; the file takes its name when it is closed.
 
     As a context it closes the file at the end of the block, and leaves none where the block raised.
     """
 
-    def __init__(self, path: str | Path, samples: str | None = None) -> None:
+    def __init__(self, path: str | Path, samples: str | None = None, sample_rate: int = DEFAULT_RATE) -> None:
         """`samples`: the sample format of libsndfile, say PCM_24; the suffix's own where it cannot have that one.
 
         Raises InputError where the file cannot be written.
@@ -58,7 +58,7 @@ class SoundWriter:
         self._stack = ExitStack()
         temporary = self._stack.enter_context(replacing(self.path))
         try:
-            opened = soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, subtype=self._samples, format=kind)
+            opened = soundfile.SoundFile(temporary, "w", sample_rate, 1, subtype=self._samples, format=kind)
             self._file = self._stack.enter_context(opened)
         except soundfile.LibsndfileError as error:
             self._stack.close()

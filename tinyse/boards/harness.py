@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyse.audio import FULL_SCALE, SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE, FULL_SCALE
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import sdr, si_sdr
 
@@ -82,19 +82,27 @@ class Emulation:
     si_sdr_db: float
 
 
-def emulate(make_process: Callable[[], Process], pcm: np.ndarray, hop: int, busy_seconds: np.ndarray) -> Emulation:
+def emulate(
+    make_process: Callable[[], Process],
+    pcm: np.ndarray,
+    hop: int,
+    busy_seconds: np.ndarray,
+    sample_rate: int = DEFAULT_RATE,
+) -> Emulation:
     """Stream `pcm` and, where deadlines were missed, stream it again without any to compare with.
 
     `make_process` gives a process that starts from silence; `busy_seconds` is as in `stream`.
     """
-    played = stream(make_process(), pcm, hop, busy_seconds)
+    played = stream(make_process(), pcm, hop, busy_seconds, sample_rate)
     if not played.misses:
         return Emulation(played, played.output, float("inf"), float("inf"))
-    ideal = stream(make_process(), pcm, hop, np.zeros(len(busy_seconds))).output
+    ideal = stream(make_process(), pcm, hop, np.zeros(len(busy_seconds)), sample_rate).output
     return Emulation(played, ideal, sdr(ideal, played.output), si_sdr(ideal, played.output))
 
 
-def stream(process: Process, pcm: np.ndarray, hop: int, busy_seconds: np.ndarray) -> Stream:
+def stream(
+    process: Process, pcm: np.ndarray, hop: int, busy_seconds: np.ndarray, sample_rate: int = DEFAULT_RATE
+) -> Stream:
     """The loop. `busy_seconds` (hops,): how long each processed hop keeps the core, on the board's clock.
 
     `pcm` int16 must hold that many hops; what is beyond is not played.
@@ -102,7 +110,7 @@ def stream(process: Process, pcm: np.ndarray, hop: int, busy_seconds: np.ndarray
     hops = len(busy_seconds)
     if pcm.dtype != np.int16 or pcm.ndim != 1 or len(pcm) < hops * hop or not hops:
         raise InputError(f"{hops} hops of {hop} samples of PCM16 are needed, got {pcm.shape} of {pcm.dtype}")
-    busy = np.asarray(busy_seconds) * (SAMPLE_RATE / hop)  # in hops, so that "exactly in time" is exact
+    busy = np.asarray(busy_seconds) * (sample_rate / hop)  # in hops, so that "exactly in time" is exact
     recorded, halves, result = np.empty(hop, np.float32), np.zeros((2, hop), np.int16), np.empty(hop, np.int16)
     output = np.empty(hops * hop, np.int16)
     late, lost = np.zeros(hops, bool), np.zeros(hops, bool)

@@ -80,17 +80,17 @@ def bench(
         return
     interference = harness.Interference(burst_probability, burst_ms / 1000, jitter, seed)
     estimate = estimates.estimate_file(model, chosen, measured)
-    hop = round(estimate.hop_seconds * audio.SAMPLE_RATE)
-    pcm, notices = _sound(sound, seconds, hop)
+    from_silence, delay, rate = _stream(model, engine)
+    hop = round(estimate.hop_seconds * rate)
+    pcm, notices = _sound(sound, seconds, hop, rate)
     for notice in notices:
         print(f"tinyse: {notice}", file=sys.stderr)
     busy_seconds = interference.seconds(estimate.seconds, len(pcm) // hop)
-    from_silence, delay = _stream(model, engine)
-    emulation = harness.emulate(from_silence, pcm, hop, busy_seconds)
-    delay_ms = 1000 * (delay + harness.BUFFERING_HOPS * hop) / audio.SAMPLE_RATE
+    emulation = harness.emulate(from_silence, pcm, hop, busy_seconds, rate)
+    delay_ms = 1000 * (delay + harness.BUFFERING_HOPS * hop) / rate
     verdict = judge(estimate, emulation.stream.misses, len(busy_seconds))
     if output is not None:
-        audio.write(output, emulation.stream.output)
+        audio.write(output, emulation.stream.output, rate)
     if picture is not None:
         title = f"{model.name} on {chosen.title}"
         draw_latencies(picture, title, busy_seconds, emulation.stream.host_seconds, estimate.hop_seconds)
@@ -136,8 +136,8 @@ def _row(model: Path, board: Board, measured: tuple[Measurement, ...]) -> Row:
     return Row.of(estimate, judge(estimate))
 
 
-def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int]:
-    """What makes a process that starts from silence, and its delay in samples; a classifier lets the sound pass."""
+def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int, int]:
+    """What makes a process that starts from silence, its delay in samples and its rate; a classifier lets the sound pass."""
     from tinyse.streaming.denoiser import Denoiser
     from tinyse.streaming.tagger import Tagger
     from tinyse.tflite.reader import read
@@ -149,7 +149,7 @@ def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int]:
             denoiser.reset()
             return denoiser.process
 
-        return denoise, denoiser.delay
+        return denoise, denoiser.delay, denoiser.sample_rate
     tagger = Tagger(model, engine=engine)  # type: ignore[arg-type]
 
     def hear(hop: np.ndarray) -> np.ndarray:
@@ -160,24 +160,24 @@ def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int]:
         tagger.reset()
         return hear
 
-    return listen, 0
+    return listen, 0, tagger.sample_rate
 
 
-def _sound(path: Path | None, seconds: float, hop: int) -> tuple[np.ndarray, list[str]]:
+def _sound(path: Path | None, seconds: float, hop: int, rate: int) -> tuple[np.ndarray, list[str]]:
     """PCM16 of whole hops, `seconds` of the file or of noise that comes and goes; and notices about the file."""
     from tinyse import audio
     from tinyse.errors import InputError
 
     if not 0 < seconds < 3600:
         raise InputError(f"--seconds is between 0 and 3600, not {seconds:g}")
-    wanted = round(seconds * audio.SAMPLE_RATE)
+    wanted = round(seconds * rate)
     notices: list[str] = []
     if path is None:
         rate_hz = 3.0  # syllables in a second
-        swell = np.sin(np.pi * rate_hz * np.arange(wanted) / audio.SAMPLE_RATE) ** 2
+        swell = np.sin(np.pi * rate_hz * np.arange(wanted) / rate) ** 2
         samples = np.float32(0.1 * swell * np.random.default_rng(0).normal(size=wanted))
     else:
-        samples, notices = audio.read(path)
+        samples, notices = audio.read(path, rate)
         samples = samples[:wanted]
     if len(samples) < hop:
         raise InputError(f"less than one hop of {hop} samples to stream: give a longer sound or more --seconds")

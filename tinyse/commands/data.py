@@ -26,6 +26,8 @@ Settings = Annotated[
 ]
 Data = Annotated[Path, typer.Argument(help="A manifest (.csv), a folder in a known layout, or a folder of shards.")]
 
+Rate = Annotated[int | None, typer.Option(help="Hz of the sound that is written; by default 16000.")]
+
 
 @app.command("get")
 def get_command(
@@ -158,6 +160,12 @@ def preview(
     print(f"wrote {len(paths)} files to {output}")
 
 
+def _checked(rate: int | None) -> int:
+    from tinyse.spectra.front_end import FrontEndConfig
+
+    return FrontEndConfig().sample_rate if rate is None else FrontEndConfig(sample_rate=rate).sample_rate
+
+
 def _mixer_of_recipe(
     data: list[Path], settings: list[str], stage: str | None, seconds: float | None, seed: int | None
 ) -> tuple[Mixer, int]:
@@ -190,6 +198,7 @@ def pairs(
     seconds: Annotated[float, typer.Option(help="Length of a pair.")] = 4.0,
     snr_db: Annotated[str, typer.Option(help="Input SNRs in dB, taken in turn.")] = "-5,0,5,10,15",
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other pairs.")] = 0,
+    rate: Rate = None,
 ) -> None:
     """Write a test set of your own: pairs of clean speech and the same in noise, for `tinyse evaluate`."""
     from tinyse.progress import counted
@@ -205,7 +214,7 @@ def pairs(
     except ValueError as error:
         raise InputError(f"--snr-db {snr_db}: expected numbers with commas, such as -5,0,5") from error
     with counted("mixing", count) as advance:
-        written = write_pairs(open_data(data), output, count, split, seconds, seed, snrs_db, advance)
+        written = write_pairs(open_data(data), output, count, split, seconds, seed, snrs_db, advance, _checked(rate))
     print(f"wrote {count} pairs to {written.parent}: tinyse evaluate MODEL {written.parent}")
 
 
@@ -213,12 +222,13 @@ def pairs(
 def shard(
     data: Data,
     output: Annotated[Path, typer.Argument(help="An empty folder for the shards.")],
-    megabytes: Annotated[int, typer.Option(min=1, help="Size of a shard; 512 hold 4.4 hours.")] = 512,
+    megabytes: Annotated[int, typer.Option(min=1, help="Size of a shard; 512 hold 4.4 hours at 16 kHz.")] = 512,
+    rate: Rate = None,
 ) -> None:
     """Decode a data set into shards, any few of which are a fair sample of it and can be trained on."""
     from tinyse.recordings import open_data, write_shards
 
-    parts = write_shards(open_data(data), output, megabytes)
+    parts = write_shards(open_data(data), output, megabytes, _checked(rate))
     print(f"wrote {len(parts)} shards to {output}; train on that folder, or on any of its shards in a folder")
 
 

@@ -61,13 +61,13 @@ def denoise(
     processes: Annotated[
         int | None, typer.Option(help="Processes for a folder; by default as many as it has work for.", min=1)
     ] = None,
-    rate: Annotated[int | None, typer.Option(help="Hz of raw sound in a pipe; by default 16000.", min=1000)] = None,
+    rate: Annotated[int | None, typer.Option(help="Hz of raw sound in a pipe; by default the model's.", min=1000)] = None,
     raw_format: Annotated[
         Format | None, typer.Option("--format", help="Samples of raw sound in a pipe; by default s16.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Write IN without its noise to OUT at 16 kHz, mono, of the same length, its latency taken out.
+    """Write IN without its noise to OUT, mono, at the model's rate, of the same length, its latency taken out.
 
     A wav stays in its sample format. In a folder, files that cannot be used are named, the others are done, and the exit
     status is 1.
@@ -139,7 +139,7 @@ def _pipe(
     if target != PIPE:
         check_writable(target)
     denoiser = settings.open()
-    layout = pcm.Layout(raw_format.value if raw_format else "s16", rate or audio.SAMPLE_RATE)
+    layout = pcm.Layout(raw_format.value if raw_format else "s16", rate or denoiser.sample_rate)
     reader, notices = None, list[str]()
     if source == PIPE:
         reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), layout)
@@ -147,9 +147,9 @@ def _pipe(
             raise InputError("standard input is a wav, which says its rate and format: leave out --rate and --format")
         blocks, source_rate, layout = iter(reader), reader.layout.rate, reader.layout
     else:
-        sound, notices = audio.read(source)
-        blocks, source_rate = iter([sound]), audio.SAMPLE_RATE
-    target_rate = layout.rate if target == PIPE else audio.SAMPLE_RATE
+        sound, notices = audio.read(source, denoiser.sample_rate)
+        blocks, source_rate = iter([sound]), denoiser.sample_rate
+    target_rate = layout.rate if target == PIPE else denoiser.sample_rate
     samples, start = 0, time.perf_counter()
     try:
         if target == PIPE:
@@ -159,7 +159,7 @@ def _pipe(
                 writer.write(block)
                 samples += len(block)
         else:
-            with SoundWriter(target) as file:
+            with SoundWriter(target, sample_rate=target_rate) as file:
                 for block in denoised(denoiser, blocks, source_rate, target_rate):
                     file.write(block)
                     samples += len(block)

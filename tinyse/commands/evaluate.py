@@ -47,7 +47,7 @@ def evaluate(
 
     from tinyse import files
     from tinyse.evaluation import chain, report
-    from tinyse.evaluation.backends import backends_for
+    from tinyse.evaluation.backends import backends_for, rate_of
     from tinyse.evaluation.checks import check_headers
     from tinyse.evaluation.pairs import find_pairs
     from tinyse.progress import counted
@@ -62,7 +62,7 @@ def evaluate(
     measures = _names(metrics) or chain.DEFAULT_METRICS
     with counted("pairs", len(pairs)) as advance:
         keep = partial(_keep, output, len(pairs))
-        scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance, keep)
+        scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance, keep, rate_of(model))
     for notice in scores.notices:
         print(f"tinyse: {notice}", file=sys.stderr)
     if output is not None:
@@ -80,16 +80,11 @@ def evaluate(
 
 def _task_of(model: Path) -> str | None:
     """The task of a model that gives probabilities; None for one that gives sound."""
-    from tinyse.tflite.reader import read
+    from tinyse.evaluation.backends import header_of
 
-    if model.suffix == ".tflite":
-        facts = read(model).metadata
-    elif model.suffix != ".safetensors":
+    if model.suffix not in (".tflite", ".safetensors"):
         return None  # no model at all: who opens it says so
-    else:
-        with needs("train"):
-            from tinyse.models.files import load_tensors
-        facts = load_tensors(model)[1]
+    facts = header_of(model)
     return str(facts.get("task")) if "classes" in facts else None
 
 

@@ -54,7 +54,7 @@ def live(
     realtime: Annotated[bool, typer.Option("--realtime", help="Let a file come no faster than it sounds.")] = False,
     buffer_ms: Annotated[float, typer.Option(help="Sound that waits for the loudspeaker.", min=10, max=1000)] = 100,
     device_rate: Annotated[
-        int | None, typer.Option(help="Hz of the devices; by default 16000 where they have it, else their own.")
+        int | None, typer.Option(help="Hz of the devices; by default the model's where they have it, else their own.")
     ] = None,
     seconds: Annotated[
         float | None, typer.Option(help="Stop after so much sound; by default at q or Ctrl-C, or a file's end.", min=0)
@@ -81,7 +81,8 @@ def live(
         raise InputError("--realtime is for a file that comes as slowly as it sounds: name one with --input noisy.wav")
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
     tagger = Tagger(tags) if tags else None
-    session = Session(denoiser, *_ends(source, sink, realtime, device_rate, seconds), buffer_ms / 1000, tagger)
+    ends = _ends(source, sink, realtime, device_rate, seconds, denoiser.sample_rate)
+    session = Session(denoiser, *ends, buffer_ms / 1000, tagger)
     if record is not None:
         session.record(record)
     # A file ends by itself, after so much of its sound as was asked for; a device by the clock.
@@ -102,7 +103,12 @@ def live(
 
 
 def _ends(
-    source: str | None, sink: str | None, realtime: bool, rate: int | None, seconds: float | None
+    source: str | None,
+    sink: str | None,
+    realtime: bool,
+    rate: int | None,
+    seconds: float | None,
+    model_rate: int,
 ) -> tuple[End, End]:
     from tinyse.live import devices, ends
 
@@ -113,9 +119,10 @@ def _ends(
     if _is_file(source):
         origin = ends.FileSource(Path(str(source)), realtime or not to_file, seconds)
     else:
-        origin = devices.Microphone(source, rate)
-    target: End = ends.FileSink(Path(str(sink))) if to_file else devices.Loudspeaker(sink, rate)
-    return origin, target
+        origin = devices.Microphone(source, rate, model_rate)
+    if to_file:
+        return origin, ends.FileSink(Path(str(sink)), model_rate)
+    return origin, devices.Loudspeaker(sink, rate, model_rate)
 
 
 def _is_file(name: str | None) -> bool:

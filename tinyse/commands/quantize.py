@@ -63,8 +63,9 @@ def study(
     require_matplotlib()
     weights = find_weights(checkpoint)
     scored = find_pairs(require_own_pairs([_place(data)]) if pairs is None else pairs, limit)
-    chosen = _clips(data, clips)
-    refuse_scored(chosen, scored)
+    rate = _rate(weights)
+    chosen = _clips(data, clips, rate)
+    refuse_scored(chosen, scored, rate)
     # Beside a checkpoint of one's own, in the working folder for a model that came along.
     folder = output or checkpoint.parent / "quantization"
     with shown() as progress:
@@ -115,7 +116,7 @@ def explain(
     from tinyse.released import find_weights
 
     step = float_step(find_weights(checkpoint))
-    chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed)]
+    chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed, step.front_end.config.sample_rate)]
     quantized = step.quantized(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
     frames = [(name, {"features": step.front_end.clip_features(sound)}) for name, sound in chosen[clips:]]
     errors = work.explain(step.graph, quantized, frames)
@@ -131,8 +132,14 @@ def _place(data: str) -> Path:
     return corpus.path() if data == "built-in" else Path(data)
 
 
-def _clips(data: str, count: int):  # type: ignore[no-untyped-def]
+def _rate(weights: Path) -> int:
+    from tinyse.export import float_step
+
+    return float_step(weights).front_end.config.sample_rate
+
+
+def _clips(data: str, count: int, rate: int):  # type: ignore[no-untyped-def]
     from tinyse.clips import valid_clips
     from tinyse.recordings import open_data
 
-    return valid_clips(open_data(_place(data)), count)
+    return valid_clips(open_data(_place(data)), count, rate)

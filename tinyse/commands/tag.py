@@ -26,7 +26,7 @@ def tag(
     from tinyse.streaming.tagger import Tagger
 
     tagger = Tagger(model, engine.value if engine else None, every)
-    sound, notices = audio.read(source)
+    sound, notices = audio.read(source, tagger.sample_rate)
     for notice in notices:
         print(f"tinyse: {notice}", file=sys.stderr)
     decisions = [*tagger.process(sound), *tagger.flush()]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 from tinyse.corpus import noises, sentences, voices
 from tinyse.files import replacing, write_text
 
@@ -65,7 +65,7 @@ def write_speech(folder: Path, split: str) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "path": path,
-                    "seconds": f"{len(samples) / SAMPLE_RATE:.3f}",
+                    "seconds": f"{len(samples) / DEFAULT_RATE:.3f}",
                     "speaker": voice.speaker,
                     "corpus": voice.engine,
                     "snr_est_db": f"{estimated_snr_db(samples):.1f}",
@@ -90,7 +90,7 @@ def write_noise(folder: Path, split: str) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "path": path,
-                    "seconds": f"{len(samples) / SAMPLE_RATE:.3f}",
+                    "seconds": f"{len(samples) / DEFAULT_RATE:.3f}",
                     "class": noise.__name__,
                     "corpus": "synthetic",
                     "source": f"synthetic:{noise.__name__}_{split}_{source}",
@@ -106,7 +106,7 @@ def write_noise(folder: Path, split: str) -> list[dict[str, Any]]:
 def write_pairs(folder: Path, speech: list[dict[str, Any]], noise: list[dict[str, Any]]) -> None:
     """Noisy and clean pairs of the test split, mixed from what the Opus files hold, lossless."""
     rows = []
-    length = round(PAIR_SECONDS * SAMPLE_RATE)
+    length = round(PAIR_SECONDS * DEFAULT_RATE)
     for number, snr_db in enumerate(PAIR_SNRS_DB):
         voice, sound = speech[number % len(speech)], noise[number % len(noise)]
         clean, _ = soundfile.read(folder / voice["path"], frames=length)
@@ -117,7 +117,7 @@ def write_pairs(folder: Path, speech: list[dict[str, Any]], noise: list[dict[str
         for part, samples in (("clean", clean), ("noisy", noisy)):
             with replacing(folder / "benchmark" / part / name) as temporary:
                 soundfile.write(
-                    temporary, samples * scale, SAMPLE_RATE, format="FLAC", subtype="PCM_16", compression_level=1.0
+                    temporary, samples * scale, DEFAULT_RATE, format="FLAC", subtype="PCM_16", compression_level=1.0
                 )
         rows.append(
             {
@@ -142,7 +142,7 @@ def read_aloud(voice: voices.Voice, texts: tuple[str, ...], random: np.random.Ge
     for text in random.permutation(texts):
         said = voice.say(str(text), rate=random.uniform(0.88, 1.15), pitch=random.uniform(0.8, 1.2))
         parts += [without_rumble(said), silence(random.uniform(0.25, 0.9))]
-        if sum(map(len, parts)) >= SPEECH_SECONDS * SAMPLE_RATE:
+        if sum(map(len, parts)) >= SPEECH_SECONDS * DEFAULT_RATE:
             break
     return leveled(np.concatenate(parts), random.uniform(-32, -20))
 
@@ -158,13 +158,13 @@ def require_distinct(speakers: Iterable[voices.Voice]) -> None:
 
 def silence(seconds: float) -> np.ndarray:
     """A pause."""
-    return np.zeros(round(seconds * SAMPLE_RATE))
+    return np.zeros(round(seconds * DEFAULT_RATE))
 
 
 def without_rumble(samples: np.ndarray, hertz: float = 50) -> np.ndarray:
     """The sound without offset and without what lies below `hertz`, where some voices have steps."""
     spectrum = np.fft.rfft(samples)
-    frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    frequency = np.fft.rfftfreq(len(samples), 1 / DEFAULT_RATE)
     return np.fft.irfft(spectrum * np.clip(frequency / hertz - 0.5, 0, 1), len(samples))
 
 
@@ -200,7 +200,7 @@ def frame_power(samples: np.ndarray, frame: int = 512) -> np.ndarray:
 def write_opus(path: Path, samples: np.ndarray, compression: float) -> None:
     """Write sound at 16 kHz as Ogg Opus."""
     with replacing(path) as temporary:
-        soundfile.write(temporary, samples, SAMPLE_RATE, format="OGG", subtype="OPUS", compression_level=compression)
+        soundfile.write(temporary, samples, DEFAULT_RATE, format="OGG", subtype="OPUS", compression_level=compression)
 
 
 def write_csv(path: Path, rows: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 
 Noise = Callable[[float, np.random.Generator], np.ndarray]
 
@@ -46,7 +46,7 @@ def engine(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Firing cylinders: harmonics of a rate that drifts, through the resonance of a body, and combustion noise."""
     rate = wander(seconds, random, random.uniform(22, 75), 0.08)
     tone = resonate(harmonics(rate, random, count=40, slope_db=-2.5), random.uniform(150, 500), 200)
-    roar = coloured(seconds, random, slope_db=-6) * (1 + 0.7 * np.sin(2 * np.pi * np.cumsum(rate) / SAMPLE_RATE))
+    roar = coloured(seconds, random, slope_db=-6) * (1 + 0.7 * np.sin(2 * np.pi * np.cumsum(rate) / DEFAULT_RATE))
     return tone + random.uniform(0.3, 0.8) * roar
 
 
@@ -59,7 +59,7 @@ def typing(seconds: float, random: np.random.Generator) -> np.ndarray:
 def traffic(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Vehicles that pass: tyre noise that swells and fades, over a city far away."""
     sound = 0.15 * coloured(seconds, random, slope_db=-7)
-    time = np.arange(samples(seconds)) / SAMPLE_RATE
+    time = np.arange(samples(seconds)) / DEFAULT_RATE
     for _ in range(random.poisson(seconds / 2.5) + 1):
         nearness = 1 / (1 + ((time - random.uniform(0, seconds)) / random.uniform(0.5, 1.5)) ** 2)
         sound += random.uniform(0.4, 1) * nearness * coloured(seconds, random, slope_db=random.uniform(-6, -3))
@@ -68,7 +68,7 @@ def traffic(seconds: float, random: np.random.Generator) -> np.ndarray:
 
 def washer(seconds: float, random: np.random.Generator) -> np.ndarray:
     """A drum that turns: motor tones and sloshing in its rhythm."""
-    turn = np.sin(2 * np.pi * np.cumsum(wander(seconds, random, random.uniform(0.7, 3), 0.02)) / SAMPLE_RATE)
+    turn = np.sin(2 * np.pi * np.cumsum(wander(seconds, random, random.uniform(0.7, 3), 0.02)) / DEFAULT_RATE)
     water = (1.1 + turn) * coloured(seconds, random, slope_db=-4, ripple_db=6)
     return water + 0.5 * harmonics(wander(seconds, random, random.uniform(90, 300), 0.01), random, 12, slope_db=-4)
 
@@ -86,7 +86,7 @@ def knocks(seconds: float, random: np.random.Generator) -> np.ndarray:
 
 def alarm(seconds: float, random: np.random.Generator) -> np.ndarray:
     """A siren or a beeper: a tone that sweeps or is switched."""
-    time = np.arange(samples(seconds)) / SAMPLE_RATE
+    time = np.arange(samples(seconds)) / DEFAULT_RATE
     phase = (time * random.uniform(0.4, 2.5)) % 1
     low, high = random.uniform(500, 900), random.uniform(1000, 2200)
     if random.random() < 0.5:
@@ -102,7 +102,7 @@ def chimes(seconds: float, random: np.random.Generator) -> np.ndarray:
     scale = random.uniform(180, 300) * 2 ** (np.array([0, 2, 4, 7, 9, 12, 14, 16]) / 12)
     start = 0.0
     while (start := start + random.choice([0.2, 0.4, 0.8])) < seconds:
-        time = np.arange(samples(seconds - start)) / SAMPLE_RATE
+        time = np.arange(samples(seconds - start)) / DEFAULT_RATE
         note = harmonics(np.full(len(time), random.choice(scale)), random, count=6, slope_db=-7)
         sound[len(sound) - len(time) :] += note * np.exp(-time / random.uniform(0.15, 0.6))
     return sound
@@ -112,7 +112,7 @@ def drill(seconds: float, random: np.random.Generator) -> np.ndarray:
     """A hammer drill that starts and stops: rapid blows and the whine of its motor."""
     on = smooth(slow(seconds, random, 0.4) > -0.4)
     rate = wander(seconds, random, random.uniform(25, 45), 0.03)
-    blows = np.exp(-8 * ((np.cumsum(rate) / SAMPLE_RATE) % 1)) * coloured(seconds, random, slope_db=0)
+    blows = np.exp(-8 * ((np.cumsum(rate) / DEFAULT_RATE) % 1)) * coloured(seconds, random, slope_db=0)
     whine = harmonics(rate * random.integers(9, 15), random, count=8, slope_db=-3)
     return on * (blows + 0.3 * whine) + 0.01 * coloured(seconds, random, slope_db=-5)
 
@@ -120,7 +120,7 @@ def drill(seconds: float, random: np.random.Generator) -> np.ndarray:
 def stream(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Running water: bubbles, each a tone that rises and dies, over a rush."""
     sound = 0.25 * coloured(seconds, random, slope_db=-2)
-    time = np.arange(samples(0.06)) / SAMPLE_RATE
+    time = np.arange(samples(0.06)) / DEFAULT_RATE
     for start in random.integers(0, len(sound) - len(time), round(60 * seconds)):
         pitch = random.uniform(400, 2500)
         bubble = np.sin(2 * np.pi * pitch * (time + 3 * time**2)) * np.exp(-time / random.uniform(0.004, 0.02))
@@ -136,13 +136,13 @@ TEST: tuple[Noise, ...] = (fan, wind, traffic, typing, drill)
 
 def samples(seconds: float) -> int:
     """How many samples `seconds` are."""
-    return round(seconds * SAMPLE_RATE)
+    return round(seconds * DEFAULT_RATE)
 
 
 def coloured(seconds: float, random: np.random.Generator, slope_db: float, ripple_db: float = 3) -> np.ndarray:
     """Noise of unit level whose spectrum falls by `slope_db` an octave above 60 Hz, with a smooth random ripple."""
     length = samples(seconds)
-    octave = np.log2(np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 60) / 60)
+    octave = np.log2(np.maximum(np.fft.rfftfreq(length, 1 / DEFAULT_RATE), 60) / 60)
     ripple = np.interp(octave, np.linspace(0, octave[-1], 12), random.normal(0, ripple_db, 12))
     spectrum = np.fft.rfft(random.normal(size=length)) * 10 ** ((slope_db * octave + ripple) / 20)
     return unit(np.fft.irfft(spectrum, length))
@@ -162,7 +162,7 @@ def wander(seconds: float, random: np.random.Generator, middle: float, part: flo
 
 def harmonics(hertz: np.ndarray, random: np.random.Generator, count: int, slope_db: float) -> np.ndarray:
     """A tone of unit level whose pitch follows `hertz`: harmonics that fall by `slope_db` an octave, below 7.8 kHz."""
-    phase = 2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE
+    phase = 2 * np.pi * np.cumsum(hertz) / DEFAULT_RATE
     tone = np.zeros(len(hertz))
     for number in range(1, count + 1):
         if number * hertz.max() < 7800:
@@ -182,7 +182,7 @@ def clicks(
 ) -> np.ndarray:
     """Short blows at random times: a ringing tone between `low` and `high` Hz with noise, dying within `decay` s."""
     sound = np.zeros(samples(seconds + 8 * decay))
-    time = np.arange(samples(6 * decay)) / SAMPLE_RATE
+    time = np.arange(samples(6 * decay)) / DEFAULT_RATE
     count = random.poisson(each_second * seconds) + 1
     starts = random.uniform(0, seconds, count)
     if bursts:
@@ -197,7 +197,7 @@ def clicks(
 
 def resonate(sound: np.ndarray, hertz: float, width: float) -> np.ndarray:
     """The sound through one resonance, at unit level."""
-    frequency = np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE)
+    frequency = np.fft.rfftfreq(len(sound), 1 / DEFAULT_RATE)
     gain = 1 / np.sqrt(1 + ((frequency - hertz) / width) ** 2)
     return unit(np.fft.irfft(np.fft.rfft(sound) * gain, len(sound)))
 

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 
 FREE_SPEECH = "CMU / University of Edinburgh (permissive, attribution)"
 PUBLIC_DOMAIN = "CC0 1.0"
@@ -60,7 +60,7 @@ class Voice:
                 stretch = f"(Parameter.set 'Duration_Stretch {slowness:.3f})"
                 run("text2wave", "-eval", f"({self.name})", "-eval", stretch, "-o", path, said=text)
             samples, sample_rate = soundfile.read(path)
-        return soxr.resample(samples, sample_rate * self.warp, SAMPLE_RATE)
+        return soxr.resample(samples, sample_rate * self.warp, DEFAULT_RATE)
 
 
 def run(*command: object, said: str = "") -> None:

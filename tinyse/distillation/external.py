@@ -16,6 +16,8 @@ import numpy as np
 
 from tinyse.errors import InputError, needs
 
+SAMPLE_RATE = 16000
+"""Hz that the published models were trained for; their files do not say."""
 WINDOWS = {"hann": 1.0, "sqrt-hann": 0.5}
 """Analysis and synthesis windows of a streaming ONNX model: the power of the periodic Hann window."""
 

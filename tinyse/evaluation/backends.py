@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tinyse.config import did_you_mean
-from tinyse.errors import InputError
+from tinyse.errors import InputError, needs
 from tinyse.evaluation.chain import Backend
 from tinyse.released import find
+from tinyse.spectra.front_end import rate_in
 
 FLOAT_BACKENDS = ("float-clip", "float-stream")
 """The float model over a whole clip at once, and hop by hop. They are the same numbers if streaming is right."""
@@ -58,6 +60,22 @@ def backends_for(
         else:
             backends[QUANTIZED_BACKENDS[name]] = Denoiser(quantized_model, engine=name).denoise  # type: ignore[arg-type]
     return backends
+
+
+def header_of(model: Path) -> dict[str, Any]:
+    """What a model file says of itself. Raises InputError for what is no model."""
+    from tinyse.tflite.reader import read
+
+    if model.suffix == ".tflite":
+        return read(model).metadata
+    with needs("train"):
+        from tinyse.models.files import load_tensors
+    return load_tensors(model)[1]
+
+
+def rate_of(model: str | Path) -> int:
+    """Hz of the sound that a model takes."""
+    return rate_in(header_of(_found(model)))
 
 
 def _found(model: str | Path) -> Path:

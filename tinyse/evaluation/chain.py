@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.evaluation.checks import shift
 from tinyse.evaluation.dnsmos import dnsmos
@@ -50,6 +51,7 @@ class Scores:
     clean: dict[str, dict[str, list[float]]]
     noise: dict[str, dict[str, list[float]]]
     steps: dict[str, dict[str, list[float]]]
+    sample_rate: int = DEFAULT_RATE
     notices: list[str] = field(default_factory=list)
     """What is wrong with pairs that were scored all the same."""
 
@@ -67,20 +69,22 @@ def score(
     dnsmos_path: str | Path | None = None,
     progress: Callable[[], None] = lambda: None,
     interrupted: Callable[[Scores], None] = lambda scores: None,
+    sample_rate: int = DEFAULT_RATE,
 ) -> Scores:
     """Run every pair through every backend, in this process, and measure in `processes` others (1: in this one, too).
 
-    `progress` is called once a pair; `interrupted` gets the scores so far, if there are any, where an error or Ctrl-C
-    ends the run, which is raised then. Raises InputError for an unknown measure, no pairs, or a backend that changes a
-    clip's length. With more than one process the caller's main module must be importable (`if __name__ == ...`).
+    Pairs are read at `sample_rate`, that of the backends. `progress` is called once a pair; `interrupted` gets the scores so
+    far, if there are any, where an error or Ctrl-C ends the run, which is raised then. Raises InputError for an unknown
+    measure, no pairs, or a backend that changes a clip's length. With more than one process the caller's main module must be
+    importable (`if __name__ == ...`).
     """
     if NOISY in backends:
         raise InputError(f"a backend cannot be named {NOISY!r}: that is the row of the unprocessed clips")
     # A wrong name and a missing package must show before the first clip, not after it.
-    measure(np.zeros(1), np.zeros(1), metrics)
+    measure(np.zeros(1), np.zeros(1), metrics, sample_rate)
     if dnsmos_path is not None:
         dnsmos(np.zeros(1, np.float32), dnsmos_path)
-    so_far = _SoFar()
+    so_far = _SoFar(sample_rate)
     try:
         _run_all(so_far, backends, pairs, tuple(metrics), processes, dnsmos_path, progress)
     except BaseException:
@@ -100,7 +104,8 @@ Values = dict[str, dict[str, float]]
 class _SoFar:
     """What was submitted, pair by pair."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
         self.pairs: list[tuple[str, float, Future[tuple[Values, Values, Values]]]] = []
         self.clean: dict[str, Future[Values]] = {}
         self.notices: list[str] = []
@@ -113,7 +118,7 @@ class _SoFar:
         quality, noise, steps = (_columns([values[part] for _, _, values in done]) for part in range(3))
         clean = _columns([job.result() for job in self.clean.values() if _succeeded(job)])
         names, snr_db = [name for name, _, _ in done], [snr for _, snr, _ in done]
-        return Scores(names, snr_db, quality, clean, noise, steps, self.notices)
+        return Scores(names, snr_db, quality, clean, noise, steps, self.sample_rate, self.notices)
 
 
 def _succeeded(job: Future[Any]) -> bool:
@@ -132,8 +137,8 @@ def _run_all(
     names = list(backends)
     with Pool(processes) as pool:
         for pair in pairs:
-            loaded = pair.load() if isinstance(pair, Pair) else pair
-            if late := shift(loaded.clean, loaded.noisy):
+            loaded = pair.load(so_far.sample_rate) if isinstance(pair, Pair) else pair
+            if late := shift(loaded.clean, loaded.noisy, loaded.sample_rate):
                 so_far.notices.append(
                     f"{loaded.name}: the noisy side is {abs(late)} samples {'later' if late > 0 else 'earlier'} than the "
                     "clean one, so its scores mean nothing"
@@ -174,12 +179,12 @@ def _measure_pair(
 ) -> tuple[Values, Values, Values]:
     quality: Values = {}
     for name, output in {NOISY: pair.noisy, **outputs}.items():
-        measured = measure(pair.clean, output, metrics)
+        measured = measure(pair.clean, output, metrics, pair.sample_rate)
         # What the noisy clip has no value for, the pair has none for: a backend does not choose its files.
         known = quality.get(NOISY, measured)
         quality[name] = {key: bounded(key, value, not math.isnan(known[key])) for key, value in measured.items()}
         if dnsmos_path is not None:
-            quality[name] |= dict(zip(DNSMOS_COLUMNS, dnsmos(output, dnsmos_path), strict=True))
+            quality[name] |= dict(zip(DNSMOS_COLUMNS, dnsmos(output, dnsmos_path, pair.sample_rate), strict=True))
     any_noise = bool(pair.noise.any())
     noise = {
         name: {"attenuation_db": bounded("attenuation_db", attenuation_db(pair.noise, output), any_noise)}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import soundfile
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import Pair
 from tinyse.sound_files import BY_FFMPEG, duration
@@ -44,7 +44,7 @@ def _fault(pair: Pair) -> str | None:
     return None
 
 
-def shift(clean: np.ndarray, noisy: np.ndarray) -> int:
+def shift(clean: np.ndarray, noisy: np.ndarray, sample_rate: int = DEFAULT_RATE) -> int:
     """Samples by which `noisy` is later than `clean`, (samples,) each; 0 where it is not, or cannot be told.
 
     The place of the highest cross-correlation, where the sides are much more alike there than as they are.
@@ -55,7 +55,7 @@ def shift(clean: np.ndarray, noisy: np.ndarray) -> int:
     size = 1 << (2 * len(clean) - 1).bit_length()
     product = np.fft.rfft(noisy, size) * np.conj(np.fft.rfft(clean, size))
     likeness = np.abs(np.fft.irfft(product, size)) / energy
-    reach = min(round(FURTHEST_SECONDS * SAMPLE_RATE), len(clean) - 1)
+    reach = min(round(FURTHEST_SECONDS * sample_rate), len(clean) - 1)
     near = np.concatenate([likeness[: reach + 1], likeness[size - reach :]])
     place = int(near.argmax())
     if near[place] < LEAST_LIKENESS or near[place] < LEAST_RATIO * near[0]:

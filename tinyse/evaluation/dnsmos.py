@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinyse.audio import resampled
 from tinyse.errors import InputError, needs
 
-SAMPLE_RATE = 16000
+NETWORK_RATE = 16000
 WINDOW = 144160
 CALIBRATION = np.array(
     [
@@ -35,12 +36,12 @@ class Opinion(NamedTuple):
     overall: float
 
 
-def dnsmos(samples: np.ndarray, onnx_path: str | Path) -> Opinion:
-    """Opinion scores of float samples (samples,) in [-1, 1) at 16 kHz; nan for an empty clip.
+def dnsmos(samples: np.ndarray, onnx_path: str | Path, sample_rate: int = NETWORK_RATE) -> Opinion:
+    """Opinion scores of float samples (samples,) in [-1, 1); nan for an empty clip. The network hears a copy at 16 kHz.
 
     Raises InputError where onnxruntime is not installed or the file is not the network.
     """
-    samples = np.asarray(samples, np.float32)
+    samples = resampled(np.asarray(samples, np.float32), sample_rate, NETWORK_RATE)
     if not samples.size:
         return Opinion(*[float("nan")] * 3)
     raw = np.concatenate([_run(onnx_path, window[None]) for window in windows(samples)])
@@ -52,8 +53,8 @@ def windows(samples: np.ndarray) -> np.ndarray:
     """(samples,) -> (windows, 144160): one every second; a clip below 9.01 s is doubled until it is longer."""
     while len(samples) < WINDOW:
         samples = np.concatenate([samples, samples])
-    count = int(len(samples) // SAMPLE_RATE - WINDOW / SAMPLE_RATE) + 1
-    return np.stack([samples[start : start + WINDOW] for start in range(0, max(count, 1) * SAMPLE_RATE, SAMPLE_RATE)])
+    count = int(len(samples) // NETWORK_RATE - WINDOW / NETWORK_RATE) + 1
+    return np.stack([samples[start : start + WINDOW] for start in range(0, max(count, 1) * NETWORK_RATE, NETWORK_RATE)])
 
 
 def _run(path: str | Path, batch: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """How close an estimate is to its reference: one function a measure, and a table of them by name.
 
-All take a reference and an estimate of the same length, float, (samples,) at 16 kHz, and return a float. A measure that
+All take a reference and an estimate of the same length, float, (samples,), and return a float. Those of `RATED` take
+the sample rate, too: PESQ is narrow-band at 8 kHz; above 16 kHz, PESQ and STOI hear copies at 16 kHz. A measure that
 is not defined for a pair (a silent reference, no speech to be found) is nan, never an exception: statistics count and
 leave out what is not finite. Energies are summed in float64.
 """
@@ -13,10 +14,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tinyse.audio import DEFAULT_RATE, resampled
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError, needs
 
-SAMPLE_RATE = 16000
+WIDE_BAND_RATE = 16000
+"""The highest that PESQ is defined for."""
 
 
 def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
@@ -56,13 +59,14 @@ def level_change_db(reference: np.ndarray, estimate: np.ndarray) -> float:
     return float(20 * np.log10(projection / energy)) if energy > 0 and projection > 0 else float("nan")
 
 
-def segmental_snr(reference: np.ndarray, estimate: np.ndarray, segment: int = 512) -> float:
-    """Mean over segments of `segment` samples of their SNR in dB, each limited to -10 .. 35 (Hansen and Pellom 1998).
+def segmental_snr(reference: np.ndarray, estimate: np.ndarray, sample_rate: int = DEFAULT_RATE) -> float:
+    """Mean over segments of 32 ms of their SNR in dB, each limited to -10 .. 35 (Hansen and Pellom 1998).
 
     Loud passages cannot hide what happens in soft ones. Segments in which the reference is silent are left out, an
     unfinished one at the end too; nan if none is left.
     """
     reference, estimate = _pair(reference, estimate)
+    segment = round(0.032 * sample_rate)
     whole = len(reference) // segment * segment
     clean = reference[:whole].reshape(-1, segment)
     energies = (clean**2).sum(1)
@@ -82,40 +86,43 @@ def attenuation_db(before: np.ndarray, after: np.ndarray) -> float:
     return _decibels(energy, after @ after) if energy else float("nan")
 
 
-def pesq_wb(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """Wide-band PESQ (ITU-T P.862.2), MOS-LQO from 1.04 to 4.64. nan where it finds no utterance in the reference,
-    and for clips shorter than its quarter of a second."""
+def pesq(reference: np.ndarray, estimate: np.ndarray, sample_rate: int = DEFAULT_RATE) -> float:
+    """Wide-band PESQ (ITU-T P.862.2), MOS-LQO from 1.04 to 4.64; narrow-band (P.862) at 8 kHz.
+
+    nan where it finds no utterance in the reference, and for clips shorter than its quarter of a second."""
     with needs("metrics", "pesq"):
-        import pesq
-    reference, estimate = _pair(reference, estimate)
+        import pesq as package
+    reference, estimate, rate = _up_to_wide_band(*_pair(reference, estimate), sample_rate)
     if not (reference.any() and estimate.any()):
         return float("nan")
     try:
-        return float(pesq.pesq(SAMPLE_RATE, reference, estimate, "wb"))
-    except (pesq.NoUtterancesError, pesq.BufferTooShortError):
+        return float(package.pesq(rate, reference, estimate, "wb" if rate == WIDE_BAND_RATE else "nb"))
+    except (package.NoUtterancesError, package.BufferTooShortError):
         return float("nan")
 
 
-def stoi(reference: np.ndarray, estimate: np.ndarray) -> float:
+def stoi(reference: np.ndarray, estimate: np.ndarray, sample_rate: int = DEFAULT_RATE) -> float:
     """Short-time objective intelligibility (Taal et al. 2011), up to 1. nan below 30 frames (384 ms) of speech."""
-    return _stoi(reference, estimate, extended=False)
+    return _stoi(reference, estimate, sample_rate, extended=False)
 
 
-def estoi(reference: np.ndarray, estimate: np.ndarray) -> float:
+def estoi(reference: np.ndarray, estimate: np.ndarray, sample_rate: int = DEFAULT_RATE) -> float:
     """Extended STOI (Jensen and Taal 2016), up to 1, also right for noises that come and go. nan as in `stoi`."""
-    return _stoi(reference, estimate, extended=True)
+    return _stoi(reference, estimate, sample_rate, extended=True)
 
 
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+METRICS: dict[str, Callable[..., float]] = {
     "si_sdr": si_sdr,
     "sdr": sdr,
-    "pesq": pesq_wb,
+    "pesq": pesq,
     "stoi": stoi,
     "estoi": estoi,
     "segmental_snr": segmental_snr,
     "level_change_db": level_change_db,
 }
 """Every intrusive measure by its name in tables and on the command line. Higher is better in all but the last."""
+RATED = frozenset({"pesq", "stoi", "estoi", "segmental_snr"})
+"""Those that take the sample rate as a third argument."""
 
 
 LEAST = {"si_sdr": -20.0, "pesq": 1.0, "stoi": 0.0, "estoi": 0.0, "level_change_db": -60.0}
@@ -134,27 +141,38 @@ def bounded(name: str, value: float, defined: bool) -> float:
     return least if math.isnan(value) else min(max(value, least), MOST_DB)
 
 
-def measure(reference: np.ndarray, estimate: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+def measure(
+    reference: np.ndarray, estimate: np.ndarray, names: Sequence[str], sample_rate: int = DEFAULT_RATE
+) -> dict[str, float]:
     """The named measures of one estimate. InputError for an unknown name, unequal lengths or a missing package."""
     for name in names:
         if name not in METRICS:
             raise InputError(f"unknown metric {name!r}{did_you_mean(name, METRICS)}")
-    return {name: METRICS[name](reference, estimate) for name in names}
+    rate = {name: (sample_rate,) if name in RATED else () for name in names}
+    return {name: METRICS[name](reference, estimate, *rate[name]) for name in names}
 
 
-def _stoi(reference: np.ndarray, estimate: np.ndarray, extended: bool) -> float:
+def _stoi(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, extended: bool) -> float:
     with needs("metrics", "pystoi"):
         import pystoi
-    reference, estimate = _pair(reference, estimate)
+    reference, estimate, rate = _up_to_wide_band(*_pair(reference, estimate), sample_rate)
     if not (reference.any() and estimate.any()):
         return float("nan")
     with warnings.catch_warnings():
         # pystoi warns and returns 1e-5 where too little is left once silent frames are gone: no score, not a bad one.
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return float(pystoi.stoi(reference, estimate, SAMPLE_RATE, extended=extended))
+            return float(pystoi.stoi(reference, estimate, rate, extended=extended))
         except (RuntimeWarning, ValueError, IndexError):
             return float("nan")
+
+
+def _up_to_wide_band(
+    reference: np.ndarray, estimate: np.ndarray, sample_rate: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Both sounds and their rate, or copies at 16 kHz where it is higher."""
+    rate = min(sample_rate, WIDE_BAND_RATE)
+    return resampled(reference, sample_rate, rate), resampled(estimate, sample_rate, rate), rate
 
 
 def _pair(reference: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

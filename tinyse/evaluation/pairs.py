@@ -35,14 +35,15 @@ class Pair:
     noisy: Path
     snr_db: float | None = None
 
-    def load(self) -> LoadedPair:
-        """Read both files. Raises InputError, by name, where they are not equally long."""
-        (clean, _), (noisy, _) = audio.read(self.clean), audio.read(self.noisy)
+    def load(self, sample_rate: int = audio.DEFAULT_RATE) -> LoadedPair:
+        """Read both files at a rate. Raises InputError, by name, where they are not equally long."""
+        (clean, _), (noisy, _) = (audio.read(side, sample_rate) for side in (self.clean, self.noisy))
         if len(clean) != len(noisy):
             raise InputError(
                 f"{self.clean} has {len(clean)} samples and {self.noisy} {len(noisy)}: a pair is two equally long clips"
             )
-        return LoadedPair(self.name, clean, noisy, _measured(clean, noisy) if self.snr_db is None else self.snr_db)
+        snr_db = _measured(clean, noisy) if self.snr_db is None else self.snr_db
+        return LoadedPair(self.name, clean, noisy, snr_db, sample_rate)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class LoadedPair:
     clean: np.ndarray
     noisy: np.ndarray
     snr_db: float
+    sample_rate: int = audio.DEFAULT_RATE
 
     @property
     def noise(self) -> np.ndarray:

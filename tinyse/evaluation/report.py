@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyse.evaluation.chain import NOISY, Scores
-from tinyse.evaluation.metrics import LEAST
+from tinyse.evaluation.chain import DNSMOS_COLUMNS, NOISY, Scores
+from tinyse.evaluation.metrics import LEAST, WIDE_BAND_RATE
 from tinyse.evaluation.statistics import Summary, paired, share_below, summarize
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def as_json(scores: Scores) -> dict[str, Any]:
     return plain(
         {
             "interval": "95 %, Student's t over files; differences are paired file by file",
+            "sample_rate": scores.sample_rate,
             "least": {name: LEAST[name] for name in scores.metrics if name in LEAST},
             "summary": summaries,
             "difference_from_noisy": gains,
@@ -127,12 +128,12 @@ def _overall(scores: Scores) -> Table:
     for backend, measures in scores.quality.items():
         rows.append((backend, *(_cell(name, summarize(measures[name]), total=total) for name in scores.metrics)))
     note = f"{total} pairs; ± is the 95 % interval of the mean over files (t)."
-    if least := [f"{TITLES[name]} {LEAST[name]:g}" for name in scores.metrics if name in LEAST]:
+    if least := [f"{title(name, scores.sample_rate)} {LEAST[name]:g}" for name in scores.metrics if name in LEAST]:
         note += f" Silence, and what is worse, counts as {', '.join(least)}."
     if any("of" in cell for row in rows for cell in row[1:]):
         note += " Pairs in which a measure finds no speech have no value of it in any row."
     note += "".join(f" {notice}." for notice in scores.notices)
-    return Table("Noisy clips", ("backend", *_titles(scores.metrics)), tuple(rows), note)
+    return Table("Noisy clips", ("backend", *_titles(scores.metrics, scores.sample_rate)), tuple(rows), note)
 
 
 def _by_snr(scores: Scores) -> Table:
@@ -149,7 +150,7 @@ def _by_snr(scores: Scores) -> Table:
                 summary = paired(before, after) if change else summarize(after)
                 cells.append(_cell(name, summary, "+" if change else "", len(chosen)))
             rows.append((f"{level:g}", backend, str(len(chosen)), *cells))
-    header = ("input SNR dB", "backend", "pairs", *_titles(scores.metrics))
+    header = ("input SNR dB", "backend", "pairs", *_titles(scores.metrics, scores.sample_rate))
     note = "Row noisy: the unprocessed value. Other rows: the change against it, paired file by file."
     return Table(BY_SNR, header, tuple(rows), note)
 
@@ -160,7 +161,8 @@ def _worse(scores: Scores) -> Table:
         if backend != NOISY:
             shares = _worse_shares(scores, backend)
             rows.append((backend, *(_number(share, 0) + " %" for share in shares.values())))
-    return Table("Pairs that came out worse than they went in", ("backend", *_titles(_ordered(scores))), tuple(rows))
+    header = ("backend", *_titles(_ordered(scores), scores.sample_rate))
+    return Table("Pairs that came out worse than they went in", header, tuple(rows))
 
 
 def _untouched(scores: Scores) -> Table:
@@ -199,8 +201,17 @@ def _summaries(columns: dict[str, dict[str, list[float]]]) -> dict[str, dict[str
     return {backend: {name: summarize(values) for name, values in row.items()} for backend, row in columns.items()}
 
 
-def _titles(names: list[str]) -> list[str]:
-    return [TITLES.get(name, name) for name in names]
+def _titles(names: list[str], sample_rate: int) -> list[str]:
+    return [title(name, sample_rate) for name in names]
+
+
+def title(name: str, sample_rate: int) -> str:
+    """A measure's name in tables; it says what differs from what is usual at 16 kHz."""
+    shown = TITLES.get(name, name)
+    if name == "pesq" and sample_rate < WIDE_BAND_RATE:
+        return "PESQ-NB"
+    limited = name in ("pesq", "stoi", "estoi") and sample_rate > WIDE_BAND_RATE
+    return f"{shown} (at 16 kHz)" if limited or (name in DNSMOS_COLUMNS and sample_rate != WIDE_BAND_RATE) else shown
 
 
 def _cell(name: str, summary: Summary, sign: str = "", total: int | None = None) -> str:

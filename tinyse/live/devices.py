@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import Any
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 from tinyse.engines.native_output import captured
 from tinyse.errors import InputError, needs
 from tinyse.live.ends import BLOCK_SECONDS
@@ -87,7 +87,7 @@ class _Device:
     waits = False
     kind = ""
 
-    def __init__(self, name: str | None, rate: int | None = None) -> None:
+    def __init__(self, name: str | None, rate: int | None = None, model_rate: int = DEFAULT_RATE) -> None:
         """`rate`: samples a second of the device; by default the model's where the device has it, else the device's own.
 
         Raises InputError where there is no such device or rate.
@@ -95,7 +95,7 @@ class _Device:
         self._sounddevice = portaudio()
         device = find(name, self.kind)
         self.name, self._index = device["name"], device["index"]
-        self.rate = rate or (SAMPLE_RATE if self._takes(SAMPLE_RATE) else device["rate"])
+        self.rate = rate or (model_rate if self._takes(model_rate) else device["rate"])
         if not self._takes(self.rate):
             raise InputError(
                 f"the {self.kind} device {self.name!r} does not run at {self.rate} Hz: leave out --device-rate"

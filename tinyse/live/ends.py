@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from tinyse.audio import SAMPLE_RATE, finite_channels
+from tinyse.audio import DEFAULT_RATE, finite_channels
 from tinyse.encoding import SoundWriter
 from tinyse.errors import InputError
 from tinyse.live.ring import Ring
@@ -87,14 +87,14 @@ class FileSource:
 
 
 class FileSink:
-    """A sound file at 16 kHz, in the format of its suffix."""
+    """A sound file, in the format of its suffix."""
 
-    rate, waits, latency, faults = SAMPLE_RATE, True, 0.0, 0
+    waits, latency, faults = True, 0.0, 0
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rate: int = DEFAULT_RATE) -> None:
         """Raises InputError where the file cannot be written."""
-        self.name = str(path)
-        self._file = SoundWriter(path)
+        self.name, self.rate = str(path), rate
+        self._file = SoundWriter(path, sample_rate=rate)
         self._thread = threading.Thread(target=self._run, name="file sink", daemon=True)
         self._error: InputError | None = None
 
@@ -119,7 +119,7 @@ class FileSink:
     def _run(self) -> None:
         try:
             while not self._ring.drained:
-                self._file.write(self._ring.take(SAMPLE_RATE, 1.0))
+                self._file.write(self._ring.take(self.rate, 1.0))
         except InputError as error:
             self._error = error
             self._ring.close()

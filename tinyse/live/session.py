@@ -72,9 +72,13 @@ class Session:
     def __init__(
         self, denoiser: Denoiser, source: End, sink: End, buffer_seconds: float = 0.1, tagger: Tagger | None = None
     ) -> None:
-        """`tagger` listens to what comes in, in the time that the denoiser leaves."""
+        """`tagger` listens to what comes in, in the time that the denoiser leaves; InputError if at another rate."""
         self._denoiser, self._source, self._sink = denoiser, source, sink
         self._tagger, self._tags = tagger, ""
+        if tagger and tagger.sample_rate != denoiser.sample_rate:
+            raise InputError(
+                f"the tagger hears {tagger.sample_rate} Hz, the denoiser {denoiser.sample_rate} Hz: give models of one rate"
+            )
         self._to_model = Resampler(source.rate, denoiser.sample_rate)
         self._to_sink = Resampler(denoiser.sample_rate, sink.rate)
         self._incoming = Ring(source.rate, round(buffer_seconds * source.rate))
@@ -88,7 +92,7 @@ class Session:
         self._past = np.zeros(denoiser.delay, np.float32)
         self._skip = denoiser.delay if sink.waits else 0
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._recorder = Recorder()
+        self._recorder = Recorder(denoiser.sample_rate)
         self._stopped, self._over = threading.Event(), threading.Event()
         self._error: Exception | None = None
         self._worker = threading.Thread(target=self._run, name="denoiser", daemon=True)

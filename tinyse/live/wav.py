@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.pcm import encode, wav_header
 
-HEADER_BYTES = len(wav_header("s16", SAMPLE_RATE, 0))
+HEADER_BYTES = len(wav_header("s16", DEFAULT_RATE, 0))
 
 
 class Recording:
-    """Mono at 16 kHz in NAME.recording.wav, which becomes NAME.wav when it is closed.
+    """Mono sound in NAME.recording.wav, which becomes NAME.wav when it is closed.
 
     Each second goes to the disk, and its header with it: a program that was killed leaves a file that plays. An older
     recording of the same name stays until the new one is finished.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, sample_rate: int = DEFAULT_RATE) -> None:
         """Raises InputError where the file cannot be written."""
-        self.path = Path(path)
+        self.path, self._rate = Path(path), sample_rate
         self._growing = self.path.with_name(f"{self.path.stem}.recording.wav")
         self._waiting: list[np.ndarray] = []
         self._bytes = 0
@@ -38,7 +38,7 @@ class Recording:
     def write(self, samples: np.ndarray) -> None:
         """Append (samples,) float32. Raises InputError when the disk is full; `close` then keeps what was written."""
         self._waiting.append(samples)
-        if sum(map(len, self._waiting)) >= SAMPLE_RATE:
+        if sum(map(len, self._waiting)) >= self._rate:
             self._flush()
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class Recording:
 
     def _write_header(self) -> None:
         self._file.seek(0)
-        self._file.write(wav_header("s16", SAMPLE_RATE, self._bytes - self._bytes % 2))
+        self._file.write(wav_header("s16", self._rate, self._bytes - self._bytes % 2))
         self._file.seek(HEADER_BYTES + self._bytes)
 
     def _failed(self, error: OSError) -> InputError:
@@ -77,7 +77,8 @@ class Recording:
 class Recorder:
     """Both sides of a session, aligned, in PREFIX-in.wav and PREFIX-out.wav. A full disk ends the recording and no more."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate: int = DEFAULT_RATE) -> None:
+        self._rate = sample_rate
         self._sides: tuple[Recording, ...] = ()
         self.error = ""
         """Why the last recording ended by itself, in one line."""
@@ -92,7 +93,8 @@ class Recorder:
         """End what runs and begin anew. Raises InputError where the files cannot be written."""
         self.stop()
         self.error = ""
-        self._sides = tuple(Recording(prefix.with_name(f"{prefix.name}-{side}.wav")) for side in ("in", "out"))
+        paths = [prefix.with_name(f"{prefix.name}-{side}.wav") for side in ("in", "out")]
+        self._sides = tuple(Recording(path, self._rate) for path in paths)
 
     def write(self, *blocks: np.ndarray) -> None:
         """A block (samples,) of each side; nothing happens while nothing is recorded."""

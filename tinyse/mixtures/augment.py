@@ -13,11 +13,13 @@ import scipy.fft
 import scipy.signal
 import soxr
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 from tinyse.mixtures.config import MixtureConfig, Range
 
-LONGEST_RESPONSE = SAMPLE_RATE
-"""Samples of a room's response that are used: beyond a second a tail is far below what masks it."""
+LONGEST_RESPONSE_SECONDS = 1
+"""Of a room's response that are used: beyond a second a tail is far below what masks it."""
+HIGHEST_EQUALIZED_HZ = 6000
+"""Where it is 3/8 of the sample rate; a lower rate has a lower limit."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,18 @@ class Coloring:
 
     factor: float
     sections: np.ndarray | None
+    sample_rate: int
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, config: MixtureConfig, channel: np.ndarray | None) -> Coloring:
+    def draw(
+        cls, rng: np.random.Generator, config: MixtureConfig, channel: np.ndarray | None, sample_rate: int
+    ) -> Coloring:
         """A random one; `channel`, a filter that all sound of a mixture shares, comes on top."""
         speeds, equalizes = rng.random(2) < (config.speed_probability, config.equalize_probability)
         factor = rng.uniform(*config.speed) if speeds else 1.0
-        filters = [equalizer(rng, config.equalize_db)] if equalizes else []
+        filters = [equalizer(rng, config.equalize_db, sample_rate)] if equalizes else []
         filters += [] if channel is None else [channel]
-        return cls(factor, np.concatenate(filters) if filters else None)
+        return cls(factor, np.concatenate(filters) if filters else None, sample_rate)
 
     def needed(self, samples: int) -> int:
         """How many samples `apply` takes to give `samples`."""
@@ -43,30 +48,33 @@ class Coloring:
     def apply(self, sound: np.ndarray, samples: int) -> np.ndarray:
         """`sound`, shape (needed(samples),), changed, float32, shape (samples,)."""
         if self.factor != 1:
-            sound = change_speed(sound, self.factor)[:samples]
+            sound = change_speed(sound, self.factor, self.sample_rate)[:samples]
         return sound if self.sections is None else filtered(sound, self.sections)
 
 
-def change_speed(sound: np.ndarray, factor: float) -> np.ndarray:
+def change_speed(sound: np.ndarray, factor: float, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
     """`sound` played `factor` times as fast, with the pitch going along."""
-    return soxr.resample(sound, SAMPLE_RATE * factor, SAMPLE_RATE)
+    return soxr.resample(sound, sample_rate * factor, sample_rate)
 
 
-def equalizer(rng: np.random.Generator, gain_db: Range) -> np.ndarray:
+def equalizer(rng: np.random.Generator, gain_db: Range, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
     """A low shelf, a high shelf and a bell at random places, as a loudspeaker, a phone or a hand before it makes."""
+    highest = min(HIGHEST_EQUALIZED_HZ, 0.375 * sample_rate)
     return np.array(
         [
-            _section("low", _even_octaves(rng, 80, 500), rng.uniform(*gain_db)),
-            _section("high", _even_octaves(rng, 2000, 6000), rng.uniform(*gain_db)),
-            _section("bell", _even_octaves(rng, 200, 6000), rng.uniform(*gain_db), q=rng.uniform(0.5, 1.5)),
+            _section("low", _even_octaves(rng, 80, 500), rng.uniform(*gain_db), sample_rate),
+            _section("high", _even_octaves(rng, 2000, highest), rng.uniform(*gain_db), sample_rate),
+            _section("bell", _even_octaves(rng, 200, highest), rng.uniform(*gain_db), sample_rate, q=rng.uniform(0.5, 1.5)),
         ]
     )
 
 
-def band_limit(rng: np.random.Generator, low_pass_hz: Range, high_pass_hz: Range) -> np.ndarray:
+def band_limit(
+    rng: np.random.Generator, low_pass_hz: Range, high_pass_hz: Range, sample_rate: int = DEFAULT_RATE
+) -> np.ndarray:
     """A narrow channel: a low-pass of 6th order and a high-pass of 2nd order, Butterworth, at random edges."""
-    high = scipy.signal.butter(2, rng.uniform(*high_pass_hz), "highpass", fs=SAMPLE_RATE, output="sos")
-    low = scipy.signal.butter(6, rng.uniform(*low_pass_hz), "lowpass", fs=SAMPLE_RATE, output="sos")
+    high = scipy.signal.butter(2, rng.uniform(*high_pass_hz), "highpass", fs=sample_rate, output="sos")
+    low = scipy.signal.butter(6, rng.uniform(*low_pass_hz), "lowpass", fs=sample_rate, output="sos")
     return np.concatenate([high, low])
 
 
@@ -75,17 +83,19 @@ def filtered(sound: np.ndarray, sections: np.ndarray) -> np.ndarray:
     return scipy.signal.sosfilt(sections, sound).astype(np.float32)
 
 
-def split_response(response: np.ndarray, early_ms: float) -> tuple[np.ndarray, np.ndarray]:
+def split_response(
+    response: np.ndarray, early_ms: float, sample_rate: int = DEFAULT_RATE
+) -> tuple[np.ndarray, np.ndarray]:
     """A room's response as its early and its late part, which sum to it; it starts at the direct sound.
 
     The way from mouth to microphone is cut off, so that the target is where the speech was. The parts cross over in
     5 ms: an abrupt end would be heard in the target. The direct sound is taken to be the highest peak.
     """
     direct = int(np.abs(response).argmax())
-    # The rise of a band-limited peak belongs to it.
-    response = response[max(direct - 8, 0) :][:LONGEST_RESPONSE].astype(np.float32)
-    fade = SAMPLE_RATE // 200
-    end = round(early_ms * SAMPLE_RATE / 1000)
+    # The rise of a band-limited peak, half a millisecond, belongs to it.
+    response = response[max(direct - sample_rate // 2000, 0) :][: LONGEST_RESPONSE_SECONDS * sample_rate].astype(np.float32)
+    fade = sample_rate // 200
+    end = round(early_ms * sample_rate / 1000)
     weight = np.clip((end + fade - np.arange(len(response), dtype=np.float32)) / fade, 0, 1)
     early = response * weight
     return early, response - early
@@ -98,9 +108,9 @@ def convolved(sound: np.ndarray, responses: tuple[np.ndarray, ...]) -> list[np.n
     return [scipy.fft.irfft(spectrum * scipy.fft.rfft(each, size), size)[: len(sound)] for each in responses]
 
 
-def _section(shape: str, hz: float, gain_db: float, q: float = math.sqrt(0.5)) -> list[float]:
+def _section(shape: str, hz: float, gain_db: float, sample_rate: int, q: float = math.sqrt(0.5)) -> list[float]:
     """One biquad of R. Bristow-Johnson's "Audio EQ Cookbook": a low shelf, a high shelf or a bell."""
-    a, w = 10 ** (gain_db / 40), 2 * math.pi * hz / SAMPLE_RATE
+    a, w = 10 ** (gain_db / 40), 2 * math.pi * hz / sample_rate
     cosine, alpha = math.cos(w), math.sin(w) / (2 * q)
     if shape == "bell":
         b0, b1, b2 = 1 + alpha * a, -2 * cosine, 1 - alpha * a

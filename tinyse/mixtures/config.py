@@ -102,8 +102,14 @@ class MixtureConfig:
             )
         if self.clean_probability + self.noise_only_probability > 1:
             raise InputError("clean_probability and noise_only_probability sum to more than 1")
-        if self.low_pass_hz[1] >= 8000:
-            raise InputError(f"low_pass_hz is {self.low_pass_hz}: it has to stay below 8000 Hz, half the sample rate")
+
+    def check_rate(self, sample_rate: int) -> None:
+        """Raise InputError for what sound at this rate cannot hold."""
+        if self.band_limit_probability and self.low_pass_hz[1] >= sample_rate / 2:
+            raise InputError(
+                f"low_pass_hz is {self.low_pass_hz}: it has to stay below {sample_rate // 2} Hz, half the sample rate; "
+                "set it, or band_limit_probability to 0"
+            )
 
     def plain(self, **changes: object) -> MixtureConfig:
         """This without any augmentation: speech and one recorded noise at an SNR and a level, and `changes`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.mixer import Mixer, Mixture
@@ -44,6 +45,7 @@ def open_mixer(
     split: Split = "train",
     ship: bool | None = None,
     cache_directory: str | Path | None = None,
+    sample_rate: int = DEFAULT_RATE,
 ) -> Mixer:
     """A mixer of one split of a manifest; `ship` True takes only what released weights may be trained on.
 
@@ -57,7 +59,7 @@ def open_mixer(
             there = ship and manifest.select(kind, split)  # type: ignore[arg-type]
             hint = "; --set ship=false trains on all, weights that you may not release" if there else ""
             raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}{hint}")
-        return AudioStore.build(manifest.root, recordings, cache_directory)
+        return AudioStore.build(manifest.root, recordings, cache_directory, sample_rate=sample_rate)
 
     rooms = store("rir") if config.room_probability and manifest.select("rir", split, ship) else None
     return Mixer(store("speech"), store("noise"), rooms, config, seconds, seed, manifest.notices)
@@ -70,11 +72,12 @@ def valid_mixtures(
     seed: int = 0,
     ship: bool | None = None,
     cache_directory: str | Path | None = None,
+    sample_rate: int = DEFAULT_RATE,
 ) -> list[Mixture]:
     """The fixed list for early stopping: valid voices in one recorded noise at -5 to 15 dB, nothing else done to them.
 
     The same numbers in every run, so that scores of different trainings compare.
     """
     config = MixtureConfig().plain(snr_db=(-5.0, 15.0), level_db=(-35.0, -15.0))
-    mixer = open_mixer(manifest, config, seconds, seed, "valid", ship, cache_directory)
+    mixer = open_mixer(manifest, config, seconds, seed, "valid", ship, cache_directory, sample_rate)
     return [mixer(0, index) for index in range(count)]

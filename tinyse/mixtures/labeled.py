@@ -10,7 +10,6 @@ from typing import Annotated
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE
 from tinyse.config import Between, check_bounds
 from tinyse.errors import InputError
 from tinyse.mixtures.config import DecibelRange
@@ -62,7 +61,7 @@ class LabeledMixer:
             raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
         if not members:
             raise InputError("there are no clips to mix: name folds that have some")
-        self.samples, self.config, self.seed, self.store = round(seconds * SAMPLE_RATE), config, seed, store
+        self.samples, self.config, self.seed, self.store = round(seconds * store.sample_rate), config, seed, store
         self.data_hash = store.data_hash
         place = {name: index for index, name in enumerate(data.classes)}
         self._labels = np.zeros((len(data.clips), len(data.classes)), np.float32)
@@ -83,7 +82,7 @@ class LabeledMixer:
             group = self._groups[rng.integers(len(self._groups))]
             member = group[rng.integers(len(group))]
             piece = self._piece(rng, member)
-            powers = frame_powers(piece)
+            powers = frame_powers(piece, self.store.sample_rate)
             power = mean_power(powers, active(powers))
             wanted_db = level_db - (rng.uniform(*config.snr_db) if number else 0.0)
             sound += piece * np.float32(amplitude(wanted_db) / math.sqrt(power) if power else 1.0)
@@ -92,14 +91,15 @@ class LabeledMixer:
 
     def _piece(self, rng: np.random.Generator, member: int) -> np.ndarray:
         """As many samples as a mixture has: of what is active in a clip, or that in silence."""
-        span = active_span(self.store.sound(member))
+        rate = self.store.sample_rate
+        span = active_span(self.store.sound(member), rate)
         spare = len(span) - self.samples
         if spare >= 0:
             start = int(rng.integers(spare + 1))
-            return faded(span[start : start + self.samples], start > 0, start < spare)
+            return faded(span[start : start + self.samples], start > 0, start < spare, rate)
         start = int(rng.integers(-spare + 1))
         piece = np.zeros(self.samples, np.float32)
-        piece[start : start + len(span)] = faded(span, True, True)
+        piece[start : start + len(span)] = faded(span, True, True, rate)
         return piece
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FRAME = 512
-"""Samples: 32 ms."""
+from tinyse.audio import DEFAULT_RATE
+
+FRAME_SECONDS = 0.032
 ACTIVE_DB = 40.0
 """A frame is active if it is within so many dB of the loudest."""
 BURST_DB = 10.0
@@ -17,10 +18,16 @@ SILENCE = 1e-9
 """Mean square (-90 dB re full scale) below which sound is silence: less than one step of 16 bits."""
 
 
-def frame_powers(sound: np.ndarray) -> np.ndarray:
+def frame_length(sample_rate: int) -> int:
+    """Samples in a frame: 512 at 16 kHz."""
+    return round(FRAME_SECONDS * sample_rate)
+
+
+def frame_powers(sound: np.ndarray, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
     """Mean squares of whole frames, float32, shape (frames,); what is left at the end is not looked at."""
-    frames = sound[: len(sound) // FRAME * FRAME].reshape(-1, FRAME)
-    return np.einsum("ij,ij->i", frames, frames) / FRAME
+    length = frame_length(sample_rate)
+    frames = sound[: len(sound) // length * length].reshape(-1, length)
+    return np.einsum("ij,ij->i", frames, frames) / length
 
 
 def active(powers: np.ndarray) -> np.ndarray:
@@ -46,13 +53,13 @@ class Balance:
     """Mean square of the active speech, or of the active noise where there is no speech."""
 
 
-def balance(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> Balance:
+def balance(speech: np.ndarray, noise: np.ndarray, snr_db: float, sample_rate: int = DEFAULT_RATE) -> Balance:
     """The gain on `noise` that gives `snr_db` over the active frames of `speech`.
 
     Noise that falls into the pauses could be made as loud as one likes without touching that ratio, so its own active
     frames are held to `BURST_DB` above what the ratio says; then the SNR comes out higher than wanted.
     """
-    powers, noise_powers = frame_powers(speech), frame_powers(noise)
+    powers, noise_powers = frame_powers(speech, sample_rate), frame_powers(noise, sample_rate)
     frames = active(powers)
     power, heard = mean_power(powers, frames), mean_power(noise_powers, frames)
     own = mean_power(noise_powers, active(noise_powers))

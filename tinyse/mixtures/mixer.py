@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE, from_pcm16
+from tinyse.audio import from_pcm16
 from tinyse.errors import InputError
 from tinyse.mixtures import augment, synthetic
 from tinyse.mixtures.augment import Coloring
@@ -62,13 +62,17 @@ class Mixer:
         """`notices` are what was said of the recordings before: they come first in those of the mixer."""
         if not 0.1 <= seconds < math.inf:
             raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
-        self.samples = round(seconds * SAMPLE_RATE)
+        stores = [store for store in (speech, noise, rirs) if store is not None]
+        self.sample_rate = speech.sample_rate
+        if rates := {store.sample_rate for store in stores} - {self.sample_rate}:
+            raise InputError(f"speech at {self.sample_rate} Hz does not mix with recordings at {rates.pop()} Hz")
+        config.check_rate(self.sample_rate)
+        self.samples = round(seconds * self.sample_rate)
         if seed < 0:
             raise InputError(f"the seed is {seed}: give 0 or more")
         self.config, self.seconds, self.seed = config, seconds, seed
-        self.data_hash = "-".join(store.data_hash for store in (speech, noise, rirs) if store is not None)
+        self.data_hash = "-".join(store.data_hash for store in stores)
         """Names exactly the sound that this mixes: speech, noise and rooms."""
-        stores = [store for store in (speech, noise, rirs) if store is not None]
         self.notices = (*notices, *(notice for store in stores for notice in store.notices))
         """What is to be said about the recordings: which were left out, who speaks, which were resampled."""
         self._voices = Population.voices(speech, config.speaker_power)
@@ -86,16 +90,17 @@ class Mixer:
         silent = 0 <= case - config.clean_probability < config.noise_only_probability
         channel = None
         if for_channel.random() < config.band_limit_probability:
-            channel = augment.band_limit(for_channel, config.low_pass_hz, config.high_pass_hz)
+            channel = augment.band_limit(for_channel, config.low_pass_hz, config.high_pass_hz, self.sample_rate)
 
         voice = self._voices.draw_group(for_voice)
-        coloring = Coloring.draw(for_color, config, channel)
+        coloring = Coloring.draw(for_color, config, channel, self.sample_rate)
         speech, paths = speech_of(for_voice, self._voices, voice, coloring.needed(self.samples), config.pause_s)
         clean, late, room = self._in_room(for_room, coloring.apply(speech, self.samples))
         noise = self._noises.draw(tuple(for_noise), voice, self.samples, channel)
         if silent:
             clean, late = np.zeros_like(clean), None
-        balanced = balance(clean, noise.sound, self._snr(for_case, case < config.clean_probability, noise.kind))
+        snr_db = self._snr(for_case, case < config.clean_probability, noise.kind)
+        balanced = balance(clean, noise.sound, snr_db, self.sample_rate)
         if balanced.snr_db == -math.inf:
             # Speech so faint that no frame of it counts is no target either.
             clean, late = np.zeros_like(clean), None
@@ -131,11 +136,11 @@ class Mixer:
         if rng.random() >= config.room_probability:
             return speech, None, None
         if self._rooms is None or rng.random() < config.synthetic_room_probability:
-            response, name = synthetic.room(rng, rng.uniform(*config.decay_s)), "synthetic"
+            response, name = synthetic.room(rng, rng.uniform(*config.decay_s), self.sample_rate), "synthetic"
         else:
             i = self._rooms.draw_member(rng, self._rooms.draw_group(rng))
             response, name = from_pcm16(self._rooms.store.read(i)), self._rooms.store.recordings[i].path
-        early, late = augment.convolved(speech, augment.split_response(response, config.early_ms))
+        early, late = augment.convolved(speech, augment.split_response(response, config.early_ms, self.sample_rate))
         return early, late, name
 
     def _snr(self, rng: np.random.Generator, is_clean: bool, kind: NoiseKind) -> float:

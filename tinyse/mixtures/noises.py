@@ -40,16 +40,16 @@ class Noises:
         self, streams: tuple[np.random.Generator, ...], but: int, samples: int, channel: np.ndarray | None
     ) -> Noise:
         """Noise without the voice `but`. `streams` are random numbers for its choice, its color and a second noise."""
-        config = self.config
+        config, rate = self.config, self.recorded.store.sample_rate
         rng, for_color, for_second = streams
         kind = self._kind(rng)
-        coloring = Coloring.draw(for_color, config, channel)
+        coloring = Coloring.draw(for_color, config, channel, rate)
         sound, names = self._make(rng, kind, but, coloring.needed(samples))
         sound = coloring.apply(sound, samples)
         if for_second.random() < config.second_noise_probability:
-            coloring = Coloring.draw(for_color, config, channel)
+            coloring = Coloring.draw(for_color, config, channel, rate)
             second, more = self._make(for_second, "recorded", but, coloring.needed(samples))
-            sound = _added(sound, coloring.apply(second, samples), for_second.uniform(*config.second_noise_db))
+            sound = _added(sound, coloring.apply(second, samples), for_second.uniform(*config.second_noise_db), rate)
             names = [*names, *more]
         return Noise(sound, kind, tuple(names))
 
@@ -70,16 +70,16 @@ class Noises:
         if kind == "recorded":
             return noise_of(rng, self.recorded, self.recorded.draw_group(rng), samples)
         if kind == "synthetic":
-            sound, name = synthetic.noise(rng, samples)
+            sound, name = synthetic.noise(rng, samples, self.recorded.store.sample_rate)
             return sound, [name]
         fewest, most = self.config.babble_talkers
         talkers = 1 if kind == "talker" else int(rng.integers(fewest, most + 1))
         return babble_of(rng, self.voices, talkers, but, samples, self.config.pause_s)
 
 
-def _added(first: np.ndarray, second: np.ndarray, db: float) -> np.ndarray:
+def _added(first: np.ndarray, second: np.ndarray, db: float, sample_rate: int) -> np.ndarray:
     """Both, the second at `db` against the first where each is active; the one of them that is not silent."""
-    powers = [mean_power(each, active(each)) for each in map(frame_powers, (first, second))]
+    powers = [mean_power(each, active(each)) for each in (frame_powers(sound, sample_rate) for sound in (first, second))]
     if min(powers) <= 0:
         return first if powers[0] else second
     return first + second * np.float32(math.sqrt(powers[0] / powers[1]) * amplitude(db))

@@ -28,6 +28,7 @@ def write_pairs(
     seed: int = 0,
     snrs_db: Sequence[float] = SNRS_DB,
     progress: Callable[[], None] = lambda: None,
+    sample_rate: int = audio.DEFAULT_RATE,
 ) -> Path:
     """Write `count` pairs to clean/ and noisy/ in `folder`, the input SNRs in turn, and pairs.csv last. Returns its path.
 
@@ -38,10 +39,8 @@ def write_pairs(
     if not snrs_db or not all(math.isfinite(snr_db) for snr_db in snrs_db):
         raise InputError(f"SNRs in dB are {', '.join(map(str, snrs_db)) or 'none'}: give one finite number or more")
     plain = MixtureConfig().plain
-    mixers = [
-        open_mixer(manifest, plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0)), seconds, seed, split)
-        for snr_db in snrs_db
-    ]
+    configs = [plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0)) for snr_db in snrs_db]
+    mixers = [open_mixer(manifest, config, seconds, seed, split, sample_rate=sample_rate) for config in configs]
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
@@ -51,7 +50,7 @@ def write_pairs(
         row = {"id": name, "snr_db": f"{snr_db:g}" if math.isfinite(mixture.snr_db) else ""}
         for side, sound in (("clean", mixture.clean), ("noisy", mixture.noisy)):
             row[side] = f"{side}/{name}.wav"
-            audio.write(folder / row[side], sound)
+            audio.write(folder / row[side], sound, sample_rate)
         noises = " + ".join(mixture.description["noise"])
         table.writerow(row | {"speaker": mixture.description["speaker"], "noise": noises})
         progress()

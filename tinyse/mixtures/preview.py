@@ -24,9 +24,9 @@ def write_preview(mixer: Mixer, count: int, folder: str | Path, epoch: int = 0) 
     for index, mixture in enumerate(mixtures):
         for side, sound in (("noisy", mixture.noisy), ("clean", mixture.clean)):
             paths.append(folder / f"{index:02d}-{side}.wav")
-            audio.write(paths[-1], sound)
+            audio.write(paths[-1], sound, mixer.sample_rate)
     paths.append(folder / "spectrograms.png")
-    draw_spectrograms([_row(index, mixture) for index, mixture in enumerate(mixtures)], paths[-1])
+    draw_spectrograms([_row(index, mixture) for index, mixture in enumerate(mixtures)], paths[-1], mixer.sample_rate)
     paths.append(folder / "mixtures.json")
     write_json(paths[-1], [facts(mixture) for mixture in mixtures])
     return paths

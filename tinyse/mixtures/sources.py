@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE
 from tinyse.mixtures.config import Range
-from tinyse.mixtures.levels import FRAME, active, frame_powers
+from tinyse.mixtures.levels import active, frame_length, frame_powers
 from tinyse.recordings import AudioStore
 
-FADE = SAMPLE_RATE // 200
-"""Samples (5 ms) over which a piece of sound is faded where it was cut: a splice must not click."""
-LONGEST_LOOK = 30 * SAMPLE_RATE
-"""Samples of one recording that are looked at to find where it is active."""
+FADES_A_SECOND = 200
+"""A piece of sound is faded over 5 ms where it was cut: a splice must not click."""
+LONGEST_LOOK_SECONDS = 30
+"""Of one recording that are looked at to find where it is active."""
 
 
 class Population:
@@ -32,7 +32,7 @@ class Population:
         seconds: dict[str, float] = defaultdict(float)
         for i, (group, source) in enumerate(keys):
             found[group][source].append(i)
-            seconds[group] += store.length(i) / SAMPLE_RATE
+            seconds[group] += store.length(i) / store.sample_rate
         # Sorted, so that a manifest in another order gives the same mixtures.
         self.names = sorted(found)
         self._members = [[members for _, members in sorted(found[name].items())] for name in self.names]
@@ -64,7 +64,7 @@ def speech_of(
     rng: np.random.Generator, voices: Population, group: int, samples: int, pause_s: Range
 ) -> tuple[np.ndarray, list[str]]:
     """`samples` samples of one voice, float32, and the paths: a part of a long recording, or several with pauses."""
-    sound = np.zeros(samples, dtype=np.float32)
+    sound, rate = np.zeros(samples, dtype=np.float32), voices.store.sample_rate
     paths: list[str] = []
     place = 0
     while place < samples:
@@ -72,14 +72,15 @@ def speech_of(
         length = voices.store.length(i)
         start = 0
         if length < samples:
-            place += int(rng.uniform(*pause_s) * SAMPLE_RATE)
+            place += int(rng.uniform(*pause_s) * rate)
         elif not paths:
             start = int(rng.integers(length - samples + 1))
         piece = voices.store.sound(i, start, max(samples - place, 0))
-        sound[place : place + len(piece)] = faded(piece, cut_before=start > 0, cut_after=start + len(piece) < length)
+        end = start + len(piece)
+        sound[place : place + len(piece)] = faded(piece, cut_before=start > 0, cut_after=end < length, sample_rate=rate)
         paths.append(voices.store.recordings[i].path)
         # At least a frame further, however short the recording and the pause.
-        place += max(len(piece), FRAME)
+        place += max(len(piece), frame_length(rate))
     return sound, paths
 
 
@@ -88,21 +89,22 @@ def noise_of(rng: np.random.Generator, noises: Population, group: int, samples: 
 
     Clips that are a short event padded with silence would make most of a mixture clean, so the silence is cut away.
     """
-    sound = np.zeros(samples, dtype=np.float32)
+    sound, rate = np.zeros(samples, dtype=np.float32), noises.store.sample_rate
+    longest = LONGEST_LOOK_SECONDS * rate
     paths: list[str] = []
     place = 0
     while place < samples:
         i = noises.draw_member(rng, group)
         length = noises.store.length(i)
-        look = int(rng.integers(max(length - LONGEST_LOOK, 0) + 1))
-        piece = active_span(noises.store.sound(i, look, LONGEST_LOOK))
+        look = int(rng.integers(max(length - longest, 0) + 1))
+        piece = active_span(noises.store.sound(i, look, longest), rate)
         spare = len(piece) - (samples - place)
         if spare > 0:
             start = int(rng.integers(spare + 1))
             piece = piece[start : start + samples - place]
-        sound[place : place + len(piece)] = faded(piece, cut_before=place > 0, cut_after=spare < 0)
+        sound[place : place + len(piece)] = faded(piece, cut_before=place > 0, cut_after=spare < 0, sample_rate=rate)
         paths.append(noises.store.recordings[i].path)
-        place += max(len(piece), FRAME)
+        place += max(len(piece), frame_length(rate))
     return sound, paths
 
 
@@ -115,7 +117,7 @@ def babble_of(
     others = [group for group in range(len(voices.names)) if group != but]
     for group in _distinct(rng, voices, others, talkers):
         voice, spoken = speech_of(rng, voices, group, samples, pause_s)
-        powers = frame_powers(voice)
+        powers = frame_powers(voice, voices.store.sample_rate)
         frames = active(powers)
         if frames.any():
             sound += voice * np.float32(10 ** (rng.uniform(-3, 3) / 20) / np.sqrt(powers[frames].mean()))
@@ -137,25 +139,28 @@ def _distinct(rng: np.random.Generator, voices: Population, others: Sequence[int
     return drawn
 
 
-def active_span(sound: np.ndarray) -> np.ndarray:
+def active_span(sound: np.ndarray, sample_rate: int) -> np.ndarray:
     """From the first to the last active frame; all of it where none is."""
-    frames = np.flatnonzero(active(frame_powers(sound)))
+    length = frame_length(sample_rate)
+    frames = np.flatnonzero(active(frame_powers(sound, sample_rate)))
     if not len(frames):
         return sound
     # A tail shorter than a frame is not measured: it stays if what is before it is active.
-    end = len(sound) if frames[-1] == len(sound) // FRAME - 1 else (frames[-1] + 1) * FRAME
-    return sound[frames[0] * FRAME : end]
+    end = len(sound) if frames[-1] == len(sound) // length - 1 else (frames[-1] + 1) * length
+    return sound[frames[0] * length : end]
 
 
-def faded(piece: np.ndarray, cut_before: bool, cut_after: bool) -> np.ndarray:
+def faded(piece: np.ndarray, cut_before: bool, cut_after: bool, sample_rate: int) -> np.ndarray:
     """The piece, faded at those ends where it was cut out of more sound."""
-    piece = piece.copy()
-    fade = min(FADE, len(piece) // 2)
+    piece, ramp = piece.copy(), _ramp(sample_rate // FADES_A_SECOND)
+    fade = min(len(ramp), len(piece) // 2)
     if fade and cut_before:
-        piece[:fade] *= _RAMP[:fade]
+        piece[:fade] *= ramp[:fade]
     if fade and cut_after:
-        piece[-fade:] *= _RAMP[:fade][::-1]
+        piece[-fade:] *= ramp[:fade][::-1]
     return piece
 
 
-_RAMP = np.linspace(0, 1, FADE, dtype=np.float32)
+@lru_cache(maxsize=8)
+def _ramp(samples: int) -> np.ndarray:
+    return np.linspace(0, 1, samples, dtype=np.float32)

@@ -3,6 +3,7 @@
 Each root folder of recordings has a folder of parts, `NAME-HASH/`. A file counts as unchanged if size, times and inode are
 what they were, or else if its bytes are: touching or copying it back decodes nothing again. A file that is new or changed
 goes into a new part; a part that is mostly out of date is dropped, what is left of it moved to the new one.
+Sound that is wanted at another rate goes into parts of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.recordings.manifest import Recording
 from tinyse.recordings.parts import (
@@ -46,7 +48,11 @@ def default_cache() -> Path:
 
 
 def cached(
-    root: Path, recordings: Sequence[Recording], directory: Path, workers: int | None = None
+    root: Path,
+    recordings: Sequence[Recording],
+    directory: Path,
+    workers: int | None = None,
+    sample_rate: int = DEFAULT_RATE,
 ) -> tuple[dict[Key, Entry], list[str]]:
     """An entry for every recording that can be decoded, by `key_of` it, and a line for every one that cannot.
 
@@ -59,7 +65,7 @@ def cached(
     root = root.resolve()
     folder = directory / f"{root.name or 'root'}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}"
     with _alone_in(folder):
-        parts = _usable_parts(folder)
+        parts = [part for part in _usable_parts(folder) if part.sample_rate == sample_rate]
         fresh = _fresh(root, parts)
         missing = [recording for recording in recordings if key_of(recording) not in fresh]
         worn = [part for part in parts if _share(part, fresh) < 0.5]
@@ -67,7 +73,7 @@ def cached(
         broken: list[str] = []
         if missing or moved:
             path = folder / f"{len(parts):04d}-{secrets.token_hex(4)}.pcm"
-            written, broken = write_part(path, root, missing, workers, moved, for_cache=True)
+            written, broken = write_part(path, root, missing, workers, moved, True, sample_rate)
             if written is not None:
                 fresh |= {entry.key: entry for entry in written.entries}
         for part in worn:
@@ -189,7 +195,7 @@ def listed(directory: Path) -> list[Cached]:
         files = [path for path in folder.iterdir() if path.suffix in PART_SUFFIXES]
         if files:
             root = parts[0].root if parts else ""
-            hours = sum(part.samples for part in parts) / 16000 / 3600
+            hours = sum(part.samples / part.sample_rate for part in parts) / 3600
             rows.append(Cached(folder, root, sum(len(part.entries) for part in parts), hours, _megabytes(files),
                                bool(root) and Path(root).is_dir()))  # fmt: skip
     if old := _old_files(directory):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.audio import DEFAULT_RATE, from_pcm16, to_pcm16
 from tinyse.errors import InputError
 from tinyse.recordings.listening import SILENT, listen
 from tinyse.recordings.manifest import SPLITS, Manifest, Split
@@ -41,10 +41,10 @@ class Sound:
     """uint32 (marks, 2)."""
 
     @classmethod
-    def of(cls, name: str, place: str, samples: np.ndarray) -> Sound | None:
-        """Of mono sound at 16 kHz, float32 (samples,); None where it is silent and so the same as any other silence."""
+    def of(cls, name: str, place: str, samples: np.ndarray, sample_rate: int = DEFAULT_RATE) -> Sound | None:
+        """Of mono sound, float32 (samples,); None where it is silent and so the same as any other silence."""
         pcm = to_pcm16(samples)
-        heard = listen(from_pcm16(pcm), is_speech=False)
+        heard = listen(from_pcm16(pcm), False, sample_rate)
         if SILENT in heard.faults:
             return None
         return cls(
@@ -57,6 +57,7 @@ def sounds_of(
     splits: Sequence[Split] = SPLITS,
     ship: bool | None = None,
     cache_directory: str | Path | None = None,
+    sample_rate: int = DEFAULT_RATE,
 ) -> tuple[list[Sound], list[str]]:
     """Speech and noise of these splits, decoded or from the cache, and the notices. `ship` True trains only on what may."""
     sounds: list[Sound] = []
@@ -66,7 +67,7 @@ def sounds_of(
             recordings = manifest.select(kind, split, ship if split == "train" else None)  # type: ignore[arg-type]
             if not recordings:
                 continue
-            store = AudioStore.build(manifest.root, recordings, cache_directory)
+            store = AudioStore.build(manifest.root, recordings, cache_directory, sample_rate=sample_rate)
             notices += store.notices
             sounds += [
                 Sound(entry.recording.path, split, entry.digest, entry.read_marks())
@@ -76,9 +77,14 @@ def sounds_of(
     return sounds, notices
 
 
-def check_splits(manifest: Manifest, ship: bool | None = None, cache_directory: str | Path | None = None) -> list[str]:
+def check_splits(
+    manifest: Manifest,
+    ship: bool | None = None,
+    cache_directory: str | Path | None = None,
+    sample_rate: int = DEFAULT_RATE,
+) -> list[str]:
     """Raise InputError, by name, where the same sound is in two splits; returns a line for what seems to be of one."""
-    sounds, _ = sounds_of(manifest, SPLITS, ship, cache_directory)
+    sounds, _ = sounds_of(manifest, SPLITS, ship, cache_directory, sample_rate)
     refuse_same(sounds)
     trained = [sound for sound in sounds if sound.place == "train"]
     return remarks_on(trained, [sound for sound in sounds if sound.place != "train"])

@@ -59,7 +59,7 @@ class LabeledData:
                 raise InputError(f"there is no fold {fold!r}{did_you_mean(fold, self.folds)}")
         return [number for number, clip in enumerate(self.clips) if clip.fold in folds]
 
-    def open(self, cache_directory: str | Path | None = None) -> AudioStore:
+    def open(self, cache_directory: str | Path | None = None, sample_rate: int = audio.DEFAULT_RATE) -> AudioStore:
         """The sound of all clips, in their order. Raises InputError where one of them cannot be decoded."""
         root = Path(*_common([clip.path.resolve().parent.parts for clip in self.clips]))
         recordings = [
@@ -69,7 +69,7 @@ class LabeledData:
             )
             for clip in self.clips
         ]  # fmt: skip
-        store = AudioStore.build(root, recordings, cache_directory)
+        store = AudioStore.build(root, recordings, cache_directory, sample_rate=sample_rate)
         if len(store) != len(recordings):
             raise InputError(f"{root}: {next(line for line in store.notices if line.startswith('left out'))}")
         return store

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE
+from tinyse.audio import DEFAULT_RATE
 
-WINDOW = 1024
-HOP = 256
-"""Samples between two looks, 16 ms: the unit of time of marks."""
+WINDOW_SECONDS = 0.064
+HOP_SECONDS = 0.016
+"""Between two looks: the unit of time of marks, whatever the sample rate. Bins are 15.625 Hz apart at every rate."""
 BLOCK = 4096
 """Looks that are worked on at once, so that hours of sound need little memory."""
 REACH = (10, 10)
@@ -45,31 +45,33 @@ NARROW = (
 NOISY = "a noise floor of its own less than 20 dB below the speech: it stays in the target"
 
 
-def listen(samples: np.ndarray, is_speech: bool) -> Heard:
-    """Listen to mono sound at 16 kHz, float32 (samples,)."""
+def listen(samples: np.ndarray, is_speech: bool, sample_rate: int = DEFAULT_RATE) -> Heard:
+    """Listen to mono sound, float32 (samples,)."""
     offset = float(samples.mean(dtype=np.float64))
     if np.abs(samples - np.float32(offset)).max() < 2 / 32768:
         return Heard([SILENT], np.zeros((0, 2), np.uint32), offset)
     power = float(np.square(samples, dtype=np.float64).mean()) - offset**2
     found = [DC] if offset**2 > max(1e-6, 0.01 * power) else []
-    spectrum, powers, peaks = np.zeros(WINDOW // 2 + 1), [], []
-    for first, before, block in _spectra(samples - np.float32(offset)):
+    window = round(WINDOW_SECONDS * sample_rate)
+    spectrum, powers, peaks = np.zeros(window // 2 + 1), [], []
+    for first, before, block in _spectra(samples - np.float32(offset), window, round(HOP_SECONDS * sample_rate)):
         own = block[before : before + BLOCK]
         spectrum += own.sum(axis=0, dtype=np.float64)
         powers.append(own[:, 8:].sum(axis=1))
         peaks.append(_peaks(block, before) + np.array([first, 0]))
-    faults = [*found, *_faults(spectrum, np.concatenate(powers), is_speech)]
+    faults = [*found, *_faults(spectrum, np.concatenate(powers), is_speech, sample_rate)]
     return Heard(faults, _marks(np.concatenate(peaks)), offset)
 
 
-def _faults(spectrum: np.ndarray, powers: np.ndarray, is_speech: bool) -> list[str]:
+def _faults(spectrum: np.ndarray, powers: np.ndarray, is_speech: bool, sample_rate: int) -> list[str]:
     def density(low_hz: float, high_hz: float) -> float:
-        first, last = (round(hz * WINDOW / SAMPLE_RATE) for hz in (low_hz, high_hz))
+        first, last = (round(hz * WINDOW_SECONDS) for hz in (low_hz, high_hz))
         return float(spectrum[first:last].mean())
 
     found = []
     # A filter's edge and not a sound that merely is low: within half an octave 40 dB are lost.
-    if density(4400, 7600) < 1e-4 * density(3000, 3700) and density(3000, 3700) > 1e-6 * spectrum.max():
+    wide = sample_rate >= DEFAULT_RATE
+    if wide and density(4400, 7600) < 1e-4 * density(3000, 3700) and density(3000, 3700) > 1e-6 * spectrum.max():
         found.append(NARROW)
     if is_speech and len(powers) >= 60:
         loud = powers[powers > 0.01 * powers.max()].mean()
@@ -97,15 +99,16 @@ def _marks(peaks: np.ndarray) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _spectra(samples: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+def _spectra(samples: np.ndarray, window: int, hop: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """Power spectra (looks, bins) in blocks: the number of a block's first own look, how many come before it in the
     block, since blocks overlap by the reach of a peak, and the block."""
-    if len(samples) < WINDOW:
-        samples = np.pad(samples, (0, WINDOW - len(samples)))
-    looks = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
+    if len(samples) < window:
+        samples = np.pad(samples, (0, window - len(samples)))
+    looks = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
+    hann = np.hanning(window).astype(np.float32)
     for first in range(0, len(looks), BLOCK):
         start = max(first - REACH[0], 0)
-        spectra = np.fft.rfft(looks[start : first + BLOCK + REACH[0]] * _HANN, axis=1)
+        spectra = np.fft.rfft(looks[start : first + BLOCK + REACH[0]] * hann, axis=1)
         yield first, first - start, spectra.real**2 + spectra.imag**2
 
 
@@ -127,5 +130,3 @@ def _highest(values: np.ndarray, reach: int, axis: int) -> np.ndarray:
         covered += step
     return cut(0, size)
 
-
-_HANN = np.hanning(WINDOW).astype(np.float32)

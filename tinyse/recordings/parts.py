@@ -2,7 +2,7 @@
 
 A part is three files:
 
-- NAME.pcm: all samples, int16 little-endian, mono, 16 kHz, recording after recording, nothing between;
+- NAME.pcm: all samples, int16 little-endian, mono, recording after recording, nothing between;
 - NAME.marks: the marks of all recordings (`tinyse.recordings.listening`), uint32 little-endian, two numbers a mark;
 - NAME.json: `{"format": "tinyse-audio-2", "sample_rate": 16000, "root": ..., "recordings": [...]}`, a recording being the
   columns of a manifest, `frames` (samples), `digest` (BLAKE2b-128 of its samples' bytes), `marks` (how many), `offset` (mean),
@@ -99,6 +99,7 @@ class Part:
     entries: tuple[Entry, ...]
     notices: tuple[str, ...] = ()
     """Of the part as a whole; only the format 1 has them."""
+    sample_rate: int = audio.DEFAULT_RATE
 
     @property
     def samples(self) -> int:
@@ -108,7 +109,7 @@ class Part:
     def write_index(self) -> None:
         """Write the .json, which makes the part whole."""
         listed = [_item(entry) for entry in self.entries]
-        index = {"format": FORMAT, "sample_rate": audio.SAMPLE_RATE, "root": self.root, "recordings": listed}
+        index = {"format": FORMAT, "sample_rate": self.sample_rate, "root": self.root, "recordings": listed}
         write_text(self.path.with_suffix(".json"), json.dumps(index) + "\n")
 
 
@@ -139,7 +140,10 @@ def read_part(path: Path) -> Part:
             raise InputError(f"{index_path}: damaged: recording {number}: {error}") from error
         entries.append(entry)
         start, first_mark = start + entry.frames, first_mark + entry.marks
-    return Part(path, index.get("root", ""), tuple(entries), tuple(notices))
+    rate = index.get("sample_rate", audio.DEFAULT_RATE)
+    if not (isinstance(rate, int) and rate > 0):
+        raise InputError(f"{index_path}: damaged: its sample rate is {rate!r}")
+    return Part(path, index.get("root", ""), tuple(entries), tuple(notices), rate)
 
 
 def _item(entry: Entry) -> dict[str, Any]:
@@ -210,10 +214,11 @@ def write_part(
     workers: int | None = None,
     copied: Iterable[Entry] = (),
     for_cache: bool = False,
+    sample_rate: int = audio.DEFAULT_RATE,
 ) -> tuple[Part | None, list[str]]:
     """Decode recordings into one part (`path` is its .pcm), whole or not at all, and say which cannot be decoded.
 
-    `copied` are entries of other parts that are taken over as they are. Where no recording is left there is no part.
+    `copied` are entries of other parts of that rate, taken over as they are. Where no recording is left there is no part.
     """
     workers = workers or cores()
     broken: list[str] = []
@@ -223,7 +228,7 @@ def write_part(
             temporary = [stack.enter_context(replacing(path.with_suffix(suffix))) for suffix in (".marks", ".pcm")]
             marks_file, pcm_file = (stack.enter_context(open(each, "wb")) for each in temporary)
             pool = stack.enter_context(ThreadPoolExecutor(workers))
-            decoded = _in_order(pool, root, recordings, for_cache, ahead=4 * workers)
+            decoded = _in_order(pool, root, recordings, for_cache, sample_rate, ahead=4 * workers)
             start = first_mark = 0
             copies = ((entry.recording, _again(entry)) for entry in copied)
             for recording, got in chain(copies, track(decoded, len(recordings), "decoding")):
@@ -241,7 +246,7 @@ def write_part(
                 raise _NothingDecoded  # through `replacing`, which then leaves no file
     except _NothingDecoded:
         return None, broken
-    part = Part(path, str(root) if for_cache else "", tuple(entries))
+    part = Part(path, str(root) if for_cache else "", tuple(entries), sample_rate=sample_rate)
     part.write_index()
     return part, broken
 
@@ -265,27 +270,27 @@ def _again(entry: Entry) -> _Decoded:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, root: Path, recordings: Sequence[Recording], for_cache: bool, ahead: int
+    pool: ThreadPoolExecutor, root: Path, recordings: Sequence[Recording], for_cache: bool, sample_rate: int, ahead: int
 ) -> Iterator[tuple[Recording, _Decoded | InputError]]:
     """Decode a few recordings ahead of the one that is written: all cores busy, little memory, the order kept.
 
     Threads suffice: libsndfile runs without the interpreter's lock (two threads decode 1.94 times as fast as one).
     """
     left = iter(recordings)
-    waiting = deque((each, pool.submit(_decode, root, each, for_cache)) for each in islice(left, ahead))
+    waiting = deque((each, pool.submit(_decode, root, each, for_cache, sample_rate)) for each in islice(left, ahead))
     while waiting:
         recording, future = waiting.popleft()
         yield recording, future.result()
-        waiting.extend((each, pool.submit(_decode, root, each, for_cache)) for each in islice(left, 1))
+        waiting.extend((each, pool.submit(_decode, root, each, for_cache, sample_rate)) for each in islice(left, 1))
 
 
-def _decode(root: Path, recording: Recording, for_cache: bool) -> _Decoded | InputError:
+def _decode(root: Path, recording: Recording, for_cache: bool, sample_rate: int) -> _Decoded | InputError:
     path = root / recording.path
     try:
         sources = tuple(source_of(root / each) for each in files_of(recording)) if for_cache else ()
-        samples, notices = audio.read(path)
+        samples, notices = audio.read(path, sample_rate)
         if recording.minus:
-            clean, _ = audio.read(root / recording.minus)
+            clean, _ = audio.read(root / recording.minus, sample_rate)
             if len(clean) != len(samples):
                 raise InputError(
                     f"cannot use {path}: it has {len(samples)} samples and {root / recording.minus} {len(clean)}"
@@ -294,7 +299,7 @@ def _decode(root: Path, recording: Recording, for_cache: bool) -> _Decoded | Inp
     except InputError as error:
         return error
     pcm = audio.to_pcm16(samples)
-    heard = listen(audio.from_pcm16(pcm), recording.kind == "speech")
+    heard = listen(audio.from_pcm16(pcm), recording.kind == "speech", sample_rate)
     return _Decoded(pcm.astype("<i2", copy=False), heard.marks, heard.offset, (*notices, *heard.faults), sources)
 
 

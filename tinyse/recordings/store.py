@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyse.audio import FULL_SCALE, SAMPLE_RATE, from_pcm16
+from tinyse.audio import DEFAULT_RATE, FULL_SCALE, from_pcm16
 from tinyse.errors import InputError
 from tinyse.recordings.cache import cached, default_cache
 from tinyse.recordings.manifest import Manifest, Recording
@@ -26,12 +26,19 @@ class _Place(NamedTuple):
 
 
 class AudioStore:
-    """Random access to the sound of many recordings, int16 mono 16 kHz; it pickles as its places, not its samples."""
+    """Random access to the sound of many recordings, int16 mono at one rate; it pickles as its places, not its samples."""
 
-    def __init__(self, recordings: Sequence[Recording], places: Sequence[_Place], notices: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        places: Sequence[_Place],
+        notices: Sequence[str] = (),
+        sample_rate: int = DEFAULT_RATE,
+    ) -> None:
         """`AudioStore.build` and `AudioStore.of_parts` know the places."""
         self.recordings = tuple(recordings)
         self.notices = tuple(notices)
+        self.sample_rate = sample_rate
         self._places = tuple(places)
         files = {part: mapped(part) for part in dict.fromkeys(place.part for place in places)}
         self._sounds = [files[place.part][place.start : place.start + place.frames] for place in places]
@@ -40,20 +47,27 @@ class AudioStore:
                 raise InputError(f"{place.part} ends early: remove or copy it again")
 
     @classmethod
-    def of_parts(cls, parts: Sequence[Path], recordings: Iterable[Recording] | None = None) -> AudioStore:
+    def of_parts(
+        cls, parts: Sequence[Path], recordings: Iterable[Recording] | None = None, sample_rate: int = DEFAULT_RATE
+    ) -> AudioStore:
         """What is in parts; `recordings` picks some of theirs by path, in that order and with those labels.
 
-        Raises InputError for a part that is damaged, or where none of the recordings is there.
+        Raises InputError for a part that is damaged or of another rate, or where none of the recordings is there.
         """
         entries: dict[tuple[str, str], Entry] = {}
         notices: list[str] = []
         for path in parts:
             part = read_part(path)
             check_size(part)
+            if part.sample_rate != sample_rate:
+                raise InputError(
+                    f"{path} holds sound at {part.sample_rate} Hz, {sample_rate} Hz is wanted: write the shards again with "
+                    f"tinyse data shard --rate {sample_rate}"
+                )
             notices += part.notices
             entries |= {entry.key: entry for entry in part.entries}
         chosen = [entry.recording for entry in entries.values()] if recordings is None else list(recordings)
-        return cls._of(chosen, entries, notices, ", ".join(map(str, parts)) or "no parts")
+        return cls._of(chosen, entries, notices, ", ".join(map(str, parts)) or "no parts", sample_rate)
 
     @classmethod
     def build(
@@ -62,8 +76,9 @@ class AudioStore:
         recordings: Sequence[Recording],
         cache_directory: str | Path | None = None,
         workers: int | None = None,
+        sample_rate: int = DEFAULT_RATE,
     ) -> AudioStore:
-        """The store of a manifest's recordings: decoded now, or opened if that was done before.
+        """The store of a manifest's recordings: decoded now at a rate, or opened if that was done before.
 
         The cache is `cache_directory`, else $TINYSE_CACHE, else ~/.cache/tinyse. Files that cannot be decoded are left out
         with a notice. Raises InputError if there are no recordings, or if one is missing, which means that the root is
@@ -73,15 +88,20 @@ class AudioStore:
         if not recordings:
             raise InputError(f"{root}: no recordings to open; the kind or split asked for is empty")
         if shards := parts_in(root):
-            return cls.of_parts(shards, recordings)
-        entries, broken = cached(root, recordings, Path(cache_directory or default_cache()), workers)
+            return cls.of_parts(shards, recordings, sample_rate)
+        entries, broken = cached(root, recordings, Path(cache_directory or default_cache()), workers, sample_rate)
         if not entries:
             raise InputError(f"{root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}")
-        return cls._of(recordings, entries, [f"left out: {line}" for line in broken], str(root))
+        return cls._of(recordings, entries, [f"left out: {line}" for line in broken], str(root), sample_rate)
 
     @classmethod
     def _of(
-        cls, recordings: Sequence[Recording], entries: dict[tuple[str, str], Entry], notices: Sequence[str], where: str
+        cls,
+        recordings: Sequence[Recording],
+        entries: dict[tuple[str, str], Entry],
+        notices: Sequence[str],
+        where: str,
+        sample_rate: int,
     ) -> AudioStore:
         # A file that could not be decoded is in no part.
         chosen = [recording for recording in recordings if key_of(recording) in entries]
@@ -92,6 +112,7 @@ class AudioStore:
             chosen,
             [_Place(entry.part, entry.start, entry.frames, entry.digest, _offset(entry)) for entry in found],
             [*notices, *_summed(chosen, found)],
+            sample_rate,
         )
         store.entries = tuple(found)
         return store
@@ -111,7 +132,7 @@ class AudioStore:
         return len(self.recordings)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AudioStore, (self.recordings, self._places, self.notices)
+        return AudioStore, (self.recordings, self._places, self.notices, self.sample_rate)
 
     def length(self, i: int) -> int:
         """Samples in recording `i`."""
@@ -129,8 +150,8 @@ class AudioStore:
         return from_pcm16(self.read(i, start, frames)) - np.float32(self._places[i].offset)
 
 
-def write_shards(manifest: Manifest, folder: str | Path, megabytes: int) -> list[Path]:
-    """Write a manifest's sound as parts of about `megabytes` each, and return them; `open_data(folder)` reads them.
+def write_shards(manifest: Manifest, folder: str | Path, megabytes: int, sample_rate: int = DEFAULT_RATE) -> list[Path]:
+    """Write a manifest's sound, at a rate, as parts of about `megabytes` each, and return them; `open_data(folder)` reads them.
 
     Recordings go to shards in the order of the hash of their path, so that any few shards are a fair sample of the
     whole: where the disk does not hold all of them, those that are there are used. Raises InputError if the folder has
@@ -141,7 +162,7 @@ def write_shards(manifest: Manifest, folder: str | Path, megabytes: int) -> list
         raise InputError(f"a shard of {megabytes} megabytes is not possible: give at least 1")
     if folder.is_dir() and parts_in(folder):
         raise InputError(f"{folder} has shards already: give an empty folder")
-    limit = megabytes * 1_000_000 / (2 * SAMPLE_RATE)
+    limit = megabytes * 1_000_000 / (2 * sample_rate)
     shards: list[list[Recording]] = []
     seconds = limit
     for recording in sorted(manifest.recordings, key=lambda recording: _hash(recording.path)):
@@ -152,7 +173,7 @@ def write_shards(manifest: Manifest, folder: str | Path, megabytes: int) -> list
         seconds += recording.seconds
     parts = []
     for number, recordings in enumerate(shards):
-        part, broken = write_part(folder / f"shard-{number:05d}.pcm", manifest.root, recordings)
+        part, broken = write_part(folder / f"shard-{number:05d}.pcm", manifest.root, recordings, sample_rate=sample_rate)
         if part is None:
             raise InputError(
                 f"{manifest.root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}"

@@ -59,9 +59,10 @@ def golden(model: Path) -> bytes:
     `noisy` and `denoised` are PCM16 (samples,), aligned, of the reference engine; `masks` uint8 (frames, bands) are its
     masks in units of 1 / 256, a frame a hop of the stream.
     """
-    first = find_pairs(corpus.path() / "benchmark")[0].load()
-    noisy = audio.to_pcm16(first.noisy[: round(GOLDEN_SECONDS * audio.SAMPLE_RATE)])
+    first = find_pairs(corpus.path() / "benchmark")[0]
     denoiser = Denoiser(model, engine="reference")
+    rate = denoiser.sample_rate
+    noisy = audio.to_pcm16(first.load(rate).noisy[: round(GOLDEN_SECONDS * rate)])
     masks: list[np.ndarray] = []
     step = denoiser.engine.step
 
@@ -80,7 +81,7 @@ def golden(model: Path) -> bytes:
 def built_in_gain_db(model: Path) -> float:
     """Mean gain in SI-SDR on the pairs of the built-in corpus, in LiteRT: a score that any installation can check."""
     denoiser = Denoiser(model)
-    pairs = [pair.load() for pair in find_pairs(corpus.path() / "benchmark")]
+    pairs = [pair.load(denoiser.sample_rate) for pair in find_pairs(corpus.path() / "benchmark")]
     return float(np.mean([si_sdr(p.clean, denoiser.denoise(p.noisy)) - si_sdr(p.clean, p.noisy) for p in pairs]))
 
 

@@ -39,15 +39,15 @@ class Bands:
         return mask[..., self.lower] * self.weight + mask[..., upper] * (np.float32(1) - self.weight)
 
 
-def divide(bins: int, count: int, linear_bins: int) -> Bands:
+def divide(bins: int, count: int, linear_bins: int, highest_hz: float) -> Bands:
     """`bins` bins into `count` bands: `linear_bins` single ones from 0 Hz, the others evenly spaced on the ERB-rate scale.
 
-    The ERB-rate scale is that of Glasberg and Moore 1990 (logarithmic in f + 228.8 Hz). Raises InputError where the upper
-    bands would be narrower than a bin.
+    `highest_hz`, half the sample rate, is the last bin's frequency. The ERB-rate scale is that of Glasberg and Moore 1990
+    (logarithmic in f + 228.8 Hz). Raises InputError where the upper bands would be narrower than a bin.
     """
     if not 1 <= linear_bins < count <= bins:
         raise InputError(f"{count} bands, {linear_bins} of them single bins, do not fit {bins} bins")
-    hertz = 8000.0 / (bins - 1)
+    hertz = highest_hz / (bins - 1)
     corner = 228.8 / hertz
     upper = np.geomspace(linear_bins + corner, bins - 1 + corner, count - linear_bins) - corner
     centers = np.concatenate([np.arange(linear_bins), upper])

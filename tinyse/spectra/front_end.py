@@ -6,25 +6,30 @@ call, a clip is one call from silence, and both compute the same numbers in the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from tinyse.config import Between, check_bounds
+from tinyse.audio import DEFAULT_RATE
+from tinyse.config import Between, build, check_bounds
 from tinyse.errors import InputError
 from tinyse.spectra.bands import Bands, divide
 from tinyse.spectra.fft import RealTransform
 from tinyse.spectra.logarithm import log2
+
+SAMPLE_RATES = (8000, 16000, 24000, 32000, 48000)
+"""Hz that a model may be made for."""
 
 
 @dataclass(frozen=True)
 class FrontEndConfig:
     """The front end's measures. Sizes follow from them as properties."""
 
-    sample_rate: int = 16000
-    """Of the sound; recordings of other rates are resampled."""
+    sample_rate: int = DEFAULT_RATE
+    """Of the sound, in Hz: 8000, 16000, 24000, 32000 or 48000. Recordings of other rates are resampled."""
     window_ms: Annotated[float, Between(1, 256)] = 32.0
     """Length of a frame. Its square-root Hann window is used twice, before and behind the mask."""
     hop_ms: Annotated[float, Between(0.5, 128)] = 16.0
@@ -40,8 +45,9 @@ class FrontEndConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        if self.sample_rate != 16000:
-            raise InputError(f"sample_rate: tinyse works at 16000 Hz, not {self.sample_rate}; recordings are resampled")
+        if self.sample_rate not in SAMPLE_RATES:
+            raise InputError(f"sample_rate: {self.sample_rate} Hz is not one of {', '.join(map(str, SAMPLE_RATES))}; "
+                             "recordings are resampled")  # fmt: skip
         for name in ("window_ms", "hop_ms"):
             samples = getattr(self, name) * self.sample_rate / 1000
             if samples < 16 or samples != int(samples):
@@ -78,6 +84,11 @@ class FrontEndConfig:
     def frames_per_second(self) -> float:
         """Frames, hops and network steps in a second."""
         return self.sample_rate / self.hop
+
+
+def rate_in(header: Mapping[str, Any]) -> int:
+    """The sample rate that a model file's header names."""
+    return build(FrontEndConfig, header.get("front_end", {}), "front_end").sample_rate
 
 
 TAGGING = FrontEndConfig(window_ms=64, hop_ms=32, bands=64, linear_hz=500)
@@ -129,7 +140,7 @@ class FrontEnd:
         """The division into bands. Raises InputError where it does not fit."""
         config = self.config
         linear = round(config.linear_hz * config.transform_size / config.sample_rate)
-        return divide(config.bins, config.bands, linear)
+        return divide(config.bins, config.bands, linear, config.sample_rate / 2)
 
     def initial_state(self) -> tuple[AnalysisState, LevelState, SynthesisState]:
         """Silence before the first sample."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import needs
 from tinyse.files import replacing
 
-SAMPLE_RATE = 16000
 WINDOW, HOP = 512, 128
 RANGE_DB = 80
 
@@ -24,7 +24,7 @@ def require_matplotlib() -> None:
         import matplotlib  # noqa: F401
 
 
-def draw_spectrograms(rows: Sequence[Sequence[Panel]], path: str | Path) -> None:
+def draw_spectrograms(rows: Sequence[Sequence[Panel]], path: str | Path, sample_rate: int = DEFAULT_RATE) -> None:
     """Write one picture of `rows`, all with the same number of panels; each row is as long as its sounds.
 
     Raises InputError without matplotlib.
@@ -39,7 +39,7 @@ def draw_spectrograms(rows: Sequence[Sequence[Panel]], path: str | Path) -> None
         pictures = [levels_db(sound) for _, sound in row]
         top = max(picture.max() for picture in pictures)
         for (title, sound), picture, place in zip(row, pictures, places, strict=True):
-            extent = (0, len(sound) / SAMPLE_RATE, 0, SAMPLE_RATE / 2000)
+            extent = (0, len(sound) / sample_rate, 0, sample_rate / 2000)
             shown = place.imshow(
                 picture - top, origin="lower", aspect="auto", extent=extent, vmin=-RANGE_DB, vmax=0, cmap="magma"
             )

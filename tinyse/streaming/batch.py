@@ -21,9 +21,6 @@ from tinyse.streaming.aligned import aligned
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.opening import EngineName
 
-PIECE = 16000
-"""Samples that go through the denoiser at a time: a second."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -94,11 +91,12 @@ def denoise_file(denoiser: Denoiser, job: Job, advance: Callable[[float], None] 
     """Read, denoise, write. `advance` gets the share of the file that was done. Raises InputError, by name."""
     if job.fault:
         raise InputError(f"cannot read {job.source}: {job.fault}")
-    noisy, notices = audio.read(job.source)
+    rate = denoiser.sample_rate
+    noisy, notices = audio.read(job.source, rate)
     elapsed = 0.0
-    blocks = np.split(noisy, range(PIECE, len(noisy), PIECE))
+    blocks = np.split(noisy, range(rate, len(noisy), rate))  # a second at a time
     clean = aligned(denoiser, blocks)
-    with SoundWriter(job.target, sample_format(job.source)) as file:
+    with SoundWriter(job.target, sample_format(job.source), rate) as file:
         while True:
             start = time.perf_counter()
             try:
@@ -110,7 +108,7 @@ def denoise_file(denoiser: Denoiser, job: Job, advance: Callable[[float], None] 
                 break
             file.write(block)
             advance(len(block) / len(noisy))
-    return Result(str(job.source), str(job.target), len(noisy) / audio.SAMPLE_RATE, elapsed, notices)
+    return Result(str(job.source), str(job.target), len(noisy) / rate, elapsed, notices)
 
 
 def denoise_files(

@@ -18,7 +18,7 @@ from tinyse.streaming.opening import EngineName, check_fit, open_engine
 
 
 class Denoiser:
-    """A stream of 16 kHz mono sound through a model.
+    """A stream of mono sound, at the model's `sample_rate`, through it.
 
     The output stream is the input stream, denoised and `delay` samples late: it begins with `delay` samples before the
     first one. `process` returns what whole hops have made ready, `flush` the rest.

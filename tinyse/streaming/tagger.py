@@ -37,7 +37,7 @@ class Decision:
 
 
 class Tagger:
-    """A stream of 16 kHz mono sound through a model that names classes: tags, or whether somebody speaks.
+    """A stream of mono sound, at the model's `sample_rate`, through one that names classes: tags, or whether somebody speaks.
 
     The network remembers what it heard before; a decision pools the frames of its own stretch, `whole` those of all. What
     `whole` says after a clip is what the clip's tags are in training and evaluation.

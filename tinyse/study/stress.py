@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE
 from tinyse.engines.tflite_engines import FileEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
@@ -78,7 +77,7 @@ def long_streams(
     """
     check_minutes(minutes)
     hop, rate = front_end.config.hop, front_end.config.frames_per_second
-    samples = round(60 * minutes * SAMPLE_RATE)
+    samples = round(60 * minutes * front_end.config.sample_rate)
     noisy = np.resize(np.concatenate([pair.noisy for pair in pairs]), samples)
     clean = np.resize(np.concatenate([pair.clean for pair in pairs]), samples)
     hops = max(1, int(min(part, 60 * minutes) * rate))
@@ -105,14 +104,15 @@ def check_minutes(minutes: float) -> None:
 
 def sticking(engines: Mapping[str, FileEngine], front_end: FrontEnd, speech: np.ndarray) -> dict[str, Sticking]:
     """Silence, quiet speech and jumps; `speech` (samples,) is clean and at least three seconds long."""
-    heard = HEARD_SECONDS * SAMPLE_RATE
+    rate = front_end.config.sample_rate
+    heard = HEARD_SECONDS * rate
     if len(speech) < heard:
         raise InputError(
-            f"the sticking test needs {HEARD_SECONDS} s of speech, {len(speech) / SAMPLE_RATE:.1f} s given"
+            f"the sticking test needs {HEARD_SECONDS} s of speech, {len(speech) / rate:.1f} s given"
         )
     quiet = np.float32(speech[:heard] * 10 ** (QUIET_DB / 20) / max(np.sqrt(np.mean(speech[:heard] ** 2)), 1e-9))
-    silence = np.zeros(SILENCE_SECONDS * SAMPLE_RATE, np.float32)
-    gains = np.where(np.arange(len(speech)) // (JUMP_SECONDS * SAMPLE_RATE) % 2, 10 ** (-JUMP_DB / 20), 1)
+    silence = np.zeros(SILENCE_SECONDS * rate, np.float32)
+    gains = np.where(np.arange(len(speech)) // (JUMP_SECONDS * rate) % 2, 10 ** (-JUMP_DB / 20), 1)
     alone = run_streams(engines, front_end, quiet)
     after = run_streams(engines, front_end, np.concatenate([silence, quiet]))
     jumping = run_streams(engines, front_end, np.float32(speech * gains))

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinyse.audio import SAMPLE_RATE
 from tinyse.boards.boards import Npu
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.config import did_you_mean
@@ -115,7 +114,7 @@ def study(
         progress("sizes and times", index / len(graphs))
         costs[name] = _cost(report(graph), files[name], features, vela)
 
-    loaded = enough(pairs, minutes)
+    loaded = enough(pairs, minutes, front_end.config.sample_rate)
     progress("silence, quiet speech, jumps", 0)
     speech = np.concatenate([pair.clean for pair in loaded])[: 10 * front_end.config.sample_rate]
     stuck = sticking(engines, front_end, speech)
@@ -124,6 +123,7 @@ def study(
     backends = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
     done = itertools.count(1)
     scores = score(backends, pairs, METRICS, processes,
+                   sample_rate=front_end.config.sample_rate,
                    progress=lambda: progress(f"scoring {len(pairs)} pairs", next(done) / len(pairs)))  # fmt: skip
     trained = step.trained.precision if step.trained and origin is step else None
     return Study(Path(model).name, trained, engine, list(calibration.clips), scores, streams, stuck, costs)
@@ -148,13 +148,13 @@ def _part(minutes: float) -> float:
     return min(60.0, max(3.0, 6 * minutes))
 
 
-def enough(pairs: Sequence[Pair], minutes: float) -> list[LoadedPair]:
+def enough(pairs: Sequence[Pair], minutes: float, sample_rate: int) -> list[LoadedPair]:
     """The first pairs, as many as fill the long stream, and ten seconds at least; or all."""
     loaded, samples = [], 0
     for pair in pairs:
-        loaded.append(pair.load())
+        loaded.append(pair.load(sample_rate))
         samples += len(loaded[-1].noisy)
-        if samples >= 60 * max(minutes, 1 / 6) * SAMPLE_RATE:
+        if samples >= 60 * max(minutes, 1 / 6) * sample_rate:
             break
     return loaded
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tinyse.errors import InputError, needs
+from tinyse.evaluation.backends import rate_of
 from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import Table, as_markdown
 from tinyse.evaluation.tag_backends import float_probabilities, quantized_probabilities
@@ -86,8 +87,8 @@ class Activity(MixtureTask):
         probabilities: dict[str, list[np.ndarray]] = {backend: [] for backend in backends}
         truth, ratios = [], []
         for pair in pairs:
-            loaded = pair.load()
             for backend, path in backends.items():
+                loaded = pair.load(rate_of(path))
                 run = quantized_probabilities if path.suffix == ".tflite" else float_probabilities
                 made, config = run(path, [loaded.noisy])
                 probabilities[backend].append(made[0, :, 0])

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from tinyse import audio
+from tinyse.distillation import external
 from tinyse.engines.tflite_engines import require_tflm
+from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.chain import score
 from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
@@ -42,6 +44,14 @@ class Denoise(MixtureTask):
     usage = "tinyse denoise noisy.wav clean.wav --model {model}"
 
     @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        super().check(recipe)
+        for name, stage in recipe.stages.items():
+            if stage.external_teachers and recipe.front_end.sample_rate != external.SAMPLE_RATE:
+                raise InputError(f"stages.{name}.distillation.teacher: ONNX models hear {external.SAMPLE_RATE} Hz, the "
+                                 f"front end {recipe.front_end.sample_rate} Hz; name a model of ours")  # fmt: skip
+
+    @classmethod
     def example_network(cls, architecture: Architecture, bands: int) -> MaskNetwork:
         return MaskNetwork(architecture, bands)
 
@@ -55,8 +65,8 @@ class Denoise(MixtureTask):
         if plan.pairs is None:
             return plan
         require_matplotlib()
-        notes = list(plan.notes)
-        metrics = usable(plan.metrics, lambda name: measure(np.zeros(1), np.zeros(1), [name]), notes)
+        notes, rate = list(plan.notes), recipe.front_end.sample_rate
+        metrics = usable(plan.metrics, lambda name: measure(np.zeros(1), np.zeros(1), [name], rate), notes)
         backends = usable(plan.backends, lambda name: require_tflm() if name == "tflm" else None, notes)
         return replace(plan, metrics=metrics, backends=backends, notes=tuple(notes))
 
@@ -74,7 +84,8 @@ class Denoise(MixtureTask):
         say(f"examples to hear and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
         with counted("scoring", len(pairs)) as advance:
-            result = score(backends_for(model, names=plan.backends), pairs, plan.metrics, processes, progress=advance)
+            backends, rate = backends_for(model, names=plan.backends), recipe.front_end.sample_rate
+            result = score(backends, pairs, plan.metrics, processes, progress=advance, sample_rate=rate)
         for notice in result.notices:
             say(f"note: {notice}")
         write_json(scores, as_json(result))
@@ -118,12 +129,12 @@ def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int 
     denoiser = Denoiser(model)
     rows = []
     for place in range(min(count, len(ordered))):
-        pair = ordered[(2 * place + 1) * len(ordered) // (2 * min(count, len(ordered)))].load()
+        pair = ordered[(2 * place + 1) * len(ordered) // (2 * min(count, len(ordered)))].load(denoiser.sample_rate)
         sounds = {"noisy": pair.noisy, "denoised": denoiser.denoise(pair.noisy), "clean": pair.clean}
         for side, sound in sounds.items():
-            audio.write(folder / f"{pair.name}-{side}.wav", sound)
+            audio.write(folder / f"{pair.name}-{side}.wav", sound, denoiser.sample_rate)
         rows.append([(f"{pair.name} {side}, input SNR {pair.snr_db:.0f} dB", sound) for side, sound in sounds.items()])
-    draw_spectrograms(rows, folder / "spectrograms.png")
+    draw_spectrograms(rows, folder / "spectrograms.png", denoiser.sample_rate)
     return folder
 
 

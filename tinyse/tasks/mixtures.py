@@ -16,11 +16,18 @@ from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.recipe import Recipe, Stage, data_paths
 from tinyse.recordings import Manifest, content, open_data
+from tinyse.spectra.front_end import rate_in
 from tinyse.tasks.task import Plan, Task
 
 
 class MixtureTask(Task):
     """A task whose truth is the clean side of a mixture."""
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        super().check(recipe)
+        for stage in recipe.stages.values():
+            recipe.mixture_of(stage).check_rate(recipe.front_end.sample_rate)
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -34,30 +41,36 @@ class MixtureTask(Task):
     def open(self, stage: Stage) -> dict[str, str]:
         self.mixer = training_mixer(self.recipe, stage, self.manifest)
         if self._content is None:
-            self._content = content.check_splits(self.manifest, True if self.recipe.ship else None)
+            self._content = content.check_splits(
+                self.manifest, True if self.recipe.ship else None, sample_rate=self.recipe.front_end.sample_rate
+            )
         self.notices = (*self.mixer.notices, *self._content)
-        valid = open_mixer(self.manifest, MixtureConfig().plain(), stage.seconds, 0, "valid")
+        rate = self.recipe.front_end.sample_rate
+        valid = open_mixer(self.manifest, MixtureConfig().plain(), stage.seconds, 0, "valid", sample_rate=rate)
         return {"data_hash": self.mixer.data_hash, "valid_hash": valid.data_hash}
 
     def examples(self, epoch: int, length: int) -> MixtureDataset:
         return MixtureDataset(self.mixer, epoch, length)
 
     def valid(self, stage: Stage) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [(m.noisy, m.clean) for m in valid_mixtures(self.manifest, self.recipe.valid_clips, stage.seconds)]
+        count, rate = self.recipe.valid_clips, self.recipe.front_end.sample_rate
+        made = valid_mixtures(self.manifest, count, stage.seconds, sample_rate=rate)
+        return [(mixture.noisy, mixture.clean) for mixture in made]
 
     def to(self, device: Any) -> None:
         self.torch_front_end.to(device)
 
     @classmethod
     def calibration(cls, recipe: Recipe, clips: int) -> list[tuple[str, np.ndarray]]:
-        return [(clip.name, clip.sound) for clip in valid_clips(open_data(recipe.data_paths), clips)]
+        rate = recipe.front_end.sample_rate
+        return [(clip.name, clip.sound) for clip in valid_clips(open_data(recipe.data_paths), clips, rate)]
 
     @classmethod
     def calibration_for(cls, header: Mapping[str, Any], data: str, clips: int) -> list[tuple[str, np.ndarray]]:
-        places = data_paths(data)
-        chosen = valid_clips(open_data(places), clips)
+        places, rate = data_paths(data), rate_in(header)
+        chosen = valid_clips(open_data(places), clips, rate)
         if (scored := own_pairs(places)) is not None:
-            refuse_scored(chosen, find_pairs(scored))
+            refuse_scored(chosen, find_pairs(scored), rate)
         return [(clip.name, clip.sound) for clip in chosen]
 
     @classmethod
@@ -66,10 +79,11 @@ class MixtureTask(Task):
         manifest = open_data(recipe.data_paths)
         limit = recipe.evaluation.limit or None
         pairs, notes = scored_pairs(recipe, manifest)
-        clips = valid_clips(manifest, recipe.export.clips)
+        rate = recipe.front_end.sample_rate
+        clips = valid_clips(manifest, recipe.export.clips, rate)
         if pairs is not None:
-            refuse_scored(clips, find_pairs(pairs, limit))
-            notes += refuse_trained(manifest, find_pairs(pairs, limit), True if recipe.ship else None)
+            refuse_scored(clips, find_pairs(pairs, limit), rate)
+            notes += refuse_trained(manifest, find_pairs(pairs, limit), True if recipe.ship else None, rate)
         return Plan(pairs, limit, notes=tuple(notes))
 
 
@@ -84,6 +98,7 @@ def training_mixer(
         recipe.seed if seed is None else seed,
         "train",
         recipe.ship or None,
+        sample_rate=recipe.front_end.sample_rate,
     )
 
 
@@ -98,7 +113,7 @@ def scored_pairs(recipe: Recipe, manifest: Manifest) -> tuple[Path | None, list[
             "scored; evaluation.pairs names a folder of pairs"
         ]
     folder, count = Path(recipe.output) / "pairs", recipe.evaluation.mixtures
-    write_pairs(manifest, folder, count)
+    write_pairs(manifest, folder, count, sample_rate=recipe.front_end.sample_rate)
     return folder, [f"no pairs are given: {count} mixtures of the test split will be scored; they are in {folder}"]
 
 

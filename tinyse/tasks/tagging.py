@@ -27,7 +27,7 @@ from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import BUILT_IN, Recipe, Stage, data_paths
 from tinyse.recordings import AudioStore
 from tinyse.recordings.labeled import LabeledData, Level, open_labeled
-from tinyse.spectra.front_end import TAGGING
+from tinyse.spectra.front_end import TAGGING, rate_in
 from tinyse.tasks.losses import PROBABILITY_LOSSES
 from tinyse.tasks.task import Batch, Plan, Say, Scored, Task
 
@@ -125,7 +125,8 @@ class Tagging(Task):
 
     @classmethod
     def calibration(cls, recipe: Recipe, clips: int) -> list[tuple[str, np.ndarray]]:
-        return _named(fixed_mixtures(recipe.data_paths[0], cls.options_of(recipe), "valid", clips)[0])
+        rate = recipe.front_end.sample_rate
+        return _named(fixed_mixtures(recipe.data_paths[0], cls.options_of(recipe), "valid", clips, rate)[0])
 
     @classmethod
     def calibration_for(cls, header: Mapping[str, Any], data: str, clips: int) -> list[tuple[str, np.ndarray]]:
@@ -133,7 +134,7 @@ class Tagging(Task):
         recipe = header.get("whole_recipe", {})
         options = build(TaggingOptions, recipe.get("options", recipe.get(cls.name, {})), "whole_recipe.tagging")
         (path,) = data_paths(recipe.get("data", "") if data == BUILT_IN else data)
-        return _named(fixed_mixtures(path, options, "valid", clips)[0])
+        return _named(fixed_mixtures(path, options, "valid", clips, rate_in(header))[0])
 
     @classmethod
     def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
@@ -141,8 +142,9 @@ class Tagging(Task):
         options = cls.options_of(recipe)
         if not options.test:
             return Scored()
+        rate = recipe.front_end.sample_rate
         say(f"scoring {options.test_clips} mixtures of the test folds")
-        sounds, labels, classes = fixed_mixtures(recipe.data_paths[0], options, "test", options.test_clips)
+        sounds, labels, classes = fixed_mixtures(recipe.data_paths[0], options, "test", options.test_clips, rate)
         scores = {
             "float": TagScores.of(float_tags(model, sounds), labels, classes),
             recipe.export.precision: TagScores.of(quantized_tags(quantized, sounds), labels, classes),
@@ -156,7 +158,7 @@ class Tagging(Task):
         self.recipe = recipe
         self.settings: TaggingOptions = self.options_of(recipe)
         self.data = open_labeled(recipe.data_paths[0], self.settings.level)
-        self.store = self.data.open()
+        self.store = self.data.open(sample_rate=recipe.front_end.sample_rate)
         self.notices = self.store.notices
         self.torch_front_end = TorchFrontEnd(recipe.front_end)
 
@@ -215,11 +217,11 @@ class Tagging(Task):
 
 
 def fixed_mixtures(
-    path: Path, options: TaggingOptions, part: Part, count: int
+    path: Path, options: TaggingOptions, part: Part, count: int, sample_rate: int
 ) -> tuple[list[np.ndarray], np.ndarray, tuple[str, ...]]:
     """The first `count` mixtures of a part's folds, the same in every run: sounds, labels (clips, classes), classes."""
     data = open_labeled(path, options.level)
-    mixer = _mixer(data, data.open(), options, part, SECONDS, 0)
+    mixer = _mixer(data, data.open(sample_rate=sample_rate), options, part, SECONDS, 0)
     sounds, labels = zip(*(mixer(0, index) for index in range(count)), strict=True)
     return list(sounds), np.stack(labels), data.classes
 

@@ -21,6 +21,7 @@ def choose_qparams(stage: Stage, manifest: Manifest, folder: Path) -> TrainedQpa
     step, precision = float_step(model_path(folder, stage.start)), stage.quantize.precision
     if step.trained is not None and step.is_trained_in(precision):
         return step.trained
-    clips = [(clip.name, clip.sound) for clip in valid_clips(manifest, stage.quantize.clips)]
+    rate = step.front_end.config.sample_rate
+    clips = [(clip.name, clip.sound) for clip in valid_clips(manifest, stage.quantize.clips, rate)]
     quantized = step.quantized(precision, calibration_of(step.graph, step.front_end, clips))
     return TrainedQparams(precision, activation_qparams(quantized))

@@ -1,10 +1,13 @@
 // The firmware's WebAssembly with the names of its C; the same class in the page, in the AudioWorklet and in Node.
 
 export class Firmware {
-  /** `module`: a WebAssembly.Module. `rate`: samples a second that `process` gets: 16, 32, 48 or 96 kHz. */
+  /** `module`: a WebAssembly.Module. `rate`: samples a second that `process` gets: 1, 2, 3 or 6 times the
+   * firmware's own, which it is by default. */
   constructor(module, rate) {
     this.c = new WebAssembly.Instance(module, {}).exports;
-    if (this.c.init(rate) !== 0) throw new Error(`sound at ${rate} Hz is not supported: use 16, 32, 48 or 96 kHz`);
+    const own = this.c.rate();
+    const rates = [1, 2, 3, 6].map((factor) => (factor * own) / 1000).join(", ");
+    if (this.c.init(rate ?? own) !== 0) throw new Error(`sound at ${rate} Hz is not supported: use ${rates} kHz`);
     const { memory } = this.c;
     this.hop = this.c.hop();
     this.delay = this.c.delay();
@@ -39,7 +42,7 @@ export class Firmware {
 
 /** 16-bit sound at the firmware's rate as a whole: aligned with its input, and as long. Raises nothing. */
 export function denoise(module, pcm) {
-  const firmware = new Firmware(module, 16000);
+  const firmware = new Firmware(module);
   const { hop, delay } = firmware;
   const hops = Math.ceil((pcm.length + delay) / hop);
   const stream = new Int16Array(hops * hop);

@@ -1,14 +1,15 @@
 // The page: microphone or file, before and after, A/B.
 import { Firmware, denoise } from "./firmware.js";
-import { RATE, Spectrogram, level, readWav, wav } from "./sound.js";
+import { Spectrogram, level, readWav, wav } from "./sound.js";
 
-const MICROPHONE_RATE = 48000; // a multiple of RATE that every sound card has
-const LONGEST = 10 * 60 * RATE; // samples of the microphone that are kept for the download
 const $ = (id) => document.getElementById(id);
 const spectrograms = { before: new Spectrogram($("before")), after: new Spectrogram($("after")) };
 const wasm = await (await fetch("tinyse.wasm")).arrayBuffer();
 const module = await WebAssembly.compile(wasm);
 const model = await (await fetch("model.json")).json();
+const RATE = model.sample_rate;
+const MICROPHONE_RATE = 48000 % RATE ? 3 * RATE : 48000; // a multiple of RATE; every sound card has 48 kHz
+const LONGEST = 10 * 60 * RATE; // samples of the microphone that are kept for the download
 
 let active = true; // B, denoised
 let running = null; // the microphone: { context, node, stream, hops }
@@ -57,7 +58,7 @@ function hear({ noisy, clean, milliseconds }) {
   if (hops.length % 8) return;
   show("before", noisy);
   show("after", clean);
-  if (hops.length > 100) $("compute").textContent = `${running.milliseconds.toFixed(2)} ms of 16 ms`;
+  if (hops.length > 100) $("compute").textContent = `${running.milliseconds.toFixed(2)} ms of ${model.hop_ms} ms`;
 }
 
 function stopMicrophone() {
@@ -76,7 +77,7 @@ function stopMicrophone() {
 /** Any sound file as 16-bit samples at RATE. */
 async function read(file) {
   const buffer = await file.arrayBuffer();
-  const exact = readWav(buffer);
+  const exact = readWav(buffer, RATE);
   if (exact) return exact;
   // Decoding resamples to the context's rate, and a context of one channel mixes down.
   const decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(buffer);
@@ -94,7 +95,7 @@ async function openFile(file) {
   const noisy = await read(file);
   const { pcm, msPerFrame } = denoise(module, noisy);
   clip = { noisy, clean: pcm };
-  $("compute").textContent = `${msPerFrame.toFixed(2)} ms of 16 ms`;
+  $("compute").textContent = `${msPerFrame.toFixed(2)} ms of ${model.hop_ms} ms`;
   spectrograms.before.show(noisy);
   spectrograms.after.show(pcm);
   show("before", noisy);
@@ -162,7 +163,7 @@ $("file").onchange = action(() => openFile($("file").files[0]));
 $("play").onclick = action(() => (playing ? stopPlaying() : play()));
 $("switch").onclick = () => { active = !active; applySwitch(); };
 $("download").onclick = () => {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(wav(clip.clean)), download: "denoised.wav" });
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(wav(clip.clean, RATE)), download: "denoised.wav" });
   link.click();
   URL.revokeObjectURL(link.href);
 };

@@ -1,6 +1,5 @@
 // Sound to pictures, figures and files.
 
-export const RATE = 16000;
 const POINTS = 512;
 const FLOOR_DB = -100;
 const RANGE_DB = 90;
@@ -17,8 +16,8 @@ export function level(pcm) {
   return { rms: decibels(Math.sqrt(power / Math.max(pcm.length, 1))), peak: decibels(peak), clipped: peak >= 32766 };
 }
 
-/** A 16-bit mono wav file. */
-export function wav(pcm) {
+/** A 16-bit mono wav file at `rate`. */
+export function wav(pcm, rate) {
   const header = new DataView(new ArrayBuffer(44));
   const text = (offset, letters) => [...letters].forEach((c, i) => header.setUint8(offset + i, c.charCodeAt(0)));
   text(0, "RIFF");
@@ -27,8 +26,8 @@ export function wav(pcm) {
   header.setUint32(16, 16, true);
   header.setUint16(20, 1, true); // PCM
   header.setUint16(22, 1, true);
-  header.setUint32(24, RATE, true);
-  header.setUint32(28, 2 * RATE, true);
+  header.setUint32(24, rate, true);
+  header.setUint32(28, 2 * rate, true);
   header.setUint16(32, 2, true);
   header.setUint16(34, 16, true);
   text(36, "data");
@@ -36,8 +35,8 @@ export function wav(pcm) {
   return new Blob([header, pcm], { type: "audio/wav" });
 }
 
-/** The samples of a 16-bit mono wav at RATE as they are, or null for any other file: browsers scale while they decode. */
-export function readWav(buffer) {
+/** The samples of a 16-bit mono wav at `wanted` Hz as they are, or null for any other file: browsers scale while they decode. */
+export function readWav(buffer, wanted) {
   const view = new DataView(buffer);
   const name = (offset) => String.fromCharCode(...new Uint8Array(buffer, offset, 4));
   if (buffer.byteLength < 44 || name(0) !== "RIFF" || name(8) !== "WAVE") return null;
@@ -48,7 +47,7 @@ export function readWav(buffer) {
     if (name(offset) === "fmt ") {
       const [format, channels] = [view.getUint16(body, true), view.getUint16(body + 2, true)];
       const [rate, bits] = [view.getUint32(body + 4, true), view.getUint16(body + 14, true)];
-      fits = format === 1 && channels === 1 && rate === RATE && bits === 16;
+      fits = format === 1 && channels === 1 && rate === wanted && bits === 16;
     } else if (name(offset) === "data") {
       return fits ? new Int16Array(buffer.slice(body, body + 2 * Math.floor(Math.min(size, buffer.byteLength - body) / 2))) : null;
     }
