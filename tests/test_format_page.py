@@ -38,7 +38,7 @@ def tables(config: dict[str, float]) -> SimpleNamespace:
     N = 1 << (W - 1).bit_length()
     K, L = N // 2 + 1, round(config["linear_hz"] * N / rate)
     v = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(W) / W))
-    q = 228.8 / (8000 / (K - 1))
+    q = 228.8 / (rate / 2 / (K - 1))
     upper = (L + q) * ((K - 1 + q) / (L + q)) ** (np.arange(B - L) / (B - L - 1)) - q
     c, k = np.concatenate([np.arange(L), upper]), np.arange(K)
     low = np.array([np.flatnonzero(c <= bin + 1e-9)[-1] for bin in k])
@@ -142,7 +142,7 @@ def clip(samples: int) -> np.ndarray:
     return sound
 
 
-OTHER = FrontEndConfig(window_ms=20, hop_ms=5, bands=64, linear_hz=1000)
+OTHER = FrontEndConfig(sample_rate=48000, window_ms=20, hop_ms=5, bands=64, linear_hz=1000)
 
 
 @pytest.mark.parametrize("config", [FrontEndConfig(), TAGGING, OTHER], ids=["denoiser", "tagger", "other"])
