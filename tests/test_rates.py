@@ -145,9 +145,11 @@ def test_bands_reach_half_the_rate_and_bins_share_gains(rate):
     bands, config = front_end.bands, front_end.config
     assert bands.lower[-1] == bands.count - 1 or bands.weight[-1] < 1e-6
     assert np.allclose(bands.gains(np.ones(48, np.float32)), 1)
-    hertz = np.arange(config.bins) * rate / config.transform_size
-    erb = np.log(hertz[bands.taps.argmax(1) + bands.first][40:] + 228.8)  # above 2 kHz bins are fine enough
-    assert np.ptp(np.diff(erb)) < 0.12
+    bin_hz = rate / config.transform_size
+    linear = round(500 / bin_hz)
+    centers = np.geomspace(linear * bin_hz + 228.8, rate / 2 + 228.8, 48 - linear) - 228.8  # even on the ERB-rate scale
+    peaks = bands.gains(np.eye(48, dtype=np.float32)).argmax(1) * bin_hz
+    assert np.allclose(peaks[linear:], centers, atol=0.6 * bin_hz)
 
 
 @pytest.mark.parametrize("rate", [44100, 11025, 0])
@@ -173,6 +175,15 @@ def test_shards_of_another_rate_are_refused(recordings, tmp_path):
     assert AudioStore.build(tmp_path / "shards", shards.recordings, sample_rate=8000).sample_rate == 8000
     with pytest.raises(InputError, match=r"sound at 8000 Hz, 16000 Hz is wanted.*--rate 16000"):
         AudioStore.build(tmp_path / "shards", shards.recordings)
+
+
+@pytest.mark.parametrize("rate", ["16000", 0, None])
+def test_a_part_without_a_rate_is_damaged(recordings, tmp_path, rate):
+    (part,) = write_shards(open_data(recordings), tmp_path, 100)
+    index = json.loads(part.with_suffix(".json").read_text())
+    part.with_suffix(".json").write_text(json.dumps(index | {"sample_rate": rate}))
+    with pytest.raises(InputError, match="damaged: its sample rate is"):
+        read_part(part)
 
 
 @pytest.mark.parametrize("rate", SAMPLE_RATES)

@@ -141,9 +141,9 @@ def test_a_log_gets_a_line_a_part_and_a_command_nothing(lines, expected, capsys)
 def test_a_long_stream_takes_as_many_pairs_as_it_needs(corpus):
     pairs = find_pairs(corpus / "benchmark")
     seconds = len(pairs[0].load().noisy) / 16000
-    assert len(enough(pairs, minutes=0.001)) > 1  # silence and jumps need ten seconds
-    assert len(enough(pairs, minutes=(seconds + 10) / 60)) > len(enough(pairs, minutes=0.001))
-    assert len(enough(pairs, minutes=60)) == len(pairs)
+    assert len(enough(pairs, 0.001, 16000)) > 1  # silence and jumps need ten seconds
+    assert len(enough(pairs, (seconds + 10) / 60, 16000)) > len(enough(pairs, 0.001, 16000))
+    assert len(enough(pairs, 60, 16000)) == len(pairs)
 
 
 # Commands

@@ -71,7 +71,7 @@ class MixtureConfig:
     band_limit_probability: _Probability = 0.05
     """Of a channel that passes part of the band, for speech and noise together."""
     low_pass_hz: tuple[_Hertz, _Hertz] = (3400.0, 7500.0)
-    """Upper edge of the channel's band."""
+    """Upper edge of the channel's band, below half the sample rate."""
     high_pass_hz: tuple[_Hertz, _Hertz] = (50.0, 300.0)
     """Lower edge of the channel's band."""
 

@@ -29,7 +29,9 @@ class FrontEndConfig:
     """The front end's measures. Sizes follow from them as properties."""
 
     sample_rate: int = DEFAULT_RATE
-    """Of the sound, in Hz: 8000, 16000, 24000, 32000 or 48000. Recordings of other rates are resampled."""
+    """Of the sound, in Hz: 8000, 16000, 24000, 32000 or 48000. Recordings of other rates are resampled.
+
+    At 8000, `bands: 96` and a `mixture.low_pass_hz` below 4000 are needed."""
     window_ms: Annotated[float, Between(1, 256)] = 32.0
     """Length of a frame. Its square-root Hann window is used twice, before and behind the mask."""
     hop_ms: Annotated[float, Between(0.5, 128)] = 16.0
