@@ -179,13 +179,13 @@ class StageRun:
         batches = [batch.to(self.fabric.device) for batch in batches]
         with self.fabric.autocast():
             looks = [self._losses(average, batch) for batch in batches]
-        scores = self.task.scores([made for _, made in looks], batches)
         # All processes must agree on when to stop.
         mean_loss = self.fabric.broadcast(sum(float(loss) for loss, _ in looks) / len(looks))
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss on the valid split became {mean_loss}")
         if not is_finite(average.state_dict().values()):
             raise Diverged("weights became infinite")
+        scores = self.task.scores([made for _, made in looks], batches)
         # A score may be undefined, such as one of speech where no clip has any.
         self.valid = {"loss": mean_loss, **{name: score for name, score in scores.items() if math.isfinite(score)}}
         if mean_loss < self.best_loss:
