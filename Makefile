@@ -29,6 +29,7 @@ test: $(READY)
 
 lint: $(READY)
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy tinyse firmware_export
 
 docs: $(READY)

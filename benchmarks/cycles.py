@@ -114,7 +114,9 @@ def model(core: Core, binary: Path, frames: int) -> Cycles:
         tool = str(mca())
         triple = MCA_TRIPLES[core.name]
         dump = tool.replace("mca", "objdump")
-        code = _disassembled([dump, "-d", "--no-show-raw-insn", f"--triple={triple}", f"--mcpu={core.name}"], binary, counts)
+        code = _disassembled(
+            [dump, "-d", "--no-show-raw-insn", f"--triple={triple}", f"--mcpu={core.name}"], binary, counts
+        )
         cycles = _by_mca(code, tool, triple, core.name)
         source = f"llvm-mca {_version(tool)}"
     instructions: Counter[str] = Counter()

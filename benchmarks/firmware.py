@@ -80,7 +80,9 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--portable", action="store_true", help="portable C on every core")
     parser.add_argument("--json", type=Path, help="write what `tinyse bench` reads")
-    parser.add_argument("--times-only", action="store_true", help="without flash and RAM, as in tinyse/boards/counted.json")
+    parser.add_argument(
+        "--times-only", action="store_true", help="without flash and RAM, as in tinyse/boards/counted.json"
+    )
     parser.add_argument("--wait-states", type=int, help="of a line of flash on every board")
     parser.add_argument("--operators", action="store_true", help="one line for every operator of the file too")
     arguments = parser.parse_args()

@@ -82,9 +82,7 @@ def main() -> None:
                 print(f"int8: {name}", file=sys.stderr)
                 converted = convert(graph, frames, qparams)
                 masks[name] = stream(converted.content, features, converted.inputs, converted.outputs)
-                notes.append(
-                    f"{name}: {len(requantized_states(converted))} states leave requantized."
-                )
+                notes.append(f"{name}: {len(requantized_states(converted))} states leave requantized.")
         bases = dict.fromkeys((OUR_RANGES, OWN_RANGES, OLDER), BUILTIN)  # the converter's files run in it, too
         for name, found in compare(front_end, sound, floats, masks, bases).items():
             figures = found.mask_snr_db, found.output_snr_db

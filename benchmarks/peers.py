@@ -51,9 +51,7 @@ QUOTED = (
     ("NSNet2", "float ONNX", "5.72", "9.97", "1.882", "0.864", "0.759"),
 )
 """Peers that are not to be installed from PyPI, as they were measured once: SI-SDR gain, SDR, PESQ-WB, STOI, ESTOI."""
-QUOTED_FROM = (
-    "the maintainers' notes, on the 70 pairs of $TINYSE_DATA/benchmark: to be compared on those pairs only."
-)
+QUOTED_FROM = "the maintainers' notes, on the 70 pairs of $TINYSE_DATA/benchmark: to be compared on those pairs only."
 
 
 class Timed:

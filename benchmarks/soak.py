@@ -75,7 +75,10 @@ def soak(model: str, engine: str, pairs: list[LoadedPair], hours: int, seconds: 
     other = Denoiser(model, engine=compare) if compare else None
     denoiser.reset()
     print(f"\n{model}, engine {engine}: a fresh stream's probe has {fresh:.3f} dB")
-    print("| hour | SI-SDR dB | against fresh | against hour 1 | MB | CPU s |\n|---:|---:|---:|---:|---:|---:|", flush=True)
+    print(
+        "| hour | SI-SDR dB | against fresh | against hour 1 | MB | CPU s |\n|---:|---:|---:|---:|---:|---:|",
+        flush=True,
+    )
     first, memory, kept = float("nan"), 0, True
     for hour in range(1, hours + 1):
         start = time.process_time()

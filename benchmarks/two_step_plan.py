@@ -55,7 +55,11 @@ class Variant:
     def read(cls, schedule: str) -> Variant:
         """The variant that a schedule's name asks for. Raises InputError for what is no setting, or none of that schedule."""
         name, *texts = schedule.split("@")
-        known = ["rate", *(["share", "then"] if name.startswith(TWO_STEP) else []), *(["layers"] if views_of(name) else [])]
+        known = [
+            "rate",
+            *(["share", "then"] if name.startswith(TWO_STEP) else []),
+            *(["layers"] if views_of(name) else []),
+        ]
         settings: dict[str, Any] = {}
         for text in texts:
             key, _, value = text.partition("=")
@@ -194,7 +198,9 @@ def recipe(comparison: Comparison, run: Run) -> Recipe:
         rate = comparison.teacher_learning_rate
         stages = {"teacher": stage(comparison.teacher_updates, learning_rate=rate)}
     elif run.schedule.startswith(TWO_STEP):
-        first = min(comparison.updates - 1, max(1, round(comparison.updates * (variant.share or comparison.distill_share))))
+        first = min(
+            comparison.updates - 1, max(1, round(comparison.updates * (variant.share or comparison.distill_share)))
+        )
         # Alone in its stage a loss needs no weight; several are weighted against the first.
         shares = {view: weight / next(iter(weights.values())) for view, weight in weights.items()}
         learned = distillation(views=shares, layers=variant.layers)

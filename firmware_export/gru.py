@@ -60,7 +60,11 @@ def _ending_in(graph: Graph, made_by: Mapping[str, Operator], state: Operator) -
     wanted = {role: 2 if role == "new" else 1 for role in inner}
     private = all(uses.count(name) == wanted[role] for role, name in inner.items())
     old = [name for name in found["difference"].inputs if name != inner["new"]]
-    if not private or set(inner.values()) & set(graph.outputs.values()) or found["difference"].inputs[1] != inner["new"]:
+    if (
+        not private
+        or set(inner.values()) & set(graph.outputs.values())
+        or found["difference"].inputs[1] != inner["new"]
+    ):
         return None
     positions = sorted(graph.operators.index(operator) for operator in found.values())
     if positions != list(range(positions[0], positions[0] + len(KINDS))):
@@ -96,7 +100,13 @@ class Thirds:
 
 
 def layer(
-    graph: Graph, gates: Gates, where: str, x: Thirds, h: Thirds, state: tuple[int, int, int], layout: Callable[..., Rows]
+    graph: Graph,
+    gates: Gates,
+    where: str,
+    x: Thirds,
+    h: Thirds,
+    state: tuple[int, int, int],
+    layout: Callable[..., Rows],
 ) -> Layer | None:
     """The numbers of `tinyse_gru`; None where the kernels for special cores may not run one of its operators.
 

@@ -19,7 +19,9 @@ def write(folder: Path, talkers: int = 6, noises: int = 6, seconds: float = 2.0,
             audio.write(folder / f"speech/talker{talker}/{take}.wav", voice(talker, take, seconds))
     for kind in range(first, first + noises):
         rng = np.random.default_rng(kind)
-        hiss = np.convolve(rng.normal(0, 0.1, round(seconds * audio.DEFAULT_RATE)), np.ones(kind + 1) / (kind + 1), "same")
+        hiss = np.convolve(
+            rng.normal(0, 0.1, round(seconds * audio.DEFAULT_RATE)), np.ones(kind + 1) / (kind + 1), "same"
+        )
         audio.write(folder / f"noise/kind{kind % 3}/{kind}.wav", np.float32(hiss))
     return folder
 

@@ -156,7 +156,9 @@ def test_the_formulas_are_the_front_end(config):
     expected, _ = ours.synthesize(ours.apply(spectra, masks), synthesis)
     for frame, hop in enumerate(sound.reshape(40, -1)):
         np.testing.assert_array_equal(theirs.features(hop), features[frame])
-        np.testing.assert_array_equal(theirs.sound(masks[frame]), expected[frame * config.hop : (frame + 1) * config.hop])
+        np.testing.assert_array_equal(
+            theirs.sound(masks[frame]), expected[frame * config.hop : (frame + 1) * config.hop]
+        )
 
 
 @pytest.mark.parametrize("name", MODELS)

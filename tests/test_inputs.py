@@ -243,7 +243,10 @@ REFUSED = {
     "bench with a negative seed": ("bench good.tflite --board stm32f446 --seconds 0.5 --seed -1", "seed"),
     "bench with missing firmware": ("bench good.tflite --board stm32f446 --firmware none.json", "none.json"),
     "bench with firmware that is text": ("bench good.tflite --board stm32f446 --firmware text.csv", "no readable JSON"),
-    "bench with firmware that is binary": ("bench good.tflite --board stm32f446 --firmware binary.csv", "no readable JSON"),
+    "bench with firmware that is binary": (
+        "bench good.tflite --board stm32f446 --firmware binary.csv",
+        "no readable JSON",
+    ),
     # export
     "export a missing model": ("export none.safetensors", "there is no model file"),
     "export a .tflite": ("export good.tflite --output OUT", "good.tflite"),

@@ -171,14 +171,23 @@ def test_a_signal_while_the_model_is_written_ends_the_run_after_it(recipe, tmp_p
 def test_the_handlers_of_the_caller_are_back_after_a_run(recipe, tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGCHLD)
     run(recipe(f"output={tmp_path / 'run'}", "workers=1"), nothing, nothing)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGCHLD)) == before
+    assert (
+        signal.getsignal(signal.SIGINT),
+        signal.getsignal(signal.SIGTERM),
+        signal.getsignal(signal.SIGCHLD),
+    ) == before
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_whole_process_group_leaves_a_checkpoint_and_one_line(recipe, tmp_path, sent):
     """What schedulers do; the processes that mix get it as well."""
     command = [sys.executable, "-m", "tinyse", "train", tmp_path / "tiny.yaml", "--train-only"]
-    for setting in (f"output={tmp_path / 'run'}", "workers=2", "stages.first.updates=100000", "stages.first.valid_every=20"):
+    for setting in (
+        f"output={tmp_path / 'run'}",
+        "workers=2",
+        "stages.first.updates=100000",
+        "stages.first.valid_every=20",
+    ):
         command += ["--set", setting]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, start_new_session=True)
     path = checkpoint_path(tmp_path / "run", "first")
@@ -258,7 +267,9 @@ def test_a_small_dev_shm_is_one_line(monkeypatch):
     """It holds 64 MB in a container. What torch says then, in the process that mixes."""
 
     def refuse(*_, **__):
-        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)")
+        raise RuntimeError(
+            "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
+        )
 
     examples = [(np.full(4, index, np.float32),) for index in range(8)]
     assert [batch[0][:, 0].tolist() for batch in batches(examples, 2, 1, 4, workers=2)] == [[2, 3], [4, 5], [6, 7]]
@@ -322,7 +333,11 @@ def test_half_a_line_in_the_log_before_the_first_checkpoint(recipe, tmp_path, re
     path.write_text(rest)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run(recipe(f"output={tmp_path / 'run'}"), at("first", 5, lambda: signal.raise_signal(signal.SIGINT)), nothing)
+            run(
+                recipe(f"output={tmp_path / 'run'}"),
+                at("first", 5, lambda: signal.raise_signal(signal.SIGINT)),
+                nothing,
+            )
         assert [entry["update"] for entry in entries(tmp_path / "run")] == [4]
         checkpoint_path(tmp_path / "run", "first").unlink()
 
@@ -430,7 +445,11 @@ def manifest(folder, leave_out=(), move=()):
     rows = ["path,seconds,kind,split,speaker"]
     for talker in range(6):
         split = {4: "valid", 5: "test"}.get(talker, "train")
-        rows += [f"speech/talker{talker}/{take}.wav,1,speech,{split},t{talker}" for take in range(2) if talker not in leave_out]
+        rows += [
+            f"speech/talker{talker}/{take}.wav,1,speech,{split},t{talker}"
+            for take in range(2)
+            if talker not in leave_out
+        ]
     for kind in range(6):
         split = {4: "valid", 5: "test"}.get(kind, "train")
         if f"noise{kind}" not in leave_out:

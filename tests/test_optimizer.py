@@ -54,7 +54,9 @@ def test_the_rate_warms_up_in_equal_steps_and_then_falls_as_half_a_cosine():
 
 def test_every_update_is_made_at_its_own_rate():
     learner, seen = training(), []
-    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: seen.append([g["lr"] for g in optimizer.param_groups]))
+    hook = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: seen.append([g["lr"] for g in optimizer.param_groups])
+    )
     try:
         for update in (0, 1, 12):
             learner.learn(pull(learner.bare), update)
@@ -137,7 +139,9 @@ def test_a_loss_or_gradient_that_is_no_number_changes_nothing(factor):
     assert all(torch.equal(value, before[name]) for name, value in weights(learner.bare).items())
     assert all(torch.equal(value, average[name]) for name, value in weights(learner.average).items())
     for index, moments in learner.optimizer.state_dict()["state"].items():
-        assert all(torch.equal(torch.as_tensor(value), torch.as_tensor(state[index][key])) for key, value in moments.items())
+        assert all(
+            torch.equal(torch.as_tensor(value), torch.as_tensor(state[index][key])) for key, value in moments.items()
+        )
 
 
 def test_the_memory_of_gradients_is_that_of_the_recipes():

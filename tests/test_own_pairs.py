@@ -47,7 +47,9 @@ def test_pairs_of_a_split_are_pairs_to_evaluate(own, tmp_path):
     assert [pair.snr_db for pair in pairs] == [-5, 10, -5, 10]
     loaded = pairs[1].load()
     assert len(loaded.noisy) == audio.DEFAULT_RATE and loaded.noise.any()
-    assert [pair.noisy.read_bytes() for pair in pairs] == [pair.noisy.read_bytes() for pair in find_pairs(tmp_path / "b")]
+    assert [pair.noisy.read_bytes() for pair in pairs] == [
+        pair.noisy.read_bytes() for pair in find_pairs(tmp_path / "b")
+    ]
     with open(tmp_path / "a/pairs.csv", newline="") as file:
         speakers = {row["speaker"] for row in csv.DictReader(file)}
     assert speakers <= {recording.speaker for recording in open_data(own).select("speech", "test")}

@@ -89,7 +89,9 @@ def ranks(tmp_path_factory):
     (folder / "tiny.yaml").write_text(RECIPE)
     (folder / "process.py").write_text(PROCESS)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run([*map(str, [*launcher, folder / "process.py", folder])], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*map(str, [*launcher, folder / "process.py", folder])], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return folder, [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
 
@@ -112,7 +114,9 @@ def test_the_loss_and_the_gradient_are_means_over_processes(ranks):
     _, (first, second) = ranks
     assert first["value"] == second["value"] == pytest.approx(first["expected"])
     assert first["gradient"] == second["gradient"] == pytest.approx([2.0, 2.0])
-    assert first["weights"] == second["weights"] and first["statistics"] == second["statistics"] == pytest.approx([0.5] * 4)
+    assert first["weights"] == second["weights"] and first["statistics"] == second["statistics"] == pytest.approx(
+        [0.5] * 4
+    )
 
 
 def test_what_the_loss_does_not_reach_stays(ranks):

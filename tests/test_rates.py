@@ -126,7 +126,16 @@ def test_commands_take_sound_of_any_rate_to_the_model_s(trained, tmp_path):
     options = ["--model", str(finished.quantized)]
     for command in (
         ["denoise", tmp_path / "in.wav", tmp_path / "out.wav", *options],
-        ["live", "--input", tmp_path / "in.wav", "--output", tmp_path / "live.wav", "--record", tmp_path / "r", *options],
+        [
+            "live",
+            "--input",
+            tmp_path / "in.wav",
+            "--output",
+            tmp_path / "live.wav",
+            "--record",
+            tmp_path / "r",
+            *options,
+        ],
     ):
         done = CliRunner().invoke(app, [*map(str, command)])
         assert done.exit_code == 0, done.output
@@ -134,7 +143,9 @@ def test_commands_take_sound_of_any_rate_to_the_model_s(trained, tmp_path):
         about = soundfile.info(tmp_path / name)
         assert about.samplerate == rate and abs(about.frames - rate // 2) <= 2, name
     assert soundfile.info(tmp_path / "r-in.wav").samplerate == rate
-    bench = CliRunner().invoke(app, ["bench", str(finished.quantized), "--board", "stm32f446", "--seconds", "1", "--json"])
+    bench = CliRunner().invoke(
+        app, ["bench", str(finished.quantized), "--board", "stm32f446", "--seconds", "1", "--json"]
+    )
     assert bench.exit_code == 0, bench.output
     assert json.loads(bench.output)["delay_ms"] == 16 + 2 * 16
 
@@ -160,7 +171,9 @@ def test_other_rates_are_refused(rate):
 
 def test_the_cache_decodes_again_for_another_rate_and_keeps_both(recordings, tmp_path):
     chosen = open_data(recordings).select("speech", "train")
-    stores = {rate: AudioStore.build(recordings, chosen, tmp_path, sample_rate=rate) for rate in (16000, 8000, 48000, 16000)}
+    stores = {
+        rate: AudioStore.build(recordings, chosen, tmp_path, sample_rate=rate) for rate in (16000, 8000, 48000, 16000)
+    }
     for rate, store in stores.items():
         assert store.sample_rate == pickle.loads(pickle.dumps(store)).sample_rate == rate
         assert store.length(0) == pytest.approx(1.5 * rate, abs=2)
@@ -237,7 +250,9 @@ def test_metrics_at_other_rates_say_what_they_heard(tmp_path):
     noisy = clean + np.random.default_rng(0).normal(0, 0.02, len(clean)).astype(np.float32)
     usual = metrics.measure(clean, noisy, ["pesq", "stoi"])
     at_48 = metrics.measure(*(audio.resampled(x, 16000, 48000) for x in (clean, noisy)), ["pesq", "stoi"], 48000)
-    assert at_48["pesq"] == pytest.approx(usual["pesq"], abs=0.1) and at_48["stoi"] == pytest.approx(usual["stoi"], abs=0.02)
+    assert at_48["pesq"] == pytest.approx(usual["pesq"], abs=0.1) and at_48["stoi"] == pytest.approx(
+        usual["stoi"], abs=0.02
+    )
     low = [audio.resampled(x, 16000, 8000) for x in (clean, noisy)]
     assert metrics.measure(*low, ["pesq"], 8000)["pesq"] == pytest.approx(pesq.pesq(8000, *low, "nb"))
     assert [title("pesq", rate) for rate in (8000, 16000, 48000)] == ["PESQ-NB", "PESQ-WB", "PESQ-WB (at 16 kHz)"]
@@ -261,4 +276,6 @@ def test_external_teachers_are_for_their_own_rate():
     stage = {"model": {"channels": [4]}, "updates": 1, "losses": {"si_sdr": 1.0},
              "distillation": {"teacher": {"onnx": "gtcrn.onnx", "window": "sqrt-hann"}, "target": 0.5}}  # fmt: skip
     with pytest.raises(InputError, match="ONNX models hear 16000 Hz, the front end 8000 Hz"):
-        recipe_from({"stages": {"only": stage}, "front_end": {"sample_rate": 8000}, "mixture": {"low_pass_hz": [3000, 3500]}})
+        recipe_from(
+            {"stages": {"only": stage}, "front_end": {"sample_rate": 8000}, "mixture": {"low_pass_hz": [3000, 3500]}}
+        )

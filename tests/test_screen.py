@@ -14,9 +14,7 @@ VALID = {"loss": 0.1234, "si_sdr_gain_db": 7.5912, "sdr_db": 12.9634}
 
 
 def progress(update: int, valid: dict[str, float], stage: str = "supervise_integers"):
-    return SimpleNamespace(
-        stage=stage, update=update, updates=36000, loss=0.0123, audio_per_second=104.2, valid=valid
-    )
+    return SimpleNamespace(stage=stage, update=update, updates=36000, loss=0.0123, audio_per_second=104.2, valid=valid)
 
 
 @pytest.mark.parametrize("width", [64, 80, 120])
@@ -43,7 +41,9 @@ def test_a_log_has_a_line_every_half_minute_and_one_for_each_look():
         screen.show(progress(update, VALID if update >= 50 else {}))
     lines = text.getvalue().splitlines()
     looks = [line for line in lines if "valid" in line]
-    assert len(looks) == 1 and looks[0].startswith("supervise_integers 50/36000: valid loss 0.1234, si_sdr_gain_db 7.59")
+    assert len(looks) == 1 and looks[0].startswith(
+        "supervise_integers 50/36000: valid loss 0.1234, si_sdr_gain_db 7.59"
+    )
     assert len(lines) - len(looks) == 10
     assert lines[-1] == "supervise_integers 91/36000  loss 0.0123  104 s/s  29:55:27 left"
 

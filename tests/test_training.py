@@ -134,7 +134,9 @@ def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
     for name in ("model.tflite", "model-float.tflite", "model-report.json", "scores.json", "scores.md"):
         assert (model.parent / name).stat().st_size > 0, name
     backends = [row[0] for row in finished.scored.tables[0].rows]
-    assert finished.quantized == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(backends)
+    assert finished.quantized == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(
+        backends
+    )
     record = json.loads((tmp_path / "run/recipe.json").read_text())
     assert record["recipe"]["stages"]["teacher"]["updates"] == 4 and "torch" in record["versions"]
     again = []
@@ -259,7 +261,9 @@ def test_the_last_weights_may_be_kept(recipe, tmp_path):
     for keep in ("best", "last"):
         output = tmp_path / keep
         run(load_recipe(recipe, [f"output={output}", f"stages.supervise.keep={keep}", *settings]), nothing, nothing)
-        looks = [json.loads(line)["valid_loss"] for line in (output / "supervise" / "log.jsonl").read_text().splitlines()]
+        looks = [
+            json.loads(line)["valid_loss"] for line in (output / "supervise" / "log.jsonl").read_text().splitlines()
+        ]
         kept[keep] = weights(output)
     assert min(looks) < looks[-1]
     assert any(not torch.equal(kept["best"][name], value) for name, value in kept["last"].items())
@@ -271,7 +275,9 @@ def test_a_run_from_before_a_key_existed_is_not_another_recipe(recipe, tmp_path)
     del record["stage"]["keep"], record["builds_on"]["distill"]["stage"]["keep"]
     refuse_other_recipe(record, chosen, "supervise", tmp_path / "model")
     with pytest.raises(InputError, match="keep: 'best' then, 'last' now"):
-        refuse_other_recipe(record, load_recipe(recipe, ["stages.supervise.keep=last"]), "supervise", tmp_path / "model")
+        refuse_other_recipe(
+            record, load_recipe(recipe, ["stages.supervise.keep=last"]), "supervise", tmp_path / "model"
+        )
 
 
 def test_missing_recipe_and_missing_data(recipe, tmp_path):

@@ -81,7 +81,9 @@ def test_one_step_has_a_rate_too(base):
 
 
 def test_views_may_be_combined(base):
-    distill, _ = recipe(Comparison(base, "out"), Run("student-62k", "two-step-bin+utterance@share=0.4", 0)).stages.values()
+    distill, _ = recipe(
+        Comparison(base, "out"), Run("student-62k", "two-step-bin+utterance@share=0.4", 0)
+    ).stages.values()
     assert list(distill.distillation.views) == ["bin", "utterance"]
     assert distill.distillation.views["bin"] == 1.0 and distill.distillation.views["utterance"] > 1.0
 

@@ -72,7 +72,11 @@ def refuse_trained(
     scored = []
     for pair in pairs:
         loaded = pair.load(sample_rate)
-        sides = {str(pair.clean): loaded.clean, str(pair.noisy): loaded.noisy, f"the noise of {pair.noisy}": loaded.noise}
+        sides = {
+            str(pair.clean): loaded.clean,
+            str(pair.noisy): loaded.noisy,
+            f"the noise of {pair.noisy}": loaded.noise,
+        }
         named = [content.Sound.of(name, "the scored pairs", samples, sample_rate) for name, samples in sides.items()]
         scored += [sound for sound in named if sound is not None]
     digests = {sound.digest for sound in scored}

@@ -32,7 +32,9 @@ NAMED = ("stages", "builds_on")
 def renamed(values: Any) -> Any:
     """Values read from a file, with former keys by their present names, at any depth."""
     if isinstance(values, dict):
-        return {FORMER.get(key, key): _named(value) if key in NAMED else renamed(value) for key, value in values.items()}
+        return {
+            FORMER.get(key, key): _named(value) if key in NAMED else renamed(value) for key, value in values.items()
+        }
     if isinstance(values, list):
         return [renamed(value) for value in values]
     return values

@@ -86,7 +86,9 @@ class Stage:
         if self.distillation and self.distillation.target and not self.losses:
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
         if self.quantize and self.start is None:
-            raise InputError("quantize: name the stage to go on from in `start`; its ranges give the quantization parameters")
+            raise InputError(
+                "quantize: name the stage to go on from in `start`; its ranges give the quantization parameters"
+            )
         if self.quantize and self.distillation and self.distillation.views:
             raise InputError(
                 "quantize: a quantized network has no float layers to view; distill their output instead (output: 1.0)"
@@ -208,7 +210,9 @@ class Recipe:
 
     def mixture_of(self, stage: Stage, where: str = "mixture") -> MixtureConfig:
         """How the mixtures of `stage` are drawn; `where` names the stage's own keys in messages."""
-        return build(MixtureConfig, {**as_dict(self.mixture), **stage.mixture}, where) if stage.mixture else self.mixture
+        return (
+            build(MixtureConfig, {**as_dict(self.mixture), **stage.mixture}, where) if stage.mixture else self.mixture
+        )
 
 
 def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:

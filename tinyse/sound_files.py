@@ -131,7 +131,9 @@ def _check_rate(path: Path, rate: int) -> None:
 
 def _check_size(path: Path, values: int) -> None:
     if values > MAX_VALUES:
-        raise InputError(f"cannot read {path}: its header says {values} samples, over {MAX_VALUES}; cut it into shorter files")
+        raise InputError(
+            f"cannot read {path}: its header says {values} samples, over {MAX_VALUES}; cut it into shorter files"
+        )
 
 
 def duration(path: str | Path) -> float:

@@ -85,7 +85,9 @@ RV32IMAC = Core(
 RV32IMAFC = Core(
     "RISC-V RV32IMAFC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline"
 )
-_XTENSA = "portable C, supposed to need what RISC-V needs (for size only, compiled for an LX106: 105 kB); cycles supposed"
+_XTENSA = (
+    "portable C, supposed to need what RISC-V needs (for size only, compiled for an LX106: 105 kB); cycles supposed"
+)
 LX6 = Core("Xtensa LX6", 4.82, 1.3, 1.0, "estimated", 1.3, _XTENSA)
 LX7 = Core("Xtensa LX7", 4.82, 1.3, 1.0, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
 M55 = Core("Cortex-M55", 0.35, 0.16, 0.39, "emulated", 1.36, f"{_COUNTED}; cycles modelled by llvm-mca 16")

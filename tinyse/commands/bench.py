@@ -100,9 +100,7 @@ def bench(
         tables.print_stream(estimate, emulation, verdict, delay_ms)
 
 
-def _board(
-    name: str | None, core: str | None, mhz: float | None, ram: int | None, flash: int | None
-) -> Board | None:
+def _board(name: str | None, core: str | None, mhz: float | None, ram: int | None, flash: int | None) -> Board | None:
     """The board that is named or described; None for none."""
     from tinyse.boards.boards import find_board, own_board
     from tinyse.errors import InputError

@@ -32,10 +32,12 @@ Rate = Annotated[int | None, typer.Option(help="Hz of the sound that is written;
 @app.command("get")
 def get_command(
     names: Annotated[list[str] | None, typer.Argument(help="Corpora or sets of the catalog; none lists them.")] = None,
-    output: Annotated[Path, typer.Option(help="Folder for the sound; its manifest.csv lists all that lies there.")] = Path(
-        "recordings"
-    ),
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps the archives; by default OUTPUT/archives.")] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for the sound; its manifest.csv lists all that lies there.")
+    ] = Path("recordings"),
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps the archives; by default OUTPUT/archives.")
+    ] = None,
     catalog: Annotated[Path | None, typer.Option(help="A catalog of your own, in YAML.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
@@ -51,11 +53,14 @@ def get_command(
         return
     done = get(known, names, output, cache or output / "archives", lambda line: print(line, file=sys.stderr))
     if as_json:
-        facts = {got.name: {
+        facts = {
+            got.name: {
                 "was_there": got.was_there,
                 "summary": got.manifest.summary(),
                 "notices": got.manifest.notices,
-            } for got in done}
+            }
+            for got in done
+        }
         print(json.dumps({"manifest": str(output / "manifest.csv"), "corpora": facts}, indent=2))
         return
     for got in done:

@@ -61,7 +61,9 @@ def denoise(
     processes: Annotated[
         int | None, typer.Option(help="Processes for a folder; by default as many as it has work for.", min=1)
     ] = None,
-    rate: Annotated[int | None, typer.Option(help="Hz of raw sound in a pipe; by default the model's.", min=1000)] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Hz of raw sound in a pipe; by default the model's.", min=1000)
+    ] = None,
     raw_format: Annotated[
         Format | None, typer.Option("--format", help="Samples of raw sound in a pipe; by default s16.")
     ] = None,

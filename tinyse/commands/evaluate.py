@@ -125,7 +125,10 @@ def _keep(output: Path | None, total: int, scores: Scores) -> None:
     if output is None:
         for table in report.rich_tables(scores):
             Console(stderr=True).print(table)
-        print(f"tinyse: ended after {len(scores.files)} of {total} pairs; --output FOLDER keeps their scores", file=sys.stderr)
+        print(
+            f"tinyse: ended after {len(scores.files)} of {total} pairs; --output FOLDER keeps their scores",
+            file=sys.stderr,
+        )
     else:
         files.write_json(output / "scores-partial.json", report.as_json(scores))
         files.write_text(output / "scores-partial.md", report.markdown(scores))

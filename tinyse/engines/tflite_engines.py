@@ -195,7 +195,11 @@ def least_arena(graph: Graph) -> int:
     content = write(graph)
     short, enough = 0, _plenty(graph, content) // ARENA_STEP * ARENA_STEP
     while enough - short > ARENA_STEP:
-        command = [sys.executable, str(Path(__file__).with_name("tflm_trial.py")), *map(str, (short, enough, ARENA_STEP))]
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("tflm_trial.py")),
+            *map(str, (short, enough, ARENA_STEP)),
+        ]
         trial = subprocess.run(command, input=content, capture_output=True)
         lines = list(map(int, trial.stdout.split()))
         if not lines:

@@ -15,7 +15,11 @@ from tinyse.spectra.front_end import rate_in
 
 FLOAT_BACKENDS = ("float-clip", "float-stream")
 """The float model over a whole clip at once, and hop by hop. They are the same numbers if streaming is right."""
-QUANTIZED_BACKENDS = {"litert": "int8 stream (LiteRT)", "tflm": "int8 stream (TFLM)", "reference": "int8 stream (reference)"}
+QUANTIZED_BACKENDS = {
+    "litert": "int8 stream (LiteRT)",
+    "tflm": "int8 stream (TFLM)",
+    "reference": "int8 stream (reference)",
+}
 """Engines that run a .tflite hop by hop. The reference is tinyse's own integer arithmetic in numpy."""
 DEFAULT_BACKENDS = (*FLOAT_BACKENDS, "litert", "tflm")
 

@@ -155,9 +155,7 @@ def _from_files(folder: Path) -> list[Pair]:
 
 def _paired(clean: dict[str, Path], noisy: dict[str, Path], in_clean: str, in_noisy: str) -> list[Pair]:
     for name in sorted(set(clean) ^ set(noisy)):
-        path, here, there = (
-            (clean[name], in_clean, in_noisy) if name in clean else (noisy[name], in_noisy, in_clean)
-        )
+        path, here, there = (clean[name], in_clean, in_noisy) if name in clean else (noisy[name], in_noisy, in_clean)
         raise InputError(f"{path} in {here} has no partner of that name in {there}")
     return [Pair(name, clean[name], noisy[name]) for name in sorted(clean)]
 

@@ -64,7 +64,9 @@ def equalizer(rng: np.random.Generator, gain_db: Range, sample_rate: int = DEFAU
         [
             _section("low", _even_octaves(rng, 80, 500), rng.uniform(*gain_db), sample_rate),
             _section("high", _even_octaves(rng, 2000, highest), rng.uniform(*gain_db), sample_rate),
-            _section("bell", _even_octaves(rng, 200, highest), rng.uniform(*gain_db), sample_rate, q=rng.uniform(0.5, 1.5)),
+            _section(
+                "bell", _even_octaves(rng, 200, highest), rng.uniform(*gain_db), sample_rate, q=rng.uniform(0.5, 1.5)
+            ),
         ]
     )
 
@@ -93,7 +95,9 @@ def split_response(
     """
     direct = int(np.abs(response).argmax())
     # The rise of a band-limited peak, half a millisecond, belongs to it.
-    response = response[max(direct - sample_rate // 2000, 0) :][: LONGEST_RESPONSE_SECONDS * sample_rate].astype(np.float32)
+    response = response[max(direct - sample_rate // 2000, 0) :][: LONGEST_RESPONSE_SECONDS * sample_rate].astype(
+        np.float32
+    )
     fade = sample_rate // 200
     end = round(early_ms * sample_rate / 1000)
     weight = np.clip((end + fade - np.arange(len(response), dtype=np.float32)) / fade, 0, 1)

@@ -79,7 +79,9 @@ class Noises:
 
 def _added(first: np.ndarray, second: np.ndarray, db: float, sample_rate: int) -> np.ndarray:
     """Both, the second at `db` against the first where each is active; the one of them that is not silent."""
-    powers = [mean_power(each, active(each)) for each in (frame_powers(sound, sample_rate) for sound in (first, second))]
+    powers = [
+        mean_power(each, active(each)) for each in (frame_powers(sound, sample_rate) for sound in (first, second))
+    ]
     if min(powers) <= 0:
         return first if powers[0] else second
     return first + second * np.float32(math.sqrt(powers[0] / powers[1]) * amplitude(db))

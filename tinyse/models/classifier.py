@@ -26,9 +26,7 @@ class ClassifierNetwork(Encoder):
 
     result = "tags"
 
-    def __init__(
-        self, architecture: Architecture, bands: int, classes: tuple[str, ...], task: str = "tagging"
-    ) -> None:
+    def __init__(self, architecture: Architecture, bands: int, classes: tuple[str, ...], task: str = "tagging") -> None:
         super().__init__(architecture, bands)
         self.task = task
         if not classes or len(set(classes)) != len(classes):

@@ -42,7 +42,9 @@ def choose(graph: Graph, calibration: Calibration, types: Mapping[str, np.dtype]
             shared = fixed[pinned[0]]
             for name in pinned:
                 if fixed[name] != shared:
-                    raise InputError(f"{pinned[0]!r} and {name!r} are joined but need different quantization parameters")
+                    raise InputError(
+                        f"{pinned[0]!r} and {name!r} are joined but need different quantization parameters"
+                    )
             _check_reach(group, shared, calibration)
         else:
             histogram, use = calibration.of(group.sources), _use(graph, group)

@@ -107,9 +107,7 @@ def recurrent(graph: Graph) -> set[str]:
 def gate_of(graph: Graph, group: Group) -> str | None:
     """The gate that is the only use of the group's values: "LOGISTIC" or "TANH", else None."""
     kinds = {operator.kind for operator in _users(graph, group.tensors)}
-    return (
-        kinds.pop() if len(kinds) == 1 and kinds <= set(GATES) and not _leaves(graph, group.tensors) else None
-    )
+    return kinds.pop() if len(kinds) == 1 and kinds <= set(GATES) and not _leaves(graph, group.tensors) else None
 
 
 def feeds_gates_only(graph: Graph, tensors: tuple[str, ...]) -> bool:
@@ -118,8 +116,7 @@ def feeds_gates_only(graph: Graph, tensors: tuple[str, ...]) -> bool:
         return False
     users = [op for op in graph.operators if set(op.inputs) & set(tensors) and not set(op.outputs) <= set(tensors)]
     return bool(users) and all(
-        op.kind in GATES
-        or (op.kind in ("ADD", "MUL", *MOVES) and feeds_gates_only(graph, tuple(op.outputs)))
+        op.kind in GATES or (op.kind in ("ADD", "MUL", *MOVES) and feeds_gates_only(graph, tuple(op.outputs)))
         for op in users
     )
 

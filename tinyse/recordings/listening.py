@@ -129,4 +129,3 @@ def _highest(values: np.ndarray, reach: int, axis: int) -> np.ndarray:
         padded = np.maximum(cut(0, count), cut(step, count))
         covered += step
     return cut(0, size)
-

@@ -197,7 +197,9 @@ def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
                 if any(row.pop(None, ())):  # type: ignore[call-overload]
-                    raise InputError(f"{where}: it has more cells than the header: put what has a comma in it in quotes")
+                    raise InputError(
+                        f"{where}: it has more cells than the header: put what has a comma in it in quotes"
+                    )
                 yield where, {key: value or "" for key, value in row.items() if key}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read the manifest {path}: {error}") from error

@@ -173,7 +173,9 @@ def write_shards(manifest: Manifest, folder: str | Path, megabytes: int, sample_
         seconds += recording.seconds
     parts = []
     for number, recordings in enumerate(shards):
-        part, broken = write_part(folder / f"shard-{number:05d}.pcm", manifest.root, recordings, sample_rate=sample_rate)
+        part, broken = write_part(
+            folder / f"shard-{number:05d}.pcm", manifest.root, recordings, sample_rate=sample_rate
+        )
         if part is None:
             raise InputError(
                 f"{manifest.root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}"

@@ -181,7 +181,6 @@ class FrontEnd:
         features = (logs - levels[:, None]) * self.feature_scale
         return np.clip(features, np.float32(-1), np.float32(127 / 128)), LevelState(level, rate)
 
-
     def clip_features(self, samples: np.ndarray) -> np.ndarray:
         """(samples,) -> (frames, bands): what a network sees of a clip, from silence, in whole hops."""
         analysis, level, _ = self.initial_state()

@@ -107,9 +107,7 @@ def sticking(engines: Mapping[str, FileEngine], front_end: FrontEnd, speech: np.
     rate = front_end.config.sample_rate
     heard = HEARD_SECONDS * rate
     if len(speech) < heard:
-        raise InputError(
-            f"the sticking test needs {HEARD_SECONDS} s of speech, {len(speech) / rate:.1f} s given"
-        )
+        raise InputError(f"the sticking test needs {HEARD_SECONDS} s of speech, {len(speech) / rate:.1f} s given")
     quiet = np.float32(speech[:heard] * 10 ** (QUIET_DB / 20) / max(np.sqrt(np.mean(speech[:heard] ** 2)), 1e-9))
     silence = np.zeros(SILENCE_SECONDS * rate, np.float32)
     gains = np.where(np.arange(len(speech)) // (JUMP_SECONDS * rate) % 2, 10 ** (-JUMP_DB / 20), 1)

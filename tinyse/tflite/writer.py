@@ -128,7 +128,9 @@ def _next_states(graph: Graph) -> dict[str, str]:
     for state in graph.states:
         states.setdefault(graph.outputs[state], f"{state}_next")
     taken = {*graph.inputs.values(), *graph.tensors}
-    return {tensor: name for tensor, name in states.items() if tensor not in graph.inputs.values() and name not in taken}
+    return {
+        tensor: name for tensor, name in states.items() if tensor not in graph.inputs.values() and name not in taken
+    }
 
 
 def _tensor(tensor: Tensor, name: str, buffers: list[Any]) -> schema.TensorT:

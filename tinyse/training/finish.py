@@ -31,5 +31,9 @@ def finish(recipe: Recipe, plan: Plan, model: Path, say: Callable[[str], None], 
     """Write the .tflite beside `model` and score it as planned. What is newer than the model is not made again."""
     task, quantized = TASKS[recipe.task], model.with_suffix(".tflite")
     if not newer(quantized, model):
-        say(export_model(model, task.calibration(recipe, recipe.export.clips), precision=recipe.export.precision).summary)
+        say(
+            export_model(
+                model, task.calibration(recipe, recipe.export.clips), precision=recipe.export.precision
+            ).summary
+        )
     return Finished(quantized, task.score(recipe, plan, model, quantized, say, processes))

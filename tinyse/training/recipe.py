@@ -28,7 +28,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise InputError(f"--set {override}: expected KEY=VALUE, such as --set stages.teacher.updates=1000")
-        _put(values, [FORMER.get(part, part) for part in key.split(".")], from_yaml(text, f"--set {override}"), override)
+        _put(
+            values, [FORMER.get(part, part) for part in key.split(".")], from_yaml(text, f"--set {override}"), override
+        )
     return recipe_from(values)
 
 

@@ -46,17 +46,32 @@ def parts() -> list[Part]:
 
 def recipe_sections() -> list[Section]:
     """The keys of a recipe, and those that each task has under its own name."""
-    common = [s._replace(keys=tuple(k for k in s.keys if k.name != "options")) if not s.place else s for s in sections(Recipe)]
-    return [*common, *(section for task in TASKS.values() if task.options for section in sections(task.options, task.name))]
+    common = [
+        s._replace(keys=tuple(k for k in s.keys if k.name != "options")) if not s.place else s for s in sections(Recipe)
+    ]
+    return [
+        *common,
+        *(section for task in TASKS.values() if task.options for section in sections(task.options, task.name)),
+    ]
 
 
 def markdown() -> str:
     """The page `docs/reference/recipes.md`."""
-    lines = [f"# {TITLE}", "", "Generated: `tinyse train --reference > docs/reference/recipes.md`.", "", INTRODUCTION, ""]
+    lines = [
+        f"# {TITLE}",
+        "",
+        "Generated: `tinyse train --reference > docs/reference/recipes.md`.",
+        "",
+        INTRODUCTION,
+        "",
+    ]
     for part in parts():
         lines += [f"## {part.title}", "", part.text, ""] if part.text else [f"## {part.title}", ""]
         lines += ["| " + " | ".join(part.header) + " |", "|" + "---|" * len(part.header)]
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{row[0]}`", *row[1:])) + " |" for row in part.rows]
+        lines += [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{row[0]}`", *row[1:])) + " |"
+            for row in part.rows
+        ]
         lines.append("")
     return "\n".join(lines)
 

@@ -51,7 +51,9 @@ def rehearse(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
         if plan is not None and rank == 0:
             finish(small, replace(plan, limit=1), model, _nothing, processes=1)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise InputError("the rehearsal ran out of memory: give the largest stage a smaller batch or shorter clips") from error
+        raise InputError(
+            "the rehearsal ran out of memory: give the largest stage a smaller batch or shorter clips"
+        ) from error
     finally:
         if rank == 0:
             shutil.rmtree(folder, ignore_errors=True)

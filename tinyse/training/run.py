@@ -52,9 +52,7 @@ def run(
         torch.set_flush_denormal(False)  # it would change what the rest of the process computes
 
 
-def run_stages(
-    recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None], machine: Machine
-) -> Path:
+def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None], machine: Machine) -> Path:
     """`run`, in a process that is set up for it."""
     fabric = launch("32-true")
     if not fabric.is_global_zero:
