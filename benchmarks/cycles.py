@@ -1,4 +1,4 @@
-"""Modelled cycles of emulated firmware, by function: QEMU counts each address, a model says what an instruction takes.
+"""Modeled cycles of emulated firmware, by function: QEMU counts each address, a model says what an instruction takes.
 
 Two models, neither of them a measurement:
 
@@ -68,7 +68,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Cycles:
-    """Of one hop: instructions and cycles by function. `source` says what they are modelled from."""
+    """Of one hop: instructions and cycles by function. `source` says what they are modeled from."""
 
     instructions: dict[str, float]
     cycles: dict[str, float]

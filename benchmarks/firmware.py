@@ -5,7 +5,7 @@
     python benchmarks/firmware.py student.tflite --cores cortex-m4 --portable # without SMLAD and Helium
 
 Cores without an FPU have the fixed-point front end. Every replay is also a check: a core whose outputs or states differ
-from the integer reference gives no figures. Instructions are emulated: QEMU counts them. Cycles are modelled, by function,
+from the integer reference gives no figures. Instructions are emulated: QEMU counts them. Cycles are modeled, by function,
 as cycles.py says: from Arm's reference manuals (M3, M4) or by llvm-mca (M7, M33, M55). `--wait-states` overrides what
 tinyse/boards knows of a board's flash.
 """
@@ -59,7 +59,7 @@ class Figures:
     """Of one stream, without audio buffers."""
     stack: int
     """The deepest of a hop, the test's own frames included."""
-    modelled: cycles.Cycles | None
+    modeled: cycles.Cycles | None
 
     @property
     def network(self) -> int:
@@ -123,8 +123,8 @@ def measure(folder: Path, core: targets.Core, flags: Sequence[str], frames: int)
     plain = dict(line.split() for line in output.splitlines())
     lacking = cycles.missing(core)
     if lacking:
-        print(f"{core.title}, modelled cycles: {lacking}", file=sys.stderr)
-    modelled = None if lacking else cycles.model(core, binary, frames)
+        print(f"{core.title}, modeled cycles: {lacking}", file=sys.stderr)
+    modeled = None if lacking else cycles.model(core, binary, frames)
     targets.build(folder, core, binary, [*flags, "-DTINYSE_PROFILE"])
     pairs = [line.split() for line in targets.run(core, binary)[1].splitlines()]
     profile = {name: int(value) for name, value in pairs}
@@ -136,7 +136,7 @@ def measure(folder: Path, core: targets.Core, flags: Sequence[str], frames: int)
         targets.flash_bytes(folder, core, flags),
         int(plain["ram"]),
         int(plain["stack"]),
-        modelled,
+        modeled,
     )
 
 
@@ -156,10 +156,10 @@ def tables(firmware: Firmware, figures: Sequence[Figures], wait_states: int | No
             f"| {one.core.title} | {front_end} | {one.network:,} | {one.network / graph.macs:.2f} "
             f"| {one.hop:,} | {one.flash:,} | {ram:,} | {one.stack:,} |"
         )
-    rows += ["", *functions(firmware, [one for one in figures if one.modelled is not None])]
+    rows += ["", *functions(firmware, [one for one in figures if one.modeled is not None])]
     rows += [
         "",
-        "| board | clock | wait states | cycles per hop | modelled from | ms per hop | of real time |",
+        "| board | clock | wait states | cycles per hop | modeled from | ms per hop | of real time |",
         "|---|---:|---:|---:|---|---:|---:|",
     ]
     seconds = 1 / firmware.front_end.config.frames_per_second if firmware.front_end else 1
@@ -168,8 +168,8 @@ def tables(firmware: Firmware, figures: Sequence[Figures], wait_states: int | No
             if board.core.name == BOARD_CORES.get(one.core.name) and board.npu is None:
                 states = board.wait_states if wait_states is None else wait_states
                 count, source = one.hop * board.core.cycles_per_instruction, "instructions, supposed"
-                if one.modelled is not None:
-                    count, source = one.modelled.total, one.modelled.source
+                if one.modeled is not None:
+                    count, source = one.modeled.total, one.modeled.source
                 count += states * flash_lines(firmware, one)
                 spent = count / board.clock_hz
                 rows.append(
@@ -180,20 +180,20 @@ def tables(firmware: Firmware, figures: Sequence[Figures], wait_states: int | No
 
 
 def functions(firmware: Firmware, figures: Sequence[Figures]) -> list[str]:
-    """Modelled cycles per hop by function, those of all together first."""
-    models = [one.modelled for one in figures if one.modelled is not None]
+    """Modeled cycles per hop by function, those of all together first."""
+    models = [one.modeled for one in figures if one.modeled is not None]
     spent = []
-    for modelled in models:
+    for modeled in models:
         by_name: Counter[str] = Counter()
-        for symbol, count in modelled.cycles.items():
+        for symbol, count in modeled.cycles.items():
             by_name[plain_name(firmware, symbol)] += round(count)
         spent.append(by_name)
     rows = [
-        "| modelled cycles of | " + " | ".join(one.core.title for one in figures if one.modelled is not None) + " |",
+        "| modeled cycles of | " + " | ".join(one.core.title for one in figures if one.modeled is not None) + " |",
         "|---|" + "---:|" * len(models),
-        "| **all** | " + " | ".join(f"**{modelled.total:,.0f}**" for modelled in models) + " |",
-        "| per instruction | " + " | ".join(f"{modelled.per_instruction:.2f}" for modelled in models) + " |",
-        "| modelled from | " + " | ".join(modelled.source for modelled in models) + " |",
+        "| **all** | " + " | ".join(f"**{modeled.total:,.0f}**" for modeled in models) + " |",
+        "| per instruction | " + " | ".join(f"{modeled.per_instruction:.2f}" for modeled in models) + " |",
+        "| modeled from | " + " | ".join(modeled.source for modeled in models) + " |",
     ]
     for name, _ in sum(spent, Counter()).most_common():
         if max(by_name[name] for by_name in spent) >= LEAST_CYCLES:
@@ -219,7 +219,7 @@ def flash_lines(firmware: Firmware, one: Figures) -> int:
         if call.layer.kernel == layers.CONVOLVE:
             positions = call.layer.fields["out_height"] * call.layer.fields["out_width"]
             streamed += -(-positions // together) * call.layer.arrays["pairs"].nbytes
-    code = one.modelled.waited_lines if one.modelled else 0
+    code = one.modeled.waited_lines if one.modeled else 0
     return round(code + streamed / cycles.LINE_BYTES)
 
 
@@ -244,8 +244,8 @@ def measurement(firmware: Firmware, one: Figures, times_only: bool = False) -> d
         "source": f"{emulator()} {' '.join(one.core.machine)}, icount",
         "instructions": one.hop,
     }
-    if one.modelled is not None:
-        values |= {"modelled_cycles": round(one.modelled.total), "modelled_from": one.modelled.source,
+    if one.modeled is not None:
+        values |= {"modeled_cycles": round(one.modeled.total), "modeled_from": one.modeled.source,
                    "flash_lines": flash_lines(firmware, one)}  # fmt: skip
     if not times_only:
         values |= {"flash_bytes": one.flash, "ram_bytes": one.ram + audio + one.stack}

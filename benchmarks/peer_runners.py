@@ -66,11 +66,11 @@ def dtln(first: Path, second: Path, block: int = 512, hop: int = 128) -> Stream:
     masking, refining = _Stateful(first), _Stateful(second)
 
     def stream(samples: np.ndarray) -> np.ndarray:
-        heard, summed, result = np.zeros(block, np.float32), np.zeros(block, np.float32), []
+        window, summed, result = np.zeros(block, np.float32), np.zeros(block, np.float32), []
         states = masking.silence(), refining.silence()
         for frame in hops(samples, hop):
-            heard = np.concatenate([heard[hop:], frame])
-            spectrum = np.fft.rfft(heard)
+            window = np.concatenate([window[hop:], frame])
+            spectrum = np.fft.rfft(window)
             mask, state = masking.step(np.abs(spectrum), states[0])
             samples_out, other = refining.step(np.fft.irfft(spectrum * mask), states[1])
             states = state, other

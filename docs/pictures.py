@@ -25,7 +25,7 @@ import browser
 
 from tinyse import audio
 from tinyse.evaluation.pairs import LoadedPair, find_pairs
-from tinyse.live.ends import FileSink, FileSource
+from tinyse.live.endpoints import FileSink, FileSource
 from tinyse.live.screen import picture
 from tinyse.live.session import Session
 from tinyse.spectra.picture import draw_spectrograms

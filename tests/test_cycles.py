@@ -1,4 +1,4 @@
-"""Modelled cycles: the manuals' table, what llvm-mca is given, and a firmware that was counted."""
+"""Modeled cycles: the manuals' table, what llvm-mca is given, and a firmware that was counted."""
 
 from __future__ import annotations
 
@@ -67,26 +67,26 @@ def test_blocks_end_where_counts_change_and_behind_branches() -> None:
 
 
 @pytest.mark.parametrize("name", ["cortex-m4", "cortex-m55"])
-def test_a_replay_is_modelled_by_function(name: str, tiny, tmp_path: Path) -> None:
+def test_a_replay_is_modeled_by_function(name: str, tiny, tmp_path: Path) -> None:
     core = targets.CORES[name]
     if core.missing or cycles.missing(core):
         pytest.skip(f"{core.title}: {core.missing or cycles.missing(core)}")
     export(tiny.quantized, tmp_path, frames=10)
     targets.build(tmp_path, core, tmp_path / "replay.elf")
-    modelled = cycles.model(core, tmp_path / "replay.elf", 10)
-    assert 1 < modelled.per_instruction < 2
-    assert any("convolve" in function for function in modelled.cycles)
-    assert not any("vectors" in function for function in modelled.cycles), "the test's own functions are left out"
-    assert modelled.source.startswith("Arm DDI 0439" if name == "cortex-m4" else "llvm-mca")
+    modeled = cycles.model(core, tmp_path / "replay.elf", 10)
+    assert 1 < modeled.per_instruction < 2
+    assert any("convolve" in function for function in modeled.cycles)
+    assert not any("vectors" in function for function in modeled.cycles), "the test's own functions are left out"
+    assert modeled.source.startswith("Arm DDI 0439" if name == "cortex-m4" else "llvm-mca")
 
 
 @pytest.mark.parametrize("model", ["student-62k", "student-30k"])
 def test_bench_says_what_the_firmware_table_says(model: str) -> None:
-    """One figure in both: modelled cycles, and wait states for the lines of flash that are waited for."""
+    """One figure in both: modeled cycles, and wait states for the lines of flash that are waited for."""
     path, board = find(Path(model)), BOARDS["stm32f446"]
     one = choose(counted(), sha256(path), board.core.name)
-    assert one is not None and one.modelled_cycles is not None
+    assert one is not None and one.modeled_cycles is not None
     estimate = estimate_file(path, board)
-    assert estimate.cycles == one.modelled_cycles + board.wait_states * one.flash_lines
-    assert {figure.label for figure in estimate.time} == {"modelled"}
+    assert estimate.cycles == one.modeled_cycles + board.wait_states * one.flash_lines
+    assert {figure.label for figure in estimate.time} == {"modeled"}
     assert "Arm DDI 0439" in estimate.time[0].basis

@@ -26,7 +26,7 @@ from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.checks import shift
 from tinyse.evaluation.dnsmos import WINDOW, dnsmos, windows
 from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
-from tinyse.pool import Pool
+from tinyse.process_pool import ProcessPool
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -475,10 +475,10 @@ def test_sigterm_keeps_what_was_scored(tiny, tmp_path, to_file):
 def test_scoring_processes_end_with_the_command(ending, tmp_path):
     """Whatever ends it: three processes of 80 MB each stayed for ever."""
     code = (
-        "import time\nfrom tinyse.pool import Pool\n"
+        "import time\nfrom tinyse.process_pool import ProcessPool\n"
         "if __name__ == '__main__':\n"
         "    import os\n"
-        "    with Pool(2) as pool:\n"
+        "    with ProcessPool(2) as pool:\n"
         "        print(*{pool.submit(os.getpid).result() for _ in range(20)}, flush=True)\n"
         "        time.sleep(60)\n"
     )
@@ -502,7 +502,7 @@ def alive(pid: int) -> bool:
 
 
 def test_a_process_that_was_killed_is_one_line():
-    with pytest.raises(InputError, match="fewer --processes"), Pool(2) as pool:
+    with pytest.raises(InputError, match="fewer --processes"), ProcessPool(2) as pool:
         pool.submit(os._exit, 9).result()
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import signal
+
 import pytest
 
+from tinyse.boards.measurements import read_measurements
 from tinyse.config import renamed
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.recordings.manifest import Manifest
@@ -80,3 +84,40 @@ def test_quantization_parameters_under_their_former_key_are_loaded(tiny, tmp_pat
     save_tensors(tmp_path / "former.safetensors", tensors, {**header, "quantization": former})
     header = load_tensors(tmp_path / "former.safetensors")[1]
     assert TrainedQparams.from_json(header["quantization"], "former") == expected
+
+
+def test_a_checkpoint_with_the_former_count_stops_as_early(tmp_path):
+    pytest.importorskip("torch")
+    from tinyse.models.files import load_tensors, save_tensors
+    from tinyse.training.recipe import load_recipe
+    from tinyse.training.run import run
+
+    stage = "{model: {channels: [4], groups: 1}, updates: 3, batch: 1, seconds: 0.5, patience: 1, losses: {si_sdr: 1}}"
+    (tmp_path / "r.yaml").write_text(f"stages: {{one: {stage}}}\nvalid_clips: 1\nworkers: 0\nthreads: 1\n")
+    recipe = load_recipe(tmp_path / "r.yaml", [f"output={tmp_path / 'run'}"])
+
+    def interrupt(progress):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, interrupt, lambda _: None)
+    checkpoint = tmp_path / "run/one/checkpoint.safetensors"
+    tensors, header = load_tensors(checkpoint)
+    del header["validations_without_improvement"]
+    save_tensors(checkpoint, tensors, {**header, "looks_without_gain": 1})
+    run(recipe, lambda _: pytest.fail("an update was made"), lambda _: None)
+    assert load_tensors(tmp_path / "run/one/model.safetensors")[1]["update"] == 1
+
+
+def test_measurements_under_former_keys_are_read(tmp_path):
+    one = {
+        "model": "ab",
+        "core": "Cortex-M4",
+        "label": "emulated",
+        "source": "QEMU",
+        "modelled_cycles": 9,
+        "modelled_from": "x",
+    }
+    (tmp_path / "m.json").write_text(json.dumps({"format": 1, "measurements": [one]}))
+    measurement = read_measurements(tmp_path / "m.json")[0]
+    assert (measurement.modeled_cycles, measurement.modeled_from) == (9, "x")

@@ -26,7 +26,7 @@ from tinyse import audio
 from tinyse.commands.live import live
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
-from tinyse.live.ends import FileSink, FileSource
+from tinyse.live.endpoints import FileSink, FileSource
 from tinyse.live.meters import LevelMeter
 from tinyse.live.ring import Ring
 from tinyse.live.screen import KEYS, picture, summary

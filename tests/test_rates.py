@@ -25,8 +25,8 @@ from tinyse.mixtures import MixtureConfig, augment, open_mixer, synthetic
 from tinyse.mixtures.levels import frame_powers
 from tinyse.mixtures.sources import faded
 from tinyse.recordings import AudioStore, open_data, write_shards
+from tinyse.recordings.analysis import NARROW, analyze
 from tinyse.recordings.cache import listed
-from tinyse.recordings.listening import NARROW, listen
 from tinyse.recordings.parts import read_part
 from tinyse.spectra.front_end import SAMPLE_RATES, FrontEnd, FrontEndConfig
 from tinyse.streaming.denoiser import Denoiser
@@ -235,10 +235,10 @@ def test_what_a_mixture_is_made_of_is_in_seconds(rate):
 @pytest.mark.parametrize("rate", [8000, 24000, 48000])
 def test_marks_of_a_sound_are_about_the_same_at_every_rate(rate):
     speech = np.concatenate([own_recordings.voice(talker, 0, 1.0) for talker in range(4)])
-    usual = {tuple(mark) for mark in listen(speech, False).marks}
-    other = listen(audio.resampled(speech, 16000, rate), False, rate)
+    usual = {tuple(mark) for mark in analyze(speech, False).marks}
+    other = analyze(audio.resampled(speech, 16000, rate), False, rate)
     assert len(usual & {tuple(mark) for mark in other.marks}) > 0.5 * len(usual)
-    assert NARROW not in listen(np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32), False, rate).faults
+    assert NARROW not in analyze(np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32), False, rate).faults
 
 
 def test_metrics_at_other_rates_say_what_they_heard(tmp_path):

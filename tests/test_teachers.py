@@ -293,10 +293,10 @@ def test_a_run_with_an_external_teacher_goes_on_to_the_same_bits_and_names_it(re
 
 
 def test_the_card_says_who_taught():
-    from tinyse.released.pack import _taught, _teachers
+    from tinyse.released.pack import _distillation_text, _teachers
 
     assert _teachers([]) == ["No teacher: supervised only."]
     text = "\n".join(_teachers([{"file": "a.onnx", "sha256": "12ab", "external": True},
                                 {"file": "one/model.safetensors", "sha256": "34cd", "external": False}]))  # fmt: skip
     assert "`a.onnx`, external: its own license applies; SHA-256 12ab" in text and "34cd" in text
-    assert _taught({"views": {"frame": 1.0}, "output": 0.5}) == "1 x frame similarities, 0.5 x output"
+    assert _distillation_text({"views": {"frame": 1.0}, "output": 0.5}) == "1 x frame similarities, 0.5 x output"

@@ -21,6 +21,9 @@ FORMER = {
     "equalise_db": "equalize_db",
     "licence": "license",
     "grids": "qparams",
+    "looks_without_gain": "validations_without_improvement",
+    "modelled_cycles": "modeled_cycles",
+    "modelled_from": "modeled_from",
 }
 """Former keys of files, and what they are called now. Such files keep loading."""
 

@@ -70,9 +70,9 @@ class Stage:
     average: Annotated[float, Between(0, 1)] = 0.998
     """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
     valid_every: Annotated[int, Between(1, 1e9)] = 100
-    """Updates between two looks at the valid split, and between two checkpoints."""
+    """Updates between two validations, and between two checkpoints."""
     patience: Annotated[int, Between(0, 1e9)] = 0
-    """Looks without a better valid loss after which the stage ends early; 0 never does."""
+    """Validations in a row without a better loss after which the stage stops early; 0: never."""
     keep: Literal["best", "last"] = "best"
     """Which running average becomes the model: of the least loss on the valid split, or of the last update. No clip of
     that split is clean: a stage that is to spare clean speech keeps its last."""

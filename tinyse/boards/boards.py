@@ -31,7 +31,7 @@ class Core:
     instructions_label: str
     """Where the figure comes from: "emulated" where it was counted on this kind of core, else "estimated"."""
     cycles_per_instruction: float
-    """Modelled by benchmarks/cycles.py, flash without wait states, or supposed, as the basis says: no measurement."""
+    """Modeled by benchmarks/cycles.py, flash without wait states, or supposed, as the basis says: no measurement."""
     basis: str
     """The assumption behind both figures, in a sentence."""
     fpu: bool = True
@@ -70,9 +70,9 @@ class Board:
 
 
 _COUNTED = "student-62k as firmware_export builds it, counted by benchmarks/firmware.py under QEMU"
-M4 = Core("Cortex-M4", 1.31, 0.43, 1.09, "emulated", 1.38, f"{_COUNTED}; cycles modelled from Arm DDI 0439")
-M33 = Core("Cortex-M33", 1.31, 0.43, 1.09, "emulated", 1.15, f"{_COUNTED}; cycles modelled by llvm-mca 16")
-M7 = Core("Cortex-M7", 1.31, 0.43, 1.09, "emulated", 1.06, f"{_COUNTED}; cycles modelled by llvm-mca 16")
+M4 = Core("Cortex-M4", 1.31, 0.43, 1.09, "emulated", 1.38, f"{_COUNTED}; cycles modeled from Arm DDI 0439")
+M33 = Core("Cortex-M33", 1.31, 0.43, 1.09, "emulated", 1.15, f"{_COUNTED}; cycles modeled by llvm-mca 16")
+M7 = Core("Cortex-M7", 1.31, 0.43, 1.09, "emulated", 1.06, f"{_COUNTED}; cycles modeled by llvm-mca 16")
 M0_PLUS = Core(
     "Cortex-M0+", 9.6, 2.5, 1.0, "emulated", 1.35,
     f"{_COUNTED} (its code, on a Cortex-M3); cycles: loads and stores of two, taken branches of two",
@@ -90,7 +90,7 @@ _XTENSA = (
 )
 LX6 = Core("Xtensa LX6", 4.82, 1.3, 1.0, "estimated", 1.3, _XTENSA)
 LX7 = Core("Xtensa LX7", 4.82, 1.3, 1.0, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
-M55 = Core("Cortex-M55", 0.35, 0.16, 0.39, "emulated", 1.36, f"{_COUNTED}; cycles modelled by llvm-mca 16")
+M55 = Core("Cortex-M55", 0.35, 0.16, 0.39, "emulated", 1.36, f"{_COUNTED}; cycles modeled by llvm-mca 16")
 
 _ALIF_E7 = Board(
     "alif-e7",

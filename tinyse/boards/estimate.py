@@ -27,7 +27,7 @@ from tinyse.graph.operators import OPERATORS, WEIGHTED, macs
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tflite.reader import read
 
-Label = Literal["measured", "modelled", "emulated", "estimated"]
+Label = Literal["measured", "modeled", "emulated", "estimated"]
 
 TFLM_CODE_BYTES = 64 * KIB
 STACK_BYTES = KIB
@@ -217,12 +217,12 @@ def _replaced(
     source, label = measurement.source, measurement.label
     if measurement.cycles is not None:
         time, ends = [Figure("network and front end", measurement.cycles, label, source)], []
-    elif measurement.modelled_cycles is not None:
-        basis = f"{source}; cycles modelled from {measurement.modelled_from}"
-        time, ends = [Figure("network and front end", measurement.modelled_cycles, "modelled", basis)], []
+    elif measurement.modeled_cycles is not None:
+        basis = f"{source}; cycles modeled from {measurement.modeled_from}"
+        time, ends = [Figure("network and front end", measurement.modeled_cycles, "modeled", basis)], []
         if board.wait_states:
             waiting = f"{board.wait_states} wait states of each of {measurement.flash_lines:,} lines"
-            time.append(Figure("flash", board.wait_states * measurement.flash_lines, "modelled", waiting))
+            time.append(Figure("flash", board.wait_states * measurement.flash_lines, "modeled", waiting))
     elif measurement.instructions is not None:
         per_instruction = board.core.cycles_per_instruction
         basis = f"{source}; instructions x {per_instruction} cycles, an estimate"

@@ -6,7 +6,7 @@ A JSON file, as `benchmarks/firmware.py` writes it:
      "source": "QEMU 7.2 mps2-an386, icount", "instructions": 1234567, "flash_bytes": 91234, "ram_bytes": 45678}]}
 
 `instructions` are those of one hop, network and front end. Emulators count instructions; a board counts `cycles`.
-`modelled_cycles` are neither counted nor measured: `modelled_from` says what they rest on, and `flash_lines` how many
+`modeled_cycles` are neither counted nor measured: `modeled_from` says what they rest on, and `flash_lines` how many
 lines of flash have to be waited for where a board has wait states.
 
 counted.json has those of the models that tinyse brings.
@@ -35,14 +35,14 @@ class Measurement:
     source: str
     instructions: int | None = None
     cycles: int | None = None
-    modelled_cycles: int | None = None
-    modelled_from: str = ""
+    modeled_cycles: int | None = None
+    modeled_from: str = ""
     flash_lines: int = 0
     flash_bytes: int | None = None
     ram_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("instructions", "cycles", "modelled_cycles", "flash_bytes", "ram_bytes"):
+        for name in ("instructions", "cycles", "modeled_cycles", "flash_bytes", "ram_bytes"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, not {value}")

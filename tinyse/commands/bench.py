@@ -143,22 +143,22 @@ def _stream(model: Path, engine: str) -> tuple[Callable[[], Process], int, int]:
     if "classes" not in read(model).metadata:
         denoiser = Denoiser(model, engine=engine)  # type: ignore[arg-type]
 
-        def denoise() -> Process:
+        def start_denoiser() -> Process:
             denoiser.reset()
             return denoiser.process
 
-        return denoise, denoiser.delay, denoiser.sample_rate
+        return start_denoiser, denoiser.delay, denoiser.sample_rate
     tagger = Tagger(model, engine=engine)  # type: ignore[arg-type]
 
-    def hear(hop: np.ndarray) -> np.ndarray:
+    def process(hop: np.ndarray) -> np.ndarray:
         tagger.process(hop)
         return hop
 
-    def listen() -> Process:
+    def start_tagger() -> Process:
         tagger.reset()
-        return hear
+        return process
 
-    return listen, 0, tagger.sample_rate
+    return start_tagger, 0, tagger.sample_rate
 
 
 def _sound(path: Path | None, seconds: float, hop: int, rate: int) -> tuple[np.ndarray, list[str]]:

@@ -18,7 +18,7 @@ from tinyse.errors import InputError
 from tinyse.sound_files import SUFFIXES
 
 if TYPE_CHECKING:
-    from tinyse.live.ends import End
+    from tinyse.live.endpoints import Endpoint
     from tinyse.live.session import Session
 
 FILE_NAME = re.compile(r"\S*\w\.[A-Za-z]\w{0,3}")
@@ -68,7 +68,7 @@ def live(
     as_json: Annotated[bool, typer.Option("--json", help="Print the final figures as JSON.")] = False,
 ) -> None:
     """Play the microphone without its noise; use headphones, or it hears itself. Files take the same path."""
-    from tinyse.live.quiet import quiet_libraries
+    from tinyse.live.library_output import silence_libraries
     from tinyse.live.screen import summary
     from tinyse.live.session import Session
     from tinyse.streaming.denoiser import Denoiser
@@ -81,13 +81,13 @@ def live(
         raise InputError("--realtime is for a file that comes as slowly as it sounds: name one with --input noisy.wav")
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
     tagger = Tagger(tags) if tags else None
-    ends = _ends(source, sink, realtime, device_rate, seconds, denoiser.sample_rate)
-    session = Session(denoiser, *ends, buffer_ms / 1000, tagger)
+    endpoints = _endpoints(source, sink, realtime, device_rate, seconds, denoiser.sample_rate)
+    session = Session(denoiser, *endpoints, buffer_ms / 1000, tagger)
     if record is not None:
         session.record(record)
     # A file ends by itself, after so much of its sound as was asked for; a device by the clock.
     end = time.monotonic() + seconds if seconds is not None and not _is_file(source) else float("inf")
-    with quiet_libraries():  # PortAudio's own words when a device is lost
+    with silence_libraries():  # PortAudio's own words when a device is lost
         session.start()
         try:
             with contextlib.suppress(KeyboardInterrupt):  # a way to leave like any other
@@ -102,26 +102,26 @@ def live(
         raise typer.Exit(1)
 
 
-def _ends(
+def _endpoints(
     source: str | None,
     sink: str | None,
     realtime: bool,
     rate: int | None,
     seconds: float | None,
     model_rate: int,
-) -> tuple[End, End]:
-    from tinyse.live import devices, ends
+) -> tuple[Endpoint, Endpoint]:
+    from tinyse.live import devices, endpoints
 
     to_file = _is_file(sink)
     if to_file and _is_file(source) and Path(str(source)).resolve() == Path(str(sink)).resolve():
         raise InputError(f"{sink} would be overwritten by its own clean version: name another place")
-    origin: End
+    origin: Endpoint
     if _is_file(source):
-        origin = ends.FileSource(Path(str(source)), realtime or not to_file, seconds)
+        origin = endpoints.FileSource(Path(str(source)), realtime or not to_file, seconds)
     else:
         origin = devices.Microphone(source, rate, model_rate)
     if to_file:
-        return origin, ends.FileSink(Path(str(sink)), model_rate)
+        return origin, endpoints.FileSink(Path(str(sink)), model_rate)
     return origin, devices.Loudspeaker(sink, rate, model_rate)
 
 
@@ -152,10 +152,10 @@ def _watch(session: Session, end: float, title: str) -> None:
             key = read_key(0.1)
             if key == "q":
                 return
-            _obey(session, key)
+            _handle_key(session, key)
 
 
-def _obey(session: Session, key: str) -> None:
+def _handle_key(session: Session, key: str) -> None:
     if key == "b":
         session.bypass = not session.bypass
     elif key == "m":

@@ -21,7 +21,7 @@ WIDE = 100
 class Screen:
     """Progress: on a terminal a bar per stage with count and time, elsewhere a line every half minute.
 
-    What a look at the valid split found is a line of its own on both.
+    Each validation adds a line of its own to both.
     """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:

@@ -48,8 +48,8 @@ def main(folder: Path) -> None:
     """Write the whole corpus to `folder`."""
     require_distinct(voices.TRAIN + voices.VALID + voices.TEST)
     spoken = {split: write_speech(folder, split) for split in SPEECH}
-    heard = {split: write_noise(folder, split) for split in NOISE}
-    write_pairs(folder, spoken["test"], heard["test"])
+    noise = {split: write_noise(folder, split) for split in NOISE}
+    write_pairs(folder, spoken["test"], noise["test"])
 
 
 def write_speech(folder: Path, split: str) -> list[dict[str, Any]]:
@@ -149,9 +149,9 @@ def read_aloud(voice: voices.Voice, texts: tuple[str, ...], random: np.random.Ge
 
 def require_distinct(speakers: Iterable[voices.Voice]) -> None:
     """Raise ValueError where two voices say the same: eSpeak falls back to a default for a voice it does not know."""
-    heard: dict[bytes, str] = {}
+    by_sound: dict[bytes, str] = {}
     for voice in speakers:
-        twin = heard.setdefault(voice.say("one two three").tobytes(), voice.speaker)
+        twin = by_sound.setdefault(voice.say("one two three").tobytes(), voice.speaker)
         if twin != voice.speaker:
             raise ValueError(f"{voice.speaker} sounds exactly as {twin}: the engine does not know one of them")
 

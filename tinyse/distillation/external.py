@@ -85,10 +85,10 @@ class OnnxStream:
         hop, (spectrum, *caches) = self.delay, self._inputs
         names = (spectrum.name, *(cache.name for cache in caches))
         state = [np.zeros(cache.shape, np.float32) for cache in caches]
-        heard, summed, result = np.zeros(2 * hop, np.float32), np.zeros(2 * hop, np.float32), []
+        window, summed, result = np.zeros(2 * hop, np.float32), np.zeros(2 * hop, np.float32), []
         for frame in hops(samples, hop):
-            heard = np.concatenate([heard[hop:], frame])
-            analyzed = np.fft.rfft(heard * self._window)
+            window = np.concatenate([window[hop:], frame])
+            analyzed = np.fft.rfft(window * self._window)
             mix = np.stack([analyzed.real, analyzed.imag], -1)[None, :, None].astype(np.float32)
             denoised, *state = self._session.run(None, dict(zip(names, (mix, *state), strict=True)))
             values = np.fft.irfft(denoised[0, :, 0, 0] + 1j * denoised[0, :, 0, 1]) * self._window

@@ -25,7 +25,7 @@ from tinyse.evaluation.checks import shift
 from tinyse.evaluation.dnsmos import dnsmos
 from tinyse.evaluation.metrics import attenuation_db, bounded, level_change_db, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import LoadedPair, Pair
-from tinyse.pool import Pool
+from tinyse.process_pool import ProcessPool
 
 Backend = Callable[[np.ndarray], np.ndarray]
 
@@ -135,7 +135,7 @@ def _run_all(
     progress: Callable[[], None],
 ) -> None:
     names = list(backends)
-    with Pool(processes) as pool:
+    with ProcessPool(processes) as pool:
         for pair in pairs:
             loaded = pair.load(so_far.sample_rate) if isinstance(pair, Pair) else pair
             if late := shift(loaded.clean, loaded.noisy, loaded.sample_rate):

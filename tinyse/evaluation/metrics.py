@@ -71,11 +71,11 @@ def segmental_snr(reference: np.ndarray, estimate: np.ndarray, sample_rate: int 
     clean = reference[:whole].reshape(-1, segment)
     energies = (clean**2).sum(1)
     errors = ((clean - estimate[:whole].reshape(-1, segment)) ** 2).sum(1)
-    heard = energies > 0
-    if not heard.any():
+    has_speech = energies > 0
+    if not has_speech.any():
         return float("nan")
     with np.errstate(divide="ignore"):  # a segment without any error counts as 35 dB
-        ratios_db = 10 * (np.log10(energies[heard]) - np.log10(errors[heard]))
+        ratios_db = 10 * (np.log10(energies[has_speech]) - np.log10(errors[has_speech]))
     return float(np.clip(ratios_db, -10, 35).mean())
 
 

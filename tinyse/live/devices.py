@@ -9,7 +9,7 @@ from typing import Any
 from tinyse.audio import DEFAULT_RATE
 from tinyse.engines.native_output import captured
 from tinyse.errors import InputError, needs
-from tinyse.live.ends import BLOCK_SECONDS
+from tinyse.live.endpoints import BLOCK_SECONDS
 from tinyse.live.ring import Ring
 
 STALLED_SECONDS = 1.0

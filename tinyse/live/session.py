@@ -1,4 +1,4 @@
-"""A session: sound from one end through the denoiser to the other, with orders and figures while it runs."""
+"""A session: sound from a source through the denoiser to a sink, with commands and figures while it runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.live.ends import BLOCK_SECONDS, End
+from tinyse.live.endpoints import BLOCK_SECONDS, Endpoint
 from tinyse.live.meters import LevelMeter, Stopwatch
 from tinyse.live.rates import Resampler
 from tinyse.live.ring import Ring
@@ -23,7 +23,7 @@ from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.tagger import Tagger
 
 PATIENCE_SECONDS = 0.2
-"""How long the worker waits for sound before it looks whether the ends are still there."""
+"""How long the worker waits for sound before it checks that both endpoints are still there."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Figures:
     compute_ms: float
     worst_compute_ms: float
     driver_ms: float
-    """What the drivers of both ends say."""
+    """What the drivers of both endpoints report."""
     buffer_ms: float
     """What lies in the rings and the resamplers."""
     overruns: int
@@ -59,7 +59,7 @@ class Figures:
     recording_error: str
     """Why the last recording ended by itself; the session goes on."""
     tags: str
-    """What was heard in the last second, where a tagger listens."""
+    """Tags of the last second, where there is a tagger."""
 
 
 class Session:
@@ -70,14 +70,19 @@ class Session:
     """
 
     def __init__(
-        self, denoiser: Denoiser, source: End, sink: End, buffer_seconds: float = 0.1, tagger: Tagger | None = None
+        self,
+        denoiser: Denoiser,
+        source: Endpoint,
+        sink: Endpoint,
+        buffer_seconds: float = 0.1,
+        tagger: Tagger | None = None,
     ) -> None:
-        """`tagger` listens to what comes in, in the time that the denoiser leaves; InputError if at another rate."""
+        """`tagger` processes the input in the time that the denoiser leaves. Raises InputError if its rate differs."""
         self._denoiser, self._source, self._sink = denoiser, source, sink
         self._tagger, self._tags = tagger, ""
         if tagger and tagger.sample_rate != denoiser.sample_rate:
             raise InputError(
-                f"the tagger hears {tagger.sample_rate} Hz, the denoiser {denoiser.sample_rate} Hz: give models of one rate"
+                f"the tagger takes {tagger.sample_rate} Hz, the denoiser {denoiser.sample_rate} Hz: give models of one rate"
             )
         self._to_model = Resampler(source.rate, denoiser.sample_rate)
         self._to_sink = Resampler(denoiser.sample_rate, sink.rate)
@@ -85,13 +90,13 @@ class Session:
         self._buffer_seconds, self._target = buffer_seconds, round(buffer_seconds * sink.rate)
         self._outgoing = Ring(sink.rate if sink.waits else 3 * self._target, self._target)
         hops_per_second = denoiser.sample_rate / denoiser.hop
-        self._noisy, self._clean, self._heard = (LevelMeter(hops_per_second) for _ in range(3))
+        self._input_level, self._model_level, self._output_level = (LevelMeter(hops_per_second) for _ in range(3))
         self._watch = Stopwatch(1 / hops_per_second)
         self._late = 0
         self._waiting = hops.NOTHING
         self._past = np.zeros(denoiser.delay, np.float32)
         self._skip = denoiser.delay if sink.waits else 0
-        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._recorder = Recorder(denoiser.sample_rate)
         self._stopped, self._over = threading.Event(), threading.Event()
         self._error: Exception | None = None
@@ -100,12 +105,12 @@ class Session:
         """May be changed at any time."""
 
     def start(self) -> None:
-        """Begin. Raises InputError where an end cannot be opened."""
+        """Begin. Raises InputError where an endpoint cannot be opened."""
         try:
             self._sink.start(self._outgoing, self._target)
             self._source.start(self._incoming, round(self._buffer_seconds * self._source.rate))
         except InputError:
-            self._stop_ends()
+            self._stop_endpoints()
             raise
         self._worker.start()
 
@@ -120,7 +125,7 @@ class Session:
         return self._over.wait(seconds)
 
     def stop(self) -> None:
-        """End, and leave all files whole. Raises InputError if the session had ended because an end was lost."""
+        """End, and leave all files whole. Raises InputError if the session ended because an endpoint was lost."""
         self._stopped.set()
         self._over.wait()
         if self._error is not None:
@@ -128,9 +133,9 @@ class Session:
 
     def reset(self) -> None:
         """Let the models forget what they heard."""
-        self._orders.put(self._denoiser.reset)
+        self._commands.put(self._denoiser.reset)
         if self._tagger:
-            self._orders.put(self._tagger.reset)
+            self._commands.put(self._tagger.reset)
 
     def record(self, prefix: Path | None) -> None:
         """Write both sides, aligned, to PREFIX-in.wav and PREFIX-out.wav from now on; None ends that.
@@ -141,7 +146,7 @@ class Session:
         if prefix is not None and not self._worker.is_alive():
             self._recorder.start(prefix)
         else:
-            self._orders.put(lambda: self._record(prefix))
+            self._commands.put(lambda: self._record(prefix))
 
     def figures(self) -> Figures:
         """How it goes at this moment."""
@@ -149,11 +154,11 @@ class Session:
         waiting += self._to_model.delay + self._to_sink.delay
         return Figures(
             seconds=self._watch.hops * self._denoiser.hop / self._denoiser.sample_rate,
-            input_db=self._noisy.level_db,
-            input_peak_db=self._noisy.peak_db,
-            output_db=self._heard.level_db,
-            output_peak_db=self._heard.peak_db,
-            noise_reduction_db=self._noisy.floor_db - self._clean.floor_db,
+            input_db=self._input_level.level_db,
+            input_peak_db=self._input_level.peak_db,
+            output_db=self._output_level.level_db,
+            output_peak_db=self._output_level.peak_db,
+            noise_reduction_db=self._input_level.floor_db - self._model_level.floor_db,
             real_time_factor=self._watch.real_time_factor,
             algorithmic_ms=self._denoiser.latency_ms,
             compute_ms=1000 * self._watch.recent,
@@ -163,8 +168,8 @@ class Session:
             overruns=self._incoming.overruns + self._outgoing.overruns + self._source.faults,
             underruns=self._sink.faults,
             late_hops=self._late,
-            clipped_in=self._noisy.clipped,
-            clipped_out=self._heard.clipped,
+            clipped_in=self._input_level.clipped,
+            clipped_out=self._output_level.clipped,
             bypass=self.bypass,
             mute=self.mute,
             recording=self._recorder.path,
@@ -176,7 +181,7 @@ class Session:
         try:
             block = round(BLOCK_SECONDS * self._source.rate)
             while not self._stopped.is_set() and not self._incoming.drained:
-                self._obey()
+                self._run_commands()
                 self._source.check()
                 self._sink.check()
                 self._feed(self._to_model.process(self._incoming.take(block, PATIENCE_SECONDS)))
@@ -187,10 +192,10 @@ class Session:
         finally:
             self._close()
 
-    def _obey(self) -> None:
+    def _run_commands(self) -> None:
         with contextlib.suppress(Empty):
             while True:
-                self._orders.get_nowait()()
+                self._commands.get_nowait()()
 
     def _feed(self, samples: np.ndarray) -> None:
         """Denoise as many whole hops as there are."""
@@ -199,22 +204,22 @@ class Session:
         for noisy in whole.reshape(-1, hop):
             begin = time.perf_counter()
             clean = self._denoiser.process(noisy)
-            self._listen(noisy)
+            self._tag(noisy)
             seconds = time.perf_counter() - begin
             self._watch.add(seconds)
             self._late += seconds > hop / self._denoiser.sample_rate
-            self._noisy.add(noisy)
-            self._clean.add(clean)
-            self._hand_on(self._delayed(noisy), clean)
+            self._input_level.add(noisy)
+            self._model_level.add(clean)
+            self._deliver(self._delayed(noisy), clean)
 
-    def _listen(self, noisy: np.ndarray) -> None:
+    def _tag(self, noisy: np.ndarray) -> None:
         for decision in self._tagger.process(noisy) if self._tagger else ():
             self._tags = decision.as_text(least=0.3)
 
     def _end(self) -> None:
         """The samples that are still inside, and the end of the outgoing stream."""
         clean = np.concatenate([self._denoiser.process(self._waiting), self._denoiser.flush()])
-        self._hand_on(np.concatenate([self._past, self._waiting]), clean)
+        self._deliver(np.concatenate([self._past, self._waiting]), clean)
         self._send(self._to_sink.flush())
         self._outgoing.close()
         if self._sink.waits or not self._stopped.is_set():
@@ -225,21 +230,21 @@ class Session:
         self._past = stream[len(noisy) :]
         return stream[: len(noisy)]
 
-    def _hand_on(self, dry: np.ndarray, clean: np.ndarray) -> None:
-        """Choose what is heard of two sides that are aligned, measure it and send it."""
-        heard = np.zeros_like(clean) if self.mute else dry if self.bypass else clean
-        if len(heard):
-            self._heard.add(heard)
-        self._recorder.write(dry, heard)
-        skipped = min(self._skip, len(heard))
+    def _deliver(self, dry: np.ndarray, clean: np.ndarray) -> None:
+        """Choose between the two aligned signals, measure the choice and send it."""
+        output = np.zeros_like(clean) if self.mute else dry if self.bypass else clean
+        if len(output):
+            self._output_level.add(output)
+        self._recorder.write(dry, output)
+        skipped = min(self._skip, len(output))
         self._skip -= skipped
-        self._send(self._to_sink.process(np.clip(heard[skipped:], -1, 1)))
+        self._send(self._to_sink.process(np.clip(output[skipped:], -1, 1)))
 
     def _send(self, samples: np.ndarray) -> None:
         (self._outgoing.put if self._sink.waits else self._outgoing.write)(samples)
 
     def _record(self, prefix: Path | None) -> None:
-        """An order that fails is no reason to end what is heard."""
+        """A command that fails does not end the session."""
         try:
             if prefix is None:
                 self._recorder.stop()
@@ -250,14 +255,14 @@ class Session:
 
     def _close(self) -> None:
         try:
-            self._stop_ends()
+            self._stop_endpoints()
             self._recorder.stop()
         except Exception as error:
             self._error = self._error or error
         finally:
             self._over.set()
 
-    def _stop_ends(self) -> None:
+    def _stop_endpoints(self) -> None:
         self._source.stop()
         self._incoming.close()  # lets go of a file that waits for room
         self._sink.stop()

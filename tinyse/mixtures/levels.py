@@ -61,15 +61,15 @@ def balance(speech: np.ndarray, noise: np.ndarray, snr_db: float, sample_rate: i
     """
     powers, noise_powers = frame_powers(speech, sample_rate), frame_powers(noise, sample_rate)
     frames = active(powers)
-    power, heard = mean_power(powers, frames), mean_power(noise_powers, frames)
+    power, noise_power = mean_power(powers, frames), mean_power(noise_powers, frames)
     own = mean_power(noise_powers, active(noise_powers))
     if not power:
         return Balance(1.0, -math.inf, own)
     if not own or snr_db == math.inf:
         return Balance(0.0, math.inf, power)
-    reference = max(heard, own * 10 ** (-BURST_DB / 10))
+    reference = max(noise_power, own * 10 ** (-BURST_DB / 10))
     gain = math.sqrt(power / reference) / amplitude(snr_db)
-    return Balance(gain, decibels(power / (gain**2 * heard)) if heard else math.inf, power)
+    return Balance(gain, decibels(power / (gain**2 * noise_power)) if noise_power else math.inf, power)
 
 
 def decibels(ratio: float) -> float:

@@ -14,8 +14,8 @@ from tinyse.recordings import AudioStore
 
 FADES_A_SECOND = 200
 """A piece of sound is faded over 5 ms where it was cut: a splice must not click."""
-LONGEST_LOOK_SECONDS = 30
-"""Of one recording that are looked at to find where it is active."""
+LONGEST_SEARCH_SECONDS = 30
+"""Of one recording that are searched for where it is active."""
 
 
 class Population:
@@ -90,14 +90,14 @@ def noise_of(rng: np.random.Generator, noises: Population, group: int, samples: 
     Clips that are a short event padded with silence would make most of a mixture clean, so the silence is cut away.
     """
     sound, rate = np.zeros(samples, dtype=np.float32), noises.store.sample_rate
-    longest = LONGEST_LOOK_SECONDS * rate
+    longest = LONGEST_SEARCH_SECONDS * rate
     paths: list[str] = []
     place = 0
     while place < samples:
         i = noises.draw_member(rng, group)
         length = noises.store.length(i)
-        look = int(rng.integers(max(length - longest, 0) + 1))
-        piece = active_span(noises.store.sound(i, look, longest), rate)
+        offset = int(rng.integers(max(length - longest, 0) + 1))
+        piece = active_span(noises.store.sound(i, offset, longest), rate)
         spare = len(piece) - (samples - place)
         if spare > 0:
             start = int(rng.integers(spare + 1))

@@ -1,6 +1,6 @@
 """Leaks by content: sound that is in two splits, or trained on and scored, under whatever names.
 
-Equal samples are refused. Excerpts, other levels and other encodings are found by marks (`tinyse.recordings.listening`) and
+Equal samples are refused. Excerpts, other levels and other encodings are found by marks (`tinyse.recordings.analysis`) and
 told: a jingle that is in two recordings is no reason to stop.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from tinyse.audio import DEFAULT_RATE, from_pcm16, to_pcm16
 from tinyse.errors import InputError
-from tinyse.recordings.listening import SILENT, listen
+from tinyse.recordings.analysis import SILENT, analyze
 from tinyse.recordings.manifest import SPLITS, Manifest, Split
 from tinyse.recordings.store import AudioStore
 
@@ -44,11 +44,11 @@ class Sound:
     def of(cls, name: str, place: str, samples: np.ndarray, sample_rate: int = DEFAULT_RATE) -> Sound | None:
         """Of mono sound, float32 (samples,); None where it is silent and so the same as any other silence."""
         pcm = to_pcm16(samples)
-        heard = listen(from_pcm16(pcm), False, sample_rate)
-        if SILENT in heard.faults:
+        analysis = analyze(from_pcm16(pcm), False, sample_rate)
+        if SILENT in analysis.faults:
             return None
         return cls(
-            name, place, hashlib.blake2b(pcm.astype("<i2", copy=False).data, digest_size=16).hexdigest(), heard.marks
+            name, place, hashlib.blake2b(pcm.astype("<i2", copy=False).data, digest_size=16).hexdigest(), analysis.marks
         )
 
 

@@ -137,9 +137,9 @@ _PRESENCE = {
 
 
 def _sonyc(table: Path, level: Level) -> LabeledData:
-    """A class is there if the verified annotation says so, else if any annotator heard it (the challenge's baseline)."""
+    """A class is there if the verified annotation says so, else if any annotator marked it (the challenge's baseline)."""
     found = {path.name: path for path in sounds(table.parent)}
-    heard: dict[str, dict[str, set[str]]] = {}
+    annotations: dict[str, dict[str, set[str]]] = {}
     folds: dict[str, str] = {}
     columns: dict[str, str] = {}
     for where, row in rows_of(table, ("split", "audio_filename", "annotator_id")):
@@ -153,9 +153,9 @@ def _sonyc(table: Path, level: Level) -> LabeledData:
             raise InputError(f"{where}: there is no sound file {name} below {table.parent}")
         folds[name] = row["split"]
         present = {label for column, label in columns.items() if row[column] not in ("", "0", "-1")}
-        heard.setdefault(name, {})[row["annotator_id"]] = present
+        annotations.setdefault(name, {})[row["annotator_id"]] = present
     clips = []
-    for name, by_annotator in sorted(heard.items()):
+    for name, by_annotator in sorted(annotations.items()):
         verdicts = [by_annotator[VERIFIED]] if VERIFIED in by_annotator else list(by_annotator.values())
         clips.append(LabeledClip(found[name], tuple(sorted(set().union(*verdicts))), folds[name]))
     return LabeledData(tuple(sorted(columns.values())), tuple(clips))

@@ -3,7 +3,7 @@
 A part is three files:
 
 - NAME.pcm: all samples, int16 little-endian, mono, recording after recording, nothing between;
-- NAME.marks: the marks of all recordings (`tinyse.recordings.listening`), uint32 little-endian, two numbers a mark;
+- NAME.marks: the marks of all recordings (`tinyse.recordings.analysis`), uint32 little-endian, two numbers a mark;
 - NAME.json: `{"format": "tinyse-audio-2", "sample_rate": 16000, "root": ..., "recordings": [...]}`, a recording being the
   columns of a manifest, `frames` (samples), `digest` (BLAKE2b-128 of its samples' bytes), `marks` (how many), `offset` (mean),
   `notices`, and in the cache `files`, by which a changed file is known.
@@ -36,7 +36,7 @@ from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import replacing, write_text
 from tinyse.progress import track
-from tinyse.recordings.listening import listen
+from tinyse.recordings.analysis import analyze
 from tinyse.recordings.manifest import COLUMNS, Recording
 
 FORMAT = "tinyse-audio-2"
@@ -299,8 +299,10 @@ def _decode(root: Path, recording: Recording, for_cache: bool, sample_rate: int)
     except InputError as error:
         return error
     pcm = audio.to_pcm16(samples)
-    heard = listen(audio.from_pcm16(pcm), recording.kind == "speech", sample_rate)
-    return _Decoded(pcm.astype("<i2", copy=False), heard.marks, heard.offset, (*notices, *heard.faults), sources)
+    analysis = analyze(audio.from_pcm16(pcm), recording.kind == "speech", sample_rate)
+    return _Decoded(
+        pcm.astype("<i2", copy=False), analysis.marks, analysis.offset, (*notices, *analysis.faults), sources
+    )
 
 
 def key_of(recording: Recording) -> tuple[str, str]:

@@ -136,7 +136,7 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
         + (f", from `{stage['start']}`" if stage["start"] else "")
         + (f", quantization-aware in {stage['quantize']['precision']}" if stage["quantize"] else "")
         + (f", losses {_weights(stage['losses'])}" if stage["losses"] else "")
-        + (f", taught by {_taught(stage['distillation'])}" if stage["distillation"] else "")
+        + (f", taught by {_distillation_text(stage['distillation'])}" if stage["distillation"] else "")
         + "".join(f", {key.replace('_', ' ')} {value}" for key, value in (stage.get("mixture") or {}).items())
         + (", last weights kept" if stage.get("keep") == "last" else "")
         for name, stage in card["recipe"]["stages"].items()
@@ -159,7 +159,7 @@ def _weights(losses: Mapping[str, float]) -> str:
     return ", ".join(f"{weight:g} x {name.replace('_', ' ')}" for name, weight in losses.items())
 
 
-def _taught(distillation: Mapping[str, Any]) -> str:
+def _distillation_text(distillation: Mapping[str, Any]) -> str:
     weights = {f"{view} similarities": weight for view, weight in distillation["views"].items()}
     weights |= {name: distillation[name] for name in ("output", "target") if distillation.get(name)}
     return _weights(weights)

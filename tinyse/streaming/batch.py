@@ -15,7 +15,7 @@ import numpy as np
 from tinyse import audio
 from tinyse.encoding import SoundWriter, check_writable, sample_format
 from tinyse.errors import InputError
-from tinyse.pool import Pool
+from tinyse.process_pool import ProcessPool
 from tinyse.sound_files import SUFFIXES, find_sounds
 from tinyse.streaming.aligned import aligned
 from tinyse.streaming.denoiser import Denoiser
@@ -116,12 +116,12 @@ def denoise_files(
 ) -> list[Result]:
     """Every job, in `processes` others (1: in this one); `progress` is called after each. Files that fail say why."""
 
-    def submit(pool: Pool, job: Job) -> Future[Result]:
+    def submit(pool: ProcessPool, job: Job) -> Future[Result]:
         future = pool.submit(_attempt, settings, job)
         future.add_done_callback(lambda _: progress())
         return future
 
-    with Pool(processes) as pool:
+    with ProcessPool(processes) as pool:
         futures = [submit(pool, job) for job in jobs]
         return [future.result() for future in futures]
 

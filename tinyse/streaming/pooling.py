@@ -12,26 +12,26 @@ from typing import NamedTuple
 import numpy as np
 
 
-class PoolState(NamedTuple):
+class PoolingState(NamedTuple):
     """`sums` and `squares` (classes,) float64: of the probabilities so far. States of two stretches add up."""
 
     sums: np.ndarray
     squares: np.ndarray
 
 
-def initial_state(classes: int) -> PoolState:
+def initial_state(classes: int) -> PoolingState:
     """Nothing heard."""
-    return PoolState(np.zeros(classes), np.zeros(classes))
+    return PoolingState(np.zeros(classes), np.zeros(classes))
 
 
-def pool(probabilities: np.ndarray, state: PoolState | None = None) -> tuple[np.ndarray, PoolState]:
+def pool(probabilities: np.ndarray, state: PoolingState | None = None) -> tuple[np.ndarray, PoolingState]:
     """(frames, classes) in [0, 1] -> tags (classes,) of all that was heard, zero where nothing was, and the next state."""
     sums, squares = state or initial_state(probabilities.shape[1])
     values = probabilities.astype(np.float64)
-    state = PoolState(sums + values.sum(0), squares + np.square(values).sum(0))
+    state = PoolingState(sums + values.sum(0), squares + np.square(values).sum(0))
     return tags(state), state
 
 
-def tags(state: PoolState) -> np.ndarray:
+def tags(state: PoolingState) -> np.ndarray:
     """(classes,) float32 of a state."""
     return (state.squares / np.maximum(state.sums, 1e-6)).astype(np.float32)

@@ -14,7 +14,7 @@ from tinyse.released import find
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming import hops, pooling
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
-from tinyse.streaming.pooling import PoolState
+from tinyse.streaming.pooling import PoolingState
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Tagger:
         """About all since the last reset."""
         return self._decision(0, self._heard, self._summed())
 
-    def _summed(self) -> PoolState:
-        return PoolState(*(a + b for a, b in zip(self._total, self._pooled, strict=True)))
+    def _summed(self) -> PoolingState:
+        return PoolingState(*(a + b for a, b in zip(self._total, self._pooled, strict=True)))
 
     def _decide(self) -> Decision:
         decision = self._decision(self._heard - self._frames, self._heard, self._pooled)
@@ -124,7 +124,7 @@ class Tagger:
         self._frames = 0
         return decision
 
-    def _decision(self, start: int, end: int, state: PoolState) -> Decision:
+    def _decision(self, start: int, end: int, state: PoolingState) -> Decision:
         rate = self.front_end.config.frames_per_second
         values = pooling.tags(state)
         return Decision(start / rate, end / rate, {n: float(v) for n, v in zip(self.classes, values, strict=True)})

@@ -21,7 +21,7 @@ from tinyse.study.streams import Stream, ratio_db, run_streams
 SILENCE_SECONDS = 30
 QUIET_DB = -50.0
 """Level of the quiet speech, dB re full scale."""
-HEARD_SECONDS = 3
+SPEECH_SECONDS = 3
 """After a silence, how much of the speech is compared: the time in which a stuck state would show."""
 JUMP_DB = 40.0
 JUMP_SECONDS = 1
@@ -105,10 +105,10 @@ def check_minutes(minutes: float) -> None:
 def sticking(engines: Mapping[str, FileEngine], front_end: FrontEnd, speech: np.ndarray) -> dict[str, Sticking]:
     """Silence, quiet speech and jumps; `speech` (samples,) is clean and at least three seconds long."""
     rate = front_end.config.sample_rate
-    heard = HEARD_SECONDS * rate
-    if len(speech) < heard:
-        raise InputError(f"the sticking test needs {HEARD_SECONDS} s of speech, {len(speech) / rate:.1f} s given")
-    quiet = np.float32(speech[:heard] * 10 ** (QUIET_DB / 20) / max(np.sqrt(np.mean(speech[:heard] ** 2)), 1e-9))
+    length = SPEECH_SECONDS * rate
+    if len(speech) < length:
+        raise InputError(f"the sticking test needs {SPEECH_SECONDS} s of speech, {len(speech) / rate:.1f} s given")
+    quiet = np.float32(speech[:length] * 10 ** (QUIET_DB / 20) / max(np.sqrt(np.mean(speech[:length] ** 2)), 1e-9))
     silence = np.zeros(SILENCE_SECONDS * rate, np.float32)
     gains = np.where(np.arange(len(speech)) // (JUMP_SECONDS * rate) % 2, 10 ** (-JUMP_DB / 20), 1)
     alone = run_streams(engines, front_end, quiet)

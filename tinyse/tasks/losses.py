@@ -75,9 +75,9 @@ def signal_to_noise(estimate: Estimate, floor: float = 1e-3) -> Tensor:
     """
     speech = estimate.clean_samples.square().sum(1)
     error = (estimate.clean_samples - estimate.samples).square().sum(1)
-    heard = (speech > 1e-3 * estimate.clean_samples.shape[1]).float()
+    has_speech = (speech > 1e-3 * estimate.clean_samples.shape[1]).float()
     ratio = torch.log10(error / (speech + EPSILON) + floor)
-    return (ratio * heard).sum() / heard.sum().clamp_min(1)
+    return (ratio * has_speech).sum() / has_speech.sum().clamp_min(1)
 
 
 def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
@@ -88,9 +88,9 @@ def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
     clean, samples = estimate.clean_samples, estimate.samples
     speech = clean.square().sum(1, keepdim=True)
     scaled = (samples * clean).sum(1, keepdim=True) / (speech + EPSILON) * clean
-    heard = (speech[:, 0] > 1e-3 * clean.shape[1]).float()
+    has_speech = (speech[:, 0] > 1e-3 * clean.shape[1]).float()
     error = (scaled - samples).square().sum(1) / (scaled.square().sum(1) + EPSILON)
-    return (torch.log10(error + floor) * heard).sum() / heard.sum().clamp_min(1)
+    return (torch.log10(error + floor) * has_speech).sum() / has_speech.sum().clamp_min(1)
 
 
 def power(spectra: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from tinyse.tasks import TASKS
 
 
 class Log:
-    """A line in FOLDER/log.jsonl and a point in FOLDER/tensorboard for each look at the valid split."""
+    """A line in FOLDER/log.jsonl and a point in FOLDER/tensorboard for each validation."""
 
     def __init__(self, folder: Path, update: int) -> None:
         """Lines after `update`, which a killed run wrote and the present one will write again, are dropped; broken ones too."""

@@ -67,11 +67,11 @@ class StageRun:
         self.stage: Stage = recipe.stages[name]
         torch.manual_seed(recipe.seed)
         network: Encoder = task.network(self.stage, qparams)
-        taught_by: list[dict[str, Any]] = []
+        teacher_records: list[dict[str, Any]] = []
         if self.stage.start:
             trained, _, header = load_model(model_path(self.folder, self.stage.start))
             network.load_state_dict(trained.state_dict())
-            taught_by += header.get("teachers", [])
+            teacher_records += header.get("teachers", [])
         self.training = Optimization(fabric, network, self.stage)
         self.best = copy.deepcopy(self.training.average)
         task.to(fabric.device)
@@ -79,9 +79,9 @@ class StageRun:
         if distillation := self.stage.distillation:
             paths = {t: model_path(self.folder, t) if t in recipe.stages else Path(t) for t in distillation.ours}
             self.teachers = Teachers(fabric, recipe, task, distillation, paths)
-            taught_by += self.teachers.origin
-        self.taught_by = list({entry["sha256"]: entry for entry in taught_by}.values())
-        self.update, self.best_loss, self.looks_without_gain = 0, math.inf, 0
+            teacher_records += self.teachers.origin
+        self.teacher_records = list({entry["sha256"]: entry for entry in teacher_records}.values())
+        self.update, self.best_loss, self.validations_without_improvement = 0, math.inf, 0
         self.valid: dict[str, float] = {}
 
     @property
@@ -98,7 +98,7 @@ class StageRun:
         refuse_others(facts, self.recipe, self.name, self.data, self.checkpoint_path)
         self.update, self.valid = facts["update"], facts["valid"]
         self.best_loss = math.inf if facts["best_loss"] is None else facts["best_loss"]
-        self.looks_without_gain = facts["looks_without_gain"]
+        self.validations_without_improvement = facts["validations_without_improvement"]
 
     def run(
         self,
@@ -114,22 +114,24 @@ class StageRun:
         diverges, a disk that takes no more, or a process that mixes and was killed; what was reached stays.
         """
         stage = self.stage
-        started, heard = time.perf_counter(), 0.0
+        started, audio_seconds = time.perf_counter(), 0.0
         log = Log(self.folder / self.name, self.update) if self.fabric.is_global_zero else None
         with contextlib.closing(log) if log else contextlib.nullcontext():
-            while self.update < stage.updates and not (stage.patience and self.looks_without_gain >= stage.patience):
+            while self.update < stage.updates and not (
+                stage.patience and self.validations_without_improvement >= stage.patience
+            ):
                 batch = self._next(batches).to(self.fabric.device)
                 try:
                     loss = self.training.learn(self._losses(self.training.network, batch)[0], self.update)
                     self.update += 1
-                    is_look = self.update % stage.valid_every == 0 or self.update == stage.updates
-                    if is_look:
-                        self._look(valid_batches)
+                    is_validation = self.update % stage.valid_every == 0 or self.update == stage.updates
+                    if is_validation:
+                        self._validate(valid_batches)
                 except Diverged as error:
                     raise InputError(self._diverged(error)) from error
-                heard += batch.sound.numel() * self.fabric.world_size / self.recipe.front_end.sample_rate
-                rate = heard / (time.perf_counter() - started)
-                if is_look:
+                audio_seconds += batch.sound.numel() * self.fabric.world_size / self.recipe.front_end.sample_rate
+                rate = audio_seconds / (time.perf_counter() - started)
+                if is_validation:
                     try:
                         if log:
                             log.add(self.update, self._entry(loss, rate))
@@ -173,26 +175,26 @@ class StageRun:
         return total, made
 
     @torch.no_grad()
-    def _look(self, batches: list[Batch]) -> None:
+    def _validate(self, batches: list[Batch]) -> None:
         """Losses of the averaged weights on the valid list; the best ones are kept. Raises Diverged."""
         average = self.training.average
         batches = [batch.to(self.fabric.device) for batch in batches]
         with self.fabric.autocast():
-            looks = [self._losses(average, batch) for batch in batches]
+            results = [self._losses(average, batch) for batch in batches]
         # All processes must agree on when to stop.
-        mean_loss = self.fabric.broadcast(sum(float(loss) for loss, _ in looks) / len(looks))
+        mean_loss = self.fabric.broadcast(sum(float(loss) for loss, _ in results) / len(results))
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss on the valid split became {mean_loss}")
         if not is_finite(average.state_dict().values()):
             raise Diverged("weights became infinite")
-        scores = self.task.scores([made for _, made in looks], batches)
+        scores = self.task.scores([made for _, made in results], batches)
         # A score may be undefined, such as one of speech where no clip has any.
         self.valid = {"loss": mean_loss, **{name: score for name, score in scores.items() if math.isfinite(score)}}
         if mean_loss < self.best_loss:
-            self.best_loss, self.looks_without_gain = mean_loss, 0
+            self.best_loss, self.validations_without_improvement = mean_loss, 0
             self.best.load_state_dict(average.state_dict())
         else:
-            self.looks_without_gain += 1
+            self.validations_without_improvement += 1
 
     def _entry(self, loss: float, rate: float) -> dict[str, float]:
         return {"loss": loss, "learning_rate": learning_rate(self.stage, self.update),
@@ -218,7 +220,7 @@ class StageRun:
             "update": self.update,
             "valid": self.valid,
             "best_loss": best,
-            "looks_without_gain": self.looks_without_gain,
+            "validations_without_improvement": self.validations_without_improvement,
         }
 
     def _save_checkpoint(self) -> None:
@@ -230,7 +232,7 @@ class StageRun:
 
     def _model_facts(self) -> dict[str, Any]:
         facts = {**self._facts(), "model": self.stage.model if isinstance(self.stage.model, str) else "custom",
-                 "whole_recipe": as_dict(self.recipe), "teachers": self.taught_by}  # fmt: skip
+                 "whole_recipe": as_dict(self.recipe), "teachers": self.teacher_records}  # fmt: skip
         return facts | ({"quantization": self.qparams.as_json()} if self.qparams else {})
 
     def _finish(self) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 from tinyse.errors import InputError
 
 
-class Pool:
+class ProcessPool:
     """`submit` work to `processes` others, or do it at once in this one where `processes` is 1.
 
     No more than a few jobs a process wait at a time: `submit` blocks until there is room, so that the sounds of a
@@ -48,7 +48,7 @@ class Pool:
         self._waiting.add(job)
         return job
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> ProcessPool:
         return self
 
     def __exit__(

@@ -1,6 +1,6 @@
-"""What decoded sound says of itself: faults that a good engineer would note, and marks by which it is known again.
+"""Analysis of decoded sound: faults that a sound engineer would note, and landmarks by which it is recognized.
 
-Marks are landmarks of the spectrogram (Wang, "An industrial-strength audio search algorithm", ISMIR 2003): pairs of
+Marks are spectrogram landmarks (Wang, "An industrial-strength audio search algorithm", ISMIR 2003): pairs of
 peaks, each a number for two frequencies and the time between. They do not depend on the level, survive lossy encoding and
 are the same in an excerpt, so that two recordings which share many at one distance in time are one sound.
 """
@@ -16,19 +16,19 @@ from tinyse.audio import DEFAULT_RATE
 
 WINDOW_SECONDS = 0.064
 HOP_SECONDS = 0.016
-"""Between two looks: the unit of time of marks, whatever the sample rate. Bins are 15.625 Hz apart at every rate."""
+"""Between two frames: the time unit of marks, whatever the sample rate. Bins are 15.625 Hz apart at every rate."""
 BLOCK = 4096
-"""Looks that are worked on at once, so that hours of sound need little memory."""
+"""Frames processed at once, so that hours of sound need little memory."""
 REACH = (10, 10)
-"""A peak is the highest within so many looks and so many bins."""
+"""A peak is the highest within so many frames and so many bins."""
 BINS = 256
 """Up to 4 kHz: what narrow encodings leave."""
 FOLLOWERS = 8
 """Peaks that a peak is paired with, the next ones in time."""
 
 
-class Heard(NamedTuple):
-    """What was heard in a recording."""
+class SoundAnalysis(NamedTuple):
+    """The result for one recording."""
 
     faults: list[str]
     marks: np.ndarray
@@ -45,11 +45,11 @@ NARROW = (
 NOISY = "a noise floor of its own less than 20 dB below the speech: it stays in the target"
 
 
-def listen(samples: np.ndarray, is_speech: bool, sample_rate: int = DEFAULT_RATE) -> Heard:
-    """Listen to mono sound, float32 (samples,)."""
+def analyze(samples: np.ndarray, is_speech: bool, sample_rate: int = DEFAULT_RATE) -> SoundAnalysis:
+    """Faults and landmarks of mono sound, float32 (samples,)."""
     offset = float(samples.mean(dtype=np.float64))
     if np.abs(samples - np.float32(offset)).max() < 2 / 32768:
-        return Heard([SILENT], np.zeros((0, 2), np.uint32), offset)
+        return SoundAnalysis([SILENT], np.zeros((0, 2), np.uint32), offset)
     power = float(np.square(samples, dtype=np.float64).mean()) - offset**2
     found = [DC] if offset**2 > max(1e-6, 0.01 * power) else []
     window = round(WINDOW_SECONDS * sample_rate)
@@ -60,7 +60,7 @@ def listen(samples: np.ndarray, is_speech: bool, sample_rate: int = DEFAULT_RATE
         powers.append(own[:, 8:].sum(axis=1))
         peaks.append(_peaks(block, before) + np.array([first, 0]))
     faults = [*found, *_faults(spectrum, np.concatenate(powers), is_speech, sample_rate)]
-    return Heard(faults, _marks(np.concatenate(peaks)), offset)
+    return SoundAnalysis(faults, _marks(np.concatenate(peaks)), offset)
 
 
 def _faults(spectrum: np.ndarray, powers: np.ndarray, is_speech: bool, sample_rate: int) -> list[str]:
@@ -81,7 +81,7 @@ def _faults(spectrum: np.ndarray, powers: np.ndarray, is_speech: bool, sample_ra
 
 
 def _peaks(block: np.ndarray, before: int) -> np.ndarray:
-    """The peaks (peaks, 2) of a block of spectra: look, counted from its first own one, and bin; in order of time."""
+    """The peaks (peaks, 2) of a block of spectra: frame, counted from its first own one, and bin; in order of time."""
     level = block[:, :BINS]
     peaks = (level == _highest(_highest(level, REACH[0], 0), REACH[1], 1)) & (level > 1e-5 * level.max())
     peaks[:, :6] = False  # below 100 Hz everything hums
@@ -100,15 +100,15 @@ def _marks(peaks: np.ndarray) -> np.ndarray:
 
 
 def _spectra(samples: np.ndarray, window: int, hop: int) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Power spectra (looks, bins) in blocks: the number of a block's first own look, how many come before it in the
+    """Power spectra (frames, bins) in blocks: the number of a block's first own frame, how many come before it in the
     block, since blocks overlap by the reach of a peak, and the block."""
     if len(samples) < window:
         samples = np.pad(samples, (0, window - len(samples)))
-    looks = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
+    frames = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
     hann = np.hanning(window).astype(np.float32)
-    for first in range(0, len(looks), BLOCK):
+    for first in range(0, len(frames), BLOCK):
         start = max(first - REACH[0], 0)
-        spectra = np.fft.rfft(looks[start : first + BLOCK + REACH[0]] * hann, axis=1)
+        spectra = np.fft.rfft(frames[start : first + BLOCK + REACH[0]] * hann, axis=1)
         yield first, first - start, spectra.real**2 + spectra.imag**2
 
 

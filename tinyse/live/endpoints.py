@@ -1,4 +1,4 @@
-"""What a session has at its two ends: something that gives sound and something that takes it, devices or files."""
+"""The endpoints of a session: a source of sound and a sink, devices or files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BLOCK_SECONDS = 0.01
 """Sound moves in pieces of this length, as from a sound card."""
 
 
-class End(Protocol):
-    """One end of a session. It works in a thread of its own between `start` and `stop`."""
+class Endpoint(Protocol):
+    """A source or a sink. It works in a thread of its own between `start` and `stop`."""
 
     name: str
     rate: int
-    """Samples a second."""
+    """Samples per second."""
     waits: bool
     """Whether it can wait for the rest, as a file can; a sound card cannot."""
     faults: int
@@ -37,7 +37,7 @@ class End(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise InputError where the end was lost."""
+        """Raise InputError where the endpoint was lost."""
         ...
 
     def finish(self) -> None:
@@ -79,7 +79,7 @@ class FileSource:
         block = max(round(BLOCK_SECONDS * self.rate), 1)
         begin = time.monotonic()
         for first in range(0, len(self._samples), block):
-            due = begin + (first + block) / self.rate  # a microphone has a block when its last sample was heard
+            due = begin + (first + block) / self.rate  # a microphone has a block when its last sample was recorded
             if self._stopped.wait(max(due - time.monotonic(), 0) if self._realtime else 0):
                 break
             self._ring.put(self._samples[first : first + block])

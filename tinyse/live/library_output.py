@@ -1,4 +1,4 @@
-"""C libraries that talk on standard error while sound runs: silenced, since the screen and an error's line are there."""
+"""Silences C libraries that write to standard error while sound runs: it belongs to the screen and to error messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
+def silence_libraries() -> Iterator[None]:
     """Drop what is written to file descriptor 2 by anything but Python, whose `sys.stderr` goes on as it was."""
     sys.stderr.flush()
     kept, nowhere, python = os.dup(2), os.open(os.devnull, os.O_WRONLY), sys.stderr
