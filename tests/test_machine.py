@@ -14,7 +14,7 @@ from tinyse.models.files import load_tensors  # noqa: E402
 from tinyse.training.machine import Machine, has_bf16, processor_capabilities  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
-from tinyse.training.stage import model_path  # noqa: E402
+from tinyse.training.start import model_path  # noqa: E402
 
 RECIPE = """
 stages:

@@ -15,7 +15,7 @@ from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.files import load_model  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.run import refuse_undivided  # noqa: E402
-from tinyse.training.stage import model_path  # noqa: E402
+from tinyse.training.start import model_path  # noqa: E402
 
 RECIPE = """
 stages:

@@ -27,7 +27,8 @@ from tinyse.tflite import reader  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import launch, run  # noqa: E402
-from tinyse.training.stage import StageRun, model_path  # noqa: E402
+from tinyse.training.stage import StageRun  # noqa: E402
+from tinyse.training.start import model_path  # noqa: E402
 
 SMALL = "{channels: [4, 4], groups: 2, shared_gru: [1]}"
 COMMON = "updates: 4, batch: 4, seconds: 0.5, valid_every: 2, warmup: 1"

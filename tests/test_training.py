@@ -20,7 +20,7 @@ from tinyse.recipe import BUILT_IN  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
-from tinyse.training.stage import model_path  # noqa: E402
+from tinyse.training.start import model_path  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECIPE = """

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tinyse import corpus
-from tinyse.config import Between, as_dict, build, check_bounds
+from tinyse import corpus, released
+from tinyse.config import Between, as_dict, build, check_bounds, did_you_mean
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
@@ -48,7 +48,8 @@ class Stage:
     updates: Annotated[int, Between(1, 1e9)]
     """Optimizer steps."""
     start: str | None = None
-    """An earlier stage whose weights this one goes on from; nothing starts from random weights."""
+    """Whose weights this one goes on from: an earlier stage, a released model by its name (`tinyse models`), or a model file
+    (.safetensors); nothing starts from random weights."""
     losses: dict[str, _Weight] = field(default_factory=dict)
     """Weight of each supervised loss; empty for a stage that only distills."""
     distillation: Distillation | None = None
@@ -87,7 +88,7 @@ class Stage:
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
         if self.quantize and self.start is None:
             raise InputError(
-                "quantize: name the stage to go on from in `start`; its ranges give the quantization parameters"
+                "quantize: name the stage or model to go on from in `start`; its ranges give the quantization parameters"
             )
         if self.quantize and self.distillation and self.distillation.views:
             raise InputError(
@@ -184,11 +185,13 @@ class Recipe:
                 raise InputError(f"stages.{name}: use letters, digits, '-' and '_' only, it names a folder")
             stage.architecture.check_bands(self.front_end.bands)
             self.mixture_of(stage, f"stages.{name}.mixture")
-            if stage.start is not None:
-                if stage.start not in earlier:
-                    raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage")
+            if stage.start in earlier:
                 if self.stages[stage.start].architecture != stage.architecture:
                     raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
+            elif stage.start is not None and (stage.start in self.stages or not is_model_file(stage.start)):
+                choices = [*earlier, *released.names()]
+                raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage, no released model and no "
+                                 f".safetensors file{did_you_mean(stage.start, choices)}")  # fmt: skip
             for teacher in stage.distillation.ours if stage.distillation else ():
                 if teacher not in earlier and not Path(teacher).suffix:
                     raise InputError(
@@ -213,6 +216,11 @@ class Recipe:
         return (
             build(MixtureConfig, {**as_dict(self.mixture), **stage.mixture}, where) if stage.mixture else self.mixture
         )
+
+
+def is_model_file(start: str) -> bool:
+    """Whether `start`, which no stage is called, names a model: one that was released, or a file of weights."""
+    return start in released.names() or Path(start).suffix == ".safetensors"
 
 
 def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:

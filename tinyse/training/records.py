@@ -78,12 +78,17 @@ def stage_record(recipe: Recipe, name: str) -> dict[str, Any]:
 
 
 def refuse_others(facts: Mapping[str, Any], recipe: Recipe, name: str, data: Mapping[str, str], path: Path) -> None:
-    """Raise InputError if `path`, whose header is `facts`, was made by another recipe or from other recordings than `data`.
+    """Raise InputError if `path`, whose header is `facts`, was made by another recipe or from other recordings or
+    weights than `data`.
 
     Files from before a name of the data was kept pass.
     """
     refuse_other_recipe(facts.get("recipe"), recipe, name, path)
-    for key, what in (("data_hash", "recordings"), ("valid_hash", "recordings of the valid split")):
+    for key, what in (
+        ("data_hash", "recordings"),
+        ("valid_hash", "recordings of the valid split"),
+        ("start_hash", "weights in the file that it starts from"),
+    ):
         if key in facts and key in data and facts[key] != data[key]:
             raise InputError(f"{path} was made with other {what}; use another output folder, or remove {path.parent}")
 

@@ -22,7 +22,7 @@ from tinyse.tasks import TASKS
 from tinyse.tasks.task import Plan
 from tinyse.training.finish import finish
 from tinyse.training.run import run
-from tinyse.training.stage import model_path
+from tinyse.training.start import model_path
 
 FOLDER = ".rehearsal"
 MEGABYTE = 1_000_000

@@ -20,7 +20,7 @@ from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.models.files import load_tensors
 from tinyse.recipe import Recipe
-from tinyse.recordings import brief, open_data
+from tinyse.recordings import brief
 from tinyse.tasks import TASKS
 from tinyse.tasks.task import Task
 from tinyse.training.batches import WithTeachers, batches, in_batches
@@ -28,7 +28,8 @@ from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
 from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others
-from tinyse.training.stage import Progress, StageRun, checkpoint_path, model_path
+from tinyse.training.stage import Progress, StageRun, checkpoint_path
+from tinyse.training.start import check_start, model_path, start_hash
 from tinyse.training.stopping import stop_requests
 
 PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors", "onnxruntime")
@@ -71,10 +72,10 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
                 continue
             heard = WithTeachers(task.valid(stage), stage.external_teachers)
             valid = in_batches(heard, stage.batch)
-            data = task.open(stage)
+            data = task.open(stage) | start_hash(recipe, name)
             for notice in brief(task.notices) if position == 0 else ():
                 say(f"note: {notice}")
-            qparams = choose_qparams(stage, open_data(recipe.data_paths), folder) if stage.quantize else None
+            qparams = choose_qparams(recipe, name) if stage.quantize else None
             # bf16 would round the features before the quantized network gets them.
             fabric = launch("32-true" if stage.quantize else recipe.precision)
             training = StageRun(fabric, recipe, task, name, data, qparams)
@@ -111,14 +112,15 @@ def refuse_undivided(recipe: Recipe, processes: int) -> None:
 def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
     """Tell before anything is written, and before hours of other stages, what cannot be used.
 
-    Raises InputError for a stage that was finished or begun by another recipe or from other recordings, and for a teacher
-    that cannot be opened.
+    Raises InputError for a stage that was finished or begun by another recipe or from other recordings or weights, for
+    weights that cannot be gone on from, and for a teacher that cannot be opened.
     """
     for name, stage in recipe.stages.items():
         for path in (model_path(folder, name), checkpoint_path(folder, name)):
             if path.exists():
-                refuse_others(load_tensors(path)[1], recipe, name, task.open(stage), path)
+                refuse_others(load_tensors(path)[1], recipe, name, task.open(stage) | start_hash(recipe, name), path)
         if not model_path(folder, name).exists():
+            check_start(recipe, name)
             for teacher in stage.external_teachers:
                 teacher.open()
 

@@ -24,7 +24,7 @@ from tinyse.config import as_dict
 from tinyse.distillation.objective import distillation_loss
 from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
-from tinyse.models.files import load_model, save_model
+from tinyse.models.files import save_model
 from tinyse.models.network import Encoder
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
@@ -32,6 +32,7 @@ from tinyse.tasks.task import Batch, Task
 from tinyse.training import checkpoint
 from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate
 from tinyse.training.records import Log, refuse_others, stage_record
+from tinyse.training.start import load_start, model_path
 from tinyse.training.stopping import StopRequest
 from tinyse.training.teachers import Teachers
 
@@ -60,7 +61,8 @@ class StageRun:
         data: Mapping[str, str],
         qparams: TrainedQparams | None = None,
     ) -> None:
-        """`data` names what it learns from (`Task.open`), `qparams` are those of a stage of quantization-aware training."""
+        """`data` names what it learns from (`Task.open`, `start_hash`); `qparams` are those of a stage of
+        quantization-aware training."""
         self.fabric, self.recipe, self.task, self.name = fabric, recipe, task, name
         self.data, self.qparams = data, qparams
         self.folder = Path(recipe.output)
@@ -69,9 +71,7 @@ class StageRun:
         network: Encoder = task.network(self.stage, qparams)
         teacher_records: list[dict[str, Any]] = []
         if self.stage.start:
-            trained, _, header = load_model(model_path(self.folder, self.stage.start))
-            network.load_state_dict(trained.state_dict())
-            teacher_records += header.get("teachers", [])
+            teacher_records += load_start(recipe, name, network)
         self.training = Optimization(fabric, network, self.stage)
         self.best = copy.deepcopy(self.training.average)
         task.to(fabric.device)
@@ -243,11 +243,6 @@ class StageRun:
             self.checkpoint_path.unlink(missing_ok=True)
         self.fabric.barrier()
         return path
-
-
-def model_path(folder: Path, stage: str) -> Path:
-    """Where a finished stage's model lies."""
-    return folder / stage / "model.safetensors"
 
 
 def checkpoint_path(folder: Path, stage: str) -> Path:

@@ -1,0 +1,134 @@
+"""What a stage goes on from that is no stage of its recipe: a released model, a file of the user's."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tinyse.errors import InputError  # noqa: E402
+from tinyse.models.files import load_tensors, save_tensors  # noqa: E402
+from tinyse.released import find_weights  # noqa: E402
+from tinyse.training.recipe import load_recipe, recipe_from  # noqa: E402
+from tinyse.training.run import run  # noqa: E402
+from tinyse.training.start import model_path  # noqa: E402
+
+STAGE = {"updates": 1, "batch": 1, "seconds": 0.5, "warmup": 0, "losses": {"si_sdr": 1.0}, "learning_rate": 1e-12}
+COMMON = {"valid_clips": 1, "precision": "32-true", "threads": 1, "workers": 0}
+
+
+def one_stage(folder, name="student-62k", start="student-62k", **changes):
+    stage = STAGE | {"model": name, "start": str(start)} | changes
+    return recipe_from(COMMON | {"stages": {"on": stage}, "output": str(folder)})
+
+
+def nothing(_):
+    pass
+
+
+def assert_near(path, other):
+    ours, theirs = load_tensors(path)[0], load_tensors(other)[0]
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        if "running" in key or "tracked" in key:  # means of the one batch that was heard
+            continue
+        torch.testing.assert_close(value, theirs[key], rtol=1e-4, atol=1e-6)
+
+
+def test_a_stage_goes_on_from_a_released_model_and_from_a_file(tmp_path):
+    """A rate of next to nothing leaves the weights what they were, to compare with."""
+    released = find_weights("student-62k")
+    by_name = run(one_stage(tmp_path / "name"), nothing, nothing)
+    assert_near(by_name, released)
+    own = tmp_path / "own.safetensors"
+    shutil.copy(released, own)
+    assert_near(run(one_stage(tmp_path / "file", start=own), nothing, nothing), released)
+    assert load_tensors(by_name)[1]["start_hash"]
+
+
+def test_integers_go_on_from_a_released_model_with_its_quantization(tmp_path):
+    changes = {"quantize": {"precision": "int8", "clips": 1}}
+    path = run(one_stage(tmp_path, **changes), nothing, nothing)
+    assert load_tensors(path)[1]["quantization"] == load_tensors(find_weights("student-62k"))[1]["quantization"]
+
+
+def test_teachers_of_the_weights_are_still_named(tmp_path):
+    tensors, header = load_tensors(find_weights("student-62k"))
+    own = tmp_path / "own.safetensors"
+    taught = [{"file": "professor.onnx", "sha256": "0" * 64, "external": True}]
+    save_tensors(own, tensors, header | {"teachers": taught})
+    assert load_tensors(run(one_stage(tmp_path / "run", start=own), nothing, nothing))[1]["teachers"] == taught
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("student-62", r"stages\.on\.start: 'student-62' is no earlier stage, .*did you mean 'student-62k'"),
+        ("on", r"stages\.on\.start: 'on' is no earlier stage"),
+        ("model.tflite", r"stages\.on\.start: .*no \.safetensors file"),
+    ],
+)
+def test_a_name_of_nothing_is_refused_when_the_recipe_is_read(tmp_path, start, message):
+    with pytest.raises(InputError, match=message):
+        one_stage(tmp_path, start=start)
+
+
+def test_a_later_stage_with_the_name_of_a_file_is_no_start():
+    stages = {name: STAGE | {"model": "student-62k"} for name in ("on", "student-62k")}
+    stages["on"]["start"] = "student-62k"
+    with pytest.raises(InputError, match="no earlier stage"):
+        recipe_from(COMMON | {"stages": stages})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": "absent.safetensors"}, r"stages\.on\.start: there is no model file absent\.safetensors"),
+        ({"name": "student-30k"}, r"stages\.on\.start: .*model\.channels \[12, 20, 28, 24\], the recipe says \[8, "),
+        (
+            {"name": {"channels": [12, 20, 28, 24], "groups": 3, "shared_gru": [3]}},
+            r"model\.groups 6, the recipe says 3",
+        ),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_told_before_anything_is_written(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        run(one_stage(tmp_path / "run", **changes), nothing, nothing)
+    assert not list((tmp_path / "run").rglob("recipe.json"))
+
+
+def test_another_front_end_and_another_task_are_told(tmp_path):
+    tensors, header = load_tensors(find_weights("student-62k"))
+    for key, value, message in (
+        (
+            "front_end",
+            header["front_end"] | {"window_ms": 20.0, "hop_ms": 10.0},
+            r"front_end\.window_ms 20\.0.*says 32",
+        ),
+        ("task", "activity", "task"),
+    ):
+        own = tmp_path / f"{key}.safetensors"
+        save_tensors(own, tensors, header | {key: value})
+        with pytest.raises(InputError, match=message):
+            run(one_stage(tmp_path / "run", start=own), nothing, nothing)
+
+
+def test_a_run_does_not_go_on_from_a_file_that_was_exchanged(tmp_path):
+    own = tmp_path / "own.safetensors"
+    tensors, header = load_tensors(find_weights("student-62k"))
+    save_tensors(own, tensors, header)
+    chosen = one_stage(tmp_path / "run", start=own)
+    run(chosen, nothing, nothing)
+    save_tensors(own, {name: tensor * 1.01 for name, tensor in tensors.items()}, header)
+    with pytest.raises(InputError, match="made with other weights in the file that it starts from"):
+        run(chosen, nothing, nothing)
+    own.unlink()  # what is finished needs it no more
+    assert run(chosen, nothing, nothing) == model_path(tmp_path / "run", "on")
+
+
+def test_a_recipe_file_names_a_released_model(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("stages: {further: {model: student-30k, start: student-30k, updates: 5, losses: {si_sdr: 1}}}\n")
+    assert load_recipe(recipe).stages["further"].start == "student-30k"

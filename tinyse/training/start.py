@@ -1,0 +1,80 @@
+"""What a stage goes on from: an earlier stage of its recipe, a released model, or a model file of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tinyse import released
+from tinyse.config import as_dict
+from tinyse.errors import InputError
+from tinyse.files import sha256
+from tinyse.models.files import check_weights, load_model
+from tinyse.models.network import Encoder
+from tinyse.recipe import Recipe
+
+
+def model_path(folder: Path, stage: str) -> Path:
+    """Where a finished stage's model lies."""
+    return folder / stage / "model.safetensors"
+
+
+def start_path(recipe: Recipe, name: str) -> Path:
+    """The weights that the stage `name` goes on from. Raises InputError, by key, where there is no such file."""
+    start = recipe.stages[name].start
+    if start is None:
+        raise ValueError(f"the stage {name} starts from random weights")
+    if start in recipe.stages:
+        return model_path(Path(recipe.output), start)
+    try:
+        return released.find_weights(start)
+    except InputError as error:
+        raise InputError(f"stages.{name}.start: {error}") from error
+
+
+def start_hash(recipe: Recipe, name: str) -> dict[str, str]:
+    """`{"start_hash": SHA-256}` of a file that is no stage's of this recipe; empty where there is none, or it is gone."""
+    start = recipe.stages[name].start
+    if start is None or start in recipe.stages:
+        return {}
+    try:
+        return {"start_hash": sha256(start_path(recipe, name))}
+    except InputError:
+        return {}
+
+
+def check_start(recipe: Recipe, name: str) -> None:
+    """Open the model that the stage `name` goes on from, where that is no stage of the recipe.
+
+    Raises InputError, by key, for one that is missing or broken, or of another task, front end or architecture.
+    """
+    start = recipe.stages[name].start
+    if start is None or start in recipe.stages:
+        return
+    path, where = start_path(recipe, name), f"stages.{name}.start"
+    trained, front_end, header = load_model(path)
+    stage = recipe.stages[name]
+    if header["task"] != recipe.task:
+        raise InputError(f"{where}: the task of {path} is {header['task']!r}, the recipe's {recipe.task!r}")
+    for what, found, wanted in (
+        ("front_end", as_dict(front_end), as_dict(recipe.front_end)),
+        ("model", as_dict(trained.architecture), as_dict(stage.architecture)),
+    ):
+        for key in wanted:
+            if found[key] != wanted[key]:
+                raise InputError(f"{where}: {path} was trained with {what}.{key} {found[key]}, the recipe says {wanted[key]}; "
+                                 "take its widths and front end, or another start")  # fmt: skip
+
+
+def load_start(recipe: Recipe, name: str, network: Encoder) -> list[dict[str, Any]]:
+    """Give `network` the weights that its stage goes on from. Returns the teachers that these learned from.
+
+    Raises InputError, by weight, where they do not fit.
+    """
+    path = start_path(recipe, name)
+    trained, _, header = load_model(path)
+    weights = trained.state_dict()
+    check_weights(network, weights, f"stages.{name}.start: {path}")
+    network.load_state_dict(weights)
+    teachers: list[dict[str, Any]] = header.get("teachers", [])
+    return teachers
