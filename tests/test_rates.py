@@ -266,7 +266,7 @@ def test_a_recipe_whose_bands_its_rate_cannot_hold_is_refused(mixture, rate):
 
     stage = {"model": {"channels": [4]}, "updates": 1, "losses": {"si_sdr": 1.0}}
     with pytest.raises(InputError, match=f"low_pass_hz.*below {rate // 2} Hz"):
-        recipe_from({"stages": {"only": stage}, "mixture": mixture, "front_end": {"sample_rate": rate}})
+        recipe_from({"stages": {"only": stage}, "mixture": mixture, "front_end": {"sample_rate": rate, "bands": 96}})
 
 
 def test_external_teachers_are_for_their_own_rate():
@@ -277,5 +277,29 @@ def test_external_teachers_are_for_their_own_rate():
              "distillation": {"teacher": {"onnx": "gtcrn.onnx", "window": "sqrt-hann"}, "target": 0.5}}  # fmt: skip
     with pytest.raises(InputError, match="ONNX models hear 16000 Hz, the front end 8000 Hz"):
         recipe_from(
-            {"stages": {"only": stage}, "front_end": {"sample_rate": 8000}, "mixture": {"low_pass_hz": [3000, 3500]}}
+            {
+                "stages": {"only": stage},
+                "front_end": {"sample_rate": 8000, "bands": 96},
+                "mixture": {"low_pass_hz": [3000, 3500]},
+            }
         )
+
+
+@pytest.mark.parametrize(
+    "front_end", [{"window_ms": 16, "hop_ms": 8}, {"sample_rate": 8000}, {"window_ms": 20, "hop_ms": 10, "bands": 160}]
+)
+def test_too_many_bands_are_refused_before_training_and_the_number_that_is_named_fits(front_end):
+    pytest.importorskip("torch")
+    from tinyse.training.recipe import recipe_from
+
+    stage = {"model": {"channels": [4], "groups": 1}, "updates": 1, "losses": {"si_sdr": 1}}
+    with pytest.raises(InputError, match=r"front_end\.bands: .* use \d+ or fewer") as refused:
+        recipe_from({"stages": {"only": stage}, "front_end": front_end})
+    most = int(re.findall(r"use (\d+) or fewer", str(refused.value))[0])
+    for bands, fits in ((most, True), (most + 1, False)):
+        config = FrontEndConfig(**{**front_end, "bands": bands})
+        if fits:
+            assert FrontEnd(config).bands.count == most
+        else:
+            with pytest.raises(InputError, match="narrower than a bin"):
+                _ = FrontEnd(config).bands

@@ -15,7 +15,7 @@ from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.models.architecture import Architecture, named
 from tinyse.quantization.precision import PRECISIONS
-from tinyse.spectra.front_end import FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 
 _Count = Annotated[int, Between(1, 1_000_000)]
 _Weight = Annotated[float, Between(0, 1e40)]
@@ -179,6 +179,10 @@ class Recipe:
             raise InputError("stages: a recipe trains at least one model")
         if not self.data_paths:
             raise InputError("data: name a folder or a manifest of recordings")
+        try:
+            _ = FrontEnd(self.front_end).bands
+        except InputError as error:
+            raise InputError(f"front_end.{error}") from error
         earlier: list[str] = []
         for name, stage in self.stages.items():
             if not name.replace("-", "").replace("_", "").isalnum():

@@ -25,4 +25,5 @@ def init(
         return
     for path in paths:
         print(path)
-    print(f"next: cd {folder}; tinyse train recipes/quick.yaml --set data=RECORDINGS")
+    enter = "" if folder == Path() else f"cd {folder}; "
+    print(f"next: {enter}tinyse train recipes/quick.yaml --set data=RECORDINGS")

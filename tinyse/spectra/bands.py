@@ -39,6 +39,10 @@ class Bands:
         return mask[..., self.lower] * self.weight + mask[..., upper] * (np.float32(1) - self.weight)
 
 
+NARROWEST = 0.999
+"""Bins between the centers of two bands, at least: one, but for rounding."""
+
+
 def divide(bins: int, count: int, linear_bins: int, highest_hz: float) -> Bands:
     """`bins` bins into `count` bands: `linear_bins` single ones from 0 Hz, the others evenly spaced on the ERB-rate scale.
 
@@ -46,16 +50,12 @@ def divide(bins: int, count: int, linear_bins: int, highest_hz: float) -> Bands:
     (logarithmic in f + 228.8 Hz). Raises InputError where the upper bands would be narrower than a bin.
     """
     if not 1 <= linear_bins < count <= bins:
-        raise InputError(f"{count} bands, {linear_bins} of them single bins, do not fit {bins} bins")
-    hertz = highest_hz / (bins - 1)
-    corner = 228.8 / hertz
-    upper = np.geomspace(linear_bins + corner, bins - 1 + corner, count - linear_bins) - corner
-    centers = np.concatenate([np.arange(linear_bins), upper])
-    if (np.diff(centers) < 0.999).any():
-        raise InputError(
-            f"{count} bands over {bins} bins: the upper bands would be narrower than a bin, use fewer bands"
-        )
-    position = np.arange(bins)
+        raise InputError(f"bands: {count} bands, {linear_bins} of them single bins, do not fit {bins} bins")
+    if not _fits(bins, count, linear_bins, highest_hz):
+        fitting = (n for n in range(count, linear_bins, -1) if _fits(bins, n, linear_bins, highest_hz))
+        raise InputError(f"bands: of {count} bands over {bins} bins the upper ones would be narrower than a bin; "
+                         f"use {next(fitting, linear_bins)} or fewer, or a longer window")  # fmt: skip
+    centers, position = _centers(bins, count, linear_bins, highest_hz), np.arange(bins)
     lower = np.clip(np.searchsorted(centers, position, side="right") - 1, 0, count - 1)
     above = np.minimum(lower + 1, count - 1)
     gap = np.where(above > lower, centers[above] - centers[lower], 1.0)
@@ -72,3 +72,15 @@ def divide(bins: int, count: int, linear_bins: int, highest_hz: float) -> Bands:
         part = shares[band, first[band] : first[band] + width]
         taps[band, : len(part)] = part
     return Bands(count, lower, weight, first, taps)
+
+
+def _centers(bins: int, count: int, linear_bins: int, highest_hz: float) -> np.ndarray:
+    """(count,) float64: the centers of the bands, in bins."""
+    corner = 228.8 / (highest_hz / (bins - 1))
+    upper = np.geomspace(linear_bins + corner, bins - 1 + corner, count - linear_bins) - corner
+    return np.concatenate([np.arange(linear_bins), upper])
+
+
+def _fits(bins: int, count: int, linear_bins: int, highest_hz: float) -> bool:
+    """Whether no band is narrower than a bin."""
+    return bool((np.diff(_centers(bins, count, linear_bins, highest_hz)) >= NARROWEST).all())
