@@ -1,7 +1,7 @@
 /* A QEMU plugin that counts, for each address: executions, jumps away from it, and lines of code that had to be waited for.
  *
  * Arguments: out=FILE, base=ADDRESS of flash. A line of the result is `address executed jumped lines`. Lines of flash are
- * modeled as an STM32F4's accelerator has them (ST RM0390, 3.4): 16 bytes, 64 of them kept for code, and the line behind
+ * modeled as an STM32F4's accelerator has them (ST RM0390, 3.4): 16 bytes, 64 of them kept for code, and the line after
  * the current one is fetched ahead, so that code waits only after a jump.
  *
  * QEMU's header is not packaged: these are the few declarations of its API, version 1 (QEMU 6.0 and later), that it needs.

@@ -175,7 +175,7 @@ def _by_manual(code: Iterable[Instruction], core: str) -> Counter[str]:
 
 
 def manual_cycles(one: Instruction, before: Instruction | None = None, core: str = "cortex-m4") -> int:
-    """Cycles of an instruction behind `before`, without a refill. Of the manuals' ranges, 6 of a division's 2 to 12, and
+    """Cycles of an instruction after `before`, without a refill. Of the manuals' ranges, 6 of a division's 2 to 12, and
     on a Cortex-M3 4 of a long multiplication's 3 to 5 and 5 of one with an addition's 4 to 7."""
     name, operands = one.mnemonic, one.operands
     if re.match(rf"^ldr(b|h|sb|sh)?{CONDITION}$", name):
@@ -252,7 +252,7 @@ def _by_mca(code: Sequence[Instruction], tool: str, triple: str, cpu: str) -> Co
 
 
 def blocks(code: Sequence[Instruction]) -> list[list[Instruction]]:
-    """Runs of instructions that were executed as often as each other, cut behind branches and before their targets."""
+    """Runs of instructions that were executed as often as each other, cut after branches and before their targets."""
     targets = {int(match[1], 16) for one in code if (match := re.search(r"0x([0-9a-f]+)$", one.text))}
     found: list[list[Instruction]] = []
     open_block = False

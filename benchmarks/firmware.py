@@ -48,7 +48,7 @@ LEAST_CYCLES = 500
 
 @dataclass(frozen=True)
 class Figures:
-    """One core's: instructions a frame, mean over the golden vectors, and sizes in bytes."""
+    """One core's: instructions per frame, mean over the golden vectors, and sizes in bytes."""
 
     core: targets.Core
     analysis: int
@@ -93,7 +93,7 @@ def main() -> int:
             floats, quantized = Path(temporary) / "float", Path(temporary) / "fixed"
             firmware = export(model, floats, arguments.frames)
             if firmware.front_end is None:
-                raise InputError(f"{arguments.model} is no denoiser: its front end is unknown")
+                raise InputError(f"{arguments.model} is not a denoiser: its front end is unknown")
             export(model, quantized, arguments.frames, fixed_point=True)
             cores = [targets.CORES[name] for name in arguments.cores]
             found = [measure(floats if core.fpu else quantized, core, flags, arguments.frames) for core in cores]
@@ -145,7 +145,7 @@ def tables(firmware: Firmware, figures: Sequence[Figures], wait_states: int | No
     graph = firmware.program.graph
     audio = 4 * firmware.front_end.config.hop if firmware.front_end else 0
     rows = [
-        f"{graph.macs:,} multiplications a frame; {emulator()}; instructions, not cycles.\n",
+        f"{graph.macs:,} multiplications per frame; {emulator()}; instructions, not cycles.\n",
         "| core | front end | network | a MAC | hop in all | flash | RAM with audio buffers and stack | stack |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
@@ -167,7 +167,7 @@ def tables(firmware: Firmware, figures: Sequence[Figures], wait_states: int | No
         for board in BOARDS.values():
             if board.core.name == BOARD_CORES.get(one.core.name) and board.npu is None:
                 states = board.wait_states if wait_states is None else wait_states
-                count, source = one.hop * board.core.cycles_per_instruction, "instructions, supposed"
+                count, source = one.hop * board.core.cycles_per_instruction, "instructions, assumed"
                 if one.modeled is not None:
                     count, source = one.modeled.total, one.modeled.source
                 count += states * flash_lines(firmware, one)

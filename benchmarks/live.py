@@ -54,7 +54,7 @@ def main() -> int:
             server, folder, "--model", options.model, "--engine", options.engine, "--device-rate", options.rate
         )
         dry, heard = (soundfile.read(folder / file, dtype="float32")[0] for file in ("x-in.wav", "heard.wav"))
-        # Both sides of the recording are late by the denoiser's delay; the microphone's first sample is behind it.
+        # Both sides of the recording are late by the denoiser's delay; the microphone's first sample is after it.
         denoiser = Denoiser(options.model, engine=options.engine)
         out = soundfile.read(folder / "x-out.wav", dtype="float32")[0][denoiser.delay :]
         dry = dry[denoiser.delay :]

@@ -41,7 +41,7 @@ def main() -> None:
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         made = given.count * given.seconds
         print(
-            f"{name:10s} {made / wall:6.0f} s of audio a second of wall time, {made / cpu:6.0f} a second of processor"
+            f"{name:10s} {made / wall:6.0f} s of audio per second of wall time, {made / cpu:6.0f} per second of processor"
         )
 
 

@@ -97,7 +97,7 @@ class _Stateful:
         self._inputs = sorted(self._interpreter.get_input_details(), key=lambda tensor: len(tensor["shape"]))
         self._outputs = sorted(self._interpreter.get_output_details(), key=lambda tensor: len(tensor["shape"]))
         if [len(tensor["shape"]) for tensor in (*self._inputs, *self._outputs)] != [3, 4, 3, 4]:
-            raise InputError(f"{path} is no half of DTLN: it has other inputs than a frame and a state")
+            raise InputError(f"{path} is not a half of DTLN: it has other inputs than a frame and a state")
 
     def silence(self) -> np.ndarray:
         return np.zeros(self._inputs[1]["shape"], np.float32)

@@ -122,7 +122,7 @@ def tables(scores: Scores, backends: dict[str, Timed]) -> list[Table]:
         "taken out; tinyse's backends come without theirs."
     )
     titles = ("SI-SDR gain dB", *(TITLES[metric] for metric in COMPARED[1:]))
-    header = ("system", "delay ms", *titles, "worse pairs", "clean dB", "CPU s a second of audio")
+    header = ("system", "delay ms", *titles, "worse pairs", "clean dB", "CPU s per second of audio")
     return [
         Table("What a user can pick", header, tuple(rows), note),
         _by_snr(scores),

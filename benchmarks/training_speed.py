@@ -1,4 +1,4 @@
-"""Seconds of audio a second that the named models train at: forward, backward and AdamW, on noise made here.
+"""Seconds of audio per second that the named models train at: forward, backward and AdamW, on noise made here.
 
     python benchmarks/training_speed.py [--threads 2] [--batch 16] [--seconds 4] [--updates 5]
 

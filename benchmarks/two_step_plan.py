@@ -53,7 +53,7 @@ class Variant:
 
     @classmethod
     def read(cls, schedule: str) -> Variant:
-        """The variant that a schedule's name asks for. Raises InputError for what is no setting, or none of that schedule."""
+        """The variant that a schedule's name asks for. Raises InputError for what is not a setting of it."""
         name, *texts = schedule.split("@")
         known = [
             "rate",
@@ -64,7 +64,7 @@ class Variant:
         for text in texts:
             key, _, value = text.partition("=")
             if key not in known or key in settings:
-                raise InputError(f"schedule {schedule}: {text!r} is no setting of {name}, which has each of "
+                raise InputError(f"schedule {schedule}: {text!r} is not a setting of {name}, which has each of "
                                  f"{', '.join(known)} once")  # fmt: skip
             settings[key] = _layers(value) if key == "layers" else _number(text, 1 if key == "share" else math.inf)
         return cls(**settings)

@@ -59,7 +59,7 @@ class Result:
             raise InputError(f"{path} is no result of two_step.py: remove it and run the comparison again") from error
 
     def values(self, metric: str) -> np.ndarray:
-        """One value a pair: the improvement for SDR and SI-SDR, else the measure itself."""
+        """One value per pair: the improvement for SDR and SI-SDR, else the measure itself."""
         quality = self.scores.quality
         values = np.array(next(row for backend, row in quality.items() if backend != NOISY)[metric])
         return values - np.array(quality[NOISY][metric]) if metric in GAINS else values
@@ -85,7 +85,7 @@ class Findings:
         return [run.seed for run in self.results if (run.model, run.schedule) == (model, schedule)]
 
     def values(self, model: str, schedule: str, metric: str, seeds: Sequence[int] | None = None) -> np.ndarray:
-        """One value a pair, the mean over seeds."""
+        """One value per pair, the mean over seeds."""
         chosen = self.seeds(model, schedule) if seeds is None else seeds
         return np.mean([self.results[Run(model, schedule, seed)].values(metric) for seed in chosen], axis=0)
 

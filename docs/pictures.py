@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def spectrograms(model: str, pairs: list[LoadedPair]) -> None:
-    """Noisy, denoised and clean, a row a pair."""
+    """Noisy, denoised and clean, one row per pair."""
     denoiser = Denoiser(model)
     rows = []
     for pair in pairs:

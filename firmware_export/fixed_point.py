@@ -3,7 +3,7 @@
 It is the specification of c/front_end_fixed.c, bit for bit. It follows `tinyse.spectra.front_end` closely, though not
 exactly: features differ by one step now and then, sound by a few units of the last place.
 
-Samples and spectra are int32 with FRACTION bits behind the PCM16 point: the spectrum of full scale stays below 2^29, so
+Samples and spectra are int32 with FRACTION bits after the PCM16 point: the spectrum of full scale stays below 2^29, so
 that no sum in either transform overflows. Products are 64 bits wide and rounded once, halves up; other shifts to the
 right round down.
 """
@@ -19,7 +19,7 @@ from tinyse.spectra import front_end as spectra
 from tinyse.spectra.logarithm import COEFFICIENTS
 
 FRACTION = 5
-"""Bits behind the point of a PCM16 sample."""
+"""Bits after the point of a PCM16 sample."""
 Q15 = 1 << 15
 Q30 = 1 << 30
 FEATURE_BITS = 13

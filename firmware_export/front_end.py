@@ -141,7 +141,7 @@ def grouped(bands: Bands) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     shares = []
     for number, width in enumerate(widths):
         for band in range(number * BANDS_AT_ONCE, (number + 1) * BANDS_AT_ONCE):
-            beyond = max(first[band] + width - bins, 0)  # zeros come first where there are no bins behind
+            beyond = max(first[band] + width - bins, 0)  # zeros come first where there are no bins after it
             first[band] -= beyond
             padded[band] = np.roll(padded[band], beyond)
         shares.append(padded[number * BANDS_AT_ONCE : (number + 1) * BANDS_AT_ONCE, :width].T.ravel())

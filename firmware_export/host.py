@@ -88,7 +88,7 @@ class HostPath:
     def step(self, samples: np.ndarray, state: bytes, limit: float = 0.0) -> tuple[np.ndarray, bytes]:
         """(hops * hop,) float32 -> as many samples that are `delay` older, denoised, through 16 bits as on a device.
 
-        `limit` as in FrontEnd.apply. Raises InputError where it is no whole number of dB that the firmware knows.
+        `limit` as in FrontEnd.apply. Raises InputError where it is not a whole number of dB that the firmware knows.
         """
         ffi, library = self._ffi, self._library
         stream = ffi.new("tinyse_stream *")

@@ -20,9 +20,9 @@ from tinyse.graph.operators import OPERATORS
 WORD = 4
 """Weights of one output that lie together."""
 OVERREAD_WORDS = 16
-"""Behind the last pair, for vector loads."""
+"""After the last pair, for vector loads."""
 SUMS = 64
-"""Words of scratch behind a window, as c/kernels.h says."""
+"""Words of scratch after a window, as c/kernels.h says."""
 LARGEST_SIZE = 32767
 """Sizes are int16 in C."""
 CONVOLVE = "tinyse_convolve"

@@ -15,7 +15,7 @@ WEIGHTS = ("_network_data.h", "_network.c", "_network.h", "_vectors.c")
 """Endings of the files that are made from the model's weights and shape."""
 _COMMENTS = {".c": "/* {} */", ".h": "/* {} */", ".ld": "/* {} */", ".ino": "// {}", ".cmake": "# {}", ".txt": "# {}",
              ".yml": "# {}", ".yaml": "# {}", ".conf": "# {}", ".properties": "# {}"}  # fmt: skip
-_OWN = """The weights are those of `{file}` (SHA-256 {digest}), which is no model that tinyse released. Their license is
+_OWN = """The weights are those of `{file}` (SHA-256 {digest}), which is not a model that tinyse released. Their license is
 what their owner says; the files that hold them carry `LicenseRef-{prefix}-weights` until the owner replaces it.
 """
 _RELEASED = """The weights are those of the released model {name} (SHA-256 of its .tflite: {digest}), published by {holder}

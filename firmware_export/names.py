@@ -39,7 +39,7 @@ def prefix_of(name: str) -> str:
 def check_prefix(prefix: str) -> str:
     """The prefix itself. Raises InputError where C or its library would not have it."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", prefix):
-        raise InputError(f"--prefix {prefix!r} is no name in C: use letters, digits and _, a letter first")
+        raise InputError(f"--prefix {prefix!r} is not a name in C: use letters, digits and _, a letter first")
     if prefix.lower() in C_HEADERS:
         raise InputError(
             f"--prefix {prefix}: {prefix}.h is a header of the C library; give another, say {prefix}_model"

@@ -9,7 +9,7 @@ from firmware_export.program import CONSTANT, STATES, Call, Program, Storage
 from tinyse.errors import InputError
 
 OVERREAD_BYTES = 32
-"""Behind any input: kernels may read up to 31 bytes too many, as c/kernels.h says."""
+"""After any input: kernels may read up to 31 bytes too many, as c/kernels.h says."""
 
 
 def sources(program: Program, version: str) -> dict[str, str]:

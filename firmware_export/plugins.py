@@ -63,7 +63,7 @@ def denoiser(model: str | Path) -> Firmware:
     """The firmware of a .tflite that denoises. Raises InputError for another."""
     firmware = make(reader.read(Path(model)), sha256(model))
     if firmware.front_end is None or firmware.kind != DENOISER:
-        raise InputError(f"{model} is no denoiser: it has no front end")
+        raise InputError(f"{model} is not a denoiser: it has no front end")
     return firmware
 
 

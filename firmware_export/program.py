@@ -185,7 +185,7 @@ class _Lowering:
         return bool(wanted) and (operator.kind == "SPLIT" or root in self.states)
 
     def _find_last_uses(self) -> dict[str, int]:
-        """For each root the last operator that reads it; for results, one behind the last."""
+        """For each root the last operator that reads it; for results, one after the last."""
         last: dict[str, int] = {}
         for index, operator in enumerate(self.graph.operators):
             for name in (*operator.inputs, *operator.outputs):

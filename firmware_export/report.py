@@ -28,7 +28,7 @@ def report(program: Program, front_end: FrontEnd | None, digest: str, sources: M
     ram = network_ram(program)
     if front_end is not None:
         ram |= front_end_ram(front_end, graph.metadata.get("classes"))
-    moment = graph.operators[min(plan.largest_moment, len(graph.operators) - 1)]
+    moment = graph.operators[plan.largest_moment]
     return {
         "model": digest,
         "operators": len(graph.operators),
@@ -70,14 +70,14 @@ def lines(values: dict[str, Any]) -> str:
     live = values["largest_live_set"]
     rows = [
         "# Sizes\n",
-        f"Model {values['model'][:16]}: {values['operators']} operators, {values['macs']:,} multiplications a frame.\n",
+        f"Model {values['model'][:16]}: {values['operators']} operators, {values['macs']:,} multiplications per frame.\n",
         "| part | bytes |",
         "|---|---:|",
         *(f"| flash: {name.replace('_', ' ')} | {size:,} |" for name, size in values["constants"].items() if size),
         f"| flash: code, estimated | {values['code']:,} |",
-        f"| **flash in all** | **{values['flash_in_all']:,}** |",
+        f"| **total flash** | **{values['flash_in_all']:,}** |",
         *(f"| RAM: {name.replace('_', ' ')} | {size:,} |" for name, size in values["ram"].items()),
-        f"| **RAM in all, without the stack** | **{values['ram_in_all']:,}** |\n",
+        f"| **total RAM, without the stack** | **{values['ram_in_all']:,}** |\n",
         f"The arena is as large as what is live during {live['operator']}, {live['bytes']:,} bytes:\n",
         *(f"- {name}: {size:,}" for name, size in live["buffers"].items()),
         "\nCode depends on core and compiler: benchmarks/firmware.py of tinyse measures it.",

@@ -106,7 +106,7 @@ def network_source(program: Program, frames: int) -> str:
 
 
 def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool = False) -> str:
-    """vectors.c of a tagger: `frames` hops from silence, and the decision behind each whole second."""
+    """vectors.c of a tagger: `frames` hops from silence, and the decision after each whole second."""
     graph, hop = program.graph, front_end.config.hop
     given = sound(frames * hop, sample_rate=front_end.config.sample_rate)
     step, network = reference.compile(graph), initial_state(graph)

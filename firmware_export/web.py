@@ -56,7 +56,7 @@ def build_wasm(firmware: Firmware) -> bytes:
 
 def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
     if firmware.front_end is None or firmware.kind != DENOISER:
-        raise InputError(f"{name} is no denoiser")
+        raise InputError(f"{name} is not a denoiser")
     config = firmware.front_end.config
     latency = 1000 * config.window / config.sample_rate
     # The page shows this HTML as it is: what a card writes in HTML itself is text.

@@ -91,7 +91,7 @@ def test_float_files_with_nan_or_infinity_are_refused(tmp_path, bad):
 @pytest.mark.parametrize("read", [audio.read, audio.duration])
 def test_missing_empty_and_broken_files_are_named_in_one_line(tmp_path, read):
     (tmp_path / "empty.wav").write_bytes(b"")
-    (tmp_path / "text.wav").write_text("this is no sound")
+    (tmp_path / "text.wav").write_text("this is not sound")
     soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), 16000)
     (tmp_path / "folder.wav").mkdir()
     for name in ("missing", "empty", "text", "none", "folder"):

@@ -261,7 +261,7 @@ def test_a_verdict_names_what_does_not_fit():
     assert small.why.startswith("RAM: ")
     assert "times too much" in small.why
     slow = judge(replace(estimate, board=replace(F446, clock_hz=1e6)))
-    assert "time a hop" in slow.why
+    assert "time per hop" in slow.why
     assert judge(estimate, misses=3, hops=10).why == "3 of 10 deadlines missed"
 
 

@@ -244,7 +244,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
 def test_half_an_archive_is_named(name, pack, tmp_path):
     whole = pack({f"{i}.flac": sound(seed=i) for i in range(20)})
     (tmp_path / name).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=f"{name} is no whole archive"):
+    with pytest.raises(InputError, match=f"{name} is not a complete archive"):
         unpacked(tmp_path / name)
 
 

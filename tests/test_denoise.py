@@ -348,7 +348,7 @@ def test_a_pipe_is_as_long_at_any_rate(rate, target_rate, lengths):
 
 
 def test_a_known_size_ends_the_sound_before_what_follows_it():
-    """Editors put their notes behind the samples: they are no sound."""
+    """Editors put their notes after the samples: they are not sound."""
     header = pcm.wav_header("s16", RATE, 8)
     reader = PipeReader(io.BytesIO(header + b"\1\0" * 4 + b"LIST\4\0\0\0note"), pcm.Layout("s16", RATE))
     assert sum(map(len, reader)) == 4

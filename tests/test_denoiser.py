@@ -213,7 +213,7 @@ def test_the_limit_may_change_while_a_stream_runs(denoiser):
     denoiser.attenuation_limit_db = None
     after = np.concatenate([denoiser.process(samples[half:]), denoiser.flush()])
     np.testing.assert_allclose(before[denoiser.delay :], samples[: half - denoiser.delay], rtol=0, atol=1e-6)
-    # Where a window of the first half still overlaps both are heard; behind it is the stream that never had a limit.
+    # Where a window of the first half still overlaps both are audible; after it is the stream that never had a limit.
     np.testing.assert_array_equal(after[denoiser.delay :], without[half + denoiser.delay :])
 
 
@@ -379,7 +379,7 @@ def test_a_quiet_talker_is_no_other_problem(denoiser):
     np.testing.assert_allclose(8 * quiet, loud, rtol=0, atol=0.02)
 
 
-# Models that tinyse brings along
+# Models that tinyse comes with
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_pairs_by_table(tmp_path):
     with pytest.raises(InputError, match=r"line 2: there is no file .*c\.wav"):
         find_pairs(tmp_path)
     table.write_text("clean,noisy,snr_db\nclean/b.wav,noisy/b.wav,loud\n")
-    with pytest.raises(InputError, match="'loud', which is no number"):
+    with pytest.raises(InputError, match="'loud', which is not a number"):
         find_pairs(tmp_path)
     table.write_text("speech,noisy\n")
     with pytest.raises(InputError, match="no column 'clean'"):
@@ -534,7 +534,7 @@ def test_backends_of_a_model_are_chosen_by_name(tmp_path):
     with pytest.raises(InputError, match=r"no backend 'float-clip': it needs a \.safetensors"):
         backends_for(model, names=["float-clip"])
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(InputError, match="is no model to evaluate"):
+    with pytest.raises(InputError, match="is not a model to evaluate"):
         backends_for(tmp_path / "model.onnx")
 
 

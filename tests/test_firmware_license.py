@@ -34,11 +34,11 @@ def test_the_weights_of_another_model_are_their_owners(tmp_path):
     export(tmp_path / "own.tflite", tmp_path / "out", 1)
     assert "SPDX-License-Identifier: LicenseRef-own-weights" in (tmp_path / "out/src/own_network_data.h").read_text()
     assert "SPDX-License-Identifier: MIT" in (tmp_path / "out/src/own.c").read_text()
-    assert "which is no model that tinyse released" in (tmp_path / "out/NOTICE.md").read_text()
+    assert "which is not a model that tinyse released" in (tmp_path / "out/NOTICE.md").read_text()
 
 
 def test_a_card_of_another_file_does_not_speak_for_the_weights(tmp_path):
     save(everything(), tmp_path / "model.tflite")
     (tmp_path / "card.json").write_bytes(released.find("student-30k").with_name("card.json").read_bytes())
     export(tmp_path / "model.tflite", tmp_path / "out", 1)
-    assert "which is no model that tinyse released" in (tmp_path / "out/NOTICE.md").read_text()
+    assert "which is not a model that tinyse released" in (tmp_path / "out/NOTICE.md").read_text()

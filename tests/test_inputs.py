@@ -67,7 +67,7 @@ def _sounds(folder: Path) -> None:
     soundfile.write(folder / "good.wav", noise(0.5), RATE)
     whole = (folder / "good.wav").read_bytes()
     (folder / "truncated.wav").write_bytes(whole[:30])
-    (folder / "text.wav").write_text("this is no sound\n" * 20)
+    (folder / "text.wav").write_text("this is not sound\n" * 20)
     (folder / "no-bytes.wav").write_bytes(b"")
     soundfile.write(folder / "empty.wav", np.zeros(0), RATE)
     nan, infinite = noise(0.5), noise(0.5)
@@ -92,7 +92,7 @@ def _models(folder: Path, tiny) -> None:
         shutil.copy(path, folder / name)
     quantized = tiny.quantized.read_bytes()
     (folder / "truncated.tflite").write_bytes(quantized[: len(quantized) // 2])
-    (folder / "text.tflite").write_text("this is no model\n" * 20)
+    (folder / "text.tflite").write_text("this is not a model\n" * 20)
     (folder / "no-bytes.tflite").write_bytes(b"")
     (folder / "no-signature.tflite").write_bytes(quantized.replace(b"serving_default", b"another_default"))
     graph = read(quantized)
@@ -106,7 +106,7 @@ def _models(folder: Path, tiny) -> None:
     (folder / "other-bands.tflite").write_bytes(write(graph))
     weights = tiny.weights.read_bytes()
     (folder / "truncated.safetensors").write_bytes(weights[: len(weights) // 2])
-    (folder / "text.safetensors").write_text("this is no model\n" * 20)
+    (folder / "text.safetensors").write_text("this is not a model\n" * 20)
     tensors, header = load_tensors(tiny.weights)
     save_tensors(folder / "foreign.safetensors", tensors, {"format": 7})
     name = min(name for name, tensor in tensors.items() if tensor.is_floating_point())
@@ -143,7 +143,7 @@ def _data(folder: Path) -> None:
             for split in ("train", "valid"):
                 (folder / name / kind / split / f"of-{split}").mkdir(parents=True)
                 shutil.copy(folder / source, folder / name / kind / split / f"of-{split}" / "a.wav")
-    (folder / "text.csv").write_text("this is no manifest\n")
+    (folder / "text.csv").write_text("this is not a manifest\n")
     (folder / "binary.csv").write_bytes(b"\xff\xfe\x00")
 
 
@@ -170,7 +170,7 @@ REFUSED = {
     "denoise an empty wav": ("denoise empty.wav OUT --model good.tflite", "holds no samples"),
     "denoise NaN": ("denoise nan.wav OUT --model good.tflite", "nan.wav: it holds samples that are NaN"),
     "denoise infinity": ("denoise infinite.wav OUT --model good.tflite", "infinite"),
-    "denoise what is no sound": ("denoise huge.wav OUT --model good.tflite", "huge.wav: samples reach"),
+    "denoise what is not sound": ("denoise huge.wav OUT --model good.tflite", "huge.wav: samples reach"),
     "denoise an empty folder": ("denoise nothing OUT --model good.tflite", "no sound files in"),
     "denoise a folder to a file": ("denoise pairs file --model good.tflite", "is a folder but"),
     "denoise into a file": ("denoise good.wav file/out.wav --model good.tflite", "cannot write"),
@@ -187,13 +187,16 @@ REFUSED = {
     "denoise by an odd front end": ("denoise good.wav OUT --model odd-front-end.tflite", "unknown key"),
     "denoise by another number of bands": ("denoise good.wav OUT --model other-bands.tflite", "bands"),
     "denoise by NaN weights": ("denoise good.wav OUT --model nan.safetensors", "holds NaN"),
-    "denoise by truncated weights": ("denoise good.wav OUT --model truncated.safetensors", "no whole safetensors"),
-    "denoise by text weights": ("denoise good.wav OUT --model text.safetensors", "no whole safetensors"),
+    "denoise by truncated weights": (
+        "denoise good.wav OUT --model truncated.safetensors",
+        "not a complete safetensors",
+    ),
+    "denoise by text weights": ("denoise good.wav OUT --model text.safetensors", "not a complete safetensors"),
     "denoise by foreign weights": ("denoise good.wav OUT --model foreign.safetensors", "no classifier of format 1"),
     "denoise by an engine for others": ("denoise good.wav OUT --model good.tflite --engine torch", "does not run"),
     # evaluate
     "evaluate a missing model": ("evaluate none.tflite pairs", "there is no model"),
-    "evaluate a sound": ("evaluate good.wav pairs", "is no model"),
+    "evaluate a sound": ("evaluate good.wav pairs", "is not a model"),
     "evaluate a truncated .tflite": ("evaluate truncated.tflite pairs", "truncated.tflite"),
     "evaluate without a signature": ("evaluate no-signature.tflite pairs", "signature"),
     "evaluate without metadata": ("evaluate no-metadata.tflite pairs", "no metadata of tinyse"),
@@ -204,7 +207,7 @@ REFUSED = {
     "evaluate on empty pairs": ("evaluate good.tflite empty-pairs", "hold no sound files"),
     "evaluate on broken pairs": ("evaluate good.tflite broken-pairs", "a.wav"),
     "evaluate on NaN": ("evaluate good.tflite nan-pairs", "NaN"),
-    "evaluate on what is no sound": ("evaluate good.tflite huge-pairs --metrics si_sdr", "a: samples reach"),
+    "evaluate on what is not sound": ("evaluate good.tflite huge-pairs --metrics si_sdr", "a: samples reach"),
     "evaluate on unequal pairs": ("evaluate good.tflite unequal-pairs", "has 8000 samples and"),
     "evaluate on a lonely clip": ("evaluate good.tflite lonely-pairs", "has no partner"),
     "evaluate on a table without a column": ("evaluate good.tflite columns-pairs", "no column 'noisy'"),
@@ -250,7 +253,7 @@ REFUSED = {
     # export
     "export a missing model": ("export none.safetensors", "there is no model file"),
     "export a .tflite": ("export good.tflite --output OUT", "good.tflite"),
-    "export truncated weights": ("export truncated.safetensors --output OUT", "no whole safetensors"),
+    "export truncated weights": ("export truncated.safetensors --output OUT", "not a complete safetensors"),
     "export NaN weights": ("export nan.safetensors --output OUT", "holds NaN"),
     "export foreign weights": ("export foreign.safetensors --output OUT", "no denoiser and no classifier of format 1"),
     "export with missing data": ("export good.safetensors --data none --output OUT", "no such file or folder"),

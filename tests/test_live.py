@@ -382,7 +382,7 @@ def test_microphone_to_loudspeaker_is_the_denoised_file(tiny, server, tmp_path):
         figures = sound_server.carry(server, tmp_path, *options)
         names = ("x-in.wav", "x-out.wav", "heard.wav")
         dry, out, heard = (soundfile.read(tmp_path / name, dtype="float32")[0] for name in names)
-        # Both sides of the recording are late by the denoiser's delay; the microphone's first sample is behind it.
+        # Both sides of the recording are late by the denoiser's delay; the microphone's first sample is after it.
         denoiser = Denoiser(tiny.quantized)
         dry, out = dry[denoiser.delay :], out[denoiser.delay :]
         expected = denoiser.denoise(dry)

@@ -203,7 +203,7 @@ def test_broken_model_files_are_refused(tmp_path, damage):
         save_file({"weight": torch.zeros(2)}, path)
     elif damage in ("empty", "truncated", "text"):
         path.write_bytes(
-            {"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"hello, this is no model"}[damage]
+            {"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"hello, this is not a model"}[damage]
         )
     with pytest.raises(InputError, match="gru" if damage == "nan" else str(path.name)):
         load_model(path)

@@ -75,7 +75,7 @@ def hear(plugin: Path, connected: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("connected", "loudest"), [((0, 1), "sound"), ((1,), "0.0"), ((0,), "9.0"), ((), "9.0")])
 def test_ports_that_a_host_leaves_unconnected_are_not_followed(plugin, connected, loudest):
     code = f"import test_plugins, pathlib; test_plugins.hear(pathlib.Path({str(plugin)!r}), {connected})"
-    # glibc then fills what malloc gives with a pattern, which is no address.
+    # glibc then fills what malloc gives with a pattern, which is not an address.
     environment = {**os.environ, "MALLOC_PERTURB_": "165", "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
     done = subprocess.run(
         [sys.executable, "-c", code],

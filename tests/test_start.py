@@ -65,9 +65,9 @@ def test_teachers_of_the_weights_are_still_named(tmp_path):
 @pytest.mark.parametrize(
     ("start", "message"),
     [
-        ("student-62", r"stages\.on\.start: 'student-62' is no earlier stage, .*did you mean 'student-62k'"),
-        ("on", r"stages\.on\.start: 'on' is no earlier stage"),
-        ("model.tflite", r"stages\.on\.start: .*no \.safetensors file"),
+        ("student-62", r"stages\.on\.start: 'student-62' is neither an earlier stage .*did you mean 'student-62k'"),
+        ("on", r"stages\.on\.start: 'on' is neither an earlier stage"),
+        ("model.tflite", r"stages\.on\.start: .*nor a \.safetensors file"),
     ],
 )
 def test_a_name_of_nothing_is_refused_when_the_recipe_is_read(tmp_path, start, message):
@@ -78,7 +78,7 @@ def test_a_name_of_nothing_is_refused_when_the_recipe_is_read(tmp_path, start, m
 def test_a_later_stage_with_the_name_of_a_file_is_no_start():
     stages = {name: STAGE | {"model": "student-62k"} for name in ("on", "student-62k")}
     stages["on"]["start"] = "student-62k"
-    with pytest.raises(InputError, match="no earlier stage"):
+    with pytest.raises(InputError, match="neither an earlier stage"):
         recipe_from(COMMON | {"stages": stages})
 
 

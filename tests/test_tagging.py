@@ -313,9 +313,9 @@ def test_decisions_do_not_depend_on_chunks_and_pool_to_the_clip(model, engine):
 def test_a_tagger_and_a_denoiser_are_not_taken_for_one_another(model, tiny):
     from tinyse.streaming.denoiser import Denoiser
 
-    with pytest.raises(InputError, match="is no tagger"):
+    with pytest.raises(InputError, match="is not a tagger"):
         Tagger(tiny.quantized)
-    with pytest.raises(InputError, match="is no denoiser"):
+    with pytest.raises(InputError, match="is not a denoiser"):
         Denoiser(model.with_suffix(".tflite"))
     with pytest.raises(InputError, match="less than one hop"):
         Tagger(model, every_seconds=0.001)

@@ -187,7 +187,7 @@ def test_sound_becomes_the_mask_that_makes_it():
         (taught_by("{onnx: a.onnx}", output=1), r"missing key stages\.student\.distillation\.teacher\.window"),
         (taught_by("{onnx: a.onnx, window: hamming}", output=1), "'hamming' is not one of 'hann', 'sqrt-hann'"),
         (taught_by("[one, {onxx: a.onnx}]", output=1), r"teacher\[1\]\.onxx: did you mean 'onnx'"),
-        (taught_by("[one, professor]", output=1), "'professor' is no earlier stage"),
+        (taught_by("[one, professor]", output=1), "'professor' is neither an earlier stage"),
         (taught_by("[]", output=1), "name at least one"),
         (taught_by("one", target=1.5), "target is 1.5: it has to lie between 0 and 1"),
         (taught_by("one"), "give a view, the output or the target a weight"),

@@ -49,7 +49,7 @@ ADDED = {
     "tinyse bench": "--seconds 1",
     "tinyse quantize study": "--precisions int8 --clips 2 --limit 2 --minutes 0.1",
     "tinyse quantize explain": "--clips 2 --replayed 1",
-    "tinyse export runs/integers": "--clips 2",
+    "tinyse export runs/qat": "--clips 2",
 }
 """What a command gets besides, by its beginning (the longest that fits), so that it ends soon and needs no hardware."""
 
@@ -187,7 +187,7 @@ def write_recordings(folder: Path) -> None:
     if shutil.which("ffmpeg"):
         call = ["ffmpeg", "-loglevel", "error", "-i", folder / "noise/kind0/long.wav", folder / "noise/kind0/phone.m4a"]
         subprocess.run(call, check=True, stdin=subprocess.DEVNULL)
-    (folder / UNUSABLE).write_text("this is no sound\n")
+    (folder / UNUSABLE).write_text("this is not sound\n")
 
 
 def record(path: Path, sound: np.ndarray, variant: int) -> None:

@@ -100,4 +100,4 @@ def _check_depth(values: Any) -> None:
 
 
 def _refuse_constant(text: str) -> Any:
-    raise InputError(f"{text} is no number of JSON")
+    raise InputError(f"{text} is not a number of JSON")

@@ -28,7 +28,7 @@ KEPT = frozenset({"PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DO
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise InputError for a name whose suffix is no format that can be written."""
+    """Raise InputError for a name whose suffix is not a format that can be written."""
     _format(Path(path))
 
 
@@ -88,5 +88,5 @@ def _format(path: Path) -> tuple[str, str]:
     known = FORMATS.get(path.suffix.lower())
     if known is None or known[0] not in soundfile.available_formats():
         can = ", ".join(suffix for suffix in FORMATS if suffix)
-        raise InputError(f"cannot write {path}: {path.suffix} is no format that can be written; name it {can}")
+        raise InputError(f"cannot write {path}: {path.suffix} is not a format that can be written; name it {can}")
     return known

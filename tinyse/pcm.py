@@ -17,7 +17,7 @@ FLOAT_TAG, EXTENSIBLE_TAG = 3, 0xFFFE
 UNKNOWN_BYTES = 0xFFFFFFFF
 """What a wav that is a stream says of its size."""
 ENDLESS_BYTES = 0x7FFF0000
-"""From here on a promised size is no size: recorders to a pipe promise 2 or 4 GB."""
+"""From here on a promised size is not a size: recorders to a pipe promise 2 or 4 GB."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tinyse.errors import InputError
 class ProcessPool:
     """`submit` work to `processes` others, or do it at once in this one where `processes` is 1.
 
-    No more than a few jobs a process wait at a time: `submit` blocks until there is room, so that the sounds of a
+    No more than a few jobs per process wait at a time: `submit` blocks until there is room, so that the sounds of a
     thousand files are not held in memory. Workers are spawned, not forked: runtimes of models hold threads and locks.
     A worker that was killed ends the block with an InputError.
     """

@@ -194,12 +194,12 @@ class Recipe:
                     raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
             elif stage.start is not None and (stage.start in self.stages or not is_model_file(stage.start)):
                 choices = [*earlier, *released.names()]
-                raise InputError(f"stages.{name}.start: {stage.start!r} is no earlier stage, no released model and no "
-                                 f".safetensors file{did_you_mean(stage.start, choices)}")  # fmt: skip
+                raise InputError(f"stages.{name}.start: {stage.start!r} is neither an earlier stage nor a released model nor "
+                                 f"a .safetensors file{did_you_mean(stage.start, choices)}")  # fmt: skip
             for teacher in stage.distillation.ours if stage.distillation else ():
                 if teacher not in earlier and not Path(teacher).suffix:
                     raise InputError(
-                        f"stages.{name}.distillation.teacher: {teacher!r} is no earlier stage and no model file"
+                        f"stages.{name}.distillation.teacher: {teacher!r} is neither an earlier stage nor a model file"
                     )
             earlier.append(name)
         last = list(self.stages.values())[-1].quantize

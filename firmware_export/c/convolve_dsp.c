@@ -2,7 +2,7 @@
  *
  * SXTB16 makes pairs of int16 from bytes: of the weights as they are read, of the inputs once a column, before. Two
  * outputs at two positions share all four of these, which is what fits into the registers. The even bytes of four come
- * first and the odd ones behind, in weights and columns alike, so that nothing has to be put back in order.
+ * first and the odd ones after them, in weights and columns alike, so that nothing has to be put back in order.
  */
 #include "kernels.h"
 
@@ -41,7 +41,7 @@ static void expand_two(const int8_t *first, const int8_t *second, int32_t words,
 
 #else
 
-/* Four bytes of a window, at any address, as two pairs of int16, stored behind `column`, which moves on. */
+/* Four bytes of a window, at any address, as two pairs of int16, stored after `column`, which moves on. */
 #define EXPAND(window, column)                                 \
     "ldr %[word], [%[" #window "]], #4\n\t"                    \
     "sxtb16 %[even], %[word]\n\tsxtb16 %[word], %[word], ror #8\n\t" \
@@ -130,7 +130,7 @@ static inline int32_t add_products(int32_t a, int32_t b, int32_t sum)
     "smlad %[" #first "], %[even], %[high], %[" #first "]\n\t"         \
     "smlad %[" #second "], %[odd], %[high], %[" #second "]\n\t"
 
-/* From a pair's biases through its weights to the three words behind them, `step` for each word of weights: four a turn,
+/* From a pair's biases through its weights to the three words after them, `step` for each word of weights: four a turn,
  * the first turn entered where it has as many steps left as are over. All instructions of a step have four bytes. */
 #define RUN(start, step, step_bytes, ...)                                                                       \
     do {                                                                                                        \
@@ -215,7 +215,7 @@ static int8_t last_output(const tinyse_convolution *layer, const int8_t *window)
 TINYSE_SHARED void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
 {
     const int32_t words = TINYSE_WORDS(layer->depth), outputs = layer->outputs, width = layer->out_width;
-    int32_t *const columns = scratch + 2 * words; /* behind two windows that may have to be put together */
+    int32_t *const columns = scratch + 2 * words; /* after two windows that may have to be put together */
     const int32_t count = layer->out_height * width * outputs;
     int8_t *result = output;
 

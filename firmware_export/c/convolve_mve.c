@@ -1,7 +1,7 @@
 /* CONV_2D and FULLY_CONNECTED with the vectors of Armv8.1-M: sixteen multiplications in one instruction.
  *
  * VLD2 takes the two outputs of a pair apart. The last weights of a pair are masked, so that it does not matter what
- * lies behind a window. A pair's sums at several positions are added up first and requantized after that, a vector of
+ * lies after a window. A pair's sums at several positions are added up first and requantized after that, a vector of
  * positions at a time, so that neither loop needs more registers than there are.
  */
 #include "kernels.h"
@@ -41,7 +41,7 @@ typedef struct {
     int32x4_t multipliers, shifts;
 } scales;
 
-/* The numbers behind a pair's weights; `words` and `halves` are where those of the other lanes lie, in bytes. */
+/* The numbers after a pair's weights; `words` and `halves` are where those of the other lanes lie, in bytes. */
 static inline scales read_scales(const int32_t *numbers, uint32x4_t words, uint32x4_t halves)
 {
     const int16_t *shifts = (const int16_t *)(const void *)(numbers + 2);
@@ -129,7 +129,7 @@ static inline void add_up(const int32_t *weights, int32_t depth, int32_t vectors
     }
 }
 
-/* The results of those sums, two positions at a time; `numbers` behind the weights, as in `pairs`. */
+/* The results of those sums, two positions at a time; `numbers` after the weights, as in `pairs`. */
 static inline void finish(const int32_t *sums, int32_t tiles, const int32_t *biases, const int32_t *numbers,
                           int32_t output_zero, int32_t outputs, int8_t *output)
 {
@@ -265,7 +265,7 @@ TINYSE_SHARED void tinyse_convolve_mve(const tinyse_convolution *layer, const in
     const int32_t width = layer->out_width, outputs = layer->outputs;
     const int32_t stride = layer->stride_width, last = layer->width - layer->kernel_width;
     const int32_t step = stride * layer->channels;
-    int32_t *const sums = scratch + TINYSE_WORDS(layer->depth); /* behind a window that may have to be put together */
+    int32_t *const sums = scratch + TINYSE_WORDS(layer->depth); /* after a window that may have to be put together */
     int8_t *result = output;
 
     for (int32_t y = 0; y < layer->out_height; y++) {

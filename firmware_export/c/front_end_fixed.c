@@ -1,6 +1,6 @@
 /* firmware_export/fixed_point.py in C: the front end in integers, with the same bits on every processor.
  *
- * Samples and spectra have FRACTION bits behind the point of PCM16; levels and gains are in units of 2^-15.
+ * Samples and spectra have FRACTION bits after the point of PCM16; levels and gains are in units of 2^-15.
  */
 #include "front_end.h"
 

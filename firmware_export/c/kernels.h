@@ -40,9 +40,9 @@ typedef struct {
  *
  * `pairs` has two outputs after another, in the order in which all kernels read: two biases with the input's zero point
  * folded in; the weights, word by word, four bytes of the even output, four of the odd one, then the next four of each,
- * filled up with zeros to TINYSE_WORDS(depth) words an output; two multipliers in units of 2^-32 (unsigned, 2^31 and
+ * filled up with zeros to TINYSE_WORDS(depth) words per output; two multipliers in units of 2^-32 (unsigned, 2^31 and
  * more); one word of two int16, right shifts less one (below -1 they go left). Depth is kernel height * width * channels.
- * A missing last output is zeros. Behind the last pair are 16 more words that a load may touch. */
+ * A missing last output is zeros. After the last pair are 16 more words that a load may touch. */
 typedef struct {
     const int32_t *pairs;
     int16_t outputs, depth;
@@ -59,7 +59,7 @@ typedef struct {
 #define TINYSE_SUMS 64
 #define TINYSE_PAIR_WORDS(depth) (2 * TINYSE_WORDS(depth) + 5)
 
-/* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words, and at least TINYSE_WORDS(depth) + TINYSE_SUMS. Up to 31 bytes behind
+/* `scratch` has 6 * TINYSE_WORDS(depth) + 8 words, and at least TINYSE_WORDS(depth) + TINYSE_SUMS. Up to 31 bytes after
  * `input` may be read; they change nothing. */
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);

@@ -67,7 +67,7 @@ static inline void transform(int32_t *values, int32_t shift)
 void tinyse_transform_forward(int32_t *values)
 {
     transform(values, 0);
-    values[2 * HALF] = values[0]; /* the value behind the last one is the first: the sequence is periodic */
+    values[2 * HALF] = values[0]; /* the value after the last one is the first: the sequence is periodic */
     values[2 * HALF + 1] = values[1];
     for (int32_t k = 0; k <= QUARTER; k++) {
         /* Bins k and HALF - k come from the same two values. */

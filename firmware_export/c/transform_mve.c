@@ -73,7 +73,7 @@ static void first_stages(float *values)
         four.val[3] = second.val[1];
         vst4q_f32(at, four);
     }
-    /* Points 0, 1, 4, 5 and, two behind each, 2, 3, 6, 7: the first of a pair is turned by zero, the second by a quarter. */
+    /* Points 0, 1, 4, 5 and, two after each, 2, 3, 6, 7: the first of a pair is turned by zero, the second by a quarter. */
     const uint32x4_t odd = vandq_u32(number, vdupq_n_u32(1)), next_four = vandq_u32(number, vdupq_n_u32(2));
     const uint32x4_t from = vshlq_n_u32(vaddq_u32(number, next_four), 3);
     const uint32x4_t to = vaddq_u32(vshlq_n_u32(odd, 2), vshlq_n_u32(next_four, 4));
@@ -140,7 +140,7 @@ static inline void transform(float *values, int inverse)
     }
 }
 
-/* Offsets of the partners of four bins: three pairs behind the last one, and down. */
+/* Offsets of the partners of four bins: three pairs after the last one, and down. */
 static inline uint32x4_t downwards(void)
 {
     return vddupq_n_u32(24, 8);
@@ -149,7 +149,7 @@ static inline uint32x4_t downwards(void)
 void tinyse_transform_forward_mve(float *values)
 {
     transform(values, 0);
-    values[2 * HALF] = values[0]; /* the value behind the last one is the first: the sequence is periodic */
+    values[2 * HALF] = values[0]; /* the value after the last one is the first: the sequence is periodic */
     values[2 * HALF + 1] = values[1];
     float *low_at = values, *high_at = values + 2 * (HALF - 3);
     for (int32_t k = 0; k < QUARTER; k += 4, low_at += 8, high_at -= 8) {

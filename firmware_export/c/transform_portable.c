@@ -113,7 +113,7 @@ static void transform(float *values)
 void tinyse_transform_forward_portable(float *values)
 {
     transform(values);
-    values[2 * HALF] = values[0]; /* the value behind the last one is the first: the sequence is periodic */
+    values[2 * HALF] = values[0]; /* the value after the last one is the first: the sequence is periodic */
     values[2 * HALF + 1] = values[1];
     /* Bins k and HALF - k come from the same two values. */
     const float *cosine = turn_cosines, *sine = turn_sines;

@@ -38,7 +38,7 @@ static int16_t to_pcm16(float x)
 {
     x *= 32768.0f;
     if (x != x) {
-        return 0; /* what is no number is silence */
+        return 0; /* what is not a number is silence */
     }
     x = x < -32768.0f ? -32768.0f : x > 32767.0f ? 32767.0f : x;
     return (int16_t)((x + ROUND_TO_EVEN) - ROUND_TO_EVEN);

@@ -21,7 +21,7 @@ typedef struct {
     int16_t noisy[TINYSE_HOP], clean[TINYSE_HOP]; /* the last hop, in and out */
 } tinyse_block;
 
-/* Silence at `rate` samples a second: 1, 2, 3 or 6 times TINYSE_SAMPLE_RATE, anything else is a bad argument. */
+/* Silence at `rate` samples per second: 1, 2, 3 or 6 times TINYSE_SAMPLE_RATE, anything else is a bad argument. */
 tinyse_status tinyse_block_init(tinyse_block *block, int32_t rate);
 
 /* Forget what was heard; rate and limit stay. */

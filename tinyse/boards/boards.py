@@ -31,9 +31,9 @@ class Core:
     instructions_label: str
     """Where the figure comes from: "emulated" where it was counted on this kind of core, else "estimated"."""
     cycles_per_instruction: float
-    """Modeled by benchmarks/cycles.py, flash without wait states, or supposed, as the basis says: no measurement."""
+    """Modeled by benchmarks/cycles.py, with flash without wait states, or assumed, as the basis says: not a measurement."""
     basis: str
-    """The assumption behind both figures, in a sentence."""
+    """The assumption of both figures, in a sentence."""
     fpu: bool = True
     """Whether float32 is computed by instructions; without, the front end is the fixed-point one."""
     fixed_point_factor: float = 2.1
@@ -66,7 +66,7 @@ class Board:
     npu: Npu | None = None
     notes: str = ""
     wait_states: int = 0
-    """Of a line of flash that no accelerator or cache has ready; 0 where all of it is supposed to be ready."""
+    """Of a line of flash that no accelerator or cache has ready; 0 where all of it is assumed to be ready."""
 
 
 _COUNTED = "student-62k as firmware_export builds it, counted by benchmarks/firmware.py under QEMU"
@@ -79,15 +79,13 @@ M0_PLUS = Core(
     fpu=False, fixed_point_factor=10.2,
 )  # fmt: skip
 RV32IMAC = Core(
-    "RISC-V RV32IMAC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline",
+    "RISC-V RV32IMAC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: assumed, for a short pipeline",
     fpu=False, fixed_point_factor=2.6,
 )  # fmt: skip
 RV32IMAFC = Core(
-    "RISC-V RV32IMAFC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: supposed, of a short pipeline"
+    "RISC-V RV32IMAFC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: assumed, for a short pipeline"
 )
-_XTENSA = (
-    "portable C, supposed to need what RISC-V needs (for size only, compiled for an LX106: 105 kB); cycles supposed"
-)
+_XTENSA = "portable C, assumed to need what RISC-V needs (for size only, compiled for an LX106: 105 kB); cycles assumed"
 LX6 = Core("Xtensa LX6", 4.82, 1.3, 1.0, "estimated", 1.3, _XTENSA)
 LX7 = Core("Xtensa LX7", 4.82, 1.3, 1.0, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
 M55 = Core("Cortex-M55", 0.35, 0.16, 0.39, "emulated", 1.36, f"{_COUNTED}; cycles modeled by llvm-mca 16")

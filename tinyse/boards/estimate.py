@@ -81,7 +81,7 @@ class Estimate:
 def estimate_file(model: str | Path, board: Board, measurements: Iterable[Measurement] = ()) -> Estimate:
     """The estimate of a .tflite, through Vela where the board has an NPU, with measured figures where there are some.
 
-    Raises InputError for a file that is no int8 or int16 step of a denoiser, or where Vela is needed and not installed.
+    Raises InputError for a file that is not an int8 or int16 step of a denoiser, or where Vela is needed and not installed.
     """
     graph = read(model)
     npu = compile_for(board.npu, model) if board.npu else None

@@ -13,7 +13,7 @@ from tinyse.files import replacing
 def draw_latencies(
     path: str | Path, title: str, board_seconds: np.ndarray, host_seconds: np.ndarray, hop_seconds: float
 ) -> None:
-    """Two histograms, (hops,) seconds each: the board's emulated time a hop and this machine's measured time."""
+    """Two histograms, (hops,) seconds each: the board's emulated time per hop and this machine's measured time."""
     with needs("train", "matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def draw_latencies(
         # Bins of a fixed width: times that are all equal are a bar, too.
         axes.hist(milliseconds, bins=np.linspace(0, 1.05 * max(milliseconds.max(), 1000 * hop_seconds), 120))
         axes.axvline(hop_seconds * 1000, color="tab:red", label=f"deadline {hop_seconds * 1000:g} ms")
-        axes.set(xlabel=f"ms a hop, {name}", ylabel="hops", yscale="log")
+        axes.set(xlabel=f"ms per hop, {name}", ylabel="hops", yscale="log")
         axes.set_ylim(bottom=0.5)
         axes.legend()
     with replacing(path) as temporary:

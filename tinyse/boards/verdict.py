@@ -62,6 +62,6 @@ def judge(estimate: Estimate, misses: int = 0, hops: int = 0) -> Verdict:
     margins = (
         Margin("flash", estimate.flash_bytes, board.flash_bytes, "bytes"),
         Margin("RAM", estimate.ram_bytes, board.ram_bytes, "bytes"),
-        Margin("time a hop", 1000 * estimate.seconds, 1000 * estimate.hop_seconds, "ms"),
+        Margin("time per hop", 1000 * estimate.seconds, 1000 * estimate.hop_seconds, "ms"),
     )
     return Verdict(margins, misses, hops)

@@ -82,7 +82,7 @@ class Rule:
         try:
             groups = re.compile(self.files).groupindex
         except re.error as error:
-            raise InputError(f"files: {self.files!r} is no regular expression: {error}") from error
+            raise InputError(f"files: {self.files!r} is not a regular expression: {error}") from error
         for group in groups:
             if group not in _GROUPS:
                 raise InputError(f"files: the group {group!r} is not one of {', '.join(_GROUPS)}")
@@ -139,7 +139,7 @@ class Catalog:
 
 
 def read_catalog(path: str | Path | None = None) -> Catalog:
-    """The catalog in a YAML file; without `path`, the one that tinyse brings along. Raises InputError, by key."""
+    """The catalog in a YAML file; without `path`, the one that tinyse comes with. Raises InputError, by key."""
     place = Path(path) if path is not None else files("tinyse.catalog") / "catalog.yaml"
     try:
         text = place.read_text(encoding="utf-8")

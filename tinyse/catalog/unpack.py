@@ -42,7 +42,7 @@ def members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tup
             if wanted(place):
                 yield place, content.read()
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        raise InputError(f"{path} is no whole archive: {error}") from error
+        raise InputError(f"{path} is not a complete archive: {error}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be unpacked: {error}") from error
 
@@ -76,7 +76,9 @@ def _joined(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as temporary:
         done = subprocess.run([tool, "x", "-y", f"-o{temporary}", str(path)], capture_output=True, text=True)
         if done.returncode:
-            raise InputError(f"{path} is no whole archive: {(done.stderr.strip().splitlines() or ['7z failed'])[-1]}")
+            raise InputError(
+                f"{path} is not a complete archive: {(done.stderr.strip().splitlines() or ['7z failed'])[-1]}"
+            )
         for file in sorted(Path(temporary).rglob("*")):
             if file.is_file() and not file.is_symlink():
                 with open(file, "rb") as content:
@@ -94,4 +96,4 @@ def _data_of(file: IO[bytes], path: Path) -> IO[bytes]:
         if name.startswith("data.tar"):
             return io.BytesIO(file.read(int(size)))
         file.seek(int(size) + int(size) % 2, io.SEEK_CUR)
-    raise InputError(f"{path} is no whole Debian package: it has no data")
+    raise InputError(f"{path} is not a complete Debian package: it has no data")

@@ -100,7 +100,7 @@ def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, del
         console.print(f"against the same stream without deadlines: SDR {emulation.sdr_db:.1f} dB")
     console.print(f"microphone to loudspeaker: {delay_ms:g} ms, of windows and double buffers")
     times = ", ".join(f"{name} {value:.0f}" for name, value in percentiles(stream.host_seconds).items())
-    console.print(f"this machine, us a hop: {times}")
+    console.print(f"this machine, us per hop: {times}")
     style, word = ("green", "fits") if verdict.fits else ("red", "does not fit")
     console.print(f"[bold {style}]{word}[/bold {style}]: {verdict.why}")
 

@@ -96,7 +96,7 @@ def _print(found: Forecast, summary: VelaSummary | None) -> None:
     for note in dict.fromkeys(f"{row.kind} in {row.dtype}: {row.note}" for row in found.rows if row.note):
         console.print(f"note: {note}", highlight=False)
     arena = facts["arena"]["bytes"]
-    console.print(f"{facts['macs']:,} MAC a frame", highlight=False)
+    console.print(f"{facts['macs']:,} MAC per frame", highlight=False)
     console.print(f"state {facts['state_bytes']:,} bytes, activations {found.activation_bytes:,} bytes at most",
                   highlight=False)  # fmt: skip
     used = f"; TFLM arena on this computer {arena:,} bytes" if arena is not None else ""
@@ -104,7 +104,7 @@ def _print(found: Forecast, summary: VelaSummary | None) -> None:
     if summary is not None:
         console.print(
             f"Vela for {NPU}: {100 * summary.on_npu:.0f} % of {summary.npu_operators + summary.cpu_operators} operators "
-            f"on the NPU, {summary.cycles:,} cycles a frame, SRAM {summary.arena_bytes:,} bytes, weights "
+            f"on the NPU, {summary.cycles:,} cycles per frame, SRAM {summary.arena_bytes:,} bytes, weights "
             f"{summary.weight_bytes:,} bytes (all in SRAM)", highlight=False)  # fmt: skip
     for reason in found.missing:
         console.print(reason, style="red", highlight=False)

@@ -91,7 +91,7 @@ def _task_of(model: Path) -> str | None:
 def _by_its_task(
     task: str, model: Path, quantized: Path | None, pairs: Sequence[Pair], output: Path | None, as_json: bool
 ) -> None:
-    """Score a model whose result is no sound by what its task measures."""
+    """Score a model whose result is not sound by what its task measures."""
     from rich.console import Console
 
     from tinyse import files

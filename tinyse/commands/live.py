@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tinyse.live.session import Session
 
 FILE_NAME = re.compile(r"\S*\w\.[A-Za-z]\w{0,3}")
-"""What ends in a suffix: x.raw is no device's name, whether or not tinyse knows the format."""
+"""What ends in a suffix: x.raw is not a device's name, whether or not tinyse knows the format."""
 
 
 class Engine(str, Enum):

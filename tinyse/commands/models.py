@@ -15,7 +15,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
     A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
     State is in bytes of an int8 export; latency is the front end's, whatever the model. Taggers are counted with 20
-    classes, on frames of 64 ms and 64 bands. Those that tinyse brings along, trained, are marked: `tinyse denoise
+    classes, on frames of 64 ms and 64 bands. Those that tinyse comes with, trained, are marked: `tinyse denoise
     --model NAME` runs them.
     """
     from rich.console import Console
@@ -49,7 +49,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         print(json.dumps(rows, indent=2))
         return
     table = Table(caption="* comes along, trained" if shipped else None, caption_justify="left")
-    for title in ("model", "parameters", "MAC a frame", "MAC/s", "state bytes", "latency ms"):
+    for title in ("model", "parameters", "MAC per frame", "MAC/s", "state bytes", "latency ms"):
         table.add_column(title, justify="left" if title == "model" else "right", no_wrap=title == "model")
     for row in rows:
         cells = [

@@ -16,7 +16,7 @@ import typer
 from tinyse.errors import InputError
 
 CARDS = ("card.md", "CARD.md", "README.md")
-"""What a model's card is called, in the folder of a model that tinyse brings along."""
+"""What a model's card is called, in the folder of a model that tinyse comes with."""
 
 
 def web(

@@ -149,7 +149,7 @@ def coloured(seconds: float, random: np.random.Generator, slope_db: float, rippl
 
 
 def slow(seconds: float, random: np.random.Generator, hertz: float) -> np.ndarray:
-    """A random curve of unit level that changes about `hertz` times a second."""
+    """A random curve of unit level that changes about `hertz` times per second."""
     knots = random.normal(size=max(4, round(2 * seconds * hertz) + 2))
     curve = np.interp(np.linspace(0, len(knots) - 1, samples(seconds)), np.arange(len(knots)), knots)
     return (curve - curve.mean()) / (curve.std() + 1e-9)

@@ -32,7 +32,7 @@ class OnnxTeacher:
     """Its window, which the file does not say and a wrong one spoils unheard: UL-UNAS hann, GTCRN sqrt-hann."""
 
     def open(self) -> OnnxStream:
-        """The model, opened once a process: what was opened before a data loader forked is not used behind it.
+        """The model, opened once a process: what was opened before a data loader forked is not used after it.
 
         Raises InputError where it cannot be used.
         """
@@ -67,7 +67,7 @@ class OnnxStream:
         whole = all(isinstance(size, int) for shape in shapes for size in shape)
         if not whole or [*shapes[0][:1], *shapes[0][2:]] != [1, 1, 2]:
             raise InputError(
-                f"{path} is no streaming model: it takes {shapes}, not a spectrum (1, bins, 1, 2) and caches"
+                f"{path} is not a streaming model: it takes {shapes}, not a spectrum (1, bins, 1, 2) and caches"
             )
         self.delay = hop = shapes[0][1] - 1
         """Samples by which the output is late: the hop, by which a window is longer than what is new in it."""
@@ -77,7 +77,7 @@ class OnnxStream:
             self(np.zeros(2 * hop, np.float32))
         except Exception as error:
             raise InputError(
-                f"{path} is no streaming model: it does not take its own caches: {_line(error)}"
+                f"{path} is not a streaming model: it does not take its own caches: {_line(error)}"
             ) from error
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ class OnnxStream:
         return np.concatenate(result)[: len(samples)].astype(np.float32)
 
     def denoise(self, samples: np.ndarray) -> np.ndarray:
-        """A whole clip (samples,) -> (samples,), aligned with it; behind its end the model hears silence."""
+        """A whole clip (samples,) -> (samples,), aligned with it; after its end comes silence."""
         return self(np.pad(samples, (0, self.delay)))[self.delay :]
 
 

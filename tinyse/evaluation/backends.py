@@ -43,7 +43,7 @@ def backends_for(
     float_model = model if model.suffix == ".safetensors" else None
     if float_model is None:
         if model.suffix != ".tflite":
-            raise InputError(f"{model} is no model to evaluate: give a .safetensors or a .tflite")
+            raise InputError(f"{model} is not a model to evaluate: give a .safetensors or a .tflite")
         quantized_model = model
     elif quantized_model is None:
         beside = model.with_suffix(".tflite")
@@ -67,7 +67,7 @@ def backends_for(
 
 
 def header_of(model: Path) -> dict[str, Any]:
-    """What a model file says of itself. Raises InputError for what is no model."""
+    """What a model file says of itself. Raises InputError for what is not a model."""
     from tinyse.tflite.reader import read
 
     if model.suffix == ".tflite":

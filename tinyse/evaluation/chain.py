@@ -37,7 +37,7 @@ DNSMOS_COLUMNS = ("dnsmos_speech", "dnsmos_background", "dnsmos_overall")
 
 @dataclass(frozen=True)
 class Scores:
-    """Every value of one run, by backend and then by measure, one entry a file; within the limits of `metrics.bounded`, and
+    """Every value of one run, by backend and then by measure, one entry per file; within the limits of `metrics.bounded`, and
     nan in every backend where the pair has no such value.
 
     `quality` holds the backends after the row `noisy`; its lists run along `files` and `snr_db`. `clean` (`si_sdr`,

@@ -73,7 +73,7 @@ def find_pairs(folder: str | Path, limit: int | None = None) -> list[Pair]:
     """The pairs of a folder, in the order of the table or by name, the first `limit` of them.
 
     Raises InputError for a folder without pairs, a file without a partner, a table with a missing column, a file that
-    does not exist, or an SNR that is no number.
+    does not exist, or an SNR that is not a number.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -112,7 +112,7 @@ def _from_table(folder: Path, table: Path) -> list[Pair]:
                     raise InputError(f"{table} has no column {column!r}: it needs clean and noisy")
             pairs = [_from_row(folder, table, row, rows.line_num) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} is no table: {error}") from error
+        raise InputError(f"{table} is not a table: {error}") from error
     if not pairs:
         raise InputError(f"{table} lists no pairs")
     return pairs
@@ -128,7 +128,7 @@ def _from_row(folder: Path, table: Path, row: dict[str, str | None], line: int) 
     try:
         snr_db = float(given) if given else None
     except ValueError as error:
-        raise InputError(f"{table}, line {line}: snr_db is {given!r}, which is no number") from error
+        raise InputError(f"{table}, line {line}: snr_db is {given!r}, which is not a number") from error
     return Pair(row.get("id") or paths["noisy"].stem, paths["clean"], paths["noisy"], snr_db)
 
 

@@ -50,7 +50,7 @@ def quantized_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[
     """The same of an int8 .tflite, in the arithmetic of a device."""
     graph = read(model)
     if "tags" not in graph.outputs:
-        raise InputError(f"{model} is no classifier: its step gives {', '.join(graph.outputs)}")
+        raise InputError(f"{model} is not a classifier: its step gives {', '.join(graph.outputs)}")
     features, tags = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["tags"]]
     run, probabilities = QuantizedSequence(graph), []
     config = build(FrontEndConfig, graph.metadata.get("front_end", {}), f"{model}: front_end")

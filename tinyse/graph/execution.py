@@ -24,7 +24,7 @@ Kernel = Callable[[Graph, Operator], Function]
 
 
 class Program:
-    """A compiled step. It holds no state: what a frame leaves behind is among its results."""
+    """A compiled step. It holds no state: what a frame leaves to the next is among its results."""
 
     def __init__(self, graph: Graph, kernels: Mapping[str, Kernel], without: Mapping[str, str]) -> None:
         """Raises InputError for a graph that is not valid, or has an operator that is `without` a kernel, with the reason."""

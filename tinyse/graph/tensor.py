@@ -68,7 +68,7 @@ class Tensor:
     def constant(self) -> np.ndarray:
         """`data` of a tensor that is known to be a constant."""
         if self.data is None:
-            raise ValueError(f"{self.name!r} is no constant")
+            raise ValueError(f"{self.name!r} is not a constant")
         return self.data
 
     @property

@@ -36,7 +36,7 @@ def validate(graph: Graph) -> None:
         _check_operator(graph, operator)
     check_states(graph)
     if graph.macs > MAX_MACS:
-        raise InputError(f"{graph.macs:,} multiplications a frame are too many: {MAX_MACS:,} are the most")
+        raise InputError(f"{graph.macs:,} multiplications per frame are too many: {MAX_MACS:,} are the most")
 
 
 def check_states(graph: Graph) -> None:

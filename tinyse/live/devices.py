@@ -88,7 +88,7 @@ class _Device:
     kind = ""
 
     def __init__(self, name: str | None, rate: int | None = None, model_rate: int = DEFAULT_RATE) -> None:
-        """`rate`: samples a second of the device; by default the model's where the device has it, else the device's own.
+        """`rate`: samples per second of the device; by default the model's where the device has it, else the device's own.
 
         Raises InputError where there is no such device or rate.
         """

@@ -55,7 +55,7 @@ class FileSource:
     waits, latency, faults = True, 0.0, 0
 
     def __init__(self, path: Path, realtime: bool, seconds: float | None = None) -> None:
-        """`seconds`: how much of it to give; all by default. Raises InputError for a file that is no sound."""
+        """`seconds`: how much of it to give; all by default. Raises InputError for a file that is not sound."""
         channels, self.rate, _ = finite_channels(path)
         self._samples = channels[: None if seconds is None else round(seconds * self.rate)].mean(axis=1)
         self.name, self._realtime = str(path), realtime

@@ -20,7 +20,7 @@ ReadKey = Callable[[float], str]
 
 @contextlib.contextmanager
 def keyboard() -> Iterator[ReadKey]:
-    """The terminal as a keyboard, and as it was afterwards. Raises io.UnsupportedOperation where stdin is no file."""
+    """The terminal as a keyboard, and as it was afterwards. Raises io.UnsupportedOperation where stdin is not a file."""
     if termios is None:
         yield _read_windows
         return

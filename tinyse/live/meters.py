@@ -30,7 +30,7 @@ class LevelMeter:
         """Samples at full scale since the start."""
         self._smooth = 0.0
         self._share = 1 - math.exp(-1 / (0.15 * blocks_per_second))  # 150 ms, about what a VU meter shows
-        self._fall_db = 12 / blocks_per_second  # the peak falls by 12 dB a second
+        self._fall_db = 12 / blocks_per_second  # the peak falls by 12 dB per second
         self._recent: deque[float] = deque(maxlen=round(FLOOR_SECONDS * blocks_per_second))
 
     def add(self, block: np.ndarray) -> None:
@@ -69,7 +69,7 @@ class Stopwatch:
 
     @property
     def recent(self) -> float:
-        """Mean seconds a hop over the last second."""
+        """Mean seconds per hop over the last second."""
         recent = list(self._recent)
         return sum(recent) / len(recent) if recent else 0.0
 

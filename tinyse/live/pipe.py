@@ -30,7 +30,7 @@ class PipeReader:
         """Bytes at the end that were no whole sample."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Blocks (samples,) float32, as they come. Raises InputError for what is no sound."""
+        """Blocks (samples,) float32, as they come. Raises InputError for what is not sound."""
         whole = len(self._first) // self.layout.frame * self.layout.frame
         yield self._sound(self._first[:whole])
         rest, left = self._first[whole:], self.layout.size

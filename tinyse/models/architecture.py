@@ -15,7 +15,7 @@ class Architecture:
     """Widths of one member of the family: all members share depth and time-frequency resolution."""
 
     channels: tuple[Annotated[int, Between(1, 1024)], ...]
-    """Channels behind each encoder block; each halves the bins, and a decoder block doubles them again."""
+    """Channels after each encoder block; each halves the bins, and a decoder block doubles them again."""
     groups: Annotated[int, Between(1, 1024)] = 1
     """Parallel GRUs in the bottleneck; the channels of the last block divide into them."""
     shared_gru: tuple[int, ...] = ()

@@ -44,13 +44,13 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         (length,) = struct.unpack("<Q", data[:8])
         text = json.loads(data[8 : 8 + length])["__metadata__"]["tinyse"]
     except SafetensorError as error:
-        raise InputError(f"{path} is no whole safetensors file: {error}") from error
+        raise InputError(f"{path} is not a complete safetensors file: {error}") from error
     except (KeyError, TypeError, ValueError, struct.error) as error:
         raise InputError(f"{path} is not a file of tinyse: its header has no readable entry 'tinyse'") from error
     # A checkpoint's header may hold the loss before the first one, which is infinite.
     header = renamed(from_json(text, f"{path}: entry 'tinyse' of its header", finite=False))
     if not isinstance(header, dict):
-        raise InputError(f"{path} is not a file of tinyse: its entry 'tinyse' is no object")
+        raise InputError(f"{path} is not a file of tinyse: its entry 'tinyse' is not an object")
     return tensors, header
 
 

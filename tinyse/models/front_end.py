@@ -13,7 +13,7 @@ from torch.nn import functional
 from tinyse.spectra import front_end as reference
 
 SILENT_POWER = 1e-10
-"""Power of a band that is no sound any more: below 1 / 100 of 16-bit rounding noise."""
+"""Power of a band that is not sound any more: below 1 / 100 of 16-bit rounding noise."""
 
 
 class TorchFrontEnd(nn.Module):

@@ -1,6 +1,6 @@
 """Streaming layers: `layer(x, state) -> (y, state)` on activations (batch, channels, frames, bins).
 
-A clip is one call with many frames, a stream one call a frame; the state carries what lies in between. Every state is
+A clip is one call with many frames, a stream one call per frame; the state carries what lies in between. Every state is
 one frame of an activation, (batch, channels, 1, bins): the last input of a convolution, the last output of a GRU. All
 start from zero.
 
@@ -248,7 +248,7 @@ class Classifier(nn.Module):
 def projected(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x (frames, groups, rows, width), weight (groups, out, width), bias (groups, out, 1) -> (frames, groups, rows, out).
 
-    float32. One product a group for all frames: a product a frame, of a few rows each, is far slower on a CPU.
+    float32. One product per group for all frames: a product per frame, of a few rows each, is far slower on a CPU.
     """
     frames, groups, rows, width = x.shape
     product = x.transpose(0, 1).reshape(groups, frames * rows, width) @ weight.transpose(1, 2)

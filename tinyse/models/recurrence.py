@@ -1,8 +1,8 @@
 """The gated recurrence over frames, with its gradient written out.
 
 r = sigmoid(x_r + s_r), z = sigmoid(x_z + s_z), n = tanh(x_n + r * s_n), h' = n + z * (h - n), where s = U h + b: the unit
-of Cho et al. 2014 with the reset behind the product, as torch.nn.GRU and the exported step have it. On a CPU the
-recurrence is bound by the number of calls a frame; with all that does not recur taken out of the loop, forward and
+of Cho et al. 2014 with the reset after the product, as torch.nn.GRU and the exported step have it. On a CPU the
+recurrence is bound by the number of calls per frame; with all that does not recur taken out of the loop, forward and
 backward, it is three times as fast as automatic differentiation, and parallel groups cost one call.
 """
 

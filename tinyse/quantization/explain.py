@@ -169,7 +169,7 @@ def _same(x: np.ndarray) -> np.ndarray:
 
 
 def _original(name: str) -> str:
-    """The float graph's tensor behind a converted copy."""
+    """The float graph's tensor that a converted copy was made from."""
     for suffix in ("/int8", "/int16"):
         name = name.removesuffix(suffix)
     return name

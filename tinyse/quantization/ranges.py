@@ -17,7 +17,7 @@ HEADROOM = 1.25
 
 
 class Use(NamedTuple):
-    """What values are for: the function behind which their error counts, and the limit beyond which they are alike."""
+    """What values are for: the function after which their error counts, and the limit beyond which they are alike."""
 
     function: Callable[[np.ndarray], np.ndarray]
     limit: float = np.inf
@@ -29,7 +29,7 @@ GATES = {"LOGISTIC": Use(lambda x: 0.5 + 0.5 * np.tanh(x / 2), GATE_LIMIT), "TAN
 
 
 def best_range(histogram: Histogram, use: Use = PLAIN) -> tuple[float, float]:
-    """(low, high), around zero, with the least expected squared error of 8 bits, behind the function of `use`.
+    """(low, high), around zero, with the least expected squared error of 8 bits, after the function of `use`.
 
     The error is that of the clipped values, plus step^2 / 12 for the others, weighted by the function's slope; values
     that are exactly zero are represented exactly and count nothing.

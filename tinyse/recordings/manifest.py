@@ -1,4 +1,4 @@
-"""A manifest: the recordings of a data set, one row a file, with kind, voice or source, license and split."""
+"""A manifest: the recordings of a data set, one row per file, with kind, voice or source, license and split."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A part is three files:
 
 - NAME.pcm: all samples, int16 little-endian, mono, recording after recording, nothing between;
-- NAME.marks: the marks of all recordings (`tinyse.recordings.analysis`), uint32 little-endian, two numbers a mark;
+- NAME.marks: the marks of all recordings (`tinyse.recordings.analysis`), uint32 little-endian, two numbers per mark;
 - NAME.json: `{"format": "tinyse-audio-2", "sample_rate": 16000, "root": ..., "recordings": [...]}`, a recording being the
   columns of a manifest, `frames` (samples), `digest` (BLAKE2b-128 of its samples' bytes), `marks` (how many), `offset` (mean),
   `notices`, and in the cache `files`, by which a changed file is known.

@@ -1,4 +1,4 @@
-"""Models that tinyse brings along: a folder each, `NAME/model.tflite`, found by name."""
+"""Models that tinyse comes with: a folder each, `NAME/model.tflite`, found by name."""
 
 from __future__ import annotations
 

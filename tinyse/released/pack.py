@@ -57,7 +57,7 @@ def golden(model: Path) -> bytes:
     """Vectors to check an implementation with, as an .npz (no pickles): what goes in and what must come out.
 
     `noisy` and `denoised` are PCM16 (samples,), aligned, of the reference engine; `masks` uint8 (frames, bands) are its
-    masks in units of 1 / 256, a frame a hop of the stream.
+    masks in units of 1 / 256, one frame per hop of the stream.
     """
     first = find_pairs(corpus.path() / "benchmark")[0]
     denoiser = Denoiser(model, engine="reference")

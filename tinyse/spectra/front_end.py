@@ -33,7 +33,7 @@ class FrontEndConfig:
 
     At 8000, `bands: 96` and a `mixture.low_pass_hz` below 4000 are needed."""
     window_ms: Annotated[float, Between(1, 256)] = 32.0
-    """Length of a frame. Its square-root Hann window is used twice, before and behind the mask."""
+    """Length of a frame. Its square-root Hann window is used twice, before and after the mask."""
     hop_ms: Annotated[float, Between(0.5, 128)] = 16.0
     """Time between frames; a whole number of hops, two or more, fills a window."""
     bands: Annotated[int, Between(1, 1024)] = 128
@@ -53,7 +53,7 @@ class FrontEndConfig:
         for name in ("window_ms", "hop_ms"):
             samples = getattr(self, name) * self.sample_rate / 1000
             if samples < 16 or samples != int(samples):
-                raise InputError(f"{name}: {getattr(self, name)} ms is no whole number of samples, of at least 16")
+                raise InputError(f"{name}: {getattr(self, name)} ms is not a whole number of samples, of at least 16")
         if self.window % self.hop or self.window < 2 * self.hop:
             raise InputError(f"hop_ms: a window of {self.window_ms} ms is not two or more hops of {self.hop_ms} ms")
 
@@ -200,7 +200,7 @@ class FrontEnd:
         return result
 
     def synthesize(self, spectra: np.ndarray, state: SynthesisState) -> tuple[np.ndarray, SynthesisState]:
-        """(frames, bins) complex64 -> (frames * hop,) float32, `delay` samples behind what was analyzed."""
+        """(frames, bins) complex64 -> (frames * hop,) float32, `delay` samples later than what was analyzed."""
         window, hop = self.config.window, self.config.hop
         frames = self.transform.inverse(spectra)[:, :window] * self.synthesis_window
         stream = np.zeros((len(frames) - 1) * hop + window, np.float32) if len(frames) else np.zeros(0, np.float32)

@@ -35,7 +35,7 @@ class Denoiser:
         attenuation_limit_db: float | None = None,
     ) -> None:
         """`model`: a `.tflite` (engines litert, tflm, reference, c) or a `.safetensors` (engine torch), or the name of a
-        model that tinyse brings along (see `tinyse.released`), by default student-62k.
+        model that tinyse comes with (see `tinyse.released`), by default student-62k.
 
         `attenuation_limit_db` is the strength: the most that is taken away of anything, in dB; 0 leaves the sound
         untouched, None sets no limit. Raises InputError for a model that cannot be used, an engine that does not fit it
@@ -45,7 +45,9 @@ class Denoiser:
         self.engine = open_engine(path, engine)
         metadata = self.engine.metadata
         if metadata.get("task") != "denoise":
-            raise InputError(f"{path} is no denoiser of tinyse: its metadata names the task {metadata.get('task')!r}")
+            raise InputError(
+                f"{path} is not a denoiser of tinyse: its metadata names the task {metadata.get('task')!r}"
+            )
         self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
         check_fit(self.engine, self.front_end.config.bands, self.front_end.config.bands, path)
         self.attenuation_limit_db = attenuation_limit_db
@@ -66,7 +68,7 @@ class Denoiser:
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second, in and out."""
+        """Samples per second, in and out."""
         return self.front_end.config.sample_rate
 
     @property

@@ -8,7 +8,7 @@ from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.errors import InputError
 
 LOUDEST = 2.0**31
-"""Samples beyond this are no sound, whatever a file was scaled to, and their powers would leave float32."""
+"""Samples beyond this are not sound, whatever a file was scaled to, and their powers would leave float32."""
 
 NOTHING = np.zeros(0, np.float32)
 """What waits at the start of a stream."""
@@ -22,7 +22,7 @@ def whole_hops(waiting: np.ndarray, samples: np.ndarray, hop: int) -> tuple[np.n
 
 
 def as_float(chunk: np.ndarray) -> np.ndarray:
-    """A chunk of sound, int16 or float, as float32 (samples,). Raises InputError for what is no sound."""
+    """A chunk of sound, int16 or float, as float32 (samples,). Raises InputError for what is not sound."""
     if chunk.ndim != 1:
         raise InputError(f"a chunk is one channel of samples, not an array of shape {chunk.shape}")
     if chunk.dtype == np.int16:

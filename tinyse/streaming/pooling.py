@@ -1,7 +1,7 @@
-"""Pooling of frames' probabilities over time, as a stream: two sums a class, whatever the length.
+"""Pooling of frames' probabilities over time, as a stream: two sums per class, whatever the length.
 
 Tags are sum p^2 / sum p over the frames heard: linear softmax pooling (Wang, Li and Metze 2019, arXiv 1810.09050), in
-which a frame counts as much as it is sure. It stands behind the network, in float, since an integer average over seconds
+which a frame counts as much as it is sure. It comes after the network, in float, since an integer average over seconds
 would stall in steps of its scale.
 """
 

@@ -49,7 +49,7 @@ class Tagger:
     """
 
     def __init__(self, model: str | Path, engine: EngineName | None = None, every_seconds: float = 1.0) -> None:
-        """`model` and `engine` as in `Denoiser`; the engine c is the firmware's network behind the front end in numpy.
+        """`model` and `engine` as in `Denoiser`; the engine c is the firmware's network after the front end in numpy.
 
         `every_seconds` is rounded to whole hops. Raises InputError for a model that cannot be used.
         """
@@ -57,7 +57,7 @@ class Tagger:
         self.engine = open_engine(path, engine)
         metadata = self.engine.metadata
         if "classes" not in metadata:
-            raise InputError(f"{path} is no tagger of tinyse: its metadata names no classes (its task is "
+            raise InputError(f"{path} is not a tagger of tinyse: its metadata names no classes (its task is "
                              f"{metadata.get('task')!r})")  # fmt: skip
         self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
         self.classes = classes_of(metadata, str(path))
@@ -70,7 +70,7 @@ class Tagger:
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second."""
+        """Samples per second."""
         return self.front_end.config.sample_rate
 
     @property
@@ -107,7 +107,7 @@ class Tagger:
         return decisions
 
     def flush(self) -> list[Decision]:
-        """The decision about a last, shorter stretch, if there is one; samples behind the last whole hop are not heard."""
+        """The decision about a last, shorter stretch, if there is one; samples after the last whole hop are left out."""
         self._waiting = hops.NOTHING
         return [self._decide()] if self._frames else []
 

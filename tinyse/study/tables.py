@@ -127,10 +127,10 @@ def _costs(study: Study) -> Table:
         vela = [f"{npu.cycles:,}", f"{npu.arena_bytes:,}", f"{100 * npu.on_npu:.0f}"] if npu is not None else []
         rows.append((name, *sizes, *times, *vela))
     header: tuple[str, ...] = ("precision", "file bytes", "state bytes", "TFLM arena bytes", "LiteRT us", "TFLM us")
-    note = "Arena and median microseconds a frame are this computer's."
+    note = "Arena and median microseconds per frame are this computer's."
     if any(cost.vela for cost in study.costs.values()):
         header += ("Vela cycles", "Vela SRAM bytes", "on the NPU %")
-        note += f" Vela's cycles a frame and SRAM are computed, for an {NPU.name} with all in SRAM."
+        note += f" Vela's cycles per frame and SRAM are computed, for an {NPU.name} with all in SRAM."
     return Table("Cost", header, tuple(rows), note)
 
 

@@ -36,7 +36,7 @@ def as_text(facts: dict[str, Any]) -> str:
     memory = f"{used['bytes']:,} bytes" if used["bytes"] is not None else f"unknown ({used['reason']})"
     lines = [
         f"{facts['name']}: {facts['precision']}, {facts['file_bytes']:,} bytes, of them {facts['constant_bytes']:,} of "
-        f"constants; {facts['macs']:,} MAC a frame",
+        f"constants; {facts['macs']:,} MAC per frame",
         "operators: " + ", ".join(f"{count} {kind}" for kind, count in facts["operators"].items()),
         f"TFLM arena on this computer (64-bit pointers): {memory}",
         f"state: {facts['state_bytes']:,} bytes",

@@ -1,4 +1,4 @@
-"""How each operator's options lie in a .tflite file: one row an operator, used by the reader and by the writer."""
+"""How each operator's options lie in a .tflite file: one row per operator, used by the reader and by the writer."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ static int32_t bias(int32_t depth, int32_t shift_less_one)
     return between(0, 1) ? size : -size;
 }
 
-/* Weights from -127 on, as the format has them; words behind the depth are zeros. */
+/* Weights from -127 on, as the format has them; words after the depth are zeros. */
 static void fill_pairs(int32_t outputs, int32_t depth)
 {
     const int32_t words = TINYSE_WORDS(depth);

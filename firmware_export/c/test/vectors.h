@@ -8,7 +8,7 @@
 
 extern const int tinyse_vectors_frames;
 
-/* CRC-32 (as zlib) of the outputs and states behind a frame, one after the other in the order of the .tflite. */
+/* CRC-32 (as zlib) of the outputs and states after a frame, one after the other in the order of the .tflite. */
 uint32_t tinyse_vectors_checksum(const tinyse_network *network);
 extern const uint32_t tinyse_vectors_checksums[];
 
@@ -16,7 +16,7 @@ extern const uint32_t tinyse_vectors_checksums[];
 extern const int16_t tinyse_vectors_in[];
 extern const int16_t tinyse_vectors_out[];
 
-/* Of a tagger: the decision behind each whole second, from the same kind of sound. */
+/* Of a tagger: the decision after each whole second, from the same kind of sound. */
 extern const uint8_t tinyse_vectors_tags[];
 extern const uint8_t tinyse_vectors_latest[]; /* the probabilities of the last frame */
 

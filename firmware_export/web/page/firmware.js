@@ -1,7 +1,7 @@
 // The firmware's WebAssembly with the names of its C; the same class in the page, in the AudioWorklet and in Node.
 
 export class Firmware {
-  /** `module`: a WebAssembly.Module. `rate`: samples a second that `process` gets: 1, 2, 3 or 6 times the
+  /** `module`: a WebAssembly.Module. `rate`: samples per second that `process` gets: 1, 2, 3 or 6 times the
    * firmware's own, which it is by default. */
   constructor(module, rate) {
     this.c = new WebAssembly.Instance(module, {}).exports;
