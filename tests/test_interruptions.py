@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -422,9 +423,25 @@ def test_two_runs_do_not_share_a_folder(recipe, tmp_path):
     with locked(tmp_path / "run"):
         done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"tinyse: another run is at work in {tmp_path / 'run'}: wait")
+    holder = rf"\(process {os.getpid()} on \S+, since \S+ \S+\)"
+    told = rf"tinyse: another run is at work in {tmp_path / 'run'} {holder}: wait"
+    assert re.match(told, done.stderr.splitlines()[-1]), done.stderr
     assert not (tmp_path / "run/recipe.json").exists()
     run(recipe(f"output={tmp_path / 'run'}"), nothing, nothing)
+
+
+def test_what_a_killed_run_left_half_written_is_gone_after_the_next(recipe, tmp_path):
+    """Also a checkpoint beside the model that was made of it, where the kill came between the two."""
+    written = "import os, sys; from tinyse.files import replacing\nwith replacing(sys.argv[1]): os.kill(os.getpid(), 9)"
+    checkpoint = checkpoint_path(tmp_path / "run", "first")
+    assert subprocess.run([sys.executable, "-c", written, checkpoint], check=False).returncode == -signal.SIGKILL
+    assert len(list(checkpoint.parent.iterdir())) == 1
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe(f"output={tmp_path / 'run'}"), at("second", 5, lambda: signal.raise_signal(signal.SIGINT)), nothing)
+    assert not any(path.name.startswith(".") for path in checkpoint.parent.iterdir())
+    checkpoint.write_bytes(model_path(tmp_path / "run", "first").read_bytes())
+    run(recipe(f"output={tmp_path / 'run'}"), nothing, nothing)
+    assert not checkpoint.exists()
 
 
 @pytest.mark.parametrize("finished", [False, True])

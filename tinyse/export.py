@@ -76,8 +76,8 @@ def export_model(
     paths = [folder / f"{model.stem}{ending}" for ending in (".tflite", "-float.tflite", "-report.json")]
     result = Exported(paths[0], paths[1], paths[2], facts)
     save(step.graph, result.floats)
-    save(quantized, result.quantized)
     write_json(result.report_path, result.report)
+    save(quantized, result.quantized)  # last: where it is, the others are
     return result
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from tinyse.errors import InputError
 
+LEFTOVER = ".tinyse-"
+"""What the names of files begin with that are not whole yet."""
+
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{LEFTOVER}{path.stem}.", suffix=path.suffix)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     os.close(handle)
@@ -64,6 +67,12 @@ def sha256(path: str | Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed process left half written below `folder`, where nobody else may be writing."""
+    for path in folder.rglob(f"{LEFTOVER}*"):
+        path.unlink(missing_ok=True)
 
 
 def newer(path: Path, than: Path) -> bool:

@@ -88,8 +88,8 @@ class Denoise(MixtureTask):
             result = score(backends, pairs, plan.metrics, processes, progress=advance, sample_rate=rate)
         for notice in result.notices:
             say(f"note: {notice}")
-        write_json(scores, as_json(result))
         write_text(report, markdown(result))
+        write_json(scores, as_json(result))  # last: where it is, the report is
         return Scored(summary_tables(result), report)
 
     def network(self, stage: Stage, qparams: TrainedQparams | None) -> MaskNetwork:

@@ -30,7 +30,9 @@ def plan(recipe: Recipe) -> Plan:
 def finish(recipe: Recipe, plan: Plan, model: Path, say: Callable[[str], None], processes: int = 2) -> Finished:
     """Write the .tflite beside `model` and score it as planned. What is newer than the model is not made again."""
     task, quantized = TASKS[recipe.task], model.with_suffix(".tflite")
-    if not newer(quantized, model):
+    if newer(quantized, model):
+        say(f"exported before: {quantized}")
+    else:
         say(
             export_model(
                 model, task.calibration(recipe, recipe.export.clips), precision=recipe.export.precision

@@ -69,6 +69,8 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
             path = model_path(folder, name)
             if path.exists():
                 say(f"{name}: finished before, {path}")
+                if fabric.is_global_zero:  # a run was killed after it had written the model
+                    checkpoint_path(folder, name).unlink(missing_ok=True)
                 continue
             heard = WithTeachers(task.valid(stage), stage.external_teachers)
             valid = in_batches(heard, stage.batch)
