@@ -23,11 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cycles
+import record
 
 from firmware_export import layers, targets
 from firmware_export.export import Firmware, export
 from tinyse.boards.boards import BOARDS
 from tinyse.errors import InputError
+from tinyse.evaluation.report import Table
 from tinyse.files import write_json
 from tinyse.released import find
 
@@ -85,6 +87,7 @@ def main() -> int:
     )
     parser.add_argument("--wait-states", type=int, help="of a line of flash on every board")
     parser.add_argument("--operators", action="store_true", help="one line for every operator of the file too")
+    record.add_option(parser)
     arguments = parser.parse_args()
     flags = ["-DTINYSE_PORTABLE"] if arguments.portable else []
     try:
@@ -104,6 +107,7 @@ def main() -> int:
     print(tables(firmware, figures, arguments.wait_states))
     if arguments.operators:
         print("\n" + operators(firmware, figures))
+    record.keep(arguments.results, summary(firmware, figures), "emulated")
     if arguments.json:
         measurements = [measurement(firmware, one, arguments.times_only) for one in figures]
         write_json(arguments.json, {"format": 1, "measurements": measurements})
@@ -221,6 +225,29 @@ def flash_lines(firmware: Firmware, one: Figures) -> int:
             streamed += -(-positions // together) * call.layer.arrays["pairs"].nbytes
     code = one.modeled.waited_lines if one.modeled else 0
     return round(code + streamed / cycles.LINE_BYTES)
+
+
+def summary(firmware: Firmware, figures: Sequence[Figures]) -> Table:
+    """A row per core, as numbers: bytes, then instructions and modeled cycles of a hop."""
+    audio = 4 * firmware.front_end.config.hop if firmware.front_end else 0
+    rows = []
+    for one in figures:
+        sizes = one.flash, one.ram + audio + one.stack, one.stack
+        modeled = ("", "") if one.modeled is None else (f"{one.modeled.total:,.0f}", one.modeled.source)
+        rows.append(
+            (one.core.title, *(f"{size:,}" for size in (*sizes, one.hop)), *modeled, f"{flash_lines(firmware, one):,}")
+        )
+    header = (
+        "core",
+        "flash",
+        "RAM",
+        "stack",
+        "instructions per hop",
+        "cycles per hop",
+        "modeled from",
+        "flash lines per hop",
+    )
+    return Table("Firmware", header, tuple(rows))
 
 
 def operators(firmware: Firmware, figures: Sequence[Figures]) -> str:

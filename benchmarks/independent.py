@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import record
 
 from tinyse.clips import refuse_scored, valid_clips
 from tinyse.engines.tflite_engines import LiteRTEngine
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=24, help="noisy clips of four seconds that calibration replays")
     parser.add_argument("--environment", type=Path, help="folder of the environment with tflite-runtime 2.14")
     parser.add_argument("--converter", action="store_true", help="ask TensorFlow's converter, too")
+    record.add_option(parser)
     arguments = parser.parse_args()
     if arguments.environment is not None:
         make_environment(arguments.environment)
@@ -65,6 +67,8 @@ def main() -> None:
     floats = masks_of(LiteRTEngine(arguments.model), features)
 
     rows, notes, failed = [], [], []
+    sounds_db: dict[str, dict[str, str]] = {}
+    """Output SNR by runtime and precision."""
     for precision in PRECISIONS:
         quantized = quantize(graph, calibration, precision)
         masks = {}
@@ -88,6 +92,7 @@ def main() -> None:
             figures = found.mask_snr_db, found.output_snr_db
             rows.append((precision, name, *(f"{figure:.2f}" for figure in figures), found.base,
                          f"{found.gain_db:+.2f}", f"{100 * found.equal:.1f}"))  # fmt: skip
+            sounds_db.setdefault(name, {})[precision] = f"{found.output_snr_db:.2f}"
             if not _is_as_expected(name, found):
                 failed.append(f"{precision} by {name}: {found.gain_db:+.2f} dB")
 
@@ -102,6 +107,11 @@ def main() -> None:
     )
     note = f"{arguments.model.name}, one stream of {len(sound) / 16000:.0f} s; SNR against the float stream in LiteRT."
     print(as_markdown([Table("Independent checks", header, tuple(rows), "\n".join([note, *notes]))]))
+    sounds_rows = tuple(
+        (name, *(row.get(precision, "") for precision in PRECISIONS)) for name, row in sounds_db.items()
+    )
+    table = Table("SNR of the sound against the float stream, dB", ("quantized step in", *PRECISIONS), sounds_rows)
+    record.keep(arguments.results, table, "measured")
     if failed:
         sys.exit(f"not as good as the reference: {'; '.join(failed)}")
 

@@ -18,6 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import record
+
+from tinyse.evaluation.report import Table, as_markdown
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 NEEDS_TORCH = {"train", "all"}
@@ -30,21 +34,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extras", nargs="*", help="extras of pyproject.toml")
     parser.add_argument("--python", nargs="+", default=[sys.executable], help="interpreters to install for")
+    record.add_option(parser)
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     print(f"Measured: {platform.platform()}, {os.cpu_count()} cores, load {load:.1f} at the start\n")
-    print("| Python | install | packages | MB | seconds |")
-    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as source:
         # What is committed, copied: building in the working tree would leave a build/ that ends up in later wheels.
         archive = subprocess.run(["git", "-C", REPOSITORY, "archive", "HEAD"], check=True, capture_output=True).stdout
         subprocess.run(["tar", "--extract", "--directory", source], input=archive, check=True)
-        for python in arguments.python:
-            for extra in ["", *arguments.extras]:
-                print(row(python, source, extra), flush=True)
+        rows = [row(python, source, extra) for python in arguments.python for extra in ["", *arguments.extras]]
+    table = Table("Installations", ("Python", "install", "packages", "MB", "seconds"), tuple(rows))
+    print(as_markdown([table]))
+    record.keep(arguments.results, table, "measured")
 
 
-def row(python: str, source: str, extra: str) -> str:
+def row(python: str, source: str, extra: str) -> tuple[str, ...]:
     """One line of the table: a fresh environment with tinyse and one extra, whose base has to import."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([python, "-m", "venv", folder], check=True)
@@ -60,7 +64,7 @@ def row(python: str, source: str, extra: str) -> str:
         version = subprocess.run([fresh, "-V"], check=True, capture_output=True, text=True).stdout.split()[1]
         size = megabytes(Path(folder)) - empty
     name = f"tinyse[{extra}]" if extra else "tinyse"
-    return f"| {version} | {name} | {len(listed.splitlines())} | {size:.0f} | {seconds:.0f} |"
+    return version, name, f"{len(listed.splitlines())}", f"{size:.0f}", f"{seconds:.0f}"
 
 
 def install(python: str, what: str) -> None:

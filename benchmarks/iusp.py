@@ -22,7 +22,8 @@ from typing import Any
 # Threads that spin while they wait take the core from somebody else; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from iusp_report import METHODS, SIZES, Result, Run, write_report
+import record
+from iusp_report import METHODS, SIZES, Findings, Result, Run, quoted, write_report
 
 from tinyse.commands.screen import Screen
 from tinyse.distillation.objective import Distillation
@@ -142,6 +143,7 @@ def main() -> int:
     parser.add_argument("--updates", type=int, default=300, help="of a student")
     parser.add_argument("--teacher-updates", type=int, default=600)
     parser.add_argument("--report", action="store_true", help="only report what is finished")
+    record.add_option(parser)
     arguments = parser.parse_args()
     try:
         plan, results = planned(arguments), {}
@@ -156,6 +158,7 @@ def main() -> int:
                 results[run] = finish(run, arguments, screen)
             write_report(Path(arguments.output), results, plan)
         print(write_report(Path(arguments.output), results, plan))
+        record.keep(arguments.results, quoted(Findings(results)), "measured")
     except InputError as error:
         print(f"iusp: {error}", file=sys.stderr)
         return 2

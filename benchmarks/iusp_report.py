@@ -145,6 +145,22 @@ def _tables(findings: Findings) -> list[Table]:
     return result
 
 
+def quoted(findings: Findings) -> Table:
+    """What pages quote: micro AUPRC of each size, and what each way of teaching gains."""
+    rows = []
+    for size in (*SIZES, "teacher"):
+        runs = {run.method: result for run, result in findings.results.items() if run.size == size}
+        if runs:
+            first = next(iter(runs))
+            gains = [
+                _cell(findings.gain(size, method, "micro_auprc"), "+") if method in runs else ""
+                for method in METHODS[1:]
+            ]
+            score = _cell(findings.summary(size, first if size == "teacher" else METHODS[0], "micro_auprc"))
+            rows.append((f"{size}, {runs[first].parameters:,}", score, *gains))
+    return Table("Micro AUPRC", ("student", *(TITLES[method] for method in METHODS)), tuple(rows))
+
+
 def _facts(findings: Findings, missing: Sequence[Run]) -> dict[str, Any]:
     found = sorted({run[:2] for run in findings.results})
     return {

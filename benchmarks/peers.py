@@ -16,6 +16,7 @@ import argparse
 import math
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from pathlib import Path
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 import numpy as np
+import record
 from peer_runners import PACKAGES, SAMPLE_RATE, Stream, dtln
 
 from tinyse.config import did_you_mean
@@ -42,16 +44,14 @@ LONGEST_DELAY = SAMPLE_RATE // 10
 PROBES = 8
 """Pairs that the delay is found on."""
 COMPARED = ("si_sdr", "sdr", "pesq", "stoi", "estoi")
-QUOTED = (
-    ("SpeexDSP", "C library", "0.72", "6.12", "1.524", "0.806", "0.689"),
-    ("RNNoise 0.1", "int8 weights, float activations", "3.01", "8.70", "1.651", "0.828", "0.712"),
-    ("NNoM rnn-denoise", "full int8", "-2.72", "4.36", "1.404", "0.725", "0.621"),
-    ("Ambiq NNSE", "int8 weights, int16 activations", "6.11", "11.38", "1.790", "0.846", "0.737"),
-    ("GTCRN-Micro", "float", "6.27", "11.62", "1.903", "0.848", "0.739"),
-    ("NSNet2", "float ONNX", "5.72", "9.97", "1.882", "0.864", "0.759"),
-)
-"""Peers that are not to be installed from PyPI, as they were measured once: SI-SDR gain, SDR, PESQ-WB, STOI, ESTOI."""
-QUOTED_FROM = "the maintainers' notes, on the 70 pairs of $TINYSE_DATA/benchmark: to be compared on those pairs only."
+SHORT = {
+    "pyrnnoise": "RNNoise 0.2",
+    "DTLN model_1 + model_2": "DTLN",
+    "DTLN model_quant_1 + model_quant_2": "DTLN int8 weights",
+    "gtcrn_simple": "GTCRN",
+    "ulunas_stream_simple": "UL-UNAS",
+}
+"""Rows whose pages call them otherwise: systems by their names, not files by theirs."""
 
 
 class Timed:
@@ -127,8 +127,26 @@ def tables(scores: Scores, backends: dict[str, Timed]) -> list[Table]:
         Table("What a user can pick", header, tuple(rows), note),
         _by_snr(scores),
         _against_first(scores),
-        Table("Quoted, not run here", ("system", "what is deployed", *titles), QUOTED, QUOTED_FROM),
+        record.read("peers", "quoted"),
     ]
+
+
+def systems(scores: Scores, backends: dict[str, Timed]) -> Table:
+    """Means alone, as pages quote them."""
+    noisy, rows = scores.quality[NOISY], []
+    for name, values in scores.quality.items():
+        means = [f"{summarize(values[metric]).mean:.{DECIMALS.get(metric, 2)}f}" for metric in COMPARED[1:]]
+        if name == NOISY:
+            rows.append((name, "0", *means, "", "", ""))
+            continue
+        gain = f"{paired(noisy['si_sdr'], values['si_sdr']).mean:.2f}"
+        worse = f"{share_below(values['si_sdr'], noisy['si_sdr']):.0f} %"
+        clean = f"{summarize(scores.clean[name]['si_sdr']).mean:.1f}"
+        took = f"{backends[name].cpu_seconds / backends[name].audio_seconds:.3f}"
+        ours = re.sub(r"^tinyse |, int8 stream.*", "", name)
+        rows.append((SHORT.get(name, ours), gain, *means, worse, clean, took))
+    titles = ("SI-SDR gain dB", *(TITLES[metric] for metric in COMPARED[1:]))
+    return Table("Systems", ("system", *titles, "worse pairs", "clean dB", "CPU s per second"), tuple(rows))
 
 
 def _by_snr(scores: Scores) -> Table:
@@ -181,6 +199,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--limit", type=int, help="score only the first N pairs")
     result.add_argument("--output", type=Path, default=Path("runs/peers"), help="folder for peers.md and peers.json")
+    record.add_option(result)
     return result
 
 
@@ -208,6 +227,7 @@ def main() -> None:
     write_json(arguments.output / "peers.json", everything)
     write_text(arguments.output / "peers.md", as_markdown(found))
     print(as_markdown(found))
+    record.keep(arguments.results, systems(scores, backends), "measured")
 
 
 if __name__ == "__main__":

@@ -15,14 +15,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import record
+
 from tinyse.clips import refuse_scored, valid_clips
 from tinyse.evaluation.pairs import find_pairs
-from tinyse.evaluation.report import as_markdown
+from tinyse.evaluation.report import Table, as_markdown
 from tinyse.files import write_json, write_text
 from tinyse.recordings import open_data
 from tinyse.study.picture import draw
 from tinyse.study.progress import shown
-from tinyse.study.study import study
+from tinyse.study.study import Study, study
 from tinyse.study.tables import as_json, tables
 
 
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--limit", type=int, help="score only the first N pairs")
     parser.add_argument("--processes", type=int, default=1, help="that compute the measures")
+    record.add_option(parser)
     arguments = parser.parse_args()
     pairs = find_pairs(arguments.data / "benchmark", arguments.limit)
     clips = valid_clips(open_data(arguments.data), 24)
@@ -57,6 +60,25 @@ def main() -> None:
     write_text(arguments.output / "study.md", text)
     draw(found, arguments.output / "study.png")
     print(text)
+    record.keep(arguments.results, summary(found), "measured")
+
+
+def summary(found: Study) -> Table:
+    """Losses and costs in one table."""
+    losses, *_, costs = tables(found)
+    state, cycles = costs.header.index("state bytes"), costs.header.index("Vela cycles")
+    rows = []
+    for lost, cost in zip(losses.rows, costs.rows, strict=True):
+        name = lost[0] if lost[0].endswith("trained") else f"{lost[0]} after training"
+        rows.append((name, *lost[1:], cost[state], cost[cycles]))
+    header = (
+        *losses.header[:-2],
+        "at the worst input SNR dB",
+        "clean speech dB",
+        "state bytes",
+        "Vela cycles, U55-128",
+    )
+    return Table(losses.title, header, tuple(rows))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/training_speed.py [--threads 2] [--batch 16] [--seconds 4] [--updates 5]
 
-Measured on this machine, after two updates of warm-up; the last column is the ratio to the teacher in float32.
+Measured on this machine, after two updates of warm-up: seconds of audio per second.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import time
 
+import record
 import torch
 
+from tinyse.evaluation.report import Table, as_markdown
 from tinyse.models.architecture import ARCHITECTURES
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
@@ -50,19 +52,18 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--updates", type=int, default=5)
+    record.add_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    rates = {
-        (name, bf16): rate(name, bf16, arguments.batch, arguments.seconds, arguments.updates)
-        for name in ARCHITECTURES
-        for bf16 in (False, True)
-    }
-    print(f"measured, {arguments.threads} threads, batch {arguments.batch} x {arguments.seconds:g} s")
-    print(f"{'model':<14}{'arithmetic':<12}{'s of audio a s':>16}{'ratio':>8}")
-    for (name, bf16), value in rates.items():
-        ratio = value / rates["teacher", False]
-        print(f"{name:<14}{'bf16' if bf16 else 'float32':<12}{value:>16.1f}{ratio:>8.1f}")
+    rows = []
+    for name in ARCHITECTURES:
+        rates = (rate(name, bf16, arguments.batch, arguments.seconds, arguments.updates) for bf16 in (False, True))
+        rows.append((name, *(f"{value:.1f}" for value in rates)))
+    note = f"Measured: {arguments.threads} threads, batch {arguments.batch} x {arguments.seconds:g} s."
+    table = Table("Seconds of audio per second", ("model", "float32", "bf16"), tuple(rows), note)
+    print(as_markdown([table]))
+    record.keep(arguments.results, table, "measured")
 
 
 if __name__ == "__main__":

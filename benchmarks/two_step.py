@@ -24,9 +24,10 @@ from typing import Any
 # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import record
 import yaml
 from two_step_plan import SCHEDULES, Comparison, Run, last_stage, planned, recipe
-from two_step_report import GAINS, Result, write_report
+from two_step_report import GAINS, Findings, Result, quoted, write_report
 
 from tinyse.commands.screen import Screen
 from tinyse.config import as_dict, build, convert
@@ -216,7 +217,9 @@ def main() -> None:
     if comparison.trained_teacher and not comparison.trained_teacher.is_file():
         raise InputError(f"--teacher-model: there is no model file {comparison.trained_teacher}")
     if arguments.report:
-        print(write_report(comparison, finished(comparison)))
+        results = finished(comparison)
+        print(write_report(comparison, results))
+        record.keep(arguments.results, quoted(Findings(comparison, results)), "measured")
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Screen() as screen:

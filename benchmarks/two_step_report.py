@@ -216,6 +216,26 @@ def summaries(findings: Findings) -> list[Table]:
     ]
 
 
+def quoted(findings: Findings) -> Table:
+    """What pages quote: SDR of each schedule, students side by side."""
+    students = findings.comparison.students
+    header = ["schedule"]
+    for student in students:
+        header += [f"{student}: SDR gain dB", f"{student}: against supervised only", f"{student}: seeds"]
+    rows = []
+    for schedule in findings.comparison.schedules:
+        row = [title(schedule)]
+        for student in students:
+            if not findings.seeds(student, schedule):
+                row += ["", "", ""]
+                continue
+            change = findings.difference(student, schedule, "sdr")
+            row += [cell("sdr", findings.summary(student, schedule, "sdr")), cell("sdr", change, "+") if change else ""]
+            row.append(str(len(findings.seeds(student, schedule))))
+        rows.append(tuple(row))
+    return Table("SDR by schedule", tuple(header), tuple(rows))
+
+
 def by_snr(findings: Findings) -> list[Table]:
     """A table for each measure: rows are schedules, columns are input SNRs."""
     tables = []

@@ -16,6 +16,9 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from figures import without_marks
+
 ROOT = Path(__file__).resolve().parent.parent
 
 ELSEWHERE = {
@@ -59,6 +62,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Make links of the repository links of the site; those to what is no page become text."""
+    markdown = without_marks(markdown)
     place = page.file.src_uri
     source = Path(ELSEWHERE.get(place, f"docs/{place}"))
     places = {original: there for there, original in ELSEWHERE.items()}

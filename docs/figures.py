@@ -1,0 +1,300 @@
+"""Figures in pages come from files: what stands between `<!--= NAME -->` and `<!--/=-->` is filled in from them.
+
+    python docs/figures.py            # rewrite the pages
+    python docs/figures.py --check    # only say which are out of step; exits with 1
+
+Files are those that benchmarks keep (benchmarks/results, by benchmarks/record.py), the facts of the shipped models
+(tinyse/released) and what was counted of their firmware (tinyse/boards/counted.json). NAME is `FILE: TABLE` for a table of
+a benchmark, `FILE: TABLE: ROW: COLUMN` for one of its cells, or one of `facts()`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tinyse.boards.boards import find_board
+from tinyse.boards.measurements import Measurement, counted
+from tinyse.config import did_you_mean
+from tinyse.errors import InputError
+from tinyse.files import write_text
+from tinyse.released import FOLDER, names
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+MARKED = re.compile(r"<!--= (?P<name>[^>]*?) -->(?P<text>.*?)<!--/=-->", re.DOTALL)
+MARK = re.compile(r"<!--(= [^>]*? |/=)-->\n?")
+BOARD = "STM32F446"
+"""The board that pages give a time for: a Cortex-M4F of 2014 whose flash has to be waited for."""
+BEST_SCHEDULE = "two-step, view bin, share=0.4, rate=16e-3, then=8e-3"
+INTS = "int8 stream (TFLM)"
+
+Rows = Sequence[Sequence[str]]
+
+
+def pages() -> list[Path]:
+    """All that may have marks."""
+    kinds = ("README.md", "docs/**/*.md", "benchmarks/*.md")
+    return sorted(path for kind in kinds for path in ROOT.glob(kind))
+
+
+def filled(text: str, lookup: Callable[[str], str]) -> str:
+    """A page with every mark's text as `lookup` has it now. Raises InputError for a name that it does not know."""
+
+    def renewed(match: re.Match[str]) -> str:
+        value = lookup(match["name"])
+        block = "\n\n" if "\n" in value else ""
+        if not block and (match.start() == 0 or text[match.start() - 1] == "\n"):
+            # Markdown takes a line that begins with a comment for HTML, and ends the paragraph there.
+            raise InputError(f"a mark within a paragraph may not begin its line: {match['name']}")
+        return f"<!--= {match['name']} -->{block}{value}{block}<!--/=-->"
+
+    return MARKED.sub(renewed, text)
+
+
+def without_marks(text: str) -> str:
+    """A page as the site shows it."""
+    return MARK.sub("", text)
+
+
+def lookup(name: str) -> str:
+    """What a mark stands for. Raises InputError for an unknown one."""
+    if name in facts():
+        return facts()[name]
+    file, *rest = name.split(": ", 1)
+    wanted = rest[0] if rest else ""
+    tables = kept(file)
+    for title, table in tables.items():
+        if wanted == title:
+            return markdown(table["header"], table["rows"])
+        if wanted.startswith(f"{title}: "):
+            return cell(table, wanted.removeprefix(f"{title}: "), name)
+    raise InputError(f"there is no figure {name!r}{did_you_mean(name, [*facts(), *(f'{file}: {t}' for t in tables)])}")
+
+
+def cell(table: Mapping[str, Any], place: str, name: str) -> str:
+    """The text at `ROW: COLUMN`; both may have colons of their own."""
+    for row in table["rows"]:
+        for column, value in zip(table["header"][1:], row[1:], strict=True):
+            if place == f"{row[0]}: {column}":
+                return str(value)
+    raise InputError(f"there is no figure {name!r}: its table has rows {', '.join(row[0] for row in table['rows'])} and "
+                     f"columns {', '.join(table['header'][1:])}")  # fmt: skip
+
+
+@cache
+def kept(file: str) -> dict[str, Any]:
+    """The tables of a file of benchmarks/results; none where it is not there."""
+    path = RESULTS / f"{file}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def markdown(header: Sequence[str], rows: Rows, bold: Sequence[str] = ()) -> str:
+    """A table; rows whose first cell is in `bold` have it bold."""
+    shown = [[f"**{row[0]}**" if row[0] in bold else row[0], *row[1:]] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in (header, *shown)]
+    numbers = [
+        any(re.match(r"[+-]?[\d.]", cell) for cell in column) for column in zip(*(row[1:] for row in rows), strict=True)
+    ]
+    lines.insert(1, "|---" + "".join("|---:" if number else "|---" for number in numbers) + "|")
+    return "\n".join(lines)
+
+
+@cache
+def facts() -> dict[str, str]:
+    """What is derived: by name, as pages write it."""
+    now = kept("installs")["now"]["rows"]
+    found = {
+        "installs: base": f"{now[0][3]} MB",
+        "installs: more for training": f"+{(int(now[1][3]) - int(now[0][3])) / 1000:.1f} GB",
+        "training_speed": training_speed(),
+        "peers": peers(),
+        "peers: README": peers_for_readme(),
+        "two_step: summary": two_steps(),
+        "chain": chain("student-62k"),
+        "boards: models": models(),
+        "quantization: loss": kept("quantization")["student-62k"]["rows"][-1][1].split(" ±")[0],
+    }
+    for model in ("student-62k", "student-30k"):
+        place = f"{BEST_SCHEDULE}: {model}: against supervised only"
+        found[f"two_step: gain at {model.removeprefix('student-')}"] = cell(
+            kept("two_step")["schedules"], place, "two_step"
+        )
+    base, *extras = (row for row in kept("installs")["extras"]["rows"])
+    found |= {f"installs: more for {row[1]}": f"+{int(row[3]) - int(base[3])} MB" for row in extras}
+    for name in names():
+        found |= {f"{name}: {fact}": value for fact, value in of_model(name).items()}
+    return found
+
+
+@cache
+def released(name: str, file: str) -> dict[str, Any]:
+    """A JSON file of a shipped model."""
+    return json.loads((FOLDER / name / f"{file}.json").read_text(encoding="utf-8"))
+
+
+def on_core(name: str, core: str) -> Measurement:
+    """What was counted of a shipped model's firmware."""
+    digest = released(name, "card")["sha256"]["model.tflite"]
+    return next(one for one in counted() if (one.model, one.core) == (digest, core))
+
+
+def of_model(name: str) -> dict[str, str]:
+    """A shipped model's own figures."""
+    card, report, scores = (released(name, file) for file in ("card", "report", "scores"))
+    if name not in kept("firmware"):
+        raise InputError(
+            f"the firmware of {name} was not counted: python benchmarks/firmware.py {name} --results {name}"
+        )
+    firmware = next(row for row in kept("firmware")[name]["rows"] if row[0] == "Cortex-M4F")
+    flash, ram = (int(size.replace(",", "")) for size in firmware[1:3])
+    m4, m55 = on_core(name, "Cortex-M4"), on_core(name, "Cortex-M55")
+    board = find_board(BOARD)
+    ms = 1000 * ((m4.modeled_cycles or 0) + board.wait_states * m4.flash_lines) / board.clock_hz
+    hop_ms = card["recipe"]["front_end"]["hop_ms"]
+    clean, noise = scores["clean_speech"][INTS], scores["noise_only"][INTS]
+    noisy, after = scores["summary"]["noisy"], scores["summary"][INTS]
+    return {
+        "parameters": f"{card['parameters']:,}",
+        "MAC per frame": f"{report['macs']:,}",
+        "MMAC/s": f"{report['macs'] * 1000 / hop_ms / 1e6:.1f}",
+        "state bytes": f"{report['state_bytes']:,}",
+        "flash": f"{flash / 1000:.0f} kB",
+        "RAM": f"{ram / 1000:.1f} kB",
+        "instructions": f"{(m4.instructions or 0) / 1000:.0f} k",
+        "instructions on a Cortex-M55": f"{(m55.instructions or 0) / 1000:.0f} k",
+        f"ms on {BOARD}": f"{ms:.1f} ms",
+        f"load of {BOARD}": f"{100 * ms / hop_ms:.0f} %",
+        "SI-SDR": f"{after['si_sdr']['mean']:.2f}",
+        "SI-SDR gain": f"{after['si_sdr']['mean'] - noisy['si_sdr']['mean']:.2f}",
+        "float SI-SDR": f"{scores['summary']['float stream']['si_sdr']['mean']:.2f}",
+        "clean speech": f"{clean['si_sdr']['mean']:.1f}",
+        "float clean speech": f"{scores['clean_speech']['float stream']['si_sdr']['mean']:.1f}",
+        "noise alone": f"{noise['attenuation_db']['mean']:.0f}",
+        "worse pairs": f"{scores['worse_than_noisy_percent'][INTS]['si_sdr']:.0f} %",
+    }
+
+
+def models() -> str:
+    """The shipped models' firmware."""
+    columns = ("parameters", "MAC per frame", "state bytes", "flash", "RAM", "instructions")
+    rows = [[name, *(of_model(name)[column] for column in columns)] for name in sorted(names(), reverse=True)]
+    return markdown(("model", *columns[:-1], "instructions per hop"), rows)
+
+
+def chain(name: str) -> str:
+    """Every link's scores; the C code equals TFLM bit for bit, so it has no figures of its own."""
+    scores = released(name, "scores")["summary"]
+    measures = {"si_sdr": 2, "sdr": 2, "pesq": 3, "stoi": 3, "estoi": 3, "level_change_db": 2}
+    parent = kept("evaluate")["float parent"]
+    rows = []
+    for backend, values in scores.items():
+        cells = [f"{values[key]['mean'] + 0.0:.{decimals}f} ± {values[key]['half_width']:.{decimals}f}"
+                 for key, decimals in measures.items()]  # fmt: skip
+        rows.append([backend, *cells])
+        if backend == "noisy":
+            rows += parent["rows"]
+    rows.append(["C on the host, C on six emulated cores", "= TFLM", *["="] * (len(measures) - 1)])
+    return markdown((f"70 pairs, {name}", *parent["header"][1:]), rows)
+
+
+def systems() -> dict[str, dict[str, Any]]:
+    """What each system is, by name: benchmarks/systems.json."""
+    return json.loads((ROOT / "benchmarks/systems.json").read_text(encoding="utf-8"))
+
+
+def scored() -> Iterator[tuple[str, dict[str, str]]]:
+    """Each system's scores, ours first; those that are quoted last."""
+    for table in (kept("peers")["systems"], kept("peers")["quoted"]):
+        for name, *values in table["rows"]:
+            yield name, dict(zip(table["header"][1:], values, strict=True))
+
+
+def peers() -> str:
+    """All systems that were run, with what they are."""
+    table = kept("peers")["systems"]
+    rows = [[row[0], *_is(row[0]), *row[1:]] for row in table["rows"]]
+    return markdown(("system", "deployed as", "parameters", "MMAC/s", *table["header"][1:]), rows, names())
+
+
+def peers_for_readme() -> str:
+    """What a stranger asks first, of the systems that one would pick."""
+    columns = ("SI-SDR gain dB", "SDR dB", "PESQ-WB", "ESTOI", "clean dB")
+    rows = [
+        [name, *_is(name), *(values[column] for column in columns)]
+        for name, values in scored()
+        if values.get("clean dB") and name != "noisereduce"
+    ]
+    return markdown(("", "deployed as", "parameters", "MMAC/s", *columns[:-1], "clean speech dB"), rows, names())
+
+
+def _is(name: str) -> list[str]:
+    """A system's form, parameters and MMAC/s, as far as they are known."""
+    if name in names():
+        return ["int8 weights and activations", _count(released(name, "card")["parameters"]), of_model(name)["MMAC/s"]]
+    known = systems().get(name, {})
+    return [str(known.get("deployed", "")), _count(known.get("parameters")), f"{known.get('mmac_per_s', '')}"]
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return ""
+    return f"{number / 1e6:.2f} M" if number >= 1e6 else f"{number / 1000:.0f} k"
+
+
+def two_steps() -> str:
+    """Three schedules that sum the comparison up."""
+    chosen = {
+        "supervised only, rate=8e-3": "supervision only, at its best rate",
+        "weighted mixture, fine-grained (view frame), rate=8e-3": "both losses at once, view `frame`, at its best rate",
+        BEST_SCHEDULE: "two steps, view `bin`",
+    }
+    table = kept("two_step")["schedules"]
+    rows = {row[0]: row for row in table["rows"]}
+    header = ("schedule", *(title for title in table["header"][1:] if "seeds" not in title))
+    places = [table["header"].index(title) for title in header[1:]]
+    return markdown(header, [[text, *(rows[name][place] for place in places)] for name, text in chosen.items()])
+
+
+def training_speed() -> str:
+    """Two machines side by side."""
+    tables = kept("training_speed")
+    header = ["model", *(f"{title}, {machine}" for machine, table in tables.items() for title in table["header"][1:])]
+    rows = [
+        [first[0], *(cell for part in parts for cell in part[1:])]
+        for first, *others in zip(*(table["rows"] for table in tables.values()), strict=True)
+        for parts in [(first, *others)]
+    ]
+    return markdown(header, rows)
+
+
+def out_of_step() -> dict[Path, str]:
+    """Pages whose figures are not those of the files, each as it should be."""
+    texts = {page: page.read_text(encoding="utf-8") for page in pages()}
+    return {page: renewed for page, text in texts.items() if (renewed := filled(text, lookup)) != text}
+
+
+def main() -> int:
+    """Rewrite or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where a page is out of step")
+    arguments = parser.parse_args()
+    wrong = out_of_step()
+    for page, text in wrong.items():
+        print(f"{page.relative_to(ROOT)}: {'out of step' if arguments.check else 'rewritten'}")
+        if not arguments.check:
+            write_text(page, text)
+    return int(arguments.check and bool(wrong))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except InputError as error:
+        sys.exit(f"figures.py: {error}")

@@ -1,0 +1,119 @@
+"""Figures in pages are those of the result files, and say what they rest on."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tinyse.boards.measurements import counted
+from tinyse.errors import InputError
+from tinyse.evaluation.report import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+import figures
+import record
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FILES = sorted((REPOSITORY / "benchmarks/results").glob("*.json"))
+
+
+def test_pages_are_in_step_with_the_result_files():
+    wrong = [str(page.relative_to(REPOSITORY)) for page in figures.out_of_step()]
+    assert wrong == [], "python docs/figures.py"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_table_says_what_it_rests_on(path):
+    for name, table in json.loads(path.read_text(encoding="utf-8")).items():
+        assert table["label"] in ("measured", "modeled", "emulated", "estimated", "quoted"), name
+        assert table["machine"] and (table["command"] or table["label"] == "quoted"), name
+        assert table["rows"] and {len(row) for row in table["rows"]} == {len(table["header"])}, name
+        assert len({row[0] for row in table["rows"]} | {""}) > 1 and "/work" not in json.dumps(table), name
+
+
+def test_a_figure_that_was_edited_by_hand_is_seen():
+    page = "in noise <!--= peers: systems: DTLN: PESQ-WB -->1.911<!--/=--> of 4.5"
+    assert figures.filled(page, figures.lookup) == page
+    assert figures.filled(page.replace("1.911", "1.999"), figures.lookup) == page
+    assert figures.without_marks(page) == "in noise 1.911 of 4.5"
+
+
+def test_a_table_is_filled_in_as_a_block():
+    page = figures.filled("<!--= iusp: gains --><!--/=-->", figures.lookup)
+    assert "\n\n| student | labels only |" in page and page.endswith("|\n\n<!--/=-->")
+    assert figures.filled(page, figures.lookup) == page
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("peer: systems", "peers"), ("peers: system", "peers: systems"), ("peers: systems: DTLM: STOI", "rows noisy"),
+     ("student-62k: flesh", "student-62k: flash")],
+)  # fmt: skip
+def test_an_unknown_figure_is_refused_with_what_there_is(name, said):
+    with pytest.raises(InputError, match=said):
+        figures.lookup(name)
+
+
+def test_a_mark_may_not_begin_a_line_of_a_paragraph():
+    with pytest.raises(InputError, match="may not begin its line"):
+        figures.filled("text\n<!--= peers: systems: DTLN: STOI -->1<!--/=--> more", figures.lookup)
+
+
+def test_no_figure_stands_in_a_page_by_hand():
+    """What is told apart by its interval or its digits is nowhere but between marks, where a table of a benchmark has it."""
+    known = Counter(
+        cell for path in FILES for table in json.loads(path.read_text(encoding="utf-8")).values()
+        for row in table["rows"] for cell in row[1:] if re.search(r"±|\d,\d{3}", cell)
+    )  # fmt: skip
+    found = []
+    for page in figures.pages():
+        text = figures.MARKED.sub("", page.read_text(encoding="utf-8"))
+        found += [f"{page.name}: {cell}" for cell in known if re.search(rf"(?<![\d.]){re.escape(cell)}(?!\d)", text)]
+    assert found == []
+
+
+def test_sizes_and_counts_are_of_the_same_firmware():
+    """counted.json, by which `tinyse bench` estimates, and the table that pages quote."""
+    by_model = {(one.model, one.core): one for one in counted()}
+    for name in figures.names():
+        digest = figures.released(name, "card")["sha256"]["model.tflite"]
+        rows = {row[0]: row for row in figures.kept("firmware")[name]["rows"]}
+        for title, core in (("Cortex-M4F", "Cortex-M4"), ("Cortex-M55 (Helium)", "Cortex-M55")):
+            _, *_, instructions, cycles, _, lines = rows[title]
+            one = by_model[digest, core]
+            counts = (one.instructions, one.modeled_cycles, one.flash_lines)
+            assert tuple(int(text.replace(",", "")) for text in (instructions, cycles, lines)) == counts
+
+
+def test_a_benchmark_keeps_its_table_beside_its_others(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    monkeypatch.setenv("TINYSE_DATA", str(data))
+    monkeypatch.setattr(sys, "argv", ["/anywhere/peers.py", f"{data}/benchmark", "--results", "new", "--limit", "3"])
+    old = {"old": {"header": ["a"], "rows": [["1"]]}}
+    (tmp_path / "peers.json").write_text(json.dumps(old))
+    table = Table("any", ("system", "dB"), (("ours", "7.0"),))
+    record.keep("new", table, "measured", tmp_path)
+    kept = json.loads((tmp_path / "peers.json").read_text())
+    assert kept["old"] == old["old"]
+    assert kept["new"]["command"] == "python benchmarks/peers.py $TINYSE_DATA/benchmark --limit 3"
+    assert (kept["new"]["header"], kept["new"]["rows"]) == (["system", "dB"], [["ours", "7.0"]])
+    record.keep(None, table, "measured", tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_picture_of_all_systems_is_in_step():
+    import plots
+
+    found = plots.systems()
+    picture = plots.PICTURE.read_text(encoding="utf-8")
+    assert f"<!-- made from {plots.digest(found)} -->" in picture, "python docs/plots.py"
+    assert [one.name for one in found if f">{one.name}" not in picture] == []
+    assert {"student-62k", "RNNoise 0.2", "Ambiq NNSE", "UL-UNAS"} <= {one.name for one in found}
+    moved = [found[0]._replace(gain_db=found[0].gain_db + 0.1), *found[1:]]
+    assert plots.digest(moved) != plots.digest(found)
