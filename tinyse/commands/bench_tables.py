@@ -18,17 +18,18 @@ class Row(NamedTuple):
 
     board: str
     fits: bool | None
-    load_percent: float | None
-    ram_bytes: int | None
     flash_bytes: int | None
+    ram_bytes: int | None
+    load_percent: float | None
     why: str
 
     @classmethod
     def of(cls, estimate: Estimate, verdict: Verdict) -> Row:
         """The row of an estimate."""
         load_percent = 100 * estimate.seconds / estimate.hop_seconds
-        sizes = estimate.ram_bytes, estimate.flash_bytes
-        return cls(estimate.board.name, verdict.fits, load_percent, *sizes, verdict.why)
+        return cls(
+            estimate.board.name, verdict.fits, estimate.flash_bytes, estimate.ram_bytes, load_percent, verdict.why
+        )
 
 
 def print_rows(model: str, rows: Sequence[Row]) -> None:
@@ -38,14 +39,14 @@ def print_rows(model: str, rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     table = Table(title=f"{model} on every board", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("board", "fits", "load", "RAM", "flash", "why"):
-        side = "right" if column in ("load", "RAM", "flash") else "left"
+    for column in ("board", "fits", "flash", "RAM", "load", "why"):
+        side = "right" if column in ("flash", "RAM", "load") else "left"
         table.add_column(column, justify=side, no_wrap=column != "why", overflow="fold")  # type: ignore[arg-type]
     fits = {True: "[green]yes[/green]", False: "[red]no[/red]", None: "?"}
     for row in rows:
         load = "" if row.load_percent is None else f"{row.load_percent:.0f} %"
-        sizes = ("" if size is None else f"{size:,}" for size in (row.ram_bytes, row.flash_bytes))
-        table.add_row(row.board, fits[row.fits], load, *sizes, row.why)
+        sizes = ("" if size is None else f"{size:,}" for size in (row.flash_bytes, row.ram_bytes))
+        table.add_row(row.board, fits[row.fits], *sizes, load, row.why)
     console = Console()
     console.print(table)
     console.print("load: share of the time of a hop that computing takes, estimated; sizes in bytes. --board NAME says what "
@@ -66,7 +67,7 @@ def stream_as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, d
         "margins": [{**asdict(margin), "percent": margin.percent, "fits": margin.fits} for margin in verdict.margins],
         "cycles_per_hop": estimate.cycles,
         "delay_ms": delay_ms,
-        "figures": {name: [asdict(figure) for figure in getattr(estimate, name)] for name in ("time", "flash", "ram")},
+        "figures": {name: [asdict(figure) for figure in getattr(estimate, name)] for name in ("flash", "ram", "time")},
         "hops": verdict.hops,
         "missed": {"late": int(stream.late.sum()), "lost": int(stream.lost.sum())},
         "against_ideal": {
@@ -85,7 +86,7 @@ def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, del
 
     console, board, stream = Console(), estimate.board, emulation.stream
     console.print(f"[bold]{board.title}[/bold]: {board.core.name}, {board.clock_hz / 1e6:g} MHz. {board.notes}")
-    for name, unit in (("time", "cycles"), ("flash", "bytes"), ("ram", "bytes")):
+    for name, unit in (("flash", "bytes"), ("ram", "bytes"), ("time", "cycles")):
         table = Table(title=f"{name}, {unit}", title_justify="left")
         for column in ("what", unit, "label", "basis"):
             table.add_column(column, justify="right" if column == unit else "left")

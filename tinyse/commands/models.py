@@ -11,7 +11,7 @@ from tinyse.errors import needs
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the named models: parameters, multiply-accumulates a frame and a second, state and latency.
+    """List the named models: parameters, multiply-accumulates per frame and per second, state and latency.
 
     A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
     State is in bytes of an int8 export; latency is the front end's, whatever the model. Taggers are counted with 20

@@ -120,7 +120,8 @@ METRICS: dict[str, Callable[..., float]] = {
     "segmental_snr": segmental_snr,
     "level_change_db": level_change_db,
 }
-"""Every intrusive measure by its name in tables and on the command line. Higher is better in all but the last."""
+"""Every intrusive measure by its name on the command line, in the order of columns in every table. Higher is better in all
+but the last."""
 RATED = frozenset({"pesq", "stoi", "estoi", "segmental_snr"})
 """Those that take the sample rate as a third argument."""
 
@@ -144,12 +145,15 @@ def bounded(name: str, value: float, defined: bool) -> float:
 def measure(
     reference: np.ndarray, estimate: np.ndarray, names: Sequence[str], sample_rate: int = DEFAULT_RATE
 ) -> dict[str, float]:
-    """The named measures of one estimate. InputError for an unknown name, unequal lengths or a missing package."""
+    """The named measures of one estimate, in the order of METRICS.
+
+    Raises InputError for an unknown name, unequal lengths or a missing package.
+    """
     for name in names:
         if name not in METRICS:
             raise InputError(f"unknown metric {name!r}{did_you_mean(name, METRICS)}")
     rate = {name: (sample_rate,) if name in RATED else () for name in names}
-    return {name: METRICS[name](reference, estimate, *rate[name]) for name in names}
+    return {name: METRICS[name](reference, estimate, *rate[name]) for name in METRICS if name in rate}
 
 
 def _stoi(reference: np.ndarray, estimate: np.ndarray, sample_rate: int, extended: bool) -> float:
