@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinyse.errors import InputError
 from tinyse.graph import arithmetic, tables
 from tinyse.graph.graph import Quantization, Tensor
 
@@ -122,3 +124,70 @@ def test_a_float_tensor_holds_values_as_they_are() -> None:
     x = np.linspace(-1, 1, 7)
     tensor = Tensor("x", (7,), np.dtype(np.float32))
     assert np.array_equal(tensor.dequantize(tensor.quantize(x)), np.float32(x))
+
+
+def test_the_most_negative_product_saturates() -> None:
+    assert arithmetic.doubling_high_multiply(np.array([-(2**31)]), -(2**31))[0] == 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("largest", "shift", "wide", "fits"),
+    [
+        (2**31 - 1, 0, False, True),
+        (2**31, 0, False, False),
+        (2**31 - 1, -5, False, True),
+        (2**31, -5, False, False),  # the accumulator itself, however small its result
+        (2**28 - 1, 3, False, True),
+        (2**28, 3, False, False),
+        (2**47 - 1, -17, True, True),
+        (2**47, -20, True, False),
+        (2**24 - 1, 7, True, True),
+        (2**24, 7, True, False),
+        (1, 7, True, True),
+        (1, 8, True, False),
+        (2**47, 8, True, False),
+    ],
+)
+def test_accumulators_that_leave_their_bits_are_refused(largest: int, shift: int, wide: bool, fits: bool) -> None:
+    for sizes in (np.array([1, largest]), np.array([largest, 1])):
+        with contextlib.nullcontext() if fits else pytest.raises(InputError, match="here: an accumulator may overflow"):
+            arithmetic.check_accumulator("here", sizes, np.array([shift, shift]), wide)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+def test_values_far_outside_are_clipped_and_come_back_by_scale(dtype: type) -> None:
+    limits, scale = np.iinfo(dtype), np.float32(0.25)
+    values = arithmetic.quantize_values(np.float32([-1e6, 1e6, 0.375, -0.375, 1]), scale, 3, np.dtype(dtype))
+    assert values.dtype == dtype and values.tolist() == [limits.min, limits.max, 5, 2, 7]
+    back = arithmetic.dequantize_values(np.array([limits.min, limits.max, 3, 7], dtype), scale, 3)
+    assert back.dtype == np.float32 and back.tolist() == [0.25 * (limits.min - 3), 0.25 * (limits.max - 3), 0, 1]
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("inf")])
+def test_multipliers_are_finite_and_not_negative(bad: float) -> None:
+    with pytest.raises(ValueError, match="finite and not negative"):
+        arithmetic.quantize_multiplier(bad)
+
+
+def test_multipliers_by_channel_and_alone() -> None:
+    multipliers, shifts = arithmetic.quantize_multipliers(np.array([0.5, 3.0, 2.0**-31, 2.0**-33]))
+    assert multipliers.tolist() == [2**30, 3 * 2**29, 2**30, 0] and shifts.tolist() == [0, 2, -30, 0]
+    assert arithmetic.quantize_multipliers(np.float32(1.0))[0].tolist() == [2**30]
+    assert arithmetic.quantize_multiplier(2.0**-32) == (2**30, -31)
+
+
+def test_the_cut_to_16_bits_rounds_and_saturates() -> None:
+    given = np.array([0x7FFEFFFF, 0x7FFF0000, 0x40007FFF, 0x40008000])
+    assert arithmetic.reduce_multiplier(given).tolist() == [0x7FFF, 0x7FFF, 0x4000, 0x4001]
+
+
+@given(
+    st.lists(st.integers(-(2**24), 2**24), min_size=2, max_size=2),
+    st.lists(st.integers(-31, 6), min_size=2, max_size=2),
+)
+def test_channels_have_multipliers_of_their_own(xs: list[int], shifts: list[int]) -> None:
+    multipliers = np.array([2**30 + 12345, 2**31 - 1])
+    together = arithmetic.requantizer(multipliers, np.array(shifts))(np.array([xs]))
+    alone = [arithmetic.multiply(np.array(x), m, s) for x, m, s in zip(xs, multipliers, shifts, strict=True)]
+    assert together.tolist() == [[int(each) for each in alone]]
+    assert arithmetic.multiply(np.array([xs]), multipliers, np.array(shifts)).tolist() == together.tolist()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from tinyse.distillation.external import OnnxTeacher  # noqa: E402
 from tinyse.distillation.objective import Distillation, distillation_loss  # noqa: E402
 from tinyse.distillation.views import VIEWS, Recorder, similarity_loss  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
@@ -119,3 +122,99 @@ def test_objective_is_the_weighted_sum():
         for view, weight in config.views.items()
     ) + 3.0 * float(((output[0] - output[1]) ** 2).mean())
     assert float(distillation_loss(config, student, teacher, *output)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_output_alone_compares_no_layers():
+    config = Distillation(teacher="t", output=2.0, views={"frame": 0.0})
+    assert config.compared == [] and not config.compares_clips
+    student, teacher = torch.rand(2, 3, 4, requires_grad=True), torch.rand(2, 3, 4, requires_grad=True)
+    loss = distillation_loss(config, {}, {}, student, teacher)
+    assert float(loss) == pytest.approx(2.0 * float((student - teacher).square().mean()))
+    loss.backward()
+    assert student.grad is not None and teacher.grad is None, "the teacher is not trained"
+    assert float(distillation_loss(replace(config, output=0.0, target=1.0), {}, {}, student, teacher)) == 0
+
+
+@pytest.mark.parametrize(
+    ("views", "clips"),
+    [
+        ({"utterance": 1.0}, False),
+        ({"utterance": 1.0, "bin": 0.0}, False),
+        ({"batch": 1.0}, True),
+        ({"frame": 0.5}, True),
+    ],
+)
+def test_which_views_need_two_clips(views, clips):
+    config = Distillation(teacher="t", views=views)
+    assert config.compares_clips is clips and config.compared == list(config.layers)
+
+
+def test_teachers_are_ours_or_external():
+    onnx = OnnxTeacher("x.onnx", "hann")
+    alone, several = Distillation(teacher="t", output=1), Distillation(teacher=("t", onnx, "u"), target=0.5)
+    assert (alone.teachers, alone.ours, alone.external) == (("t",), ("t",), ())
+    assert (several.teachers, several.ours, several.external) == (("t", onnx, "u"), ("t", "u"), (onnx,))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"teacher": ()}, "name at least one"),
+        ({"teacher": "a.onnx", "output": 1}, "say which window a.onnx uses"),
+        ({"teacher": ("t", "u"), "views": {"bin": 1}}, "layers with those of one network of ours"),
+        ({"teacher": OnnxTeacher("x.onnx", "hann"), "views": {"bin": 1}}, "layers with those of one network of ours"),
+        ({"teacher": "t", "views": {"bin": 1}, "layers": ()}, "the views need layers"),
+        ({"teacher": "t", "views": {"bin": 0}}, "give a view, the output or the target a weight"),
+        ({"teacher": "t", "output": -1}, "output is -1"),
+        ({"teacher": "t", "target": 1.01}, "target is 1.01"),
+    ],
+)
+def test_what_distillation_cannot_do_is_named(keys, message):
+    with pytest.raises(InputError, match=message):
+        Distillation(**keys)
+
+
+@pytest.mark.parametrize("given", [{"output": 1e9}, {"target": 1}, {"output": 1, "layers": ()}])
+def test_the_bounds_of_weights_are_allowed(given):
+    assert Distillation(teacher="t", **given)
+
+
+@pytest.mark.parametrize(
+    ("view", "shape", "word"),
+    [
+        ("bin", (3, 6, 5), "6 frames"),
+        ("utterance", (3, 6, 5), "6 frames"),
+        ("frame", (3, 4, 9), ""),
+        ("batch", (3, 6, 5), ""),
+    ],
+)
+def test_only_the_axes_of_a_view_must_agree(view, shape, word):
+    student, teacher = torch.from_numpy(activation(2, 0)), torch.from_numpy(activation(2, 0, shape))
+    if word:
+        with pytest.raises(
+            InputError, match=f"the student's layer has 4 frames, the teacher's {word[0]}; match layers"
+        ):
+            similarity_loss(student, teacher, view)
+    else:
+        assert torch.isfinite(similarity_loss(student, teacher, view))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_other_batches_are_refused(view):
+    student, teacher = torch.from_numpy(activation(2, 0)), torch.from_numpy(activation(2, 0, (2, 4, 5)))
+    with pytest.raises(InputError, match="batches of 3 and 2 clips"):
+        similarity_loss(student, teacher, view)
+
+
+def test_two_clips_are_enough():
+    two = torch.from_numpy(activation(2, 0, (2, 4, 5)))
+    assert float(similarity_loss(two, two, "batch")) == pytest.approx(0, abs=1e-10)
+
+
+def test_layers_are_suggested_from_the_blocks_alone():
+    network = MaskNetwork(Architecture((4, 8)), 16)
+    with pytest.raises(InputError, match=r"no layer is named 'zzz': known are ([a-z_0-9, ]+)$") as caught:
+        Recorder(network, ["zzz"])
+    known = str(caught.value).partition("known are ")[2].split(", ")
+    assert {"encoder_1", "encoder_2", "gru", "decoder_2"} <= set(known) and "blocks" not in known and "" not in known
+    assert set(known) <= {name.removeprefix("blocks.") for name, _ in network.named_modules()}

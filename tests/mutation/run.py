@@ -32,7 +32,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BOARDS = ["tests/test_boards.py", "-k", "not needs_the_instructions"]
+BOARDS = ["tests/test_board_figures.py", "tests/test_boards.py", "-k", "not needs_the_instructions"]
 TEACHERS = ["tests/test_distillation.py", "tests/test_teachers.py", "-k", "not goes_on_to_the_same_bits"]
 GUARDS = {
     "tinyse/graph/arithmetic.py": ["tests/test_arithmetic.py", "tests/test_operators.py"],

@@ -47,7 +47,7 @@ class Distillation:
             raise InputError("distillation.teacher: name at least one")
         for path in self.ours:
             if path.endswith(".onnx"):
-                raise InputError(f"distillation.teacher: say which window {path} hears through: "
+                raise InputError(f"distillation.teacher: say which window {path} uses: "
                                  f"{{onnx: {path}, window: hann}}, or sqrt-hann")  # fmt: skip
         for view in self.views:
             views.named(view)
