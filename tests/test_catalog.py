@@ -156,9 +156,9 @@ def resumed_at(asked: str) -> int:
 
 
 def test_a_later_call_goes_on_as_well(server, speech, tmp_path, monkeypatch):
-    from tinyse.catalog import fetch
+    from tinyse import remote
 
-    monkeypatch.setattr(fetch, "TRIES", 1)
+    monkeypatch.setattr(remote, "TRIES", 1)
     size = len(server.files["dev.tar.gz"])
     server.breaks_after = [size // 3]
     with pytest.raises(InputError, match=r"cannot fetch dev\.tar\.gz"):

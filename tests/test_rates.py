@@ -24,10 +24,10 @@ from tinyse.evaluation.report import title
 from tinyse.mixtures import MixtureConfig, augment, open_mixer, synthetic
 from tinyse.mixtures.levels import frame_powers
 from tinyse.mixtures.sources import faded
-from tinyse.recordings import AudioStore, open_data, write_shards
+from tinyse.recordings import AudioStore, open_data
 from tinyse.recordings.analysis import NARROW, analyze
 from tinyse.recordings.cache import listed
-from tinyse.recordings.parts import read_part
+from tinyse.recordings.parts import read_part, write_part
 from tinyse.spectra.front_end import SAMPLE_RATES, FrontEnd, FrontEndConfig
 from tinyse.streaming.denoiser import Denoiser
 
@@ -183,7 +183,7 @@ def test_the_cache_decodes_again_for_another_rate_and_keeps_both(recordings, tmp
 
 
 def test_shards_of_another_rate_are_refused(recordings, tmp_path):
-    write_shards(open_data(recordings), tmp_path / "shards", 100, 8000)
+    write_part(tmp_path / "shards/a.pcm", recordings, open_data(recordings).recordings, sample_rate=8000)
     shards = open_data(tmp_path / "shards")
     assert AudioStore.build(tmp_path / "shards", shards.recordings, sample_rate=8000).sample_rate == 8000
     with pytest.raises(InputError, match=r"sound at 8000 Hz, 16000 Hz is wanted.*--rate 16000"):
@@ -192,7 +192,8 @@ def test_shards_of_another_rate_are_refused(recordings, tmp_path):
 
 @pytest.mark.parametrize("rate", ["16000", 0, None])
 def test_a_part_without_a_rate_is_damaged(recordings, tmp_path, rate):
-    (part,) = write_shards(open_data(recordings), tmp_path, 100)
+    part = tmp_path / "a.pcm"
+    write_part(part, recordings, open_data(recordings).recordings)
     index = json.loads(part.with_suffix(".json").read_text())
     part.with_suffix(".json").write_text(json.dumps(index | {"sample_rate": rate}))
     with pytest.raises(InputError, match="damaged: its sample rate is"):

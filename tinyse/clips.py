@@ -17,7 +17,8 @@ from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import Pair
 from tinyse.mixtures import valid_mixtures
-from tinyse.recordings import Manifest, content
+from tinyse.recordings import Manifest, Shards, content
+from tinyse.recordings.shards import refuse_trained_on
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,6 @@ def refuse_trained(
 ) -> list[str]:
     """Raise InputError, naming both, where a sound of the pairs is trained or validated on; returns a line where one seems
     to be made of what is: both sides are compared, and their difference, which is the noise."""
-    learned, _ = content.sounds_of(manifest, ("train", "valid"), ship, sample_rate=sample_rate)
     scored = []
     for pair in pairs:
         loaded = pair.load(sample_rate)
@@ -79,6 +79,10 @@ def refuse_trained(
         }
         named = [content.Sound.of(name, "the scored pairs", samples, sample_rate) for name, samples in sides.items()]
         scored += [sound for sound in named if sound is not None]
+    if isinstance(manifest, Shards):
+        refuse_trained_on(manifest, [(sound.name, sound.digest) for sound in scored])
+        return []
+    learned, _ = content.sounds_of(manifest, ("train", "valid"), ship, sample_rate=sample_rate)
     digests = {sound.digest for sound in scored}
     content.refuse_same([*(sound for sound in learned if sound.digest in digests), *scored])
     return content.remarks_on(learned, scored)

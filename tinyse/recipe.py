@@ -148,14 +148,18 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     """Keys of the task's own. In a recipe they stand under its name: `tagging: {valid: [4]}`."""
     data: str | tuple[str, ...] = BUILT_IN
-    """A folder or manifest of recordings (see `tinyse data scan`), a list of them, or `built-in`, the small corpus that
-    tinyse ships; for the task `tagging`, one folder of clips with labels."""
+    """A folder or manifest of recordings (see `tinyse data scan`), a list of them, a folder or an address (https, s3) of
+    shards (`tinyse data shard`), or `built-in`, the small corpus that tinyse ships; for the task `tagging`, one folder of
+    clips with labels."""
     output: str = "runs/recipe"
     """Folder for checkpoints, logs, models and reports."""
     ship: bool = False
     """Train only on recordings whose license lets the weights be released."""
     seed: Annotated[int, Between(0, 2**63 - 1)] = 0
     """Of weights and mixtures: the same seed, the same run."""
+    broken: Annotated[float, Between(0, 0.5)] = 0.05
+    """Share of the recordings that may turn out broken, counted as if they were at least 100. They are left out, and named
+    in `broken.jsonl` in the output folder; more of them end the run."""
     front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
     """Frames and bands that the network sees; part of the model."""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)

@@ -7,20 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tinyse.catalog.entries import Archive, named
 from tinyse.errors import InputError, needs
 from tinyse.progress import counted
-
-TRIES = 4
-"""Of one download; each goes on where the one before stopped."""
-TIMEOUT = 30
-"""Seconds in which a server has to say something."""
-BLOCK = 1 << 14
-"""Bytes that are written at once; so many are lost, at most, where a line breaks."""
+from tinyse.remote import download
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
@@ -41,7 +35,7 @@ def fetch(archive: Archive, folder: Path) -> Path:
         for url in archive.parts or (archive.url,):
             part = folder / (named(str(url)) if archive.parts else archive.name)
             if not (archive.parts and part.is_file()):
-                pooch.retrieve(url, archive.hash, part.name, folder, downloader=Resumed(part, part.name))
+                pooch.retrieve(url, archive.hash, part.name, folder, downloader=_downloader(part, archive.megabytes))
     except OSError as error:  # requests' errors are of this kind
         raise InputError(f"cannot fetch {archive.name}: {error}") from error
     except ValueError as error:
@@ -54,53 +48,14 @@ def fetch(archive: Archive, folder: Path) -> Path:
     return path
 
 
-class Resumed:
-    """A downloader for pooch: what was fetched stays beside the file as NAME.part, and the next try goes on there.
+def _downloader(path: Path, megabytes: float) -> Callable[[str, str, Any], None]:
+    """What pooch calls to fetch `path`: its own temporary file has a new name each time, so parts are kept by this one."""
 
-    RFC 9110, section 14: `Range: bytes=N-`. A server that does not know ranges sends the whole file again.
-    """
+    def fetch_to(url: str, output_file: str, _pooch: Any) -> None:
+        with counted(path.name, 1e6 * megabytes) as advance:
+            download(url, Path(output_file), path.with_name(f".{path.name}.part"), progress=advance)
 
-    def __init__(self, path: Path, title: str) -> None:
-        self.part, self.title = path.with_name(f".{path.name}.part"), title
-
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        import requests
-
-        for attempt in range(TRIES):
-            try:
-                self._fetch(url)
-                os.replace(self.part, output_file)
-                return
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
-                if attempt == TRIES - 1:
-                    raise
-                time.sleep(2**attempt / 4)
-
-    def _fetch(self, url: str) -> None:
-        import requests
-
-        have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            if answer.status_code == requests.codes.requested_range_not_satisfiable:
-                # All of it is there, or another file is by now: the hash will tell.
-                if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
-                    return
-                self.part.unlink()
-                return self._fetch(url)
-            answer.raise_for_status()
-            resumes = answer.status_code == requests.codes.partial_content
-            have = have if resumes else 0
-            expected = int(answer.headers.get("Content-Length") or 0)
-            received = 0
-            with open(self.part, "ab" if resumes else "wb") as file, counted(self.title, have + expected) as advance:
-                advance(have)
-                for block in answer.iter_content(BLOCK):
-                    file.write(block)
-                    received += len(block)
-                    advance(len(block))
-            if expected and received < expected and "Content-Encoding" not in answer.headers:
-                raise requests.ConnectionError(f"{url}: {received} of {expected} bytes came")
+    return fetch_to
 
 
 def _from_packages(archive: Archive, folder: Path, path: Path) -> Path | None:

@@ -14,7 +14,7 @@ from tinyse.errors import InputError, needs
 
 if TYPE_CHECKING:
     from tinyse.catalog import Catalog
-    from tinyse.mixtures import Mixer
+    from tinyse.mixtures import AnyMixer
     from tinyse.recordings import Manifest
 
 app = typer.Typer(
@@ -173,7 +173,7 @@ def _checked(rate: int | None) -> int:
 
 def _mixer_of_recipe(
     data: list[Path], settings: list[str], stage: str | None, seconds: float | None, seed: int | None
-) -> tuple[Mixer, int]:
+) -> tuple[AnyMixer, int]:
     """The mixer with which a stage of a recipe is trained, and the epoch that it takes."""
     from tinyse.config import did_you_mean
     from tinyse.recordings import open_data
@@ -227,14 +227,35 @@ def pairs(
 def shard(
     data: Data,
     output: Annotated[Path, typer.Argument(help="An empty folder for the shards.")],
-    megabytes: Annotated[int, typer.Option(min=1, help="Size of a shard; 512 hold 4.4 hours at 16 kHz.")] = 512,
+    megabytes: Annotated[
+        int, typer.Option(min=1, max=2000, help="Size of a shard; 32 hold about half an hour at 16 kHz.")
+    ] = 32,
+    codec: Annotated[
+        str, typer.Option(help="flac keeps every sample; opus is a fifth to a quarter of the size.")
+    ] = "flac",
     rate: Rate = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of lines.")] = False,
 ) -> None:
-    """Decode a data set into shards, any few of which are a fair sample of it and can be trained on."""
-    from tinyse.recordings import open_data, write_shards
+    """Pack a data set into WebDataset tar files, which train from a disk or from a server.
 
-    parts = write_shards(open_data(data), output, megabytes, _checked(rate))
-    print(f"wrote {len(parts)} shards to {output}; train on that folder, or on any of its shards in a folder")
+    Training holds a few shards at a time, however large the data set; any few of them are a representative sample of it. Copy the
+    folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
+    """
+    from tinyse.recordings import brief, open_data, write_shards
+
+    if codec not in ("flac", "opus"):
+        raise InputError(f"--codec {codec}: known are flac and opus")
+    index = write_shards(open_data(data), output, megabytes, _checked(rate), codec)  # type: ignore[arg-type]
+    size, seconds = sum(shard.bytes for shard in index.shards), sum(shard.seconds for shard in index.shards)
+    if as_json:
+        facts = {"shards": len(index.shards), "recordings": sum(shard.items for shard in index.shards), "bytes": size,
+                 "hours": seconds / 3600, "notices": index.notices}  # fmt: skip
+        print(json.dumps({"folder": str(output), **facts}, indent=2))
+        return
+    for notice in brief(index.notices):
+        print(f"note: {notice}", file=sys.stderr)
+    size_mb, hours = size / 1e6, seconds / 3600
+    print(f"wrote {len(index.shards)} shards, {hours:.2f} h in {size_mb:.0f} MB; train with --set data={output}")
 
 
 def _print_catalog(catalog: Catalog, as_json: bool) -> None:
@@ -304,7 +325,7 @@ def _print_table(manifest: Manifest) -> None:
         table.add_row(*_cells(row))
     console = Console()
     console.print(table)
-    licenses = sorted({recording.license for recording in manifest.recordings})
+    licenses = sorted({license for row in manifest.summary() for license in row["licenses"]})
     console.print(f"licenses: {', '.join(licenses)}", markup=False, highlight=False, soft_wrap=True)
     notices = brief(manifest.notices)
     if unknown := sum(recording.license == UNKNOWN for recording in manifest.recordings):

@@ -1,7 +1,7 @@
 """Recordings -> noisy and clean pairs, a pure function of (seed, epoch, index)."""
 
 from tinyse.mixtures.config import MixtureConfig
-from tinyse.mixtures.dataset import MixtureDataset, open_mixer, valid_mixtures
+from tinyse.mixtures.dataset import AnyMixer, MixtureDataset, open_mixer, valid_mixtures
 from tinyse.mixtures.mixer import Mixer, Mixture
 
-__all__ = ["Mixer", "Mixture", "MixtureConfig", "MixtureDataset", "open_mixer", "valid_mixtures"]
+__all__ = ["AnyMixer", "Mixer", "Mixture", "MixtureConfig", "MixtureDataset", "open_mixer", "valid_mixtures"]

@@ -11,7 +11,12 @@ from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.mixer import Mixer, Mixture
+from tinyse.mixtures.streamed import StreamedMixer
 from tinyse.recordings import AudioStore, Manifest, Split
+from tinyse.recordings.broken import Broken
+from tinyse.recordings.shards import Shards
+
+AnyMixer = Mixer | StreamedMixer
 
 
 class MixtureDataset:
@@ -21,7 +26,7 @@ class MixtureDataset:
     its workers share the recordings' pages. An epoch that was interrupted goes on with `first`.
     """
 
-    def __init__(self, mixer: Mixer, epoch: int, length: int, first: int = 0) -> None:
+    def __init__(self, mixer: AnyMixer, epoch: int, length: int, first: int = 0) -> None:
         self.mixer, self.epoch, self.length, self.first = mixer, epoch, length, first
 
     def __len__(self) -> int:
@@ -46,23 +51,32 @@ def open_mixer(
     ship: bool | None = None,
     cache_directory: str | Path | None = None,
     sample_rate: int = DEFAULT_RATE,
-) -> Mixer:
+    broken: Broken | None = None,
+) -> AnyMixer:
     """A mixer of one split of a manifest; `ship` True takes only what released weights may be trained on.
 
-    Raises InputError where the split has no speech or no noise.
+    `broken` notes recordings that cannot be used. Raises InputError where the split has no speech or no noise.
     """
+    for kind in ("speech", "noise"):
+        if not manifest.has(kind, split, ship):  # type: ignore[arg-type]
+            terms = " whose license lets weights be released (ship is yes)" if ship else ""
+            there = ship and manifest.has(kind, split)  # type: ignore[arg-type]
+            hint = "; --set ship=false trains on all, weights that you may not release" if there else ""
+            raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}{hint}")
+    if isinstance(manifest, Shards):
+        manifest.check_rate(sample_rate)
+        config.check_rate(sample_rate)
+        return StreamedMixer(manifest, config, seconds, seed, split, ship, broken)
 
     def store(kind: str) -> AudioStore:
         recordings = manifest.select(kind, split, ship)  # type: ignore[arg-type]
-        if not recordings:
-            terms = " whose license lets weights be released (ship is yes)" if ship else ""
-            there = ship and manifest.select(kind, split)  # type: ignore[arg-type]
-            hint = "; --set ship=false trains on all, weights that you may not release" if there else ""
-            raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}{hint}")
         return AudioStore.build(manifest.root, recordings, cache_directory, sample_rate=sample_rate)
 
     rooms = store("rir") if config.room_probability and manifest.select("rir", split, ship) else None
-    return Mixer(store("speech"), store("noise"), rooms, config, seconds, seed, manifest.notices)
+    mixer = Mixer(store("speech"), store("noise"), rooms, config, seconds, seed, manifest.notices)
+    if broken is not None:
+        broken.add_left_out(mixer.notices, len(manifest.recordings))
+    return mixer
 
 
 def valid_mixtures(

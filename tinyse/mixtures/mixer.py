@@ -17,7 +17,7 @@ from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.levels import amplitude, balance, decibels
 from tinyse.mixtures.noises import NoiseKind, Noises
 from tinyse.mixtures.sources import Population, speech_of
-from tinyse.recordings import AudioStore
+from tinyse.recordings.store import Sounds
 
 PEAK = 0.99
 """No sample of a mixture is larger, on either side."""
@@ -51,9 +51,9 @@ class Mixer:
 
     def __init__(
         self,
-        speech: AudioStore,
-        noise: AudioStore,
-        rirs: AudioStore | None,
+        speech: Sounds,
+        noise: Sounds,
+        rirs: Sounds | None,
         config: MixtureConfig,
         seconds: float,
         seed: int,
@@ -81,10 +81,11 @@ class Mixer:
         if len(self._voices.names) < 2 and config.babble_probability + config.talker_probability:
             raise InputError("babble needs two speakers or more: set babble_probability and talker_probability to 0")
 
-    def __call__(self, epoch: int, index: int) -> Mixture:
-        """The mixture number `index` of an epoch."""
+    def __call__(self, epoch: int, index: int, attempt: int = 0) -> Mixture:
+        """The mixture number `index` of an epoch; another one for each `attempt`, where a recording turned out broken."""
         config = self.config
-        streams = np.random.default_rng((self.seed, epoch, index)).spawn(9)
+        again = (attempt,) if attempt else ()
+        streams = np.random.default_rng((self.seed, epoch, index, *again)).spawn(9)
         for_case, for_voice, for_color, for_room, for_channel, for_level, *for_noise = streams
         case = for_case.random()
         silent = 0 <= case - config.clean_probability < config.noise_only_probability

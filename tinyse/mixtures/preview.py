@@ -7,11 +7,12 @@ from pathlib import Path
 
 from tinyse import audio
 from tinyse.files import write_json
-from tinyse.mixtures.mixer import Mixer, Mixture
+from tinyse.mixtures.dataset import AnyMixer
+from tinyse.mixtures.mixer import Mixture
 from tinyse.spectra.picture import Panel, draw_spectrograms, require_matplotlib
 
 
-def write_preview(mixer: Mixer, count: int, folder: str | Path, epoch: int = 0) -> list[Path]:
+def write_preview(mixer: AnyMixer, count: int, folder: str | Path, epoch: int = 0) -> list[Path]:
     """Write mixtures 0 to count - 1 of an epoch as NN-noisy.wav and NN-clean.wav, one spectrograms.png of them all, and
     mixtures.json, which says what each was made of. Returns the paths.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyse.mixtures.config import Range
 from tinyse.mixtures.levels import active, frame_length, frame_powers
-from tinyse.recordings import AudioStore
+from tinyse.recordings.store import Sounds
 
 FADES_A_SECOND = 200
 """A piece of sound is faded over 5 ms where it was cut: a splice must not click."""
@@ -25,7 +25,7 @@ class Population:
     voices with hours and a hundred with a minute are heard in proportion, and ten cuts of one rain are one rain.
     """
 
-    def __init__(self, store: AudioStore, keys: Sequence[tuple[str, str]], power: float) -> None:
+    def __init__(self, store: Sounds, keys: Sequence[tuple[str, str]], power: float) -> None:
         """`keys` gives the group and the source of each of the store's recordings."""
         self.store = store
         found: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -40,12 +40,12 @@ class Population:
         self._reached = weights / weights[-1]
 
     @classmethod
-    def voices(cls, store: AudioStore, power: float) -> Population:
+    def voices(cls, store: Sounds, power: float) -> Population:
         """By speaker; a recording of nobody known is a voice of its own."""
         return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power)
 
     @classmethod
-    def labeled(cls, store: AudioStore, power: float) -> Population:
+    def labeled(cls, store: Sounds, power: float) -> Population:
         """By class of noise or name of room."""
         return cls(store, [(item.label, item.source or item.path) for item in store.recordings], power)
 

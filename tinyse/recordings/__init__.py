@@ -2,9 +2,11 @@
 
 from tinyse.recordings.data import brief, open_data, remarks, scan
 from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
+from tinyse.recordings.packing import write_shards
+from tinyse.recordings.shards import Shards
 from tinyse.recordings.speakers import name_remarks
 from tinyse.recordings.splits import FRACTIONS, check_leaks, draw_splits, find_leaks
-from tinyse.recordings.store import AudioStore, write_shards
+from tinyse.recordings.store import AudioStore
 
 __all__ = [
     "FRACTIONS",
@@ -12,6 +14,7 @@ __all__ = [
     "Kind",
     "Manifest",
     "Recording",
+    "Shards",
     "Split",
     "brief",
     "check_leaks",

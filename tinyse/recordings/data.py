@@ -11,9 +11,11 @@ from pathlib import Path
 from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.progress import track
+from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, place_of, plain, plain_tops, sounds
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split, join
 from tinyse.recordings.parts import parts_in
+from tinyse.recordings.shards import is_shards, open_shards
 from tinyse.recordings.speakers import LEVEL, level_remarks, name_remarks
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
 from tinyse.recordings.store import recordings_in
@@ -21,13 +23,16 @@ from tinyse.sound_files import find_sounds
 
 
 def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
-    """The manifest of a manifest's .csv, of a folder in any known layout (scanned now), or of a folder of shards.
+    """The manifest of a manifest's file, of a folder in any known layout (scanned now), or of shards in a folder or at an
+    address.
 
     Several paths become one data set. Raises InputError if there is nothing usable, if files that a manifest lists are
     missing, or if a speaker or source recording is in two splits.
     """
     if not isinstance(path, (str, Path)):
         return _open_several([Path(each) for each in path])
+    if is_shards(path):
+        return open_shards(path)
     path = Path(path)
     if path.is_file() and path.suffix.lower() == ".csv":
         manifest = Manifest.read(path)
@@ -46,7 +51,7 @@ def _open_several(paths: Sequence[Path]) -> Manifest:
     if len(paths) == 1:
         return open_data(paths[0])
     for path in paths:
-        if parts_in(path):
+        if is_shards(path) or parts_in(path):
             raise InputError(f"{path}: a folder of shards is a data set of its own, it does not join others")
     manifest = join([open_data(path) for path in paths])
     check_leaks(manifest.recordings)
@@ -164,8 +169,8 @@ def remarks(recordings: Sequence[Recording]) -> list[str]:
 def brief(notices: Iterable[str], most: int = 5) -> list[str]:
     """The notices with no more than `most` files left out by name; the rest of these is counted."""
     notices = list(notices)
-    left_out = [line for line in notices if line.startswith("left out: ")]
-    others = [line for line in notices if not line.startswith("left out: ")]
+    left_out = [line for line in notices if line.startswith(LEFT_OUT)]
+    others = [line for line in notices if not line.startswith(LEFT_OUT)]
     if len(left_out) > most:
         left_out[most:] = [f"left out: {len(left_out) - most} more files (tinyse data scan --json names all)"]
     return [*left_out, *others]

@@ -87,6 +87,10 @@ class Manifest:
             if kind in (None, recording.kind) and split in (None, recording.split) and ship in (None, recording.ship)
         )
 
+    def has(self, kind: Kind, split: Split, ship: bool | None = None) -> bool:
+        """Whether there are any such recordings."""
+        return bool(self.select(kind, split, ship))
+
     def licensed(self, license: str, ship: bool) -> Manifest:
         """The same with `license` and `ship` for the recordings that no layout or manifest stated a license for."""
         stated = (

@@ -19,13 +19,13 @@ import json
 import mmap
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ from tinyse.files import replacing, write_text
 from tinyse.progress import track
 from tinyse.recordings.analysis import analyze
 from tinyse.recordings.manifest import COLUMNS, Recording
+
+T = TypeVar("T")
 
 FORMAT = "tinyse-audio-2"
 READABLE = (FORMAT, "tinyse-audio-1")
@@ -228,7 +230,9 @@ def write_part(
             temporary = [stack.enter_context(replacing(path.with_suffix(suffix))) for suffix in (".marks", ".pcm")]
             marks_file, pcm_file = (stack.enter_context(open(each, "wb")) for each in temporary)
             pool = stack.enter_context(ThreadPoolExecutor(workers))
-            decoded = _in_order(pool, root, recordings, for_cache, sample_rate, ahead=4 * workers)
+            decoded = in_order(
+                pool, lambda each: decode(root, each, for_cache, sample_rate), recordings, ahead=4 * workers
+            )
             start = first_mark = 0
             copies = ((entry.recording, _again(entry)) for entry in copied)
             for recording, got in chain(copies, track(decoded, len(recordings), "decoding")):
@@ -256,7 +260,9 @@ class _NothingDecoded(Exception):
 
 
 @dataclass(frozen=True)
-class _Decoded:
+class Decoded:
+    """The sound of a recording at the wanted rate, and what was found in it."""
+
     pcm: np.ndarray
     """int16, little-endian."""
     marks: np.ndarray
@@ -265,26 +271,27 @@ class _Decoded:
     sources: tuple[Source, ...]
 
 
-def _again(entry: Entry) -> _Decoded:
-    return _Decoded(entry.pcm(), entry.read_marks(), entry.offset, entry.notices, entry.sources)
+def _again(entry: Entry) -> Decoded:
+    return Decoded(entry.pcm(), entry.read_marks(), entry.offset, entry.notices, entry.sources)
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, root: Path, recordings: Sequence[Recording], for_cache: bool, sample_rate: int, ahead: int
-) -> Iterator[tuple[Recording, _Decoded | InputError]]:
-    """Decode a few recordings ahead of the one that is written: all cores busy, little memory, the order kept.
+def in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Recording], T], recordings: Iterable[Recording], ahead: int
+) -> Iterator[tuple[Recording, T]]:
+    """Work on a few recordings ahead of the one that is written: all cores busy, little memory, the order kept.
 
     Threads suffice: libsndfile runs without the interpreter's lock (two threads decode 1.94 times as fast as one).
     """
     left = iter(recordings)
-    waiting = deque((each, pool.submit(_decode, root, each, for_cache, sample_rate)) for each in islice(left, ahead))
+    waiting = deque((each, pool.submit(work, each)) for each in islice(left, ahead))
     while waiting:
         recording, future = waiting.popleft()
         yield recording, future.result()
-        waiting.extend((each, pool.submit(_decode, root, each, for_cache, sample_rate)) for each in islice(left, 1))
+        waiting.extend((each, pool.submit(work, each)) for each in islice(left, 1))
 
 
-def _decode(root: Path, recording: Recording, for_cache: bool, sample_rate: int) -> _Decoded | InputError:
+def decode(root: Path, recording: Recording, for_cache: bool, sample_rate: int) -> Decoded | InputError:
+    """The sound of a recording, or why there is none."""
     path = root / recording.path
     try:
         sources = tuple(source_of(root / each) for each in files_of(recording)) if for_cache else ()
@@ -300,7 +307,7 @@ def _decode(root: Path, recording: Recording, for_cache: bool, sample_rate: int)
         return error
     pcm = audio.to_pcm16(samples)
     analysis = analyze(audio.from_pcm16(pcm), recording.kind == "speech", sample_rate)
-    return _Decoded(
+    return Decoded(
         pcm.astype("<i2", copy=False), analysis.marks, analysis.offset, (*notices, *analysis.faults), sources
     )
 

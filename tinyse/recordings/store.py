@@ -6,15 +6,15 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tinyse.audio import DEFAULT_RATE, FULL_SCALE, from_pcm16
 from tinyse.errors import InputError
 from tinyse.recordings.cache import cached, default_cache
-from tinyse.recordings.manifest import Manifest, Recording
-from tinyse.recordings.parts import Entry, check_size, key_of, mapped, parts_in, read_part, write_part
+from tinyse.recordings.manifest import Recording
+from tinyse.recordings.parts import Entry, check_size, key_of, mapped, parts_in, read_part
 
 
 class _Place(NamedTuple):
@@ -23,6 +23,28 @@ class _Place(NamedTuple):
     frames: int
     digest: str
     offset: float
+
+
+class Sounds(Protocol):
+    """Random access to the sound of recordings at one rate; what mixing needs of a store."""
+
+    @property
+    def recordings(self) -> tuple[Recording, ...]: ...
+
+    @property
+    def sample_rate(self) -> int: ...
+
+    @property
+    def notices(self) -> tuple[str, ...]: ...
+
+    @property
+    def data_hash(self) -> str: ...
+
+    def length(self, i: int) -> int: ...
+
+    def read(self, i: int, start: int = 0, frames: int | None = None) -> np.ndarray: ...
+
+    def sound(self, i: int, start: int = 0, frames: int | None = None) -> np.ndarray: ...
 
 
 class AudioStore:
@@ -150,40 +172,6 @@ class AudioStore:
         return from_pcm16(self.read(i, start, frames)) - np.float32(self._places[i].offset)
 
 
-def write_shards(manifest: Manifest, folder: str | Path, megabytes: int, sample_rate: int = DEFAULT_RATE) -> list[Path]:
-    """Write a manifest's sound, at a rate, as parts of about `megabytes` each, and return them; `open_data(folder)` reads them.
-
-    Recordings go to shards in the order of the hash of their path, so that any few shards are a fair sample of the
-    whole: where the disk does not hold all of them, those that are there are used. Raises InputError if the folder has
-    shards already.
-    """
-    folder = Path(folder)
-    if megabytes < 1:
-        raise InputError(f"a shard of {megabytes} megabytes is not possible: give at least 1")
-    if folder.is_dir() and parts_in(folder):
-        raise InputError(f"{folder} has shards already: give an empty folder")
-    limit = megabytes * 1_000_000 / (2 * sample_rate)
-    shards: list[list[Recording]] = []
-    seconds = limit
-    for recording in sorted(manifest.recordings, key=lambda recording: _hash(recording.path)):
-        if seconds + recording.seconds > limit:
-            shards.append([])
-            seconds = 0.0
-        shards[-1].append(recording)
-        seconds += recording.seconds
-    parts = []
-    for number, recordings in enumerate(shards):
-        part, broken = write_part(
-            folder / f"shard-{number:05d}.pcm", manifest.root, recordings, sample_rate=sample_rate
-        )
-        if part is None:
-            raise InputError(
-                f"{manifest.root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}"
-            )
-        parts.append(part.path)
-    return parts
-
-
 def recordings_in(folder: str | Path) -> list[Recording]:
     """The recordings of all parts in a folder."""
     return [entry.recording for path in parts_in(folder) for entry in read_part(path).entries]
@@ -205,7 +193,3 @@ def _offset(entry: Entry) -> float:
     if entry.offset is not None:
         return entry.offset
     return float(entry.pcm().mean(dtype=np.float64)) / FULL_SCALE  # shards of the first format
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()

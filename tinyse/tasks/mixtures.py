@@ -11,11 +11,12 @@ import numpy as np
 from tinyse.clips import refuse_scored, refuse_trained, valid_clips
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import find_pairs, own_pairs
-from tinyse.mixtures import Mixer, MixtureConfig, MixtureDataset, open_mixer, valid_mixtures
+from tinyse.mixtures import AnyMixer, MixtureConfig, MixtureDataset, open_mixer, valid_mixtures
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.front_end import TorchFrontEnd
 from tinyse.recipe import Recipe, Stage, data_paths
 from tinyse.recordings import Manifest, content, open_data
+from tinyse.recordings.broken import RECORD, Broken, named_in
 from tinyse.spectra.front_end import rate_in
 from tinyse.tasks.task import Plan, Task
 
@@ -39,7 +40,7 @@ class MixtureTask(Task):
         return self.manifest.summary()
 
     def open(self, stage: Stage) -> dict[str, str]:
-        self.mixer = training_mixer(self.recipe, stage, self.manifest)
+        self.mixer = training_mixer(self.recipe, stage, self.manifest, record=True)
         if self._content is None:
             self._content = content.check_splits(
                 self.manifest, True if self.recipe.ship else None, sample_rate=self.recipe.front_end.sample_rate
@@ -48,6 +49,9 @@ class MixtureTask(Task):
         rate = self.recipe.front_end.sample_rate
         valid = open_mixer(self.manifest, MixtureConfig().plain(), stage.seconds, 0, "valid", sample_rate=rate)
         return {"data_hash": self.mixer.data_hash, "valid_hash": valid.data_hash}
+
+    def broken(self) -> list[str]:
+        return named_in(Path(self.recipe.output))
 
     def examples(self, epoch: int, length: int) -> MixtureDataset:
         return MixtureDataset(self.mixer, epoch, length)
@@ -88,9 +92,15 @@ class MixtureTask(Task):
 
 
 def training_mixer(
-    recipe: Recipe, stage: Stage, manifest: Manifest, seconds: float | None = None, seed: int | None = None
-) -> Mixer:
-    """What mixes the training clips of a stage; of another length or seed where given."""
+    recipe: Recipe,
+    stage: Stage,
+    manifest: Manifest,
+    seconds: float | None = None,
+    seed: int | None = None,
+    record: bool = False,
+) -> AnyMixer:
+    """What mixes the training clips of a stage; of another length or seed where given. Broken recordings are named in the
+    run's folder if `record`."""
     return open_mixer(
         manifest,
         recipe.mixture_of(stage),
@@ -99,6 +109,7 @@ def training_mixer(
         "train",
         recipe.ship or None,
         sample_rate=recipe.front_end.sample_rate,
+        broken=Broken(recipe.broken, Path(recipe.output) / RECORD if record else None),
     )
 
 
@@ -107,7 +118,7 @@ def scored_pairs(recipe: Recipe, manifest: Manifest) -> tuple[Path | None, list[
     given = recipe.evaluation.pairs
     if (found := Path(given) if given else own_pairs(recipe.data_paths)) is not None:
         return found, []
-    if missing := [kind for kind in ("speech", "noise") if not manifest.select(kind, "test")]:
+    if missing := [kind for kind in ("speech", "noise") if not manifest.has(kind, "test")]:
         return None, [
             f"no pairs are given, and the test split has no {' and no '.join(missing)}: the model will be exported, not "
             "scored; evaluation.pairs names a folder of pairs"

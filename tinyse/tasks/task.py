@@ -173,6 +173,10 @@ class Task(ABC):
         """Prepare the training clips of a stage; returns names of exactly what it learns from: `data_hash` of the training
         clips' sound, `valid_hash` of what it is validated on."""
 
+    def broken(self) -> list[str]:
+        """The recordings that turned out broken in this run, as its record names them."""
+        return []
+
     @abstractmethod
     def examples(self, epoch: int, length: int) -> Examples:
         """An epoch of the opened stage."""

@@ -21,6 +21,7 @@ from tinyse.files import write_json
 from tinyse.models.files import load_tensors
 from tinyse.recipe import Recipe
 from tinyse.recordings import brief
+from tinyse.recordings.broken import RECORD
 from tinyse.tasks import TASKS
 from tinyse.tasks.task import Task
 from tinyse.training.batches import WithTeachers, batches, in_batches
@@ -97,6 +98,9 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
                 path = training.run(feed, valid, show, stop)
             summary = ", ".join(f"{key} {value:.3f}" for key, value in training.valid.items())
             say(f"{name}: done, valid {summary}; {path}")
+        if lost := task.broken():
+            shown = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+            say(f"note: {len(lost)} broken recordings were left out: {shown}; reasons are in {folder / RECORD}")
     return path
 
 

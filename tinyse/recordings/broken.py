@@ -1,0 +1,70 @@
+"""Recordings that turn out broken: left out, counted and named, and too many of them end the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tinyse.errors import InputError
+
+LEFT_OUT = "left out: "
+"""How notices about recordings that cannot be used begin."""
+FEWEST = 100
+"""The share of broken recordings is a share of at least so many: two broken ones of the first ten do not end a run."""
+RECORD = "broken.jsonl"
+"""In a run's folder: a line `{"recording": ..., "reason": ...}` for each."""
+
+
+class BrokenItem(InputError):
+    """A recording that cannot be used; others can."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name, self.reason = name, reason
+
+
+@dataclass
+class Broken:
+    """The broken recordings that a process met."""
+
+    share: float = 1.0
+    """So many of those that were looked at may be broken."""
+    record: Path | None = None
+    """The file that names them."""
+    names: set[str] = field(default_factory=set)
+
+    def add(self, item: BrokenItem, tried: int) -> None:
+        """Note one, of `tried` that were looked at. Raises InputError where they are more than the share."""
+        if item.name in self.names:
+            return
+        self.names.add(item.name)
+        if self.record is not None:
+            line = json.dumps({"recording": item.name, "reason": item.reason}) + "\n"
+            with suppress(OSError), open(self.record, "a", encoding="utf-8") as file:
+                file.write(line)  # in one piece: processes append at once
+        if len(self.names) > self.share * max(tried, FEWEST):
+            told = f"; all are named in {self.record}" if self.record else ""
+            raise InputError(
+                f"{len(self.names)} of {tried} recordings are broken, more than the share of {self.share:g} that the key "
+                f"`broken` allows; the last is {item}{told}"
+            )
+
+    def add_left_out(self, notices: Iterable[str], tried: int) -> None:
+        """Note those that notices name."""
+        for notice in notices:
+            if notice.startswith(LEFT_OUT):
+                name, _, reason = notice.removeprefix(LEFT_OUT).rpartition(": ")
+                self.add(BrokenItem(name or reason, reason), tried)
+
+
+def named_in(folder: Path) -> list[str]:
+    """The recordings that the record in a run's folder names, each once."""
+    found: dict[str, None] = {}
+    with suppress(OSError, UnicodeDecodeError), open(folder / RECORD, encoding="utf-8") as file:
+        for line in file:
+            with suppress(ValueError, KeyError, TypeError):  # a line that a full disk cut
+                found[json.loads(line)["recording"]] = None
+    return list(found)

@@ -1,0 +1,98 @@
+"""Shards of a server on this machine, a few at a time: fetched once for all processes, the oldest removed.
+
+The buffer is a folder in the cache ($TINYSE_CACHE, else ~/.cache/tinyse), `shards-HASH/`, of the newest `KEPT` files. A process
+that has a removed file open keeps reading it, and a file that is wanted again is fetched again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyse.errors import InputError
+from tinyse.files import sha256, write_text
+from tinyse.recordings.cache import default_cache
+from tinyse.remote import download
+
+KEPT = 24
+"""Files: two windows of four shards of speech, noise and rooms, and what validation and tests use."""
+TRIES = 9
+"""Of fetching one file; with the pauses between them a server may be away for a minute."""
+LOCKS = 16
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """The files of one address that are on this machine."""
+
+    address: str
+    folder: Path
+
+    @classmethod
+    def of(cls, address: str, cache: Path | None = None) -> Buffer:
+        """The buffer of an address; nothing is fetched yet."""
+        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        buffer = cls(address, (cache or default_cache()) / f"shards-{name}")
+        write_text(buffer.folder / "address", address + "\n")
+        return buffer
+
+    def fetch_now(self, name: str, most: int) -> Path:
+        """A file that may have changed since last time. Raises InputError where it cannot be had."""
+        with self._locked(name):
+            (self.folder / f".{name}.part").unlink(missing_ok=True)  # may be of an older one
+            self._download(name, most)
+        return self.folder / name
+
+    def fetch(self, name: str, size: int | None, digest: str) -> Path:
+        """The file of this size (None where unknown) and SHA-256: from the buffer, else from the server.
+
+        Raises InputError where it cannot be had, or is another file by now.
+        """
+        path = self.folder / f"{digest[:16]}-{name}"
+        with self._locked(name):
+            if path.is_file() and (size is None or path.stat().st_size == size):
+                os.utime(path)
+                return path
+            self._download(name, size, path)
+            if sha256(path) != digest:
+                path.unlink()
+                raise InputError(
+                    f"{self.address}/{name} is not the file that the index names: it was replaced, or is damaged there; "
+                    "start again to read the new index, or copy the file to the server again"
+                )
+            self._remove_oldest()
+        return path
+
+    def _download(self, name: str, most: int | None, path: Path | None = None) -> None:
+        url = f"{self.address}/{name}"
+        path = path or self.folder / name
+        try:
+            download(url, path, path.with_name(f".{path.name}.part"), most, TRIES)
+        except OSError as error:
+            raise InputError(f"cannot fetch {url}: {error}") from error
+        if path.suffix == ".tar" and most is not None and path.stat().st_size != most:
+            size = path.stat().st_size
+            path.unlink()
+            raise InputError(f"{url} has {size} bytes, its index says {most}: it was replaced, or was not copied whole")
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Hold a file of the buffer against other processes, which then find it fetched."""
+        number = hashlib.sha256(name.encode()).digest()[0] % LOCKS
+        with open(self.folder / f"lock-{number}", "w") as lock:
+            with suppress(OSError):  # some network drives have no locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _remove_oldest(self) -> None:
+        ages = []
+        for path in self.folder.glob("*.tar"):
+            with suppress(OSError):  # another process removed it
+                ages.append((path.stat().st_mtime_ns, path))
+        for _, path in sorted(ages)[:-KEPT]:
+            path.unlink(missing_ok=True)
