@@ -238,8 +238,8 @@ def shard(
 ) -> None:
     """Pack a data set into WebDataset tar files, which train from a disk or from a server.
 
-    Training holds a few shards at a time, however large the data set; any few of them are a representative sample of it. Copy the
-    folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
+    Training holds a few shards at a time, however large the data set; any few of them are a representative sample of it.
+    Copy the folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
     """
     from tinyse.recordings import brief, open_data, write_shards
 

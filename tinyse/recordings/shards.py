@@ -52,7 +52,9 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise InputError(f"{self.name!r} is not the name of a shard: letters, digits, '.', '-' and '_', ending in .tar")
+            raise InputError(
+                f"{self.name!r} is not the name of a shard: letters, digits, '.', '-' and '_', ending in .tar"
+            )
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise InputError(f"{self.name}: {self.sha256!r} is not a SHA-256")
         check_bounds(self)
