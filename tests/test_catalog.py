@@ -8,17 +8,15 @@ import io
 import shutil
 import subprocess
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import yaml
+from file_server import Server, serving
 
 from tinyse.catalog import get, read_catalog
 from tinyse.catalog.entries import Catalog
@@ -56,46 +54,10 @@ def unpacked(path: Path) -> dict[str, bytes]:
     return {str(place): content for place, content in members(path, lambda _: True)}
 
 
-@dataclass
-class Server:
-    """Files by name, what was asked for, and how many bytes of the next answers come before the line breaks."""
-
-    address: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    breaks_after: list[int] = field(default_factory=list)
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range", "")
-            state.asked.append((self.path, wanted))
-            content = state.files.get(self.path.lstrip("/"))
-            if content is None:
-                self.send_error(404)
-                return
-            start = int(wanted.removeprefix("bytes=").rstrip("-") or 0) if wanted else 0
-            self.send_response(206 if wanted else 200)
-            self.send_header("Content-Length", str(len(content) - start))
-            self.end_headers()
-            part = content[start:]
-            if state.breaks_after:
-                part = part[: state.breaks_after.pop(0)]
-            self.wfile.write(part)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.address = f"http://127.0.0.1:{serving.server_port}"
-    threading.Thread(target=serving.serve_forever, daemon=True).start()
-    yield state
-    serving.shutdown()
-    serving.server_close()
+    with serving() as state:
+        yield state
 
 
 def catalog(path: Path, **corpora: dict[str, object]) -> Catalog:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ class Buffer:
         path = self.folder / f"{digest[:16]}-{name}"
         with self._locked(name):
             if path.is_file() and (size is None or path.stat().st_size == size):
-                os.utime(path)
+                # Used now; the time of the change stays, by which a reader knows that the file is what it was.
+                os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
                 return path
             self._download(name, size, path)
             if sha256(path) != digest:
@@ -93,6 +95,6 @@ class Buffer:
         ages = []
         for path in self.folder.glob("*.tar"):
             with suppress(OSError):  # another process removed it
-                ages.append((path.stat().st_mtime_ns, path))
+                ages.append((path.stat().st_atime_ns, path))
         for _, path in sorted(ages)[:-KEPT]:
             path.unlink(missing_ok=True)

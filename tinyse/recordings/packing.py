@@ -44,7 +44,7 @@ TOLD = 20
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """One recording of a shard, encoded."""
 
     recording: Recording
@@ -58,7 +58,7 @@ class _Piece:
 class _Packed:
     """What a recording came to."""
 
-    pieces: tuple[_Piece, ...]
+    pieces: tuple[Piece, ...]
     digest: str
     """Of the whole recording."""
     notices: tuple[str, ...]
@@ -83,7 +83,7 @@ def write_shards(
     notes = _Notes()
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers))
-        open_shards: dict[tuple[str, str, bool], _Writer] = {}
+        open_shards: dict[tuple[str, str, bool], ShardWriter] = {}
         shards: list[Shard] = []
         counts: Counter[str] = Counter()
         kept: list[Recording] = []
@@ -103,7 +103,7 @@ def write_shards(
                     writer = None
                 if writer is None:
                     name = f"{recording.kind}-{recording.split}"
-                    writer = _Writer(folder / f"{name}-{counts[name]:05d}.tar", piece.recording, codec, sample_rate)
+                    writer = ShardWriter(folder / f"{name}-{counts[name]:05d}.tar", piece.recording, codec, sample_rate)
                     open_shards[key] = stack.enter_context(writer)
                     counts[name] += 1
                 writer.add(piece)
@@ -171,7 +171,7 @@ def _pack(root: Path, recording: Recording, sample_rate: int, codec: Codec) -> _
             pcm, _ = soundfile.read(io.BytesIO(encoded), dtype="int16")
         path = recording.path if count == 1 else f"{recording.path}#{number}"
         piece = replace(recording, path=path, minus="", seconds=len(pcm) / sample_rate)
-        pieces.append(_Piece(piece, len(pcm), float(from_pcm16(pcm).mean(dtype=np.float64)), digest_of(pcm), encoded))
+        pieces.append(Piece(piece, len(pcm), float(from_pcm16(pcm).mean(dtype=np.float64)), digest_of(pcm), encoded))
     return _Packed(tuple(pieces), digest_of(got.pcm), got.notices)
 
 
@@ -216,7 +216,7 @@ class _Notes:
             yield f"left out: {len(self.left_out) - TOLD} more files"
 
 
-class _Writer:
+class ShardWriter:
     """A shard in the making."""
 
     def __init__(self, path: Path, first: Recording, codec: Codec, sample_rate: int) -> None:
@@ -226,7 +226,7 @@ class _Writer:
         self._archive = self._stack.enter_context(tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT))  # noqa: SIM115
         self.items, self.frames, self.bytes = 0, 0, 0
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> ShardWriter:
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -237,7 +237,7 @@ class _Writer:
         """Whether a recording of so many bytes goes into another shard."""
         return self.bytes + size > megabytes * 1_000_000 or self.items >= SHARD_ITEMS
 
-    def add(self, piece: _Piece) -> None:
+    def add(self, piece: Piece) -> None:
         facts = {key: value for key, value in asdict(piece.recording).items() if key != "minus"}
         facts |= {"frames": piece.frames, "offset": piece.offset, "digest": piece.digest}
         for suffix, content in ((self.suffix, piece.encoded), (".json", json.dumps(facts).encode())):
