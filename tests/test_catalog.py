@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import hashlib
 import io
+import lzma
 import shutil
 import subprocess
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +54,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def unpacked(path: Path) -> dict[str, bytes]:
+def unpacked(path: Path) -> dict[str, bytes | None]:
     return {str(place): content for place, content in members(path, lambda _: True)}
 
 
@@ -183,17 +187,107 @@ def test_paths_that_lead_out_of_an_archive_are_refused(pack, name, tmp_path):
         unpacked(path)
 
 
-def test_links_and_devices_are_not_followed(tmp_path):
+def member(name: str, kind: bytes, size: int = 0) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, "/etc/passwd", size
+    return info
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_are_not_followed_and_are_named(server, tmp_path, kind):
+    with tarfile.open(tmp_path / "n.tar", "w") as archive:
+        archive.addfile(member("link.flac", kind))
+        for number in range(2):
+            info = tarfile.TarInfo(f"{number}.flac")
+            info.size = len(content := sound(seed=number))
+            archive.addfile(info, io.BytesIO(content))
+    server.files["n.tar"] = (tmp_path / "n.tar").read_bytes()
+    rule = {"files": r".*\.flac", "kind": "noise"}
+    known = catalog(tmp_path / "c.yaml", noise={"archives": [{"url": f"{server.address}/n.tar"}], "rules": [rule]})
+    (got,) = get(known, ["noise"], tmp_path / "out", tmp_path / "cache")
+    assert [r.path for r in got.manifest.recordings] == ["0.flac", "1.flac"]
+    assert got.manifest.notices == ("left out: n.tar/link.flac: a link, which is not followed",)
+    assert not list((tmp_path / "out").rglob("link*"))
+
+
+def test_links_in_a_zip_are_not_followed(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        info = zipfile.ZipInfo("link.flac")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "/etc/passwd")
+    assert unpacked(tmp_path / "a.zip") == {"link.flac": None}
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_devices_are_refused_by_name(tmp_path, kind):
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        for name, kind in (
-            ("link.flac", tarfile.SYMTYPE),
-            ("hard.flac", tarfile.LNKTYPE),
-            ("pipe.flac", tarfile.FIFOTYPE),
-        ):
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "/etc/passwd"
-            archive.addfile(info)
-    assert unpacked(tmp_path / "a.tar") == {}
+        archive.addfile(member("x.flac", kind))
+    with pytest.raises(InputError, match=r"a\.tar: 'x\.flac' is a device"):
+        unpacked(tmp_path / "a.tar")
+
+
+@pytest.mark.parametrize("compress", [lambda c: c, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_without_end_is_refused_before_it_is_read(tmp_path, kind, compress):
+    """tarfile would read it into memory: 20 MB here, as many as one likes elsewhere."""
+    header = member("././@LongLink", kind, 20_000_000).tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "a.tar").write_bytes(compress(header + bytes(20_000_000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"a\.tar is not a complete archive: a header of 20000000 bytes"):
+            unpacked(tmp_path / "a.tar")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_bomb_is_refused_wherever_in_a_tar_it_lies(tmp_path, compress):
+    """Also where no member declares it: zeros after the end of the archive, or folders without number."""
+    folders = b"".join(member(f"{i}", tarfile.DIRTYPE).tobuf() for i in range(20_000))
+    (tmp_path / "a.tar").write_bytes(compress(folders))
+    with pytest.raises(InputError, match="times its size"):
+        unpacked(tmp_path / "a.tar")
+
+
+def test_a_size_that_only_the_header_has_is_refused(tmp_path):
+    (tmp_path / "a.tar").write_bytes(
+        member("x.flac", tarfile.REGTYPE, 1 << 33).tobuf(tarfile.GNU_FORMAT) + bytes(10_000)
+    )
+    with pytest.raises(InputError, match="times its size"):
+        unpacked(tmp_path / "a.tar")
+
+
+def test_a_file_beyond_what_memory_should_hold_is_refused(tmp_path, monkeypatch):
+    from tinyse.catalog import unpack
+
+    monkeypatch.setattr(unpack, "MEMBER_BYTES", 1000)
+    (tmp_path / "a.tar.gz").write_bytes(tar({"x.flac": sound()}))
+    with pytest.raises(InputError, match=r"'x\.flac' says it has \d+ bytes, over 1000"):
+        unpacked(tmp_path / "a.tar.gz")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["a.tar", "a.zip"])
+def test_a_name_that_is_there_twice_is_refused(tmp_path, name):
+    if name == "a.zip":
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for content in ("one", "two"):
+                archive.writestr("x.flac", content)
+    else:
+        with tarfile.open(tmp_path / name, "w") as archive:
+            for _ in range(2):
+                archive.addfile(member("x.flac", tarfile.REGTYPE))
+    with pytest.raises(InputError, match="is in it twice"):
+        unpacked(tmp_path / name)
+
+
+def test_a_wanted_name_that_is_not_utf8_is_refused_and_another_is_not(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(member("caf\udce9.flac", tarfile.REGTYPE))
+    with pytest.raises(InputError, match=r"the name caf\\udce9\.flac is not UTF-8"):
+        unpacked(tmp_path / "a.tar")
+    assert list(members(tmp_path / "a.tar", lambda _: False)) == []
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):

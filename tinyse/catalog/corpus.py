@@ -96,6 +96,9 @@ def _unpack(path: Path, name: str, corpus: Corpus, folder: Path, found: _Found) 
     """Write the files that rules describe, and add what they are to `found`."""
     for place, content in members(path, lambda place: bool(_described(corpus, place) or NOTICES.search(str(place)))):
         described = _described(corpus, place)
+        if content is None:
+            found.left_out.append(f"left out: {path.name}/{place}: a link, which is not followed")
+            continue
         if described is None:
             write_bytes(folder / "notices" / place.name, content)
             continue

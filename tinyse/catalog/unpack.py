@@ -1,11 +1,13 @@
 """Archives -> the files in them that are wanted, one by one: nothing is written but where it belongs.
 
-Paths come from strangers, so members are read rather than extracted: links, devices, absolute paths and `..` are never
-followed, and what comes out has a limit.
+Paths come from strangers, so members are read rather than extracted. An archive with a device, a path that leads out, a wanted
+name twice or not in UTF-8, or more in it than its size allows is refused; links are never followed.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import shutil
@@ -16,59 +18,125 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 from tinyse.errors import InputError
+from tinyse.tar_members import BoundedInfo, fault_of, kind_of
 
 EXPANSION = 40
 """How many times its own size an archive may unpack to; sound compresses by 12 at most."""
+MEMBER_BYTES = 1 << 31
+"""The largest wanted file: it is read into memory."""
+SPARE_BYTES = 1 << 16
+"""What the headers of a small archive may unpack to besides."""
+_COMPRESSIONS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\x00", lzma.open),
+    (b"\x5d\x00\x00", lzma.open),
+)
 
 
-def members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Those regular files of a .tar.*, .tgz, .zip, .whl or .deb whose paths are `wanted`: path inside it, and content.
+class _Member(NamedTuple):
+    name: str
+    size: int
+    kind: str
+    """file, link or device."""
+    content: IO[bytes] | None
 
-    Raises InputError for a broken archive, a path that leads out of it, or one that unpacks to too much.
+
+def members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tuple[PurePosixPath, bytes | None]]:
+    """Those files of a .tar.*, .tgz, .zip, .whl or .deb whose paths are `wanted`: path inside it, and content, which is None
+    for a link.
+
+    Raises InputError, by name, for a broken archive and for one that holds what no archive of sound does.
     """
     limit = EXPANSION * sum(part.stat().st_size for part in (path, *path.parent.glob(f"{path.stem}.z[0-9][0-9]")))
     total = 0
+    seen: set[PurePosixPath] = set()
     try:
-        for name, size, content in _opened(path):
-            place = PurePosixPath(name)
-            if place.is_absolute() or ".." in place.parts or "\\" in name or "\0" in name:
-                raise InputError(f"{path}: the path {name!r} leads out of the archive")
-            total += size
+        for member in _opened(path, limit):
+            place = PurePosixPath(member.name)
+            is_wanted = wanted(place)
+            fault = fault_of(member.name)
+            if fault is not None and (is_wanted or "not UTF-8" not in fault):
+                raise InputError(f"{path}: {fault}")
+            if member.kind == "device":
+                raise InputError(f"{path}: {member.name!r} is a device")
+            total += member.size
             if total > limit:
                 raise InputError(f"{path}: it unpacks to more than {EXPANSION} times its size, which no sound does")
-            if wanted(place):
-                yield place, content.read()
+            if not is_wanted:
+                continue
+            if place in seen:
+                raise InputError(f"{path}: {member.name!r} is in it twice")
+            seen.add(place)
+            if member.size > MEMBER_BYTES:
+                raise InputError(f"{path}: {member.name!r} says it has {member.size} bytes, over {MEMBER_BYTES}")
+            yield place, member.content.read() if member.content is not None else None
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
         raise InputError(f"{path} is not a complete archive: {error}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be unpacked: {error}") from error
 
 
-def _opened(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _opened(path: Path, limit: int) -> Iterator[_Member]:
     if path.with_suffix(".z01").exists():
         yield from _joined(path)
         return
     if path.suffix in (".zip", ".whl"):
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
-                if not entry.is_dir() and (entry.external_attr >> 16) & 0o170000 in (0, 0o100000):
-                    with archive.open(entry) as content:
-                        yield entry.filename, entry.file_size, content
+                kind = _KINDS.get((entry.external_attr >> 16) & 0o170000, "device")
+                if entry.is_dir():
+                    continue
+                if kind != "file":
+                    yield _Member(entry.filename, 0, kind, None)
+                    continue
+                with archive.open(entry) as content:
+                    yield _Member(entry.filename, entry.file_size, kind, content)
         return
     with open(path, "rb") as file:
-        source: IO[bytes] = _data_of(file, path) if path.suffix == ".deb" else file
+        source = _Limited(
+            _decompressed(_data_of(file, path) if path.suffix == ".deb" else file), path, limit + SPARE_BYTES
+        )
         # As a stream: one pass, in the order of the file.
-        with tarfile.open(fileobj=source, mode="r|*") as archive:
+        with tarfile.open(fileobj=source, mode="r|", tarinfo=BoundedInfo) as archive:  # type: ignore[call-overload]
             for member in archive:
+                if member.isdir():
+                    continue
                 inside = archive.extractfile(member) if member.isreg() else None
-                if inside is not None:
-                    yield member.name.removeprefix("./"), member.size, inside
+                yield _Member(member.name.removeprefix("./"), member.size if inside else 0, kind_of(member), inside)
 
 
-def _joined(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+_KINDS = {0: "file", 0o100000: "file", 0o120000: "link"}
+"""Of a zip's entries, by the type in their Unix mode."""
+
+
+def _decompressed(file: IO[bytes]) -> IO[bytes]:
+    """A tar file out of its compression."""
+    start = file.tell()
+    head = file.read(6)
+    file.seek(start)
+    opener = next((opener for magic, opener in _COMPRESSIONS if head.startswith(magic)), None)
+    return file if opener is None else opener(file)  # type: ignore[no-any-return]
+
+
+class _Limited:
+    """A stream that ends in an InputError where more comes out of it than `limit` bytes, headers and all."""
+
+    def __init__(self, file: IO[bytes], path: Path, limit: int) -> None:
+        self.file, self.path, self.left = file, path, limit
+
+    def read(self, size: int) -> bytes:
+        content = self.file.read(size)
+        self.left -= len(content)
+        if self.left < 0:
+            raise InputError(f"{self.path}: it unpacks to more than {EXPANSION} times its size, which no sound does")
+        return content
+
+
+def _joined(path: Path) -> Iterator[_Member]:
     """A zip in parts: Python reads none, 7z does."""
     tool = shutil.which("7z") or shutil.which("7zz")
     if tool is None:
@@ -82,7 +150,7 @@ def _joined(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
         for file in sorted(Path(temporary).rglob("*")):
             if file.is_file() and not file.is_symlink():
                 with open(file, "rb") as content:
-                    yield file.relative_to(temporary).as_posix(), file.stat().st_size, content
+                    yield _Member(file.relative_to(temporary).as_posix(), file.stat().st_size, "file", content)
 
 
 def _data_of(file: IO[bytes], path: Path) -> IO[bytes]:

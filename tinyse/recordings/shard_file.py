@@ -12,7 +12,7 @@ import io
 import os
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -24,6 +24,7 @@ from tinyse.files import sha256
 from tinyse.recordings.broken import BrokenItem
 from tinyse.recordings.manifest import Recording
 from tinyse.recordings.shards import MAX_ITEMS, Shard, recording_of
+from tinyse.tar_members import BoundedInfo, fault_of, kind_of
 
 MAX_SOUND_BYTES = 1 << 26
 """Of one recording, encoded."""
@@ -125,25 +126,12 @@ def _stamp(file: IO[bytes]) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-class _Bounded:
-    """A file whose reader, tarfile, believes a header that says how long the next header is."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= MAX_JSON_BYTES:
-            raise tarfile.ReadError(f"a header of {size} bytes")
-        return self.file.read(size)
-
-
 def _members(file: IO[bytes], path: Path, size: int) -> tuple[dict[str, tuple[int, int]], dict[str, bytes]]:
     """The sounds by name, with start and size, and the JSON texts by name without the suffix; the latter cut at a limit."""
     sounds: dict[str, tuple[int, int]] = {}
     facts: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=_Bounded(file), mode="r:", errors="surrogateescape") as archive:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape", tarinfo=BoundedInfo) as archive:  # type: ignore[call-overload]
             while member := archive.next():
                 archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps what is never asked for
                 name = member.name
@@ -167,17 +155,12 @@ def _members(file: IO[bytes], path: Path, size: int) -> tuple[dict[str, tuple[in
 def _check_member(path: Path, member: tarfile.TarInfo, size: int) -> None:
     """Raise InputError, by name, for what no shard holds."""
     name = member.name
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path}: the name {name.encode('utf-8', 'backslashreplace').decode()} is not UTF-8"
-        ) from error
-    place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or "\\" in name or not name.isprintable():
-        raise InputError(f"{path}: the path {name!r} leads out of the shard")
+    if fault := fault_of(name):
+        raise InputError(f"{path}: {fault}")
+    if not name.isprintable():
+        raise InputError(f"{path}: the name {name!r} cannot be printed")
     if not member.isreg() or member.issparse():
-        kind = "link" if member.issym() or member.islnk() else "folder" if member.isdir() else "device or sparse file"
+        kind = "sparse file" if member.issparse() else kind_of(member)
         raise InputError(f"{path}: {name!r} is a {kind}; a shard holds plain files only")
     if member.size > MAX_SOUND_BYTES or member.offset_data + member.size > size:
         raise InputError(f"{path}: {name!r} says it has {member.size} bytes: more than the shard or the limit of "
