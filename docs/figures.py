@@ -231,7 +231,7 @@ def peers_for_readme() -> str:
         for name, values in scored()
         if values.get("clean dB") and name != "noisereduce"
     ]
-    return markdown(("", "deployed as", "parameters", "MMAC/s", *columns[:-1], "clean speech dB"), rows, names())
+    return markdown(("system", "deployed as", "parameters", "MMAC/s", *columns[:-1], "clean speech dB"), rows, names())
 
 
 def _is(name: str) -> list[str]:

@@ -1,8 +1,9 @@
 """Makes the pictures of the README: spectrograms, the page of `tinyse web`, the terminal of `tinyse live`.
 
-    python docs/pictures.py MODEL PAIRS
+    python docs/pictures.py MODEL PAIRS [spectrograms] [terminal] [page]
 
-MODEL is a .tflite or a name. Needs the extras `train` (matplotlib) and `live`, Chromium, clang and lld.
+MODEL is a .tflite or a name. All three are made unless some are named. Needs the extras `train` (matplotlib) and `live`,
+the package pyte, Chromium, clang and lld.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import browser
+from terminals import exported
 
 from tinyse import audio
 from tinyse.evaluation.pairs import LoadedPair, find_pairs
+from tinyse.files import write_text
 from tinyse.live.endpoints import FileSink, FileSource
 from tinyse.live.screen import picture
 from tinyse.live.session import Session
@@ -35,20 +38,23 @@ IMAGES = Path(__file__).resolve().parent / "images"
 
 
 def main() -> None:
-    """Make all three."""
+    """Make all three, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model")
     parser.add_argument("pairs", help="a folder of pairs")
+    parser.add_argument(
+        "pictures", nargs="*", choices=["spectrograms", "terminal", "page", []], help="which; all by default"
+    )
     options = parser.parse_args()
     pairs = sorted(find_pairs(options.pairs), key=lambda pair: pair.snr_db or 0.0)
     chosen = [pairs[len(pairs) * part // 8].load() for part in (1, 3, 5)]
-    spectrograms(options.model, chosen)
     with tempfile.TemporaryDirectory() as folder:
-        terminal(options.model, chosen, Path(folder))
-        page(options.model, chosen, Path(folder))
+        for make in (spectrograms, terminal, page):
+            if not options.pictures or make.__name__ in options.pictures:
+                make(options.model, chosen, Path(folder))
 
 
-def spectrograms(model: str, pairs: list[LoadedPair]) -> None:
+def spectrograms(model: str, pairs: list[LoadedPair], _: Path) -> None:
     """Noisy, denoised and clean, one row per pair."""
     denoiser = Denoiser(model)
     rows = []
@@ -61,21 +67,20 @@ def spectrograms(model: str, pairs: list[LoadedPair]) -> None:
 
 def terminal(model: str, pairs: list[LoadedPair], folder: Path) -> None:
     """What `tinyse live` shows after some seconds of a file in real time."""
-    audio.write(folder / "noisy.wav", np.concatenate([pair.noisy for pair in pairs])[: 9 * audio.SAMPLE_RATE])
+    audio.write(folder / "noisy.wav", np.concatenate([pair.noisy for pair in pairs])[: 9 * audio.DEFAULT_RATE])
     session = Session(Denoiser(model, engine="c"), FileSource(folder / "noisy.wav", True), FileSink(folder / "out.wav"))
     session.start()
     session.wait(7.5)
     console = Console(record=True, width=84, file=sys.stderr)
     console.print(picture(session.figures(), "student-62k live"))
     session.stop()
-    console.save_svg(
-        str(IMAGES / "live.svg"), title="tinyse live --input noisy.wav --output out.wav --realtime --engine c"
-    )
+    title = "tinyse live --input noisy.wav --output out.wav --realtime --engine c"
+    write_text(IMAGES / "live.svg", exported(console, title))
 
 
 def page(model: str, pairs: list[LoadedPair], folder: Path) -> None:
     """The page while Chromium's microphone plays noisy speech."""
-    sound = soxr.resample(np.concatenate([pair.noisy for pair in pairs]), audio.SAMPLE_RATE, 48000)
+    sound = soxr.resample(np.concatenate([pair.noisy for pair in pairs]), audio.DEFAULT_RATE, 48000)
     soundfile.write(folder / "microphone.wav", sound, 48000)
     command = [sys.executable, "-m", "tinyse", "web", "--model", model, "--port", "0", "--no-browser"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -95,10 +100,11 @@ def page(model: str, pairs: list[LoadedPair], folder: Path) -> None:
 
 
 def small(path: Path) -> None:
-    """Rewrite a png with 128 colors, at most 1200 pixels wide: a repository keeps every version."""
+    """Rewrite a png with 256 colors, at most 1200 pixels wide: a repository keeps every version."""
     image = Image.open(path).convert("RGB")
     image.thumbnail((1200, 4000))
-    image.quantize(128).save(path, optimize=True)
+    # By the octree, which keeps rare colors: the median cut made five steps of the bright end of a color scale.
+    image.quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

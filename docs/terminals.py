@@ -1,0 +1,128 @@
+"""Records what a terminal shows of `tinyse train` and `tinyse bench`, as SVG with colors.
+
+    python docs/terminals.py            # minutes, for it trains
+    python docs/terminals.py bench
+
+The commands run in a pseudo-terminal, and pyte keeps what stands on its screen at the end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+from io import StringIO
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import pyte
+from rich.console import Console
+from rich.text import Text
+
+from tinyse.files import write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+
+
+class Recording(NamedTuple):
+    """A command line, and the size of the terminal."""
+
+    command: str
+    columns: int
+    lines: int
+
+
+RECORDINGS = {
+    "train": Recording("tinyse train recipes/demo.yaml", 108, 90),
+    "bench": Recording("tinyse bench student-62k", 108, 24),
+}
+FONT = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)
+
+
+def record(recording: Recording, folder: Path) -> list[Text]:
+    """Run it in a terminal; what the screen shows at its end, line by line."""
+    screen = pyte.Screen(recording.columns, recording.lines)
+    stream = pyte.ByteStream(screen)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", recording.lines, recording.columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
+    for name in ("COLUMNS", "LINES", "NO_COLOR"):
+        environment.pop(name, None)
+    line = recording.command.replace("tinyse", f"{sys.executable} -m tinyse", 1)
+    process = subprocess.Popen(line.split(), stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=environment)
+    os.close(theirs)
+    while True:
+        try:
+            said = os.read(ours, 65536)
+        except OSError:  # Linux says so when the last writer has left
+            break
+        if not said:
+            break
+        stream.feed(said)
+    os.close(ours)
+    if process.wait():
+        sys.exit(f"{recording.command} ended with {process.returncode}:\n" + "\n".join(screen.display))
+    return shown(screen)
+
+
+def shown(screen: pyte.Screen) -> list[Text]:
+    """The screen with its colors, without empty lines at the end."""
+    lines = []
+    for row in range(screen.lines):
+        text = Text()
+        characters = [screen.buffer[row][column] for column in range(screen.columns)]
+        for look, part in groupby(characters, style):
+            text.append("".join(character.data for character in part), look)
+        text.rstrip()
+        lines.append(text)
+    while lines and not lines[-1].plain:
+        lines.pop()
+    return lines
+
+
+def style(character: pyte.screens.Char) -> str:
+    """Rich's words for a character's look."""
+    words = ["bold"] if character.bold else []
+    color = character.fg.replace("brown", "yellow").replace("bright", "bright_")
+    if re.fullmatch(r"[0-9a-f]{6}", color):
+        words.append(f"#{color}")
+    elif color != "default":
+        words.append(color)
+    return " ".join(words)
+
+
+def as_svg(lines: list[Text], title: str, columns: int) -> str:
+    """A picture of a terminal, in the fonts that the reader has: nothing is fetched."""
+    console = Console(record=True, width=columns, file=StringIO())
+    for line in lines:
+        console.print(line, overflow="ignore", no_wrap=True, crop=False)
+    return exported(console, title)
+
+
+def exported(console: Console, title: str) -> str:
+    """What a recording console was given, as SVG."""
+    svg = FONT.sub("", console.export_svg(title=title, unique_id="terminal"))
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def main() -> None:
+    """Record all, or those that are named."""
+    for name in sys.argv[1:] or RECORDINGS:
+        recording = RECORDINGS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(ROOT / "recipes", Path(folder) / "recipes")
+            lines = record(recording, Path(folder))
+        write_text(IMAGES / f"{name}.svg", as_svg(lines, recording.command, recording.columns))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Pictures of terminals: what stands on the screen at the end, in its colors, with nothing to fetch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
+pyte, terminals = pytest.importorskip("pyte"), pytest.importorskip("terminals")
+
+
+def test_a_command_is_recorded_as_a_terminal_shows_it(tmp_path):
+    """A line that was drawn over is shown once; colors and bold stay."""
+    lines = terminals.record(terminals.Recording("tinyse doctor", 90, 60), tmp_path)
+    assert any("python" in line.plain.lower() for line in lines) and len(lines) < 60
+    assert any(str(span.style) == "green" for line in lines for span in line.spans)
+
+
+def test_what_was_drawn_over_is_gone():
+    screen = pyte.Screen(20, 3)
+    pyte.Stream(screen).feed("\x1b[31m10 %\x1b[0m\r\x1b[1;32m99 %\x1b[0m done\r\n\x1b[38;2;1;2;3mx\x1b[0m")
+    first, second = terminals.shown(screen)
+    assert first.plain == "99 % done" and second.plain == "x"
+    assert {str(span.style) for span in first.spans} >= {"bold green"}
+    assert {str(span.style) for span in second.spans} >= {"#010203"}
+    svg = terminals.as_svg([first, second], "a command", 20)
+    assert "99&#160;%" in svg and "a&#160;command" in svg
+
+
+@pytest.mark.parametrize("name", ["bench", "live"])
+def test_pictures_of_terminals_fetch_nothing(name):
+    svg = (terminals.IMAGES / f"{name}.svg").read_text(encoding="utf-8")
+    assert "url(" not in svg.replace("url(#", "") and "@font-face" not in svg
+    command = terminals.RECORDINGS[name].command if name in terminals.RECORDINGS else "tinyse live"
+    assert command in svg.replace("&#160;", " ")
