@@ -34,13 +34,15 @@ from tinyse.config import as_dict
 from tinyse.files import write_bytes, write_json, write_text
 from tinyse.mixtures import MixtureConfig, open_mixer
 from tinyse.recordings import Recording, open_data
-from tinyse.recordings.packing import SHARD_ITEMS, Piece, ShardWriter, encode
+from tinyse.recordings.packing import Piece, ShardWriter, encode
 from tinyse.recordings.shard_file import ShardFile, digest_of
 from tinyse.recordings.shards import DIGESTS, FORMAT, INDEX, ShardIndex, Shards
 
 RATE = 16000
 SOUNDS = 64
 SECONDS = 0.1
+ITEMS = 1000
+"""Of a shard; one of 32 MB has some 160 recordings of 12 s."""
 RECIPE = """
 stages:
   supervise:
@@ -66,10 +68,10 @@ def make_corpus(folder: Path, items: int) -> float:
     for kind, share in (("speech", 0.75), ("noise", 0.25)):
         for split, part in (("train", 0.8), ("valid", 0.1), ("test", 0.1)):
             count = round(items * share * part)
-            for number, first in enumerate(range(0, count, SHARD_ITEMS)):
+            for number, first in enumerate(range(0, count, ITEMS)):
                 recording = Recording("x", SECONDS, kind, split)  # type: ignore[arg-type]
                 with ShardWriter(folder / f"{kind}-{split}-{number:05d}.tar", recording, "flac", RATE) as writer:
-                    for item in range(first, min(first + SHARD_ITEMS, count)):
+                    for item in range(first, min(first + ITEMS, count)):
                         name = f"{kind}/{split}{item % 2000}/{item}.wav"
                         named = {"speaker": f"{split}{item % 2000}"} if kind == "speech" else {"label": f"{item % 50}"}
                         writer.add(replace(pieces[item % SOUNDS], recording=replace(recording, path=name, **named)))

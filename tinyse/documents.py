@@ -6,8 +6,13 @@ or one that holds itself. So what is read is bounded in depth and, with every al
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
 import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tinyse.errors import InputError, needs
@@ -17,6 +22,9 @@ MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 64
 MAX_ITEMS = 100_000
 """Of YAML."""
+MAX_LINE_BYTES = 1 << 20
+"""Of JSON lines."""
+MAX_RATIO = 200
 DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 _FAILURES = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
@@ -32,6 +40,38 @@ def from_json(text: str | bytes, where: str, finite: bool = True) -> Any:
     except _FAILURES as error:
         reason = DEEP if isinstance(error, RecursionError) else error
         raise InputError(f"{where}: no readable JSON: {reason}") from error
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects in a file of JSON lines, .gz or not, each with its place for messages.
+
+    Raises InputError for a file that cannot be read, a line that is too long or not an object, and a .gz that unpacks to more
+    than `MAX_RATIO` times its size.
+    """
+    packed = path.suffix == ".gz"
+    read = 0
+    try:
+        limit = max(MAX_LINE_BYTES, MAX_RATIO * path.stat().st_size)
+        with gzip.open(path, "rb") if packed else open(path, "rb") as file:
+            for number in itertools.count(1):
+                line = file.readline(MAX_LINE_BYTES + 1)
+                where = f"{path}, line {number}"
+                read += len(line)
+                if len(line) > MAX_LINE_BYTES:
+                    raise InputError(f"{where}: longer than {MAX_LINE_BYTES} bytes")
+                if packed and read > limit:
+                    raise InputError(
+                        f"{path}: it unpacks to more than {MAX_RATIO} times its size, which no manifest does"
+                    )
+                if not line:
+                    return
+                if line.strip():
+                    values = from_json(line, where)
+                    if not isinstance(values, dict):
+                        raise InputError(f"{where}: expected keys and values")
+                    yield where, values
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
 
 
 def from_yaml(text: str, where: str) -> Any:

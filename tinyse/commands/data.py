@@ -24,7 +24,9 @@ app = typer.Typer(
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With a recipe: change a key of it.")
 ]
-Data = Annotated[Path, typer.Argument(help="A manifest (.csv), a folder in a known layout, or a folder of shards.")]
+Data = Annotated[
+    Path, typer.Argument(help="A manifest (.csv, or .jsonl of lhotse), a folder in a known layout, or shards.")
+]
 
 Rate = Annotated[int | None, typer.Option(help="Hz of the sound that is written; by default 16000.")]
 
@@ -97,7 +99,9 @@ def scan_command(
     """Say what is in a data set, and write its manifest.
 
     Known layouts: folders speech/SPEAKER, noise/CLASS and rir/ROOM; LibriSpeech; VoiceBank-DEMAND; DNS-Challenge;
-    MS-SNSD; ESC-50; manifests of this project. Splits that a data set does not have are drawn by speaker and source.
+    MS-SNSD; ESC-50; manifests of this project; audio folders of Hugging Face (metadata.csv or .jsonl). Manifests are those of
+    this project (.csv) and recordings or cuts of lhotse (.jsonl, .jsonl.gz). Splits that a data set does not have are drawn
+    by speaker and source.
     The manifest keeps who speaks, so --speaker-level is given once: train and preview take the manifest.
     """
     from tinyse.recordings import check_leaks, join, open_data, scan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.progress import track
 from tinyse.recordings.broken import LEFT_OUT
+from tinyse.recordings.ecosystem import audiofolder, is_lhotse, lhotse, metadata_of
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, place_of, plain, plain_tops, sounds
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split, join
 from tinyse.recordings.parts import parts_in
@@ -72,8 +74,17 @@ def scan(
     are drawn by speaker and source recording in `fractions`. Raises InputError as `open_data` does.
     """
     folder = Path(folder)
+    if is_lhotse(folder):
+        if speaker_level is not None:
+            raise InputError(f"{folder} says who speaks: leave --speaker-level out")
+        found, left_out = lhotse(folder, kind)
+        _check_files(folder, [item.path for item in found])
+        root = Path(os.path.commonpath([item.path.parent for item in found]))
+        return _settled(root, root, found, left_out, fractions)
     if not folder.is_dir():
-        reason = "not a folder or a .csv manifest" if folder.exists() else "no such file or folder"
+        reason = (
+            "not a folder or a manifest (.csv, or .jsonl of lhotse)" if folder.exists() else "no such file or folder"
+        )
         raise InputError(f"{folder}: {reason}")
     if speaker_level is not None and speaker_level < 1:
         raise InputError(f"the speaker's level is {speaker_level}: 1 is the first folder below speech/")
@@ -81,6 +92,15 @@ def scan(
     listing = find_sounds(root)
     found, told = _find(root, kind, speaker_level, listing.paths)
     problems = [f"left out: {path}: {reason}" for path, reason in listing.left_out]
+    settled = _settled(folder, root, found, problems, fractions)
+    return replace(settled, notices=(*settled.notices, *told))
+
+
+def _settled(
+    folder: Path, root: Path, found: Sequence[Found], problems: Sequence[str], fractions: Mapping[Split, float]
+) -> Manifest:
+    """The manifest of files that were found below `root`, which the user calls `folder`; `problems` are its first notices."""
+    problems = list(problems)
     recordings: list[Recording] = []
     undecided = []
     with ThreadPoolExecutor() as pool:
@@ -101,7 +121,7 @@ def scan(
         raise InputError(f"{folder}: none of its {len(found)} sound files can be read; the first: {problems[0]}")
     settled = tuple(sorted(with_splits(recordings, undecided, fractions), key=lambda recording: recording.path))
     check_leaks(settled)
-    return Manifest(folder, settled, (*problems, *told, *remarks(settled)))
+    return Manifest(folder, settled, (*problems, *remarks(settled)))
 
 
 def _seconds(item: Found) -> float | InputError:
@@ -118,6 +138,14 @@ def _find(
     """What the folder's layout lists, each file once, and what is to be said of its places."""
     if kind is not None and kind not in KINDS:
         raise InputError(f"the kind is {kind!r}, known are {', '.join(KINDS)}")
+    if metadata_of(folder):
+        if speaker_level is not None:
+            raise InputError(f"{folder} says who speaks in its metadata: leave --speaker-level out")
+        found = list({item.path: item for item in audiofolder(folder, kind)}.values())
+        if not found:
+            raise InputError(f"{folder}: its metadata lists no files")
+        _check_files(metadata_of(folder)[0], [item.path for item in found])
+        return found, []
     layout = layout_of(folder)
     if layout is None and kind is None:
         known = ", ".join(known.name for known in LAYOUTS[1:-1])
