@@ -66,7 +66,8 @@ def test_pages_from_elsewhere_link_within_the_site(site):
 
 LAYOUT = """(() => {
   const width = document.documentElement.clientWidth;
-  const scrolls = e => e && (["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+  const scrolls = e => !e.matches(".md-content") &&
+    (["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
   const beyond = [...document.querySelectorAll(".md-content *")].filter(
     e => e.getBoundingClientRect().width && e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement));
   const broken = [...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src);
