@@ -1,4 +1,10 @@
-"""Configuration: frozen dataclasses filled from plain dictionaries, with an error for every key that is not theirs."""
+"""Configuration: frozen dataclasses filled from plain dictionaries, with an error for every key that is not theirs.
+
+Why no library does it: msgspec 0.22 ignores unknown keys of dataclasses (only its own Structs forbid them), reports
+`stages[...]` without the stage's name, lets NaN pass and takes no union of two dataclasses. cattrs 26 passes the tests of
+this module and of recipes, but only with hooks for numbers, texts, tuples, unions and bounds (by itself it turns "3" into
+3) and a walk over its groups of errors that finds the key to name: 75 lines in place of the 75 of `build` and `convert`.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="paths; default: all that are guarded")
     parser.add_argument("--sample", type=int, default=60, help="mutants per module; 0: all")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds after which a mutant counts as killed")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds after which a mutant counts as killed")
     parser.add_argument("--output", type=Path, help="a JSON lines file; mutants that it has are not run again")
     chosen = parser.parse_args()
     output = chosen.output and chosen.output.absolute()
@@ -105,7 +105,9 @@ def _is_guarded(module: str, chosen: argparse.Namespace, known: dict[str, Any], 
             changed = _changed(original, path.read_text())
             name = f"{module} {mutation.operator_name} {changed}"
             if name not in known:
+                begun = time.monotonic()
                 known[name] = {"mutant": name, "survives": _pass(tests, chosen.timeout)}
+                known[name]["seconds"] = round(time.monotonic() - begun, 1)
                 if output:
                     with output.open("a") as file:
                         file.write(json.dumps(known[name]) + "\n")
