@@ -32,6 +32,7 @@ KERNELS = (
     "convolve_portable.c", "depthwise_portable.c", "add_portable.c", "multiply_portable.c", "gru.c",
     "look_up_portable.c", "copy_rows_portable.c", "copy_rows_mve.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
+    "lanes.h", "convolve_lanes.c", "add_lanes.c", "multiply_lanes.c",
 )  # fmt: skip
 """The same in every export; exports in one image share them."""
 CMSIS_KERNELS = ("convolve_cmsis.c",)

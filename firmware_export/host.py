@@ -1,147 +1,166 @@
-"""The generated C on this computer: compiled as a shared library and loaded through its own header.
+"""The generated C on this computer, as the engine c: the network and the front end of the firmware, bit for bit.
 
-What is heard through it is what the firmware computes, front end and network, in 16-bit sound.
+The library of a model that tinyse brings along was compiled with tinyse (built_in.py); that of any other is compiled now.
+It is called through ctypes, which lets other threads of Python run meanwhile.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from ctypes import c_float, c_size_t, c_void_p
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmware_export.export import DENOISER, Firmware, make
-from firmware_export.program import STATES, Storage
+from firmware_export import built_in
+from firmware_export.kinds import DENOISER
+from firmware_export.names import INTERFACES
+from firmware_export.program import STATES, Storage, lower
 from firmware_export.targets import EXACT, OPTIMIZATION
-from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.engines.tflite_engines import FileEngine, Step
-from tinyse.errors import InputError, needs
+from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
+
+if TYPE_CHECKING:
+    from firmware_export.export import Firmware
 
 COMPILERS = ("cc", "gcc", "clang")
 SHARED = (*EXACT, *OPTIMIZATION, "-fPIC", "-shared")
+PLUGIN = Path(__file__).parent / "plugin"
 
 
 class HostEngine(FileEngine):
     """A .tflite as the firmware computes it, with the same bits as TFLM; `signal_path` takes its front end too."""
 
+    name = "c"
+
     def __init__(self, path: str | Path | bytes) -> None:
-        """Raises InputError for a file that cannot be turned into C, and where there is no C compiler."""
+        """Raises InputError for a file that cannot be turned into C; where it was not compiled with tinyse, also where there
+        is no C compiler."""
         self._digest = hashlib.sha256(path if isinstance(path, bytes) else Path(path).read_bytes()).hexdigest()
         super().__init__(path)
 
     def _load(self, graph: Graph) -> Step:
-        self.firmware = firmware = make(graph, self._digest)
-        self.ffi, self.library = load(firmware, firmware.header if firmware.kind == DENOISER else "tinyse_network.h")
-        network, program = self.ffi.new("tinyse_network *"), firmware.program
-        homes = {name: self.ffi.buffer(getattr(network, name)) for name in ("states", "arena")}
+        self.library = Library(graph, self._digest)
+        program, memory = lower(graph), _memory(self.library.network_bytes())
+        homes = {"states": self.library.states(), "arena": self.library.arena()}
 
-        def place(storage: Storage, offset: int, name: str) -> memoryview:
+        def place(storage: Storage, offset: int, name: str) -> np.ndarray:
             """The bytes of a tensor in the struct."""
-            start = program.offset(storage) + offset
-            return memoryview(homes[storage.home])[start : start + graph.tensors[name].bytes]
+            start = homes[storage.home] + program.offset(storage) + offset
+            return memory[start : start + graph.tensors[name].bytes]
 
         inputs = {name: place(*where, graph.inputs[name]) for name, where in program.inputs.items()}
         outputs = {name: place(*where, graph.outputs[name]) for name, where in program.outputs.items()}
         for name in graph.states:
-            start, tensor = program.state_offsets[name], graph.tensors[graph.inputs[name]]
-            inputs[name] = outputs[name] = memoryview(homes[STATES])[start : start + tensor.bytes]
-        self.library.tinyse_network_reset(network)
+            start, tensor = homes[STATES] + program.state_offsets[name], graph.tensors[graph.inputs[name]]
+            inputs[name] = outputs[name] = memory[start : start + tensor.bytes]
+        self.library.network_reset(memory.ctypes.data)
 
         def run(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             for name, target in inputs.items():
-                target[:] = feed[name].tobytes()
-            self.library.tinyse_network_step(network)
+                target[:] = np.ascontiguousarray(feed[name]).reshape(-1).view(np.uint8)
+            self.library.network_step(memory.ctypes.data)
             tensors = {name: graph.tensors[tensor] for name, tensor in graph.outputs.items()}
             return {
-                name: np.frombuffer(bytes(outputs[name]), tensor.dtype).reshape(tensor.shape)
-                for name, tensor in tensors.items()
+                name: outputs[name].copy().view(tensor.dtype).reshape(tensor.shape) for name, tensor in tensors.items()
             }
 
         return run
 
-    def signal_path(self) -> HostPath:
-        """The whole of `tinyse_process`, front end included."""
-        return HostPath(self.ffi, self.library, self.firmware.build)
+    def signal_path(self) -> HostPath | None:
+        """Front end and network in C; None for a network without a front end of its own."""
+        return HostPath(self.library) if self.library.has_path else None
 
 
 class HostPath:
-    """`tinyse_process` with the methods of `tinyse.engines.path.SignalPath`. Its state is the bytes of the C struct."""
+    """The methods of `tinyse.engines.path.SignalPath`, with its bits. A state is the bytes of the C struct, never changed."""
 
-    def __init__(self, ffi: Any, library: Any, build: int) -> None:
-        self._ffi, self._library, self._build = ffi, library, build
-        self._hop = len(ffi.new("tinyse_hop *")[0])
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._hop = library.hop()
 
-    def initial_state(self) -> bytes:
+    def initial_state(self) -> np.ndarray:
         """Silence."""
-        stream = self._ffi.new("tinyse_stream *")
-        self._library.tinyse_init_checked(stream, self._ffi.sizeof("tinyse_stream"), self._build)
-        return bytes(self._ffi.buffer(stream))
+        stream = _memory(self._library.bytes())
+        self._library.reset(stream.ctypes.data)
+        return stream
 
-    def step(self, samples: np.ndarray, state: bytes, limit: float = 0.0) -> tuple[np.ndarray, bytes]:
-        """(hops * hop,) float32 -> as many samples that are `delay` older, denoised, through 16 bits as on a device.
-
-        `limit` as in FrontEnd.apply. Raises InputError where it is not a whole number of dB that the firmware knows.
-        """
-        ffi, library = self._ffi, self._library
-        stream = ffi.new("tinyse_stream *")
-        ffi.buffer(stream)[:] = state
-        decibels = -1 if limit == 0 else -20 * np.log10(limit)
-        whole = round(decibels)
-        if abs(decibels - whole) > 1e-6 or library.tinyse_set_attenuation_limit(stream, whole):
-            raise InputError(f"attenuation limit: {decibels:g} dB; the firmware knows whole dB from 0 to 60, or none")
-        given = np.ascontiguousarray(to_pcm16(samples))
-        result = np.empty_like(given)
-        source, target = ffi.from_buffer("int16_t[]", given), ffi.from_buffer("int16_t[]", result)
-        for first in range(0, len(given), self._hop):
-            library.tinyse_process(stream, source + first, target + first)
-        return from_pcm16(result), bytes(ffi.buffer(stream))
+    def step(self, samples: np.ndarray, state: np.ndarray, limit: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """(hops * hop,) float32 -> as many samples that are `delay` older, denoised. `limit`: see FrontEnd.apply."""
+        given = np.ascontiguousarray(samples, np.float32)
+        result, stream = np.empty_like(given), state.copy()
+        self._library.process(
+            stream.ctypes.data, given.ctypes.data, result.ctypes.data, len(given) // self._hop, c_float(limit)
+        )
+        return result, stream
 
 
-def load(firmware: Firmware, header: str) -> tuple[Any, Any]:
-    """The firmware's library for this computer, and what its own `header` says of it, as cffi has them.
+class Library:
+    """The functions of one model in C, without their prefix. `has_path`: whether sound comes out."""
 
-    Raises InputError where there is no C compiler.
-    """
-    with needs("live", "cffi"):
-        from cffi import FFI
+    def __init__(self, graph: Graph, digest: str) -> None:
+        """Raises InputError for a graph that cannot be turned into C, and where there is neither a library nor a compiler."""
+        self.built_in = built_in.holds(digest)
+        found = built_in.library() if self.built_in else compiled(graph, digest)
+        prefix = built_in.prefix(digest)
+
+        def function(name: str, result: type | None, *arguments: type) -> ctypes._NamedFuncPointer:
+            symbol = getattr(found, f"{prefix}_{name}")
+            symbol.restype, symbol.argtypes = result, arguments
+            return symbol
+
+        self.network_bytes = function("host_network_bytes", c_size_t)
+        self.states, self.arena = function("host_states", c_size_t), function("host_arena", c_size_t)
+        self.network_reset = function("network_reset", None, c_void_p)
+        self.network_step = function("network_step", None, c_void_p)
+        self.has_path = hasattr(found, f"{prefix}_host_process")
+        if self.has_path:
+            self.hop, self.bytes = function("host_hop", c_size_t), function("host_bytes", c_size_t)
+            self.reset = function("host_reset", None, c_void_p)
+            self.process = function("host_process", None, c_void_p, c_void_p, c_void_p, c_size_t, c_float)
+
+
+def compiled(graph: Graph, digest: str) -> ctypes.CDLL:
+    """The library of a model, compiled now. Raises InputError where it cannot be."""
+    from firmware_export.export import make
+
     with tempfile.TemporaryDirectory(prefix="tinyse-") as name:
         folder = Path(name)
-        write_sources(firmware, folder)
-        library = folder / "tinyse.so"
-        build(sorted(folder.glob("*.c")), library, folder)
-        ffi = FFI()
-        ffi.cdef(declarations(folder, header))
-        return ffi, ffi.dlopen(str(library))  # which stays in memory when its file is gone
+        write_for_python(make(graph, digest, prefix=built_in.prefix(digest)), folder)
+        target = folder / "model.so"
+        definitions = (f"-D{macro}={value}" for macro, value in built_in.DEFINITIONS.items())
+        build(sorted(folder.glob("*.c")), target, folder, (*SHARED, *definitions))
+        return ctypes.CDLL(str(target))  # which stays in memory when its file is gone
+
+
+def write_for_python(firmware: Firmware, folder: Path) -> None:
+    """Network and front end, and in place of the interface for devices the one for Python."""
+    interface = {firmware.names.file(name) for name in INTERFACES}
+    for name, content in firmware.sources.items():
+        if name not in interface:
+            (folder / name).write_text(content)
+    for name in ("host_network.c", *(("host_path.c",) if firmware.kind == DENOISER else ())):
+        content = (PLUGIN / name).read_text()
+        (folder / firmware.names.file(name)).write_text(firmware.names.text(content, ("network.h", "front_end.h")))
+
+
+def _memory(count: int) -> np.ndarray:
+    """Bytes at an address that any struct may have: numpy's are at multiples of 16."""
+    return np.zeros(count, np.uint8)
 
 
 def write_sources(firmware: Firmware, folder: Path) -> None:
     """The product's files, in one folder."""
     for name, content in firmware.sources.items():
         (folder / name).write_text(content)
-
-
-def declarations(folder: Path, header: str) -> str:
-    """What a header declares for the linker, its macros replaced.
-
-    Sizes that are macros only get a type: `tinyse_hop` is int16_t[hop].
-    """
-    hop = "typedef int16_t tinyse_hop[TINYSE_HOP];\n" if header == "tinyse.h" else ""
-    # cffi knows the types of stdint.h, and a compiler's own has more in it than cffi can read.
-    (folder / "types").mkdir()
-    (folder / "types" / "stdint.h").write_text("")
-    (folder / "declarations.c").write_text(f'#include "{header}"\n{hop}')
-    unknown = ("-D__attribute__(list)=", "-D__restrict=")  # to cffi
-    includes = ("-I", str(folder / "types"), "-I", str(folder))
-    declared = checked([compiler(), "-E", "-P", *unknown, *includes, str(folder / "declarations.c")])
-    return re.sub(r"static inline [^{]*\{[^}]*\}", "", declared)
 
 
 def build(sources: list[Path], target: Path, include: Path, flags: tuple[str, ...] = SHARED) -> None:

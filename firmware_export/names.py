@@ -16,7 +16,7 @@ from tinyse.errors import InputError
 
 OWN = "tinyse"
 """The prefix of the templates; file names of kernels carry it in every export."""
-SWITCHES = frozenset(("TINYSE_CMSIS_DSP", "TINYSE_PROFILE", "TINYSE_FRAMES"))
+SWITCHES = frozenset(("TINYSE_CMSIS_DSP", "TINYSE_FLOAT_SAMPLES", "TINYSE_PROFILE", "TINYSE_FRAMES"))
 """Macros that a build defines; the others of this kind occur in the kernels."""
 INTERFACES = ("denoiser.h", "denoiser.c", "tagger.h", "tagger.c", "bare.h", "bare.c")
 """The templates of an interface; an export has one of them, whose file is called by the prefix alone."""

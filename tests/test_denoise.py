@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ class Halving:
     """Stands in for `Denoiser`: 64 samples late, and half as loud."""
 
     delay, latency_ms, sample_rate = 64, 20.0, RATE
+    engine = SimpleNamespace(name="halving")
 
     def __init__(self, model=None, engine=None, attenuation_limit_db=None):
         self.reset()

@@ -28,12 +28,21 @@ void tinyse_front_end_reset(tinyse_front_end *state)
 #ifdef VECTORS
 #include "front_end_mve.h"
 #else
-/* `count` samples, in 16 bits, times a piece of the window. */
-static void multiply_by_window(float *frame, const int16_t *samples, const float *by, int32_t count)
+static inline float in_full_scale(tinyse_sample sample)
+{
+#ifdef TINYSE_FLOAT_SAMPLES
+    return sample;
+#else
+    return (float)sample * (1.0f / 32768.0f);
+#endif
+}
+
+/* `count` samples times a piece of the window. */
+static void multiply_by_window(float *frame, const tinyse_sample *samples, const float *by, int32_t count)
 {
 #pragma GCC unroll 4
     for (int32_t i = 0; i < count; i++) {
-        frame[i] = ((float)samples[i] * (1.0f / 32768.0f)) * by[i];
+        frame[i] = in_full_scale(samples[i]) * by[i];
     }
 }
 
@@ -130,10 +139,10 @@ static void relate(tinyse_front_end *state, int8_t *features)
     quantize_features(state->logs, state->level, features);
 }
 
-void tinyse_front_end_analyze(tinyse_front_end *state, const int16_t in[TINYSE_HOP], int8_t features[TINYSE_BANDS])
+void tinyse_front_end_analyze(tinyse_front_end *state, const tinyse_sample in[TINYSE_HOP], int8_t features[TINYSE_BANDS])
 {
     float *bins = state->bins;
-    int16_t *past = state->past;
+    tinyse_sample *past = state->past;
 
     multiply_by_window(bins, past, window, TINYSE_DELAY);
     multiply_by_window(bins + TINYSE_DELAY, in, window + TINYSE_DELAY, TINYSE_HOP);
@@ -193,8 +202,11 @@ static void apply(tinyse_front_end *state, const int8_t *mask)
 }
 
 #ifndef VECTORS
-static inline int16_t to_pcm(float sample)
+static inline tinyse_sample to_sample(float sample)
 {
+#ifdef TINYSE_FLOAT_SAMPLES
+    return sample;
+#else
     int32_t steps = (int32_t)((sample * 32768.0f + ROUND_TO_EVEN) - ROUND_TO_EVEN);
 #ifdef __ARM_FEATURE_SAT
     __asm__("ssat %0, #16, %1" : "=r"(steps) : "r"(steps)); /* no compiler finds it here */
@@ -202,12 +214,13 @@ static inline int16_t to_pcm(float sample)
     steps = steps < -32768 ? -32768 : steps > 32767 ? 32767 : steps;
 #endif
     return (int16_t)steps;
+#endif
 }
 
-static void finish_hop(const float *tail, const float *frame, int16_t *out)
+static void finish_hop(const float *tail, const float *frame, tinyse_sample *out)
 {
     for (int32_t i = 0; i < TINYSE_HOP; i++) {
-        out[i] = to_pcm(tail[i] + frame[i] * synthesis_window[i]);
+        out[i] = to_sample(tail[i] + frame[i] * synthesis_window[i]);
     }
 }
 
@@ -223,7 +236,7 @@ static void keep_tail(float *tail, const float *frame)
 }
 #endif
 
-void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
+void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], tinyse_sample out[TINYSE_HOP])
 {
     apply(state, mask);
     tinyse_transform_inverse(state->bins);

@@ -1,7 +1,8 @@
 /* The network's operators on int8, and their contract: every variant of a kernel gives the same bits.
  *
- * A kernel exists as portable C (`_portable`), and some also for the DSP extension of Armv7E-M and Armv8-M (`_dsp`) and
- * for the vectors of Armv8.1-M (`_mve`). The name without an ending is the fastest that the compiler's target has;
+ * A kernel exists as portable C (`_portable`), and some also for the DSP extension of Armv7E-M and Armv8-M (`_dsp`), for
+ * the vectors of Armv8.1-M (`_mve`), and for the vectors of 128 bits that computers, phones and browsers have (`_lanes`:
+ * SSE2, Neon of 64-bit Arm, WebAssembly). The name without an ending is the fastest that the compiler's target has;
  * define TINYSE_PORTABLE to get portable C everywhere. Rounding is that of TensorFlow Lite for Microcontrollers (see
  * requantize.h). Signed numbers are two's complement and their right shift keeps the sign, as all compilers have it.
  *
@@ -23,7 +24,7 @@
 #error "weights are laid out for little-endian processors"
 #endif
 
-/* real = multiplier / 2^31 / 2^shift, multiplier in [2^30, 2^31). The `_dsp` variants need shifts of 1 or more. */
+/* real = multiplier / 2^31 / 2^shift, multiplier in [2^30, 2^31). The `_dsp` and `_lanes` variants need shifts of 1 or more. */
 typedef struct {
     int32_t multiplier;
     int32_t shift;
@@ -64,6 +65,7 @@ typedef struct {
 void tinyse_convolve_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 void tinyse_convolve_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
+void tinyse_convolve_lanes(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
 
 /* The same by CMSIS-NN, in exports with --cmsis. `pairs` has what that library reads: the biases as they are in the
  * .tflite, the multipliers in units of 2^-31, the shifts to the left, the weights in the order outputs, height, width,
@@ -96,6 +98,7 @@ typedef struct {
 void tinyse_add_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, const int8_t *table, int8_t *output);
 void tinyse_add_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, const int8_t *table, int8_t *output);
 void tinyse_add_mve(const tinyse_addition *sum, const int8_t *a, const int8_t *b, const int8_t *table, int8_t *output);
+void tinyse_add_lanes(const tinyse_addition *sum, const int8_t *a, const int8_t *b, const int8_t *table, int8_t *output);
 
 /* MUL. */
 typedef struct {
@@ -108,6 +111,7 @@ typedef struct {
 void tinyse_multiply_portable(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
 void tinyse_multiply_dsp(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
 void tinyse_multiply_mve(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_multiply_lanes(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
 
 /* LOGISTIC, TANH, HARD_SWISH, QUANTIZE: `table` has the results for 0, 1, ..., 127, -128, ..., -1. */
 typedef struct {
@@ -145,6 +149,12 @@ void tinyse_copy_rows_mve(const tinyse_rows *layout, const int8_t *source, int8_
 #define tinyse_convolve tinyse_convolve_dsp
 #define tinyse_add tinyse_add_dsp
 #define tinyse_multiply tinyse_multiply_dsp
+#define tinyse_look_up tinyse_look_up_portable
+#define tinyse_copy_rows tinyse_copy_rows_portable
+#elif defined(TINYSE_LANES)
+#define tinyse_convolve tinyse_convolve_lanes
+#define tinyse_add tinyse_add_lanes
+#define tinyse_multiply tinyse_multiply_lanes
 #define tinyse_look_up tinyse_look_up_portable
 #define tinyse_copy_rows tinyse_copy_rows_portable
 #else

@@ -9,6 +9,12 @@
 #endif
 #elif !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 #define TINYSE_DSP 1
+#elif !defined(TINYSE_PORTABLE) && (defined(__SSE2__) || defined(__aarch64__) || defined(__wasm_simd128__))
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector) /* GCC 12, Clang */
+#define TINYSE_LANES 1
+#endif
+#endif
 #endif
 
 #endif

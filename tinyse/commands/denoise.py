@@ -19,6 +19,7 @@ from tinyse.errors import InputError
 
 if TYPE_CHECKING:
     from tinyse.streaming.batch import Result, Settings
+    from tinyse.streaming.denoiser import Denoiser
 
 PIPE = Path("-")
 FILES_PER_PROCESS = 4
@@ -54,7 +55,10 @@ def denoise(
         str | None,
         typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which tinyse brings."),
     ] = None,
-    engine: Annotated[Engine | None, typer.Option(help="What runs it; by default what fits the file.")] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(help="What runs it; by default c for the models that tinyse brings, litert for another .tflite."),
+    ] = None,
     attenuation_limit_db: Annotated[
         float | None, typer.Option(help="Keep this much of the noise: 12 takes away at most 12 dB.", min=0)
     ] = None,
@@ -110,7 +114,7 @@ def _files(source: Path, target: Path, settings: Settings, processes: int | None
         print(f"tinyse: {notice}" + (f" ({number} files)" if len(results) > 1 else ""), file=sys.stderr)
     for result in failed:
         print(f"tinyse: {result.error}", file=sys.stderr)
-    summary = _summary(done, denoiser.latency_ms)
+    summary = _summary(done, denoiser)
     if as_json:
         files = [{"in": r.source, "out": r.target, **_without_paths(r)} for r in results]
         print(json.dumps({**summary, "failed": len(failed), "files": files}, indent=2, allow_nan=False))
@@ -175,7 +179,8 @@ def _pipe(
     screen = sys.stderr if target == PIPE else sys.stdout
     facts = {"seconds": samples / target_rate, "elapsed_seconds": time.perf_counter() - start}
     if as_json:
-        print(json.dumps({**facts, "latency_ms": denoiser.latency_ms, "notices": notices}, indent=2), file=screen)
+        told = {"latency_ms": denoiser.latency_ms, "engine": denoiser.engine.name, "notices": notices}
+        print(json.dumps({**facts, **told}, indent=2), file=screen)
     elif target != PIPE:
         print(f"{target}: {facts['seconds']:.1f} s of sound, latency {denoiser.latency_ms:g} ms", file=screen)
 
@@ -184,21 +189,22 @@ def _without_paths(result: Result) -> dict[str, Any]:
     return {key: value for key, value in asdict(result).items() if key not in ("source", "target")}
 
 
-def _sentence(written: str, summary: dict[str, float | None]) -> str:
+def _sentence(written: str, summary: dict[str, Any]) -> str:
     factor = summary["real_time_factor"]
     return (
         f"{written}: {summary['seconds']:.1f} s of sound in {summary['compute_seconds']:.2f} s"
         + (f" (real-time factor {factor:.3f})" if factor is not None else "")
-        + f", latency {summary['latency_ms']:g} ms"
+        + f", latency {summary['latency_ms']:g} ms, engine {summary['engine']}"
     )
 
 
-def _summary(done: list[Result], latency_ms: float) -> dict[str, float | None]:
+def _summary(done: list[Result], denoiser: Denoiser) -> dict[str, Any]:
     """Totals over all files. The real-time factor is seconds of computing for each second of sound, without reading."""
     seconds, compute_seconds = sum(r.seconds for r in done), sum(r.compute_seconds for r in done)
     return {
         "seconds": seconds,
         "compute_seconds": compute_seconds,
         "real_time_factor": compute_seconds / seconds if seconds else None,
-        "latency_ms": latency_ms,
+        "latency_ms": denoiser.latency_ms,
+        "engine": denoiser.engine.name,
     }

@@ -130,6 +130,7 @@ def machine_checks() -> Iterator[Check]:
     portaudio = find_library("portaudio")
     mend = "" if portaudio else "apt-get install libportaudio2"
     yield Check("machine", "PortAudio", "ok" if portaudio else "missing", portaudio or "live sound", mend)
+    yield models_check()
     for program, (purpose, packages) in PROGRAMS.items():
         place = shutil.which(program)
         mend = "" if place else f"apt-get install {packages}"
@@ -141,6 +142,17 @@ def machine_checks() -> Iterator[Check]:
     yield Check("machine", "CPU cores", "ok", str(cores()))
     if build := torch_build.installed():
         yield from torch_checks(build)
+
+
+def models_check() -> Check:
+    """The C of the models that came along, compiled."""
+    from firmware_export import built_in
+
+    reason = built_in.missing()
+    if reason is None:
+        return Check("machine", "engine c", "ok", f"of the models that tinyse brings: {built_in.library_name()}")
+    mend = "apt-get install gcc libc6-dev, and install tinyse again"
+    return Check("machine", "engine c", "missing", f"LiteRT takes its place, at twice the time: {reason}", mend)
 
 
 def torch_checks(build: torch_build.Build) -> Iterator[Check]:

@@ -28,6 +28,8 @@ class Engine(ABC):
     What only some engines can do has an answer here, so that a caller never asks which class an engine is.
     """
 
+    name: str
+    """Of the kind: what `open_engine` takes."""
     metadata: dict[str, Any]
     """What the model file says of itself."""
 

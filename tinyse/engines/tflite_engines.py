@@ -104,6 +104,8 @@ class LiteRTEngine(FileEngine):
     bit, and through the recurrence by more; its quality does not.
     """
 
+    name = "litert"
+
     def __init__(
         self, path: str | Path | bytes, kernels: Literal["xnnpack", "builtin", "reference"] = "xnnpack"
     ) -> None:
@@ -144,6 +146,8 @@ class LiteRTEngine(FileEngine):
 class TFLMEngine(FileEngine):
     """TensorFlow Lite for Microcontrollers on this computer, reference kernels: the bits that a device computes."""
 
+    name = "tflm"
+
     def _load(self, graph: Graph) -> Step:
         interpreter = tflm_interpreter(graph)
 
@@ -158,6 +162,8 @@ class TFLMEngine(FileEngine):
 
 class ReferenceEngine(FileEngine):
     """The integer specification in numpy: the same bits as TFLM, on every machine."""
+
+    name = "reference"
 
     def _load(self, graph: Graph) -> Step:
         return reference.compile(graph)

@@ -36,6 +36,8 @@ def one_thread() -> Iterator[None]:
 class TorchEngine(Engine):
     """Runs a `.safetensors` model frame by frame."""
 
+    name = "torch"
+
     def __init__(self, path: str | Path) -> None:
         """Raises InputError for a file that is broken or not ours."""
         self.network, self.front_end_config, self.metadata = load_model(path)

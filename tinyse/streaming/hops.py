@@ -29,10 +29,11 @@ def as_float(chunk: np.ndarray) -> np.ndarray:
         return from_pcm16(chunk)
     if not np.issubdtype(chunk.dtype, np.floating):
         raise InputError(f"samples are int16 or float, not {chunk.dtype}")
-    if not np.isfinite(chunk).all():
-        raise InputError("samples hold NaN or infinite values")
-    if np.abs(chunk).max(initial=0) > LOUDEST:
-        raise InputError(f"samples reach {np.abs(chunk).max():.1e}, sound is float in [-1, 1)")
+    loudest = np.abs(chunk).max(initial=0)
+    if not loudest <= LOUDEST:  # or NaN
+        if not np.isfinite(loudest):
+            raise InputError("samples hold NaN or infinite values")
+        raise InputError(f"samples reach {loudest:.1e}, sound is float in [-1, 1)")
     return chunk.astype(np.float32)
 
 

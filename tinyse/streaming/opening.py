@@ -9,17 +9,19 @@ import numpy as np
 
 from tinyse.engines.engine import Engine
 from tinyse.errors import InputError
+from tinyse.files import sha256
 
 EngineName = Literal["litert", "tflm", "reference", "c", "torch"]
 ENGINES = ("litert", "tflm", "reference", "c", "torch")
 
 
 def open_engine(path: Path, name: EngineName | None = None) -> Engine:
-    """The engine of that name on a model file; by default torch for a .safetensors, and litert for a .tflite.
+    """The engine of that name on a model file; by default torch for a .safetensors, and for a .tflite c where its C was
+    compiled with tinyse, as that of the models that it brings, else litert.
 
     Raises InputError where they do not fit.
     """
-    name = name or ("torch" if path.suffix == ".safetensors" else "litert")
+    name = name or _fitting(path)
     if name not in ENGINES:
         raise InputError(f"no engine is named {name!r}: there are {', '.join(ENGINES)}")
     if not path.is_file():
@@ -39,6 +41,14 @@ def open_engine(path: Path, name: EngineName | None = None) -> Engine:
 
     kinds = {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}
     return kinds[name](path)
+
+
+def _fitting(path: Path) -> EngineName:
+    if path.suffix == ".safetensors":
+        return "torch"
+    from firmware_export import built_in
+
+    return "c" if path.is_file() and built_in.holds(sha256(path)) else "litert"
 
 
 def check_fit(engine: Engine, bands: int, results: int, path: Path) -> None:
