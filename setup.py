@@ -29,13 +29,13 @@ class Libraries(build_ext):
 
     def run(self) -> None:
         try:
-            from firmware_export import built_in
+            from firmware_export import built_in, host
             from firmware_export.targets import EXACT, OPTIMIZATION
 
             folder = Path(self.build_temp) / "models"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            sources = built_in.write_sources(sorted(ROOT.glob("tinyse/released/*/model.tflite")), folder)
+            sources = host.write_built_in(sorted(ROOT.glob("tinyse/released/*/model.tflite")), folder)
         except Exception as error:
             self.warn(f"without the C of the models: {error}")
             self.extensions = []

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -37,20 +35,6 @@ def holds(digest: str) -> bool:
     """Whether a model was compiled when tinyse was installed."""
     found = library()
     return found is not None and hasattr(found, f"{prefix(digest)}_host_process")
-
-
-def write_sources(models: Iterable[Path], folder: Path) -> list[Path]:
-    """Write the C of all models to `folder`, and return what is to be compiled with DEFINITIONS and targets.EXACT."""
-    from firmware_export import host
-    from firmware_export.export import make
-    from tinyse.files import sha256
-    from tinyse.tflite import reader
-
-    for path in models:
-        digest = sha256(path)
-        host.write_for_python(make(reader.read(path), digest, prefix=prefix(digest)), folder)
-    shutil.copy(FOLDER / "plugin" / "built_in.c", folder)
-    return sorted(folder.glob("*.c"))
 
 
 def _loaded(name: str) -> ctypes.CDLL | None:

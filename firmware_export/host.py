@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ctypes import c_float, c_size_t, c_void_p
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from firmware_export.program import STATES, Storage, lower
 from firmware_export.targets import EXACT, OPTIMIZATION
 from tinyse.engines.tflite_engines import FileEngine, Step
 from tinyse.errors import InputError
+from tinyse.files import sha256
 from tinyse.graph.graph import Graph
 
 if TYPE_CHECKING:
@@ -139,6 +140,18 @@ def compiled(graph: Graph, digest: str) -> ctypes.CDLL:
         definitions = (f"-D{macro}={value}" for macro, value in built_in.DEFINITIONS.items())
         build(sorted(folder.glob("*.c")), target, folder, (*SHARED, *definitions))
         return ctypes.CDLL(str(target))  # which stays in memory when its file is gone
+
+
+def write_built_in(models: Iterable[Path], folder: Path) -> list[Path]:
+    """Write the C of all models to `folder`; what is to be compiled with `built_in.DEFINITIONS` and `targets.EXACT`."""
+    from firmware_export.export import make
+    from tinyse.tflite import reader
+
+    for path in models:
+        digest = sha256(path)
+        write_for_python(make(reader.read(path), digest, prefix=built_in.prefix(digest)), folder)
+    shutil.copy(PLUGIN / "built_in.c", folder)
+    return sorted(folder.glob("*.c"))
 
 
 def write_for_python(firmware: Firmware, folder: Path) -> None:

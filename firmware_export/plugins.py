@@ -16,10 +16,10 @@ from tinyse.files import replacing, sha256
 from tinyse.tflite import reader
 
 FOLDER = Path(__file__).parent / "plugin"
-FACTORS = (2, 3, 6)
-"""Host rates over the model's; and 1, which needs no filter."""
 REACH = 24
-"""Samples at the model's rate on each side of a filter's middle: TINYSE_REACH of block.h."""
+"""Samples at the lower rate on each side of a filter's middle: TINYSE_REACH of block.h."""
+SHAPE_STEPS = 192
+"""Values for each of them; what lies between is interpolated, which errs by 93 dB less than the filter's largest."""
 
 
 UNREGISTERED_IDS = 1 << 23
@@ -72,12 +72,13 @@ def write_block(firmware: Firmware, folder: Path) -> None:
     write_sources(firmware, folder)
     for name in ("block.h", "block.c"):
         (folder / name).write_text((FOLDER / name).read_text())
-    arrays = (text.array(f"filter_{factor}", low_pass(factor)) for factor in FACTORS)
-    (folder / "filters.h").write_text("/* Low-passes between the host's rate and the model's. */\n" + "\n".join(arrays))
+    shape = f"#define SHAPE_STEPS {SHAPE_STEPS}\n{text.array('filter_shape', low_pass())}"
+    (folder / "filters.h").write_text(f"/* The low-pass between the host's rate and the model's. */\n{shape}")
 
 
-def low_pass(factor: int) -> np.ndarray:
-    """(2 * REACH * factor + 1,) float32 of sum 1: passes 7 kHz of 8, and is 80 dB down from 9 kHz on."""
-    time = np.arange(-REACH * factor, REACH * factor + 1) / factor
+def low_pass() -> np.ndarray:
+    """(REACH * SHAPE_STEPS + 1,) float32, from the middle to the end: passes .875 of half the lower rate, and is 80 dB
+    down from 1.125 of it on."""
+    time = np.arange(-REACH * SHAPE_STEPS, REACH * SHAPE_STEPS + 1) / SHAPE_STEPS
     taps = 0.97 * np.sinc(0.97 * time) * np.kaiser(len(time), 8.0)
-    return np.float32(taps / taps.sum())
+    return np.float32(taps[REACH * SHAPE_STEPS :] * SHAPE_STEPS / taps.sum())

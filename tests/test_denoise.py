@@ -21,9 +21,11 @@ from firmware_export.vectors import sound
 from tinyse import pcm
 from tinyse.commands import main as command_line
 from tinyse.errors import InputError
-from tinyse.live.pipe import PipeReader, denoised
+from tinyse.live.pipe import PipeReader
 from tinyse.streaming import batch
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.rates import Resampler
+from tinyse.streaming.sound import denoised
 
 RATE = 16000
 runner = CliRunner()
@@ -214,8 +216,10 @@ def test_nothing_but_bad_files_is_still_a_report(halving, tmp_path):
 def test_a_library_that_stumbles_over_one_file_does_not_end_the_others(halving, tmp_path, monkeypatch):
     write_noise(tmp_path / "in" / "a.wav", 0.1)
     write_noise(tmp_path / "in" / "b.wav", 0.1)
-    read = batch.audio.read
-    monkeypatch.setattr(batch.audio, "read", lambda path, rate: read(path, rate) if path.name == "b.wav" else [][1])
+    read = batch.audio.read_channels
+    monkeypatch.setattr(
+        batch.audio, "read_channels", lambda path, mono: read(path, mono) if path.name == "b.wav" else [][1]
+    )
     answer = denoise(tmp_path / "in", tmp_path / "out", "--processes", 1)
     assert answer.exit_code == 1
     assert "a.wav: IndexError" in answer.stderr
@@ -310,7 +314,7 @@ def test_ffmpeg_on_both_sides(tiny, tmp_path):
         (("-", "-", "--format", "f32"), np.float32([0, np.nan]).tobytes(), "standard input: samples hold NaN"),
         (("-", "-", "--format", "f32"), np.float32([1e30] * 9).tobytes(), "it was read as f32, --format says"),
         (("-", "x.m4a"), b"", "cannot write x.m4a"),
-        (("a.wav", "b.wav", "--rate", "8000"), b"", "give - as IN or OUT"),
+        (("a.wav", "b.wav", "--channels", "2"), b"", "give - as IN or OUT"),
         (("no.wav", "-"), b"", "no such file"),
     ],
 )
@@ -344,9 +348,109 @@ def test_samples_come_back_within_half_a_step(format, values):
     st.lists(st.integers(0, 3000), max_size=6),
 )
 def test_a_pipe_is_as_long_at_any_rate(rate, target_rate, lengths):
-    blocks = [np.full(length, 0.1, np.float32) for length in lengths]
+    blocks = [np.full((length, 2), 0.1, np.float32) for length in lengths]
     made = sum(map(len, denoised(Halving(), blocks, rate, target_rate)))
     assert made == round(sum(lengths) * target_rate / rate)
+
+
+# Rates and channels
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000, 192000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_a_file_gets_back_its_rate_and_its_channels(halving, tmp_path, rate, channels):
+    """Each channel its own tone, below every rate's half: halved, in its place, and in no other channel."""
+    time = np.arange(round(0.7 * rate)) / rate
+    tones = np.stack([np.sin(2 * np.pi * (300 + 400 * n) * time) / 4 for n in range(channels)], axis=1)
+    soundfile.write(tmp_path / "noisy.wav", tones, rate, subtype="FLOAT")
+    answer = denoise(tmp_path / "noisy.wav", tmp_path / "clean.wav", "--json")
+    assert answer.exit_code == 0, answer.exception
+    clean, written = soundfile.read(tmp_path / "clean.wav", always_2d=True)
+    assert (written, clean.shape) == (rate, tones.shape)
+    inner = slice(rate // 10, -rate // 10)
+    error = clean[inner] - tones[inner] / 2
+    assert 10 * np.log10(np.square(tones[inner] / 2).mean() / np.square(error).mean()) > 80
+    (facts,) = json.loads(answer.stdout)["files"]
+    assert (facts["rate"], facts["channels"]) == (rate, channels)
+    more = facts["latency_ms"] - Halving.latency_ms
+    assert more == 0 if rate == RATE else 10 < more < 300
+
+
+def test_channels_through_a_model_are_what_each_gives_alone(tiny, tmp_path):
+    left, right = sound(9000), sound(9000)[::-1].copy()
+    soundfile.write(tmp_path / "both.wav", np.stack([left, right], axis=1), RATE)
+    assert denoise(tmp_path / "both.wav", tmp_path / "clean.wav", "--model", tiny.quantized).exit_code == 0
+    clean = soundfile.read(tmp_path / "clean.wav", dtype="int16")[0]
+    for number, alone in enumerate((left, right)):
+        np.testing.assert_array_equal(clean[:, number], Denoiser(tiny.quantized).denoise(alone))
+
+
+def test_mono_and_rate_ask_for_what_was_given_before(halving, tmp_path):
+    soundfile.write(tmp_path / "noisy.wav", np.full((24000, 2), 0.25), 48000)
+    assert denoise(tmp_path / "noisy.wav", tmp_path / "clean.wav", "--mono", "--rate", RATE).exit_code == 0
+    info = soundfile.info(tmp_path / "clean.wav")
+    assert (info.samplerate, info.channels, info.frames) == (RATE, 1, 8000)
+
+
+def test_opus_has_no_44100_hz_and_that_is_said(halving, tmp_path):
+    write_noise(tmp_path / "noisy.wav", rate=44100)
+    answer = denoise(tmp_path / "noisy.wav", tmp_path / "clean.opus")
+    assert answer.exit_code == 0, answer.exception
+    assert "written at 48000 Hz: .opus has no 44100 Hz" in answer.stderr
+
+
+def test_a_pipe_of_two_channels_keeps_them_and_its_rate(tiny):
+    left, right = sound(4410), sound(4410)[::-1]
+    given = np.stack([left, right], axis=1).astype("<i2").tobytes()
+    answer = run("-", "-", "--model", tiny.quantized, "--rate", 44100, "--channels", 2, "--json", input=given)
+    assert answer.returncode == 0, answer.stderr
+    assert len(answer.stdout) == len(given)
+    facts = json.loads(answer.stderr[answer.stderr.index(b"{") :].rpartition(b"}")[0] + b"}")
+    assert (facts["rate"], facts["channels"]) == (44100, 2)
+    assert facts["latency_ms"] > 40
+    header = pcm.wav_header("s16", 44100, channels=2)
+    again = run("-", "-", "--model", tiny.quantized, input=header + given)
+    assert again.stdout == header + answer.stdout
+    mixed = run("-", "-", "--model", tiny.quantized, "--mono", input=header + given)
+    assert len(mixed.stdout) == len(header) + len(given) // 2
+
+
+@pytest.mark.parametrize("rates", [(44100, 16000), (16000, 44100), (8000, 16000), (48000, 16000)])
+def test_the_stated_latency_of_resampling_is_kept(rates):
+    """Nothing waits longer, whatever the stream holds; half of it would be too little."""
+    resampler, given, worst = Resampler(*rates), 0, 0.0
+    for number in range(400):
+        piece = np.random.default_rng(number).normal(0, 0.1, rates[0] // 100).astype(np.float32)
+        given += len(resampler.process(piece))
+        worst = max(worst, (number + 1) / 100 - given / rates[1])
+    assert worst - 1e-9 <= resampler.latency < 1.2 * worst
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "words"),
+    [
+        (("-", "-", "--channels", "0"), b"", "--channels: 0 channels; sound has 1 to 64"),
+        (("-", "-", "--channels", "200"), b"", "200 channels"),
+        (("-", "-", "--rate", "999"), b"", "--rate: a rate of 999 Hz; sound has 1000 to 768000 Hz"),
+        (("-", "-", "--rate", "768001"), b"", "768001 Hz"),
+        (("-", "-"), pcm.wav_header("s16", 768001), "768001 Hz"),
+        (("-", "-"), pcm.wav_header("s16", 0), "0 Hz"),
+        (("-", "-"), pcm.wav_header("s16", RATE, channels=0), "0 channels"),
+        (("-", "-"), pcm.wav_header("s16", RATE, channels=200), "200 channels"),
+        (("many.wav", "out.wav"), b"", "many.wav: 200 channels"),
+        (("slow.wav", "out.wav"), b"", "slow.wav: a rate of 500 Hz"),
+        (("fast.wav", "out.wav"), b"", "fast.wav: a rate of 900000 Hz"),
+    ],
+)
+def test_what_is_no_sound_is_refused_in_one_line(tmp_path, arguments, given, words):
+    soundfile.write(tmp_path / "many.wav", np.zeros((9, 200)), RATE)
+    soundfile.write(tmp_path / "slow.wav", np.zeros(9), 500)
+    soundfile.write(tmp_path / "fast.wav", np.zeros(9), 900_000)
+    answer = run(*arguments, input=given, cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, b"")
+    assert words in answer.stderr.decode()
+    assert answer.stderr.count(b"\n") == 1
+    assert not (tmp_path / "out.wav").exists()
 
 
 def test_a_known_size_ends_the_sound_before_what_follows_it():

@@ -225,7 +225,7 @@ BAD_SOUND = {
     "infinite": (np.array([0, np.inf], np.float32), "infinite"),
     "too large for float32": (np.array([1e200]), r"1.0e\+200"),
     "no sound at all": (np.array([1e30], np.float32), r"1.0e\+30"),
-    "two channels": (np.zeros((100, 2), np.float32), "one channel"),
+    "three axes": (np.zeros((100, 2, 2), np.float32), "one channel"),
     "a single number": (np.float32(0), "one channel"),
     "int32": (np.zeros(100, np.int32), "int32"),
     "uint8": (np.zeros(100, np.uint8), "uint8"),
@@ -433,3 +433,31 @@ def test_speech_that_needs_nothing_stays_as_it_was():
     pairs = list(zip(speech, denoised, strict=True))
     assert np.mean([si_sdr(*pair) for pair in pairs]) >= 20
     assert all(abs(level_change_db(*pair)) <= 1 for pair in pairs)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+def test_a_clip_of_any_rate_and_channels_comes_back_as_it_was_given(tiny, dtype):
+    denoiser = Denoiser(tiny.quantized)
+    mono = (np.random.default_rng(0).normal(0, 3000, 9000)).astype(np.int16)
+    mono = mono if dtype == np.int16 else (mono / 32768).astype(dtype)
+    two = np.stack([mono, mono[::-1]], axis=1)
+    clean = denoiser.denoise(two)
+    assert (clean.shape, clean.dtype) == (two.shape, dtype)
+    for number in range(2):
+        np.testing.assert_array_equal(clean[:, number], denoiser.denoise(two[:, number]))
+    wide = denoiser.denoise(two, sample_rate=44100)
+    assert (wide.shape, wide.dtype) == (two.shape, dtype)
+    np.testing.assert_array_equal(wide[:, 0], denoiser.denoise(mono, sample_rate=44100))
+
+
+def test_a_stream_is_one_channel(tiny):
+    with pytest.raises(InputError, match="one channel"):
+        Denoiser(tiny.quantized).process(np.zeros((100, 2), np.float32))
+
+
+def test_a_clip_of_no_sounds_layout_is_refused(tiny):
+    denoiser = Denoiser(tiny.quantized)
+    with pytest.raises(InputError, match="a rate of 900 Hz"):
+        denoiser.denoise(np.zeros(9), sample_rate=900)
+    with pytest.raises(InputError, match="200 channels; sound has 1 to 64"):
+        denoiser.denoise(np.zeros((9, 200)))

@@ -113,7 +113,7 @@ def test_threads_of_one_process_work_at_a_time(denoisers):
 def libraries(tmp_path_factory):
     """As setup.py compiles them, {name: file}."""
     folder = tmp_path_factory.mktemp("built in")
-    sources = built_in.write_sources([released.find(name) for name in released.names()], folder)
+    sources = host.write_built_in([released.find(name) for name in released.names()], folder)
     definitions = [f"-D{name}={value}" for name, value in built_in.DEFINITIONS.items()]
     kinds = {built_in.NAME: ()}
     if platform.machine() == "x86_64":

@@ -387,8 +387,8 @@ ODD = {
     "8 kHz": Odd(noise(1.0, 8000), 8000, notice="resampled from 8000 Hz"),
     "48 kHz": Odd(noise(1.0, 48000), 48000, notice="resampled from 48000 Hz"),
     "44.1 kHz": Odd(noise(0.777, 44100), 44100, notice="resampled from 44100 Hz"),
-    "stereo": Odd(np.stack([SECOND, SECOND[::-1]], axis=1), notice="2 channels mixed down"),
-    "six channels": Odd(np.stack(6 * [SECOND], axis=1), notice="6 channels mixed down"),
+    "stereo": Odd(np.stack([SECOND, SECOND[::-1]], axis=1)),
+    "six channels": Odd(np.stack(6 * [SECOND], axis=1)),
     "8-bit": Odd(SECOND, subtype="PCM_U8"),
     "24-bit": Odd(SECOND, subtype="PCM_24"),
     "32-bit float": Odd(SECOND, subtype="FLOAT"),
@@ -413,8 +413,9 @@ def test_odd_sound_is_denoised_to_its_length(case, engine, tinyse, things, tmp_p
     answer = tinyse("denoise", noisy, clean, "--model", model, "--engine", engine)
     assert answer.code == 0, answer.errors
     written = soundfile.info(clean)
-    assert (written.samplerate, written.channels, written.subtype) == (RATE, 1, odd.subtype)
-    assert abs(written.frames - len(odd.sound) * RATE / odd.rate) <= 1
+    channels = 1 if odd.sound.ndim == 1 else odd.sound.shape[1]
+    assert (written.samplerate, written.channels, written.subtype) == (odd.rate, channels, odd.subtype)
+    assert written.frames == len(odd.sound)
     sound, _ = soundfile.read(clean)
     assert np.isfinite(sound).all()
     assert sound.any() == odd.sound.any()

@@ -91,7 +91,7 @@ def test_every_frame_in_node_is_the_references(tiny, page, tmp_path):
 
 WORKLET = """
 import { readFileSync } from "node:fs";
-globalThis.sampleRate = 48000;
+globalThis.sampleRate = RATE;
 globalThis.AudioWorkletProcessor = class {
   constructor() { this.port = { postMessage: (message) => messages.push(message) }; }
 };
@@ -112,21 +112,22 @@ for (const quantum of [1, 64, 100, 128, 2048, 4096, 6000, 8192]) {
   const silent = [new Float32Array(quantum).fill(9)];
   for (let times = 0; times < 3; times++) node.process([[]], [silent]); // a microphone that is not there yet
   if (!silent[0].every(Number.isFinite) || silent[0].includes(9)) throw new Error("no silence");
-  const hops = Math.floor(noisy.length / 768);
-  const clean = messages.slice(0, hops).flatMap((message) => [...message.clean]);
-  results[quantum] = { output: [...output], clean };
+  const hops = Math.floor(Math.floor((noisy.length - 1) * 16000 / sampleRate + 1) / 256); // of the sound, not the silence
+  const [before, clean] = ["noisy", "clean"].map((side) => messages.slice(0, hops).flatMap((message) => [...message[side]]));
+  results[quantum] = { output: [...output], before, clean };
 }
 console.log(JSON.stringify(results));
 """
 
 
-def test_the_worklet_takes_quanta_of_any_length(page, tmp_path):
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_the_worklet_takes_quanta_of_any_length(tiny, page, tmp_path, rate):
     """Browsers may hand over other numbers of samples than 128: no hop is lost, no sample differs."""
     if shutil.which("node") is None:
         pytest.skip("apt-get install nodejs")
-    given = soxr.resample(sound(12000) / 32768, RATE, 48000).astype(np.float32)
+    given = soxr.resample(sound(9600) / 65536, 6400, rate).astype(np.float32)
     (tmp_path / "noisy.f32").write_bytes(given.tobytes())
-    (tmp_path / "host.mjs").write_text(WORKLET)
+    (tmp_path / "host.mjs").write_text(WORKLET.replace("RATE", str(rate)))
     (tmp_path / "package.json").write_text('{"type": "module"}')
     for name in ("firmware.js", "worklet.js", "tinyse.wasm"):
         shutil.copy(page / name, tmp_path)
@@ -134,7 +135,13 @@ def test_the_worklet_takes_quanta_of_any_length(page, tmp_path):
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     expected = results["128"]
-    assert len(expected["clean"]) == 36000 // 768 * 256
+    assert len(expected["clean"]) == 24000 // 256 * 256
+    before, clean = (np.array(expected[side], np.int16) for side in ("before", "clean"))
+    denoiser = Denoiser(tiny.quantized, engine="reference")
+    np.testing.assert_array_equal(clean[denoiser.delay :], denoiser.denoise(before)[: -denoiser.delay])
+    late = 0 if rate == RATE else 24 * RATE // min(rate, RATE)  # the filter's reach
+    whole = soxr.resample(given, rate, RATE)[: len(before) - late]
+    assert si_sdr(whole, from_pcm16(before)[late:]) > 40
     assert max(map(abs, expected["output"])) > 0.01
     for quantum, result in results.items():
         assert result == expected, quantum
@@ -275,6 +282,29 @@ def test_the_microphone_through_the_worklet_is_the_denoised_recording(tiny, chro
     np.testing.assert_array_equal(clean[:known], denoiser.denoise(noisy)[:known])
     # It was our sound: Chromium's microphone begins between two samples, and a busy machine cuts pieces out of it.
     assert si_sdr(*aligned(given[:RATE], from_pcm16(noisy))) > 5
+
+
+def test_a_sound_card_at_44_khz_is_denoised(tiny, chromium):
+    """The page takes the sound card's own rate, here another one than the machine's."""
+    page, _ = chromium
+    page.evaluate("""(() => {
+        const Usual = AudioContext;
+        globalThis.AudioContext = class extends Usual {
+            constructor(options) { super({ sampleRate: 44100, ...options }); globalThis.AudioContext = Usual; }
+        };
+    })()""")
+    page.evaluate("document.getElementById('microphone').click()")
+    page.wait_for("tinyse.running && tinyse.running.hops.length > 60")
+    assert page.evaluate("tinyse.running.context.sampleRate") == 44100
+    assert "44100 Hz" in page.evaluate("document.getElementById('message').textContent")
+    assert int(page.evaluate("document.getElementById('latency-browser').textContent").split()[0]) >= 3
+    page.evaluate("document.getElementById('microphone').click()")
+    page.wait_for("!tinyse.running")
+    noisy, clean = clip(page)
+    denoiser = Denoiser(tiny.quantized, engine="reference")
+    known = len(clean) - denoiser.delay
+    assert np.abs(noisy).max() > 100
+    np.testing.assert_array_equal(clean[:known], denoiser.denoise(noisy)[:known])
 
 
 def test_the_page_works_offline_once_it_was_loaded(tiny, page, tmp_path):

@@ -27,22 +27,32 @@ def read(path: str | Path, sample_rate: int = DEFAULT_RATE) -> tuple[np.ndarray,
     A notice is a line that does not name the file, so that equal ones can be counted. Raises InputError for a file that
     is missing, broken or empty, or that holds NaN or infinite samples.
     """
-    channels, rate, notices = finite_channels(path)
-    if _is_clipped(channels):
-        notices.append("clipped: three or more samples in a row at full scale")
+    channels, rate, notices = read_channels(path, mono=True)
     samples = channels[:, 0]
-    if channels.shape[1] > 1:
-        samples = channels.mean(axis=1)
-        notices.append(f"{channels.shape[1]} channels mixed down to one")
-        # Unrelated channels lose 3 dB.
-        if np.square(samples).mean() < 0.1 * np.square(channels).mean():
-            notices.append("channels that cancel one another when they are mixed down (antiphase)")
     if rate != sample_rate:
         samples = resampled(samples, rate, sample_rate)
         notices.append(f"resampled from {rate} Hz to {sample_rate} Hz")
         if not len(samples):
             raise InputError(f"cannot use {path}: it is shorter than one sample at {sample_rate} Hz")
     return np.ascontiguousarray(samples, dtype=np.float32), notices
+
+
+def read_channels(path: str | Path, mono: bool = False) -> tuple[np.ndarray, int, list[str]]:
+    """The sound in a file as float32 (samples, channels), its rate, and notices. `mono`: mixed down to one channel.
+
+    Raises InputError as `read`.
+    """
+    channels, rate, notices = finite_channels(path)
+    if _is_clipped(channels):
+        notices.append("clipped: three or more samples in a row at full scale")
+    if mono and channels.shape[1] > 1:
+        samples = channels.mean(axis=1, keepdims=True)
+        notices.append(f"{channels.shape[1]} channels mixed down to one")
+        # Unrelated channels lose 3 dB.
+        if np.square(samples).mean() < 0.1 * np.square(channels).mean():
+            notices.append("channels that cancel one another when they are mixed down (antiphase)")
+        channels = samples
+    return channels, rate, notices
 
 
 def finite_channels(path: str | Path) -> tuple[np.ndarray, int, list[str]]:

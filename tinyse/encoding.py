@@ -27,6 +27,19 @@ KEPT = frozenset({"PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DO
 """Sample formats that an output may take over from its input."""
 
 
+CODEC_RATES = {
+    "OPUS": (8000, 12000, 16000, 24000, 48000),
+    "MPEG_LAYER_III": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+}
+"""Hz that codecs have, where not all."""
+
+
+def possible_rate(path: str | Path, rate: int) -> int:
+    """`rate`, or the next higher one, else the highest, that the format of a file has."""
+    rates = CODEC_RATES.get(_format(Path(path))[1], (rate,))
+    return min((known for known in rates if known >= rate), default=rates[-1])
+
+
 def check_writable(path: str | Path) -> None:
     """Raise InputError for a name whose suffix is not a format that can be written."""
     _format(Path(path))
@@ -41,12 +54,14 @@ def sample_format(path: str | Path) -> str | None:
 
 
 class SoundWriter:
-    """Mono sound, in the format of the path's suffix; the file takes its name when it is closed.
+    """Sound, in the format of the path's suffix; the file takes its name when it is closed.
 
     As a context it closes the file at the end of the block, and leaves none where the block raised.
     """
 
-    def __init__(self, path: str | Path, samples: str | None = None, sample_rate: int = DEFAULT_RATE) -> None:
+    def __init__(
+        self, path: str | Path, samples: str | None = None, sample_rate: int = DEFAULT_RATE, channels: int = 1
+    ) -> None:
         """`samples`: the sample format of libsndfile, say PCM_24; the suffix's own where it cannot have that one.
 
         Raises InputError where the file cannot be written.
@@ -58,14 +73,17 @@ class SoundWriter:
         self._stack = ExitStack()
         temporary = self._stack.enter_context(replacing(self.path))
         try:
-            opened = soundfile.SoundFile(temporary, "w", sample_rate, 1, subtype=self._samples, format=kind)
+            opened = soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype=self._samples, format=kind)
             self._file = self._stack.enter_context(opened)
         except soundfile.LibsndfileError as error:
             self._stack.close()
-            raise InputError(f"cannot write {path}: {error}") from error
+            raise InputError(
+                f"cannot write {path} with {channels} channels at {sample_rate} Hz: {error.error_string.strip().rstrip('.')}"
+                "; a wav takes any, --mono and --rate ask for others"
+            ) from error
 
     def write(self, samples: np.ndarray) -> None:
-        """Append (samples,) float32. Raises InputError when the disk is full."""
+        """Append (samples,) or (samples, channels) float32. Raises InputError when the disk is full."""
         # libsndfile scales floats to 16 bits in its own way; ours is the one that the firmware is compared with.
         content = to_pcm16(samples) if self._samples == "PCM_16" else samples
         try:

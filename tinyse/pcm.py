@@ -10,6 +10,7 @@ import numpy as np
 
 from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.errors import InputError
+from tinyse.sound_files import check_layout
 
 FORMATS = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4}
 """Bytes per sample, little-endian."""
@@ -37,7 +38,7 @@ class Layout:
 
 
 def decode(content: bytes, layout: Layout) -> np.ndarray:
-    """Whole frames of bytes -> (samples,) float32, the channels mixed down to one."""
+    """Whole frames of bytes -> float32, flat, the channels of a sample beside one another."""
     if layout.format == "u8":
         samples = (np.frombuffer(content, np.uint8).astype(np.float32) - 128) / np.float32(128)
     elif layout.format == "s16":
@@ -50,11 +51,11 @@ def decode(content: bytes, layout: Layout) -> np.ndarray:
         samples = np.frombuffer(content, "<i4").astype(np.float32) / np.float32(2**31)
     else:
         samples = np.frombuffer(content, "<f4").astype(np.float32)
-    return samples if layout.channels == 1 else samples.reshape(-1, layout.channels).mean(axis=1)
+    return samples
 
 
 def encode(samples: np.ndarray, format: str) -> bytes:
-    """(samples,) float32 -> bytes; integers are rounded and clipped."""
+    """(samples,) or (samples, channels) float32 -> bytes; integers are rounded and clipped."""
     if format == "f32":
         return samples.astype("<f4").tobytes()
     if format == "s16":
@@ -67,11 +68,12 @@ def encode(samples: np.ndarray, format: str) -> bytes:
     return whole.tobytes() if format == "s32" else whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
 
-def wav_header(format: str, rate: int, size: int | None = None) -> bytes:
-    """The 44 bytes before `size` bytes of mono sound; None for a stream whose end is not known."""
+def wav_header(format: str, rate: int, size: int | None = None, channels: int = 1) -> bytes:
+    """The 44 bytes before `size` bytes of sound; None for a stream whose end is not known."""
     width, tag = FORMATS[format], FLOAT_TAG if format == "f32" else 1
     size = UNKNOWN_BYTES if size is None else size
-    parts = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, 1, rate, rate * width, width, 8 * width)
+    frame = width * channels
+    parts = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, channels, rate, rate * frame, frame, 8 * width)
     return (
         struct.pack("<4sI4s", b"RIFF", min(size + 36, UNKNOWN_BYTES), b"WAVE")
         + parts
@@ -108,7 +110,8 @@ def _layout(content: bytes) -> Layout:
     if tag == EXTENSIBLE_TAG and len(content) >= 26:
         (tag,) = struct.unpack("<H", content[24:26])
     kinds = {(1, 8): "u8", (1, 16): "s16", (1, 24): "s24", (1, 32): "s32", (FLOAT_TAG, 32): "f32"}
-    if (tag, bits) not in kinds or not channels or not rate:
+    check_layout("standard input", rate, channels)
+    if (tag, bits) not in kinds:
         raise InputError(
             f"standard input is a wav of kind {tag} with {bits} bits: PCM of 8 to 32 bits or float of 32 can be read"
         )

@@ -25,8 +25,10 @@ SUFFIXES = BY_LIBSNDFILE | BY_FFMPEG
 """What counts as sound in a folder; a file that is named on the command line may be called anything."""
 
 EARLY_END = "ends before its header says: used up to there"
-RATES = (1000, 1_000_000)
+RATES = (1000, 768_000)
 """Hz: what a header may say. At 1 Hz a small file would become hours."""
+MOST_CHANNELS = 64
+"""Of ambisonics of the seventh order; what says more is no sound."""
 MAX_VALUES = 1 << 31
 """Samples that a file may say it has, of all channels: 8 GiB of memory, a day and a half of one channel at 16 kHz. The header
 of a FLAC of 100 bytes can say 2^36."""
@@ -104,7 +106,7 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
     try:
         with soundfile.SoundFile(path if unfinished is None else io.BytesIO(unfinished)) as file:
             promised, rate = file.frames, file.samplerate
-            _check_rate(path, rate)
+            check_layout(path, rate, file.channels)
             _check_size(path, promised * file.channels)
             # Codecs such as GSM 6.10 cannot seek: soundfile then wants to be told how much to read.
             channels = file.read(promised if promised and not file.seekable() else -1, "float32", always_2d=True)
@@ -124,9 +126,12 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
     return channels, rate, notices
 
 
-def _check_rate(path: Path, rate: int) -> None:
+def check_layout(source: str | Path, rate: int, channels: int = 1) -> None:
+    """Raise InputError for a rate or a number of channels that is no sound's, by the name of what has it."""
     if not RATES[0] <= rate <= RATES[1]:
-        raise InputError(f"cannot read {path}: a rate of {rate} Hz; sound of {RATES[0]} to {RATES[1]} Hz can be read")
+        raise InputError(f"cannot use {source}: a rate of {rate} Hz; sound has {RATES[0]} to {RATES[1]} Hz")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise InputError(f"cannot use {source}: {channels} channels; sound has 1 to {MOST_CHANNELS}")
 
 
 def _check_size(path: Path, values: int) -> None:
@@ -146,7 +151,7 @@ def duration(path: str | Path) -> float:
         info = soundfile.info(path)
         if info.frames <= 0 and (unfinished := _unfinished_wav(path)) is not None:
             info = soundfile.info(io.BytesIO(unfinished))
-        _check_rate(path, info.samplerate)
+        check_layout(path, info.samplerate, info.channels)
     except InputError:
         raise
     except _FAILURES as error:
@@ -180,7 +185,7 @@ def _decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, int, list[str]]:
     samples = np.frombuffer(sound[start:], ">f4").astype(np.float32)
     if not start or not len(samples):
         raise InputError(f"cannot read {path}: it holds no samples")
-    _check_rate(path, rate)
+    check_layout(path, rate, count)
     return samples.reshape(-1, count), rate, [EARLY_END] if complaints else []
 
 

@@ -4,23 +4,52 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "filters.h"
+#include "filters.h" /* filter_shape: the filter from its middle on, SHAPE_STEPS values for each sample at the lower rate */
 
 #define ROUND_TO_EVEN 12582912.0f /* 1.5 * 2^23: floats of this size are whole numbers */
 
-/* A low-pass at the host's rate with 2 * TINYSE_REACH * factor + 1 taps, symmetric, of sum 1. */
-static const float *filter(int32_t factor)
+static int32_t common_divisor(int32_t a, int32_t b)
 {
-    return factor == 2 ? filter_2 : factor == 3 ? filter_3 : factor == 6 ? filter_6 : NULL;
+    while (b != 0) {
+        const int32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* The filter's value at `units` of `wide` from its middle. */
+static float shape_at(int32_t units, int32_t wide)
+{
+    const int32_t steps = units * SHAPE_STEPS, whole = steps / wide;
+    if (steps % wide == 0) {
+        return filter_shape[whole];
+    }
+    const float part = (float)(steps % wide) / (float)wide;
+    return filter_shape[whole] + part * (filter_shape[whole + 1] - filter_shape[whole]);
 }
 
 tinyse_status tinyse_block_init(tinyse_block *block, int32_t rate)
 {
-    const int32_t factor = rate / TINYSE_SAMPLE_RATE;
-    if (block == NULL || rate != factor * TINYSE_SAMPLE_RATE || (factor != 1 && filter(factor) == NULL)) {
+    if (block == NULL || rate < 1 || rate / TINYSE_LARGEST_RATIO > TINYSE_SAMPLE_RATE ||
+        TINYSE_SAMPLE_RATE / TINYSE_LARGEST_RATIO > rate) {
         return TINYSE_BAD_ARGUMENT;
     }
-    block->factor = factor;
+    const int32_t common = common_divisor(rate, TINYSE_SAMPLE_RATE);
+    const int32_t host_unit = TINYSE_SAMPLE_RATE / common, own_unit = rate / common;
+    const int32_t wide = host_unit > own_unit ? host_unit : own_unit;
+    if (wide > TINYSE_WIDEST) {
+        return TINYSE_BAD_ARGUMENT;
+    }
+    block->host_unit = host_unit;
+    block->own_unit = own_unit;
+    block->reach = wide == 1 ? 0 : TINYSE_REACH * wide;
+    for (int32_t i = 0; i <= block->reach; i++) {
+        const float value = wide == 1 ? 1.0f : shape_at(i, wide);
+        block->filter[block->reach + i] = block->filter[block->reach - i] = value;
+    }
+    const int32_t late = 2 * block->reach + (TINYSE_HOP + TINYSE_DELAY) * own_unit;
+    block->latency = (late + host_unit - 1) / host_unit;
     tinyse_block_reset(block);
     return tinyse_init(&block->stream);
 }
@@ -28,9 +57,10 @@ tinyse_status tinyse_block_init(tinyse_block *block, int32_t rate)
 void tinyse_block_reset(tinyse_block *block)
 {
     block->place = 0;
-    memset(block->in, 0, sizeof block->in);
-    memset(block->out, 0, sizeof block->out);
-    memset(block->low, 0, sizeof block->low);
+    block->due = block->host_unit; /* with the first sample that comes */
+    block->ahead = block->latency * block->host_unit - block->reach - (1 + TINYSE_DELAY) * block->own_unit;
+    memset(&block->heard, 0, sizeof block->heard);
+    memset(&block->made, 0, sizeof block->made);
     (void)tinyse_reset(&block->stream);
 }
 
@@ -44,69 +74,74 @@ static int16_t to_pcm16(float x)
     return (int16_t)((x + ROUND_TO_EVEN) - ROUND_TO_EVEN);
 }
 
-static float weighted_sum(const float *samples, const float *taps, int32_t count)
+/* `count` is the ring's length; half of `samples`. */
+static void push(float *samples, int32_t *next, int32_t count, float x)
 {
+    samples[*next] = samples[*next + count] = x;
+    *next = *next + 1 == count ? 0 : *next + 1;
+}
+
+/* The sum of samples times the filter: the one at `newest` lies `at` units behind the filter's start, each earlier one
+ * `unit` units less. Samples that the filter does not reach are left out. */
+static float filtered(const tinyse_block *block, const float *newest, int32_t at, int32_t unit)
+{
+    const int32_t beyond = at - 2 * block->reach, skipped = beyond > 0 ? (beyond + unit - 1) / unit : 0;
     float sum = 0.0f;
-    for (int32_t i = 0; i < count; i++) {
-        sum += samples[i] * taps[i];
+    newest -= skipped;
+    for (at -= skipped * unit; at >= 0; at -= unit) {
+        sum += *newest-- * block->filter[at];
     }
     return sum;
 }
 
-/* A hop at the host's rate to TINYSE_HOP samples. */
-static void reduce(tinyse_block *block)
+/* The next sample at TINYSE_SAMPLE_RATE. */
+static void take(tinyse_block *block)
 {
-    const int32_t factor = block->factor, past = 2 * TINYSE_REACH * factor;
-    for (int32_t i = 0; i < TINYSE_HOP; i++) {
-        const float *samples = block->in + (factor == 1 ? past + i : i * factor);
-        block->noisy[i] = to_pcm16(factor == 1 ? *samples : weighted_sum(samples, filter(factor), past + 1));
-    }
-    memmove(block->in, block->in + TINYSE_HOP * factor, (size_t)past * sizeof *block->in);
+    const float *newest = block->heard.samples + block->heard.next + TINYSE_HEARD - 1;
+    const float sum = filtered(block, newest, 2 * block->reach - block->due, block->host_unit);
+    const float share = (float)block->host_unit / (float)block->own_unit;
+    block->hop[block->place++] = to_pcm16(share < 1.0f ? sum * share : sum);
 }
 
-/* TINYSE_HOP samples to a hop at the host's rate: each output sees the taps that meet no inserted zero. */
-static void raise_rate(tinyse_block *block)
+static void denoise(tinyse_block *block)
 {
-    const int32_t factor = block->factor, past = 2 * TINYSE_REACH;
+    memcpy(block->noisy, block->hop, sizeof block->noisy);
+    (void)tinyse_process(&block->stream, block->noisy, block->clean);
     for (int32_t i = 0; i < TINYSE_HOP; i++) {
-        block->low[past + i] = (float)block->clean[i] * (1.0f / 32768.0f);
+        push(block->made.samples, &block->made.next, TINYSE_MADE, (float)block->clean[i] * (1.0f / 32768.0f));
     }
-    for (int32_t i = 0; i < TINYSE_HOP * factor; i++) {
-        if (factor == 1) {
-            block->out[i] = block->low[past + i];
-            continue;
-        }
-        const float *samples = block->low + i / factor + past, *taps = filter(factor) + i % factor;
-        float sum = 0.0f;
-        for (int32_t tap = 0; tap <= past * factor - i % factor; tap += factor) {
-            sum += taps[tap] * *samples--;
-        }
-        block->out[i] = sum * (float)factor;
-    }
-    memmove(block->low, block->low + TINYSE_HOP, (size_t)past * sizeof *block->low);
+    block->ahead += TINYSE_HOP * block->own_unit;
+    block->place = 0;
+}
+
+/* The next sample at the host's rate. */
+static float give(tinyse_block *block)
+{
+    const float *newest = block->made.samples + block->made.next + TINYSE_MADE - 1;
+    const float sum = filtered(block, newest, block->reach + block->ahead, block->own_unit);
+    const float share = (float)block->own_unit / (float)block->host_unit;
+    block->ahead -= block->host_unit;
+    return share < 1.0f ? sum * share : sum;
 }
 
 int32_t tinyse_block_process(tinyse_block *block, const float *in, float *out, int32_t count)
 {
-    const int32_t factor = block->factor, hop = TINYSE_HOP * factor;
-    float *fresh = block->in + 2 * TINYSE_REACH * factor;
     int32_t hops = 0;
     for (int32_t i = 0; i < count; i++) {
-        fresh[block->place] = in[i];
-        out[i] = block->out[block->place];
-        if (++block->place == hop) {
-            block->place = 0;
-            reduce(block);
-            (void)tinyse_process(&block->stream, block->noisy, block->clean);
-            raise_rate(block);
-            hops++;
+        push(block->heard.samples, &block->heard.next, TINYSE_HEARD, in[i]);
+        for (block->due -= block->host_unit; block->due <= 0; block->due += block->own_unit) {
+            take(block);
+            if (block->place == TINYSE_HOP) {
+                denoise(block);
+                hops++;
+            }
         }
+        out[i] = give(block);
     }
     return hops;
 }
 
 int32_t tinyse_block_latency(const tinyse_block *block)
 {
-    const int32_t filters = block->factor == 1 ? 0 : 2 * TINYSE_REACH;
-    return (TINYSE_HOP + TINYSE_DELAY + filters) * block->factor;
+    return block->latency;
 }

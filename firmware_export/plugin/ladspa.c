@@ -1,4 +1,4 @@
-/* A LADSPA plugin: mono, at 16, 32, 48 or 96 kHz; a host runs one for each channel. */
+/* A LADSPA plugin: mono, at the rates of block.h; a host runs one for each channel. */
 #include <ladspa.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static LADSPA_Handle instantiate(const LADSPA_Descriptor *descriptor, unsigned l
 {
     (void)descriptor;
     plugin *self = calloc(1, sizeof *self); /* a host may leave ports unconnected: they are NULL */
-    if (self != NULL && tinyse_block_init(&self->block, rate > 96000 ? 0 : (int32_t)rate) != TINYSE_OK) {
+    if (self != NULL && tinyse_block_init(&self->block, rate > INT32_MAX ? 0 : (int32_t)rate) != TINYSE_OK) {
         free(self); /* a host then says that it could not be instantiated */
         return NULL;
     }

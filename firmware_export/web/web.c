@@ -7,7 +7,7 @@
 static tinyse_block block;
 static float samples[CAPACITY];
 
-/* 0, or not for a rate that is no 1, 2, 3 or 6 times the firmware's. */
+/* 0, or not for a rate that block.h has not. */
 EXPORT(init) int init(int rate)
 {
     return tinyse_block_init(&block, rate);

@@ -18,6 +18,10 @@ import typer
 from tinyse.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+
     from tinyse.streaming.batch import Result, Settings
     from tinyse.streaming.denoiser import Denoiser
 
@@ -66,31 +70,38 @@ def denoise(
         int | None, typer.Option(help="Processes for a folder; by default as many as it has work for.", min=1)
     ] = None,
     rate: Annotated[
-        int | None, typer.Option(help="Hz of raw sound in a pipe; by default the model's.", min=1000)
+        int | None, typer.Option(help="Hz of the output; by default of the input. Of raw sound in a pipe: of both.")
     ] = None,
+    mono: Annotated[bool, typer.Option("--mono", help="Mix the channels down to one.")] = False,
+    channels: Annotated[int | None, typer.Option(help="Channels of raw sound that comes in; by default 1.")] = None,
     raw_format: Annotated[
         Format | None, typer.Option("--format", help="Samples of raw sound in a pipe; by default s16.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Write IN without its noise to OUT, mono, at the model's rate, of the same length, its latency taken out.
+    """Write IN without its noise to OUT: its rate, its channels, each a stream of its own, its length, the latency taken out.
 
-    A wav stays in its sample format. In a folder, files that cannot be used are named, the others are done, and the exit
-    status is 1.
+    Sound at another rate than the model's is resampled for it and back. A wav stays in its sample format. In a folder,
+    files that cannot be used are named, the others are done, and the exit status is 1.
 
-    As IN and OUT, - is raw mono sound on standard input and output: arecord -f S16_LE -r 16000 -t raw | tinyse denoise
+    As IN and OUT, - is raw sound on standard input and output: arecord -f S16_LE -r 16000 -t raw | tinyse denoise
     - - | aplay -f S16_LE -r 16000. A wav on standard input, which arecord writes by default, comes out as a wav.
     """
+    from tinyse.sound_files import RATES, check_layout
     from tinyse.streaming.batch import Settings
 
-    settings = Settings(model, engine.value if engine else None, attenuation_limit_db)
+    if rate is not None:
+        check_layout("--rate", rate)
+    if channels is not None:
+        check_layout("--channels", RATES[0], channels)
+    settings = Settings(model, engine.value if engine else None, attenuation_limit_db, rate, mono)
     if PIPE in (source, target):
         if processes is not None:
             raise InputError("--processes is for a folder; a pipe is one stream")
-        _pipe(source, target, settings, rate, raw_format, as_json)
+        _pipe(source, target, settings, channels, raw_format, as_json)
         return
-    if rate is not None or raw_format is not None:
-        raise InputError("--rate and --format are for raw sound in a pipe: give - as IN or OUT")
+    if channels is not None or raw_format is not None:
+        raise InputError("--channels and --format are for raw sound in a pipe: give - as IN or OUT")
     _files(source, target, settings, processes, as_json)
 
 
@@ -107,7 +118,7 @@ def _files(source: Path, target: Path, settings: Settings, processes: int | None
             results = denoise_files(jobs, settings, count, advance)
     else:
         with counted(source.name, 1) as advance:
-            results = [denoise_file(denoiser, jobs[0], advance)]
+            results = [denoise_file(denoiser, jobs[0], settings, advance)]
     done = [result for result in results if result.error is None]
     failed = [result for result in results if result.error is not None]
     for notice, number in Counter(notice for result in done for notice in result.notices).items():
@@ -128,11 +139,12 @@ def _files(source: Path, target: Path, settings: Settings, processes: int | None
 
 
 def _pipe(
-    source: Path, target: Path, settings: Settings, rate: int | None, raw_format: Format | None, as_json: bool
+    source: Path, target: Path, settings: Settings, channels: int | None, raw_format: Format | None, as_json: bool
 ) -> None:
     from tinyse import audio, pcm
-    from tinyse.encoding import SoundWriter, check_writable
-    from tinyse.live.pipe import PipeReader, PipeWriter, denoised
+    from tinyse.encoding import SoundWriter, check_writable, possible_rate
+    from tinyse.live.pipe import PipeReader, PipeWriter
+    from tinyse.streaming import sound
 
     if source.is_dir() or target.is_dir():
         raise InputError("a pipe is one stream: give a file, not a folder, on its other side")
@@ -142,47 +154,70 @@ def _pipe(
         )
     if source == PIPE and sys.stdin.isatty():
         raise InputError("standard input is a terminal: pipe sound into it, or name a file to read")
+    if source != PIPE and channels is not None:
+        raise InputError(f"--channels is for raw sound that comes in; {source} says its own")
     if target != PIPE:
         check_writable(target)
     denoiser = settings.open()
-    layout = pcm.Layout(raw_format.value if raw_format else "s16", rate or denoiser.sample_rate)
     reader, notices = None, list[str]()
+    blocks: Iterable[np.ndarray]
     if source == PIPE:
-        reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), layout)
-        if reader.is_wav and (rate or raw_format):
-            raise InputError("standard input is a wav, which says its rate and format: leave out --rate and --format")
-        blocks, source_rate, layout = iter(reader), reader.layout.rate, reader.layout
+        assumed = pcm.Layout(
+            raw_format.value if raw_format else "s16", settings.rate or denoiser.sample_rate, channels or 1
+        )
+        reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), assumed)
+        if reader.is_wav and (settings.rate or raw_format or channels):
+            raise InputError(
+                "standard input is a wav, which says what it is: leave out --rate, --channels and --format"
+            )
+        blocks, came = reader, reader.layout
+        if settings.mono:
+            blocks = (block.mean(axis=1, keepdims=True) for block in reader)
     else:
-        sound, notices = audio.read(source, denoiser.sample_rate)
-        blocks, source_rate = iter([sound]), denoiser.sample_rate
-    target_rate = layout.rate if target == PIPE else denoiser.sample_rate
+        noisy, rate, notices = audio.read_channels(source, settings.mono)
+        blocks = [noisy]
+        came = pcm.Layout(raw_format.value if raw_format else "s16", rate, noisy.shape[1])
+    rate = came.rate if source == PIPE else settings.rate or came.rate
+    leaving = pcm.Layout(
+        came.format, rate if target == PIPE else possible_rate(target, rate), 1 if settings.mono else came.channels
+    )
+    notices += sound.notices(denoiser, came.rate, leaving.rate)
+    clean = sound.denoised(denoiser, blocks, came.rate, leaving.rate)
     samples, start = 0, time.perf_counter()
     try:
         if target == PIPE:
             to_wav = reader is not None and reader.is_wav
-            writer = PipeWriter(BufferedWriter(FileIO(1, "w", closefd=False)), layout.format, target_rate, to_wav)
-            for block in denoised(denoiser, blocks, source_rate, target_rate):
+            writer = PipeWriter(BufferedWriter(FileIO(1, "w", closefd=False)), leaving, to_wav)
+            for block in clean:
                 writer.write(block)
                 samples += len(block)
         else:
-            with SoundWriter(target, sample_rate=target_rate) as file:
-                for block in denoised(denoiser, blocks, source_rate, target_rate):
+            with SoundWriter(target, sample_rate=leaving.rate, channels=leaving.channels) as file:
+                for block in clean:
                     file.write(block)
                     samples += len(block)
-    except BrokenPipeError as leaving:  # whoever listened has left: that is how a pipe ends
+    except BrokenPipeError as leaving_pipe:  # whoever listened has left: that is how a pipe ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from leaving
+        raise typer.Exit(1) from leaving_pipe
     if reader is not None and reader.cut:
         notices = [*notices, f"{reader.cut} bytes at the end of standard input were no whole sample"]
     for notice in notices:
         print(f"tinyse: {notice}", file=sys.stderr)
     screen = sys.stderr if target == PIPE else sys.stdout
-    facts = {"seconds": samples / target_rate, "elapsed_seconds": time.perf_counter() - start}
+    latency_ms = sound.latency_ms(denoiser, came.rate, leaving.rate)
+    facts = {
+        "seconds": samples / leaving.rate,
+        "elapsed_seconds": time.perf_counter() - start,
+        "rate": leaving.rate,
+        "channels": leaving.channels,
+        "latency_ms": round(latency_ms, 3),
+        "engine": denoiser.engine.name,
+        "notices": notices,
+    }
     if as_json:
-        told = {"latency_ms": denoiser.latency_ms, "engine": denoiser.engine.name, "notices": notices}
-        print(json.dumps({**facts, **told}, indent=2), file=screen)
+        print(json.dumps(facts, indent=2), file=screen)
     elif target != PIPE:
-        print(f"{target}: {facts['seconds']:.1f} s of sound, latency {denoiser.latency_ms:g} ms", file=screen)
+        print(f"{target}: {facts['seconds']:.1f} s of sound, latency {latency_ms:.4g} ms", file=screen)
 
 
 def _without_paths(result: Result) -> dict[str, Any]:
@@ -194,7 +229,7 @@ def _sentence(written: str, summary: dict[str, Any]) -> str:
     return (
         f"{written}: {summary['seconds']:.1f} s of sound in {summary['compute_seconds']:.2f} s"
         + (f" (real-time factor {factor:.3f})" if factor is not None else "")
-        + f", latency {summary['latency_ms']:g} ms, engine {summary['engine']}"
+        + f", latency {summary['latency_ms']:.4g} ms, engine {summary['engine']}"
     )
 
 
@@ -205,6 +240,6 @@ def _summary(done: list[Result], denoiser: Denoiser) -> dict[str, Any]:
         "seconds": seconds,
         "compute_seconds": compute_seconds,
         "real_time_factor": compute_seconds / seconds if seconds else None,
-        "latency_ms": denoiser.latency_ms,
+        "latency_ms": max((r.latency_ms for r in done), default=denoiser.latency_ms),
         "engine": denoiser.engine.name,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from io import BufferedIOBase
 from typing import BinaryIO
 
@@ -10,9 +10,6 @@ import numpy as np
 
 from tinyse import pcm
 from tinyse.errors import InputError
-from tinyse.live.rates import Resampler
-from tinyse.streaming.aligned import aligned
-from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.hops import as_float
 
 BLOCK_BYTES = 1 << 16
@@ -30,7 +27,7 @@ class PipeReader:
         """Bytes at the end that were no whole sample."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Blocks (samples,) float32, as they come. Raises InputError for what is not sound."""
+        """Blocks (samples, channels) float32, as they come. Raises InputError for what is not sound."""
         whole = len(self._first) // self.layout.frame * self.layout.frame
         yield self._sound(self._first[:whole])
         rest, left = self._first[whole:], self.layout.size
@@ -48,7 +45,7 @@ class PipeReader:
 
     def _sound(self, content: bytes) -> np.ndarray:
         try:
-            return as_float(pcm.decode(content, self.layout))
+            return as_float(pcm.decode(content, self.layout)).reshape(-1, self.layout.channels)
         except InputError as error:
             hint = "" if self.is_wav else f"; it was read as {self.layout.format}, --format says what it is"
             raise InputError(f"standard input: {error}{hint}") from error
@@ -57,42 +54,13 @@ class PipeReader:
 class PipeWriter:
     """Sound to a stream of bytes, each block at once."""
 
-    def __init__(self, stream: BinaryIO, format: str, rate: int, wav: bool) -> None:
+    def __init__(self, stream: BinaryIO, layout: pcm.Layout, wav: bool) -> None:
         """`wav`: with a header in front, which says that the end is not known."""
-        self._stream, self._format = stream, format
+        self._stream, self._format = stream, layout.format
         if wav:
-            stream.write(pcm.wav_header(format, rate))
+            stream.write(pcm.wav_header(layout.format, layout.rate, channels=layout.channels))
 
     def write(self, samples: np.ndarray) -> None:
-        """(samples,) float32."""
+        """(samples, channels) float32."""
         self._stream.write(pcm.encode(samples, self._format))
         self._stream.flush()
-
-
-def denoised(denoiser: Denoiser, blocks: Iterable[np.ndarray], rate: int, target_rate: int) -> Iterator[np.ndarray]:
-    """Blocks (samples,) at `rate` -> denoised blocks at `target_rate`, aligned with them and together as long."""
-    taken = given = 0
-
-    def counted() -> Iterator[np.ndarray]:
-        nonlocal taken
-        for block in blocks:
-            taken += len(block)
-            yield block
-
-    for block in resampled(
-        aligned(denoiser, resampled(counted(), rate, denoiser.sample_rate)), denoiser.sample_rate, target_rate
-    ):
-        given += len(block)
-        # Each resampler rounds the length at its end, by a sample at most.
-        ended = max(given - round(taken * target_rate / rate), 0)
-        yield block[: max(len(block) - ended, 0)]
-        given -= min(ended, len(block))
-    yield np.zeros(max(round(taken * target_rate / rate) - given, 0), np.float32)
-
-
-def resampled(blocks: Iterable[np.ndarray], rate: int, target_rate: int) -> Iterator[np.ndarray]:
-    """Blocks (samples,) float32 at `rate` as blocks at `target_rate`."""
-    resampler = Resampler(rate, target_rate)
-    for block in blocks:
-        yield resampler.process(block)
-    yield resampler.flush()

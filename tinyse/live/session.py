@@ -15,11 +15,11 @@ import numpy as np
 from tinyse.errors import InputError
 from tinyse.live.endpoints import BLOCK_SECONDS, Endpoint
 from tinyse.live.meters import LevelMeter, Stopwatch
-from tinyse.live.rates import Resampler
 from tinyse.live.ring import Ring
 from tinyse.live.wav import Recorder
 from tinyse.streaming import hops
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.rates import Resampler
 from tinyse.streaming.tagger import Tagger
 
 PATIENCE_SECONDS = 0.2

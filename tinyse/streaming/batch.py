@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from tinyse import audio
-from tinyse.encoding import SoundWriter, check_writable, sample_format
+from tinyse.encoding import SoundWriter, check_writable, possible_rate, sample_format
 from tinyse.errors import InputError
 from tinyse.process_pool import ProcessPool
 from tinyse.sound_files import SUFFIXES, find_sounds
-from tinyse.streaming.aligned import aligned
+from tinyse.streaming import sound
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.opening import EngineName
 
@@ -29,10 +29,17 @@ class Settings:
     model: str | None = None
     engine: EngineName | None = None
     attenuation_limit_db: float | None = None
+    rate: int | None = None
+    """Hz of what is written; by default that of what is read."""
+    mono: bool = False
+    """Whether channels are mixed down to one; by default each is a stream of its own."""
 
     def open(self) -> Denoiser:
         """Raises InputError for what does not fit."""
         return Denoiser(self.model, engine=self.engine, attenuation_limit_db=self.attenuation_limit_db)
+
+
+PLAIN = Settings()
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,11 @@ class Result:
     target: str
     seconds: float = 0.0
     """Of sound."""
+    rate: int = 0
+    channels: int = 0
+    """Of what was written."""
+    latency_ms: float = 0.0
+    """Of such sound as a stream: of the model and of resampling."""
     compute_seconds: float = 0.0
     notices: list[str] = field(default_factory=list)
     error: str | None = None
@@ -87,16 +99,24 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
     return jobs
 
 
-def denoise_file(denoiser: Denoiser, job: Job, advance: Callable[[float], None] = lambda share: None) -> Result:
+def denoise_file(
+    denoiser: Denoiser, job: Job, settings: Settings = PLAIN, advance: Callable[[float], None] = lambda share: None
+) -> Result:
     """Read, denoise, write. `advance` gets the share of the file that was done. Raises InputError, by name."""
     if job.fault:
         raise InputError(f"cannot read {job.source}: {job.fault}")
-    rate = denoiser.sample_rate
-    noisy, notices = audio.read(job.source, rate)
-    elapsed = 0.0
+    noisy, rate, notices = audio.read_channels(job.source, settings.mono)
+    wanted = settings.rate or rate
+    target_rate = possible_rate(job.target, wanted)
+    if target_rate != wanted:
+        notices.append(f"written at {target_rate} Hz: {job.target.suffix} has no {wanted} Hz")
+    notices += sound.notices(denoiser, rate, target_rate)
+    length, elapsed = round(len(noisy) * target_rate / rate), 0.0
+    if not length:
+        raise InputError(f"cannot use {job.source}: it is shorter than one sample at {target_rate} Hz")
     blocks = np.split(noisy, range(rate, len(noisy), rate))  # a second at a time
-    clean = aligned(denoiser, blocks)
-    with SoundWriter(job.target, sample_format(job.source), rate) as file:
+    clean = sound.denoised(denoiser, blocks, rate, target_rate)
+    with SoundWriter(job.target, sample_format(job.source), target_rate, noisy.shape[1]) as file:
         while True:
             start = time.perf_counter()
             try:
@@ -107,8 +127,10 @@ def denoise_file(denoiser: Denoiser, job: Job, advance: Callable[[float], None] 
             if block is None:
                 break
             file.write(block)
-            advance(len(block) / len(noisy))
-    return Result(str(job.source), str(job.target), len(noisy) / rate, elapsed, notices)
+            advance(len(block) / length)
+    latency_ms = round(sound.latency_ms(denoiser, rate, target_rate), 3)
+    seconds = len(noisy) / rate
+    return Result(str(job.source), str(job.target), seconds, target_rate, noisy.shape[1], latency_ms, elapsed, notices)
 
 
 def denoise_files(
@@ -129,7 +151,7 @@ def denoise_files(
 def _attempt(settings: Settings, job: Job) -> Result:
     denoiser = _opened(settings)
     try:
-        return denoise_file(denoiser, job)
+        return denoise_file(denoiser, job, settings)
     except InputError as error:
         reason = " ".join(str(error).split())
     except Exception as error:  # whatever a library makes of one broken file, a night's other files are to be done

@@ -12,8 +12,9 @@ from tinyse.config import build
 from tinyse.engines.path import SignalPath
 from tinyse.errors import InputError
 from tinyse.released import find
+from tinyse.sound_files import check_layout
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
-from tinyse.streaming import hops
+from tinyse.streaming import hops, sound
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
 
 
@@ -113,13 +114,27 @@ class Denoiser:
         self.reset()
         return rest
 
-    def denoise(self, samples: np.ndarray) -> np.ndarray:
-        """A whole clip (samples,) as a stream from silence: aligned with its input, as long, of the same type."""
+    def denoise(self, samples: np.ndarray, sample_rate: int | None = None) -> np.ndarray:
+        """A whole clip (samples,) as a stream from silence: aligned with its input, as long, of the same type.
+
+        One of (samples, channels), each channel a stream of its own, or at another `sample_rate` than the model's comes
+        back as it was given. Raises InputError as `process`, and for a rate or a number of channels that sound has not.
+        """
         samples = np.asarray(samples)
+        rate = sample_rate or self.sample_rate
+        if samples.ndim == 2 or (samples.ndim == 1 and rate != self.sample_rate):
+            return self._denoise_any(samples, rate)
         floats = hops.as_float(samples)  # before the reset: what is refused leaves the stream where it stood
         self.reset()
         stream = np.concatenate([self.process(floats), self.flush()])[self.delay :]
         return hops.as_type(stream, samples.dtype)
+
+    def _denoise_any(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        columns = samples[:, None] if samples.ndim == 1 else samples
+        check_layout("the sound", rate, columns.shape[1])
+        floats = hops.as_float(columns.ravel()).reshape(columns.shape)
+        result = np.concatenate(list(sound.denoised(self, [floats], rate)))
+        return hops.as_type(result, samples.dtype).reshape(samples.shape)
 
     def denoise_clip(self, samples: np.ndarray) -> np.ndarray:
         """A whole clip in one step of many frames, which only the engine torch can do: what streaming must equal."""

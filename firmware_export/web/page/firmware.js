@@ -1,15 +1,15 @@
 // The firmware's WebAssembly with the names of its C; the same class in the page, in the AudioWorklet and in Node.
 
 export class Firmware {
-  /** `module`: a WebAssembly.Module. `rate`: samples per second that `process` gets: 1, 2, 3 or 6 times the
-   * firmware's own, which it is by default. */
+  /** `module`: a WebAssembly.Module. `rate`: samples per second that `process` gets, 8 to 192 thousand; by
+   * default the firmware's own. */
   constructor(module, rate) {
     this.c = new WebAssembly.Instance(module, {}).exports;
     const own = this.c.rate();
-    const rates = [1, 2, 3, 6].map((factor) => (factor * own) / 1000).join(", ");
-    if (this.c.init(rate ?? own) !== 0) throw new Error(`sound at ${rate} Hz is not supported: use ${rates} kHz`);
+    if (this.c.init(rate ?? own) !== 0) throw new Error(`sound at ${rate} Hz is not supported: use 44.1 or 48 kHz`);
     const { memory } = this.c;
     this.hop = this.c.hop();
+    this.piece = Math.max(Math.floor((this.hop * (rate ?? own)) / own), 1); // so few that none completes two hops
     this.delay = this.c.delay();
     this.samples = new Float32Array(memory.buffer, this.c.samples(), this.c.capacity());
     this.noisy = new Int16Array(memory.buffer, this.c.noisy(), this.hop);
@@ -21,8 +21,8 @@ export class Firmware {
    * called after each hop that was completed, whose 16-bit sound is then in `noisy` and `clean`. Returns their number. */
   process(input, output, heard = () => {}) {
     let hops = 0;
-    for (let first = 0; first < output.length; first += this.hop) { // so few that no piece completes two hops
-      const piece = this.samples.subarray(0, Math.min(this.hop, output.length - first));
+    for (let first = 0; first < output.length; first += this.piece) {
+      const piece = this.samples.subarray(0, Math.min(this.piece, output.length - first));
       piece.fill(0);
       if (input) piece.set(input.subarray(first, first + piece.length));
       if (this.c.process(piece.length)) {

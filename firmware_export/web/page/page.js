@@ -8,7 +8,6 @@ const wasm = await (await fetch("tinyse.wasm")).arrayBuffer();
 const module = await WebAssembly.compile(wasm);
 const model = await (await fetch("model.json")).json();
 const RATE = model.sample_rate;
-const MICROPHONE_RATE = 48000 % RATE ? 3 * RATE : 48000; // a multiple of RATE; every sound card has 48 kHz
 const LONGEST = 10 * 60 * RATE; // samples of the microphone that are kept for the download
 
 let active = true; // B, denoised
@@ -30,7 +29,8 @@ function show(side, pcm) {
 async function startMicrophone() {
   const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
   const stream = await navigator.mediaDevices.getUserMedia({ audio });
-  const context = new AudioContext({ sampleRate: MICROPHONE_RATE });
+  const context = new AudioContext(); // at the sound card's own rate: not every browser takes a microphone at another one
+  const late = new Firmware(module, context.sampleRate).c.latency() / context.sampleRate;
   await context.audioWorklet.addModule("worklet.js");
   const options = { outputChannelCount: [1], processorOptions: { module: wasm } };
   const node = new AudioWorkletNode(context, "tinyse", options);
@@ -41,8 +41,7 @@ async function startMicrophone() {
   node.port.postMessage({ active });
   context.createMediaStreamSource(stream).connect(node).connect(context.destination);
   await context.resume();
-  const filters = new Firmware(module, context.sampleRate).c.latency() / context.sampleRate - model.latency_ms / 1000;
-  const seconds = filters + context.baseLatency + (context.outputLatency || 0);
+  const seconds = late - model.latency_ms / 1000 + context.baseLatency + (context.outputLatency || 0);
   $("latency-browser").textContent = `${(1000 * seconds).toFixed(0)} ms`;
   say(`Listening at ${context.sampleRate} Hz.`);
 }
