@@ -146,7 +146,7 @@ def test_fabric_says_nothing_of_its_arithmetic(caplog):
     """Once per stage of the rehearsal and of the run, where `settled` says it once."""
     import logging
 
-    from tinyse.training.run import launch
+    from tinyse.training.processes import launch
 
     logging.getLogger("lightning_fabric").setLevel(logging.INFO)  # as when it is imported
     with caplog.at_level(logging.INFO):

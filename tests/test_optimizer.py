@@ -16,7 +16,7 @@ from tinyse.models.architecture import Architecture  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
 from tinyse.recipe import Stage  # noqa: E402
 from tinyse.training.optimizer import Diverged, Optimization, average_decay, is_matrix, learning_rate, move_average  # noqa: E402
-from tinyse.training.run import launch  # noqa: E402
+from tinyse.training.processes import launch  # noqa: E402
 
 STAGE = Stage(
     model=Architecture(channels=(4, 4), groups=2),
@@ -59,7 +59,7 @@ def test_every_update_is_made_at_its_own_rate():
     )
     try:
         for update in (0, 1, 12):
-            learner.learn(pull(learner.bare), update)
+            learner.learn([pull(learner.bare)], update)
     finally:
         hook.remove()
     assert seen == [[learning_rate(STAGE, update)] * 2 for update in (0, 1, 12)]
@@ -70,7 +70,7 @@ def test_matrices_and_kernels_decay_and_nothing_else():
     learner = training()
     for parameter in learner.bare.parameters():
         torch.nn.init.constant_(parameter, 2.0)
-    learner.learn(pull(learner.bare, 0.0), 3)
+    learner.learn([pull(learner.bare, 0.0)], 3)
     for name, parameter in weights(learner.bare).items():
         kernel = name.endswith("convolution.weight") and parameter.shape[1] > 1
         recurrent = ".input_" in name or ".state_" in name  # biases too, which are kept as columns
@@ -98,7 +98,7 @@ def test_gradients_longer_than_the_limit_are_shortened_to_it(factor, clipped):
     hook = register_optimizer_step_pre_hook(measure)
     try:
         for update in range(2):
-            learner.learn(pull(learner.bare, factor), update)
+            learner.learn([pull(learner.bare, factor)], update)
     finally:
         hook.remove()
     assert norms == pytest.approx([2.0 if clipped else factor * count**0.5] * 2, rel=1e-4)
@@ -110,7 +110,7 @@ def test_the_average_ramps_up_to_its_decay():
     learner = training()
     expected = weights(learner.bare)
     for update, decay in enumerate((0.1, 2 / 11, 0.25)):
-        learner.learn(pull(learner.bare), update)
+        learner.learn([pull(learner.bare)], update)
         expected = {name: decay * expected[name] + (1 - decay) * value for name, value in weights(learner.bare).items()}
     for name, value in weights(learner.average).items():
         torch.testing.assert_close(value, expected[name])
@@ -127,15 +127,15 @@ def test_statistics_are_averaged_and_counters_copied():
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
 def test_a_loss_or_gradient_that_is_no_number_changes_nothing(factor):
     learner = training()
-    learner.learn(pull(learner.bare), 0)
+    learner.learn([pull(learner.bare)], 0)
     before, average = weights(learner.bare), weights(learner.average)
     state = copy.deepcopy(learner.optimizer.state_dict()["state"])
     with pytest.raises(Diverged, match="the loss became"):
-        learner.learn(pull(learner.bare, factor), 1)
+        learner.learn([pull(learner.bare, factor)], 1)
     first = next(learner.bare.parameters())
     loss = (first - first.detach()).abs().sqrt().sum()  # zero, of infinite slope
     with pytest.raises(Diverged, match="the gradient became"):
-        learner.learn(loss, 1)
+        learner.learn([loss], 1)
     assert all(torch.equal(value, before[name]) for name, value in weights(learner.bare).items())
     assert all(torch.equal(value, average[name]) for name, value in weights(learner.average).items())
     for index, moments in learner.optimizer.state_dict()["state"].items():
@@ -148,8 +148,8 @@ def test_the_memory_of_gradients_is_that_of_the_recipes():
     """AdamW with betas .9 and .99: after one gradient and then none, the second step is what they leave of it."""
     learner = training(replace(STAGE, clip_gradient=1e6))
     bias = next(parameter for parameter in learner.bare.parameters() if not is_matrix(parameter))
-    learner.learn(pull(learner.bare), 0)
+    learner.learn([pull(learner.bare)], 0)
     before = bias.detach().clone()
-    learner.learn(pull(learner.bare, 0.0), 1)
+    learner.learn([pull(learner.bare, 0.0)], 1)
     expected = learning_rate(STAGE, 1) * (0.9 / 1.9) / (0.99 / 1.99) ** 0.5
     assert (before - bias.detach()).flatten().tolist() == pytest.approx([expected] * bias.numel(), rel=3e-4)

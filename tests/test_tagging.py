@@ -503,8 +503,9 @@ def test_a_tagging_run_that_was_stopped_goes_on_to_the_same_bits(recipe, tmp_pat
 def test_a_tagger_learns_labels_blended_with_its_teachers_tags(recipe, tmp_path):
     from tinyse.tasks import TASKS
     from tinyse.tasks.task import Batch
+    from tinyse.training.processes import launch
     from tinyse.training.recipe import load_recipe
-    from tinyse.training.run import launch, run
+    from tinyse.training.run import run
     from tinyse.training.stage import StageRun
 
     settings = [f"output={tmp_path / 'run'}", "stages.teacher.updates=1"]

@@ -24,9 +24,10 @@ from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 from tinyse.tasks import TASKS  # noqa: E402
 from tinyse.tasks.task import Batch  # noqa: E402
 from tinyse.tflite import reader  # noqa: E402
+from tinyse.training.processes import launch  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
-from tinyse.training.run import launch, run  # noqa: E402
+from tinyse.training.run import run  # noqa: E402
 from tinyse.training.stage import StageRun  # noqa: E402
 from tinyse.training.start import model_path  # noqa: E402
 
@@ -245,7 +246,7 @@ def test_gradients_reach_the_student_only(trained, file):
     chosen = trained(taught_by(f"[one, {{onnx: {file}, window: hann}}]", output=1, target=0.5))
     training, batch, _ = lesson_of(chosen, torch.Tensor.clone)
     batch.teacher_sounds[0].requires_grad_()
-    loss, _ = training._losses(training.training.network, batch)
+    (loss,) = training._parts(batch)
     loss.backward()
     assert all(p.grad is not None for p in training.training.bare.parameters())
     assert batch.teacher_sounds[0].grad is None

@@ -58,6 +58,9 @@ class Stage:
     """Quantization-aware training; needs `start`. Exporting then calibrates nothing again."""
     batch: Annotated[int, Between(1, 65536)] = 16
     """Clips in an update, over all processes."""
+    accumulate: Annotated[int, Between(1, 65536)] = 1
+    """Parts that a process learns its share of a batch in, one after another, for less memory. Losses and gradients are those
+    of the whole batch but for batch normalization, whose statistics are a part's; a quantized stage has none."""
     seconds: Annotated[float, Between(0.1, 600)] = 4.0
     """Length of a clip."""
     learning_rate: Annotated[float, Between(1e-12, 1e6)] = 1e-3
@@ -94,6 +97,11 @@ class Stage:
             raise InputError(
                 "quantize: a quantized network has no float layers to view; distill their output instead (output: 1.0)"
             )
+        if self.batch % self.accumulate:
+            raise InputError(f"accumulate: {self.batch} clips do not divide into {self.accumulate} equal parts")
+        if self.accumulate > 1 and self.distillation and self.distillation.compares_clips:
+            raise InputError("accumulate: the views of this stage compare all clips of a batch with one another, which its "
+                             "parts cannot; use accumulate: 1, more processes, or the view 'utterance'")  # fmt: skip
         if self.distillation and self.distillation.compares_clips and self.batch < 2:
             raise InputError("batch: the views of this stage compare clips with one another, which a batch of one cannot; "
                              "use a batch of at least 2, or the view 'utterance'")  # fmt: skip

@@ -91,12 +91,16 @@ def distillation_loss(
     teacher_layers: Mapping[str, Tensor],
     student_output: Tensor,
     teacher_output: Tensor,
+    gather: views.Gather = views.alone,
 ) -> Tensor:
-    """The weighted sum over views of the mean over layers, plus output distillation."""
+    """The weighted sum over views of the mean over layers, plus output distillation.
+
+    Where processes share a batch, `gather` brings the clips of all, and the mean over processes is the whole batch's.
+    """
     total = student_output.new_zeros(())
     for view, weight in config.views.items():
         if weight:
-            losses = [views.similarity_loss(student_layers[k], teacher_layers[k], view) for k in config.layers]
+            losses = [views.similarity_loss(student_layers[k], teacher_layers[k], view, gather) for k in config.layers]
             total = total + weight * torch.stack(losses).mean()
     if config.output:
         total = total + config.output * (student_output - teacher_output.detach()).square().mean()

@@ -58,23 +58,36 @@ def named(view: str) -> Callable[[Tensor], Tensor]:
     return VIEWS[view]
 
 
-def gram(items: Tensor) -> Tensor:
-    """(groups, items, values) -> (groups, items, items): inner products, then each row divided by its L2 norm."""
-    items = items.float()
-    return functional.normalize(items @ items.transpose(1, 2), dim=2)
+Gather = Callable[[Tensor], Tensor]
+"""The clips (batch, ...) of one share of a batch to those of the whole batch."""
 
 
-def similarity_loss(student: Tensor, teacher: Tensor, view: str) -> Tensor:
+def alone(clips: Tensor) -> Tensor:
+    """Where the share is the whole batch."""
+    return clips
+
+
+def gram(items: Tensor, others: Tensor) -> Tensor:
+    """(groups, items, values), (groups, others, values) -> (groups, items, others): inner products, then each row divided by
+    its L2 norm."""
+    return functional.normalize(items.float() @ others.float().transpose(1, 2), dim=2)
+
+
+def similarity_loss(student: Tensor, teacher: Tensor, view: str, gather: Gather = alone) -> Tensor:
     """||G_T - G_S||_F^2 over the number of entries, averaged over the view's groups. The teacher gives no gradient.
 
-    Raises InputError for a batch of one under a view that compares clips, and for resolutions that differ.
+    Where processes share a batch, `gather` brings the clips of all, and a process makes the rows of its own: the mean over
+    processes is the loss of the whole batch. Raises InputError for a batch of one under a view that compares clips, and for
+    resolutions that differ.
     """
     items = named(view)
     if len(student) != len(teacher):
         raise InputError(
             f"student and teacher saw batches of {len(student)} and {len(teacher)} clips: use the same ones"
         )
-    if view != "utterance" and len(student) < 2:
+    gather = alone if view == "utterance" else gather
+    every_student, every_teacher = gather(student), gather(teacher.detach())
+    if view != "utterance" and len(every_student) < 2:
         raise InputError(f"view {view!r} compares the clips of a batch with one another: a batch of one says nothing, "
                          "use a batch of at least 2, or the view 'utterance'")  # fmt: skip
     for axis in SHARED[view]:
@@ -82,7 +95,7 @@ def similarity_loss(student: Tensor, teacher: Tensor, view: str) -> Tensor:
             label = {2: "frames", 3: "bins"}[axis]
             raise InputError(f"view {view!r}: the student's layer has {student.shape[axis]} {label}, the teacher's "
                              f"{teacher.shape[axis]}; match layers of equal resolution")  # fmt: skip
-    difference = gram(items(teacher.detach())) - gram(items(student))
+    difference = gram(items(teacher.detach()), items(every_teacher)) - gram(items(student), items(every_student))
     return difference.square().mean(dim=(1, 2)).mean()
 
 

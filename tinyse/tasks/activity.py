@@ -135,7 +135,7 @@ class Activity(MixtureTask):
         probabilities, _ = network(features, bare.initial_state(len(features)))
         return probabilities[..., 0].float(), probabilities[..., 0].float()
 
-    def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float]) -> Tensor:
+    def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float], shares: Tensor) -> Tensor:
         labels = self._labels(batch)
         return torch.stack([weight * self.losses[name](made, labels) for name, weight in weights.items()]).sum()
 

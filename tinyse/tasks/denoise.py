@@ -30,7 +30,7 @@ from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
 from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.tasks.losses import LOSSES, Estimate, supervised
+from tinyse.tasks.losses import LOSSES, Estimate, equal_shares, supervised
 from tinyse.tasks.mixtures import MixtureTask, usable
 from tinyse.tasks.task import Batch, Plan, Say, Scored
 
@@ -111,8 +111,18 @@ class Denoise(MixtureTask):
     def output_for(self, sound: Tensor, batch: Batch) -> Tensor:
         return self.torch_front_end.mask(self.torch_front_end.analyze(batch.sound), self.torch_front_end.analyze(sound))
 
-    def supervised(self, made: tuple[Tensor, Tensor], batch: Batch, weights: Mapping[str, float]) -> Tensor:
-        return supervised(estimate(self.torch_front_end, *made, batch.sound, batch.truth), weights)
+    def supervised(
+        self,
+        made: tuple[Tensor, Tensor],
+        batch: Batch,
+        weights: Mapping[str, float],
+        shares: Tensor,
+    ) -> Tensor:
+        return supervised(estimate(self.torch_front_end, *made, batch.sound, batch.truth, shares), weights)
+
+    def counted(self, batch: Batch) -> Tensor:
+        """Clips with speech."""
+        return with_speech(self.torch_front_end, batch.sound, batch.truth)
 
     def scores(self, made: Sequence[tuple[Tensor, Tensor]], batches: Sequence[Batch]) -> dict[str, float]:
         pairs = [
@@ -146,9 +156,21 @@ def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[
     return spectra, mask.float()
 
 
-def estimate(front_end: TorchFrontEnd, spectra: Tensor, mask: Tensor, noisy: Tensor, clean: Tensor) -> Estimate:
-    """Apply masks, synthesize and re-analyze, with each clip divided by its noisy root mean square."""
-    scale = noisy.square().mean(1, keepdim=True).clamp_min(1e-10).rsqrt()
+def estimate(
+    front_end: TorchFrontEnd,
+    spectra: Tensor,
+    mask: Tensor,
+    noisy: Tensor,
+    clean: Tensor,
+    shares: Tensor | None = None,
+) -> Estimate:
+    """Apply masks, synthesize and re-analyze, with each clip divided by its noisy root mean square.
+
+    `shares` are those of clips with speech; by default each has the same.
+    """
+    if shares is None:
+        shares = equal_shares(with_speech(front_end, noisy, clean))
+    scale = level_scale(noisy)
     spectra, clean = spectra * scale[..., None], clean * scale
     gains = front_end.gains(mask)
     estimated = spectra * gains
@@ -164,7 +186,20 @@ def estimate(front_end: TorchFrontEnd, spectra: Tensor, mask: Tensor, noisy: Ten
         clean_samples=clean_samples,
         resynthesized_spectra=front_end.analyze(samples),
         resynthesized_clean=resynthesized_clean,
+        shares=shares,
     )
+
+
+def level_scale(noisy: Tensor) -> Tensor:
+    """(batch, samples) -> (batch, 1): what brings each clip to a root mean square of 1."""
+    return noisy.square().mean(1, keepdim=True).clamp_min(1e-10).rsqrt()
+
+
+def with_speech(front_end: TorchFrontEnd, noisy: Tensor, clean: Tensor) -> Tensor:
+    """(batch,) 1 where the clean side, as far as it is synthesized, is within 30 dB of the noisy one, else 0."""
+    hop, delay = front_end.config.hop, front_end.config.delay
+    heard = (clean * level_scale(noisy))[:, : clean.shape[1] // hop * hop - delay]
+    return (heard.square().mean(1) > 1e-3).float()
 
 
 def improvement_db(result: Estimate, noisy: Tensor) -> tuple[list[float], list[float]]:

@@ -30,6 +30,8 @@ class Estimate:
     """Spectra of `samples`: what a listener's analysis would see (CRUSE's consistency)."""
     resynthesized_clean: Tensor
     """Spectra of `clean_samples`, in the same way."""
+    shares: Tensor
+    """(batch,), what each clip counts in a mean over clips with speech: the same for all of these, 0 without speech."""
 
 
 def phase_sensitive(estimate: Estimate) -> Tensor:
@@ -75,9 +77,7 @@ def signal_to_noise(estimate: Estimate, floor: float = 1e-3) -> Tensor:
     """
     speech = estimate.clean_samples.square().sum(1)
     error = (estimate.clean_samples - estimate.samples).square().sum(1)
-    has_speech = (speech > 1e-3 * estimate.clean_samples.shape[1]).float()
-    ratio = torch.log10(error / (speech + EPSILON) + floor)
-    return (ratio * has_speech).sum() / has_speech.sum().clamp_min(1)
+    return (torch.log10(error / (speech + EPSILON) + floor) * estimate.shares).sum()
 
 
 def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
@@ -88,14 +88,18 @@ def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
     clean, samples = estimate.clean_samples, estimate.samples
     speech = clean.square().sum(1, keepdim=True)
     scaled = (samples * clean).sum(1, keepdim=True) / (speech + EPSILON) * clean
-    has_speech = (speech[:, 0] > 1e-3 * clean.shape[1]).float()
     error = (scaled - samples).square().sum(1) / (scaled.square().sum(1) + EPSILON)
-    return (torch.log10(error + floor) * has_speech).sum() / has_speech.sum().clamp_min(1)
+    return (torch.log10(error + floor) * estimate.shares).sum()
 
 
 def power(spectra: Tensor) -> Tensor:
     """|S|^2 without the square root, whose gradient is infinite at zero."""
     return spectra.real.square() + spectra.imag.square()
+
+
+def equal_shares(counted: Tensor) -> Tensor:
+    """(batch,) 1 or 0 -> what each clip counts in a mean over those that are 1; zeros where none is."""
+    return counted / counted.sum().clamp_min(1)
 
 
 LOSSES: dict[str, Callable[[Estimate], Tensor]] = {

@@ -204,7 +204,7 @@ class Tagging(Task):
     def answer(self, made: Tensor, batch: Batch) -> Tensor:
         return made
 
-    def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float]) -> Tensor:
+    def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float], shares: Tensor) -> Tensor:
         return torch.stack(
             [weight * PROBABILITY_LOSSES[name](made, batch.truth) for name, weight in weights.items()]
         ).sum()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from tinyse.config import build, did_you_mean
@@ -43,6 +44,12 @@ class Batch(NamedTuple):
     def to(self, device: Any) -> Batch:
         """The batch on a device."""
         return Batch(self.sound.to(device), self.truth.to(device), tuple(s.to(device) for s in self.teacher_sounds))
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in `count` equal ones."""
+        sounds = [sound.chunk(count) for sound in self.teacher_sounds]
+        sides = zip(self.sound.chunk(count), self.truth.chunk(count), strict=True)
+        return [Batch(*part, tuple(sound[n] for sound in sounds)) for n, part in enumerate(sides)]
 
 
 class Examples(Protocol):
@@ -198,8 +205,16 @@ class Task(ABC):
         """The output that output distillation compares, and what the other methods need of this run."""
 
     @abstractmethod
-    def supervised(self, made: Any, batch: Batch, weights: Mapping[str, float]) -> Tensor:
-        """The weighted sum of the named losses."""
+    def supervised(self, made: Any, batch: Batch, weights: Mapping[str, float], shares: Tensor) -> Tensor:
+        """The weighted sum of the named losses, each a mean over the batch.
+
+        `shares` (batch,) is what each clip adds to a mean over those that `counted` names: the batch may be a part of an
+        update's, which all have the mean in common.
+        """
+
+    def counted(self, batch: Batch) -> Tensor:
+        """(batch,) 1 for clips that count in losses which are not means over all clips, 0 for others. The truth alone says."""
+        return torch.ones(len(batch.sound), device=batch.sound.device)
 
     @abstractmethod
     def scores(self, made: Sequence[Any], batches: Sequence[Batch]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tinyse.models.network import Encoder
 from tinyse.recipe import Stage
+from tinyse.training.processes import synchronized
 
 
 class Diverged(ArithmeticError):
@@ -28,24 +29,30 @@ class Optimization:
 
     def __init__(self, fabric: Fabric, network: Encoder, stage: Stage) -> None:
         self.fabric, self.stage = fabric, stage
+        network = synchronized(fabric, network)
         self.bare: Encoder = network.to(fabric.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.bare).eval().requires_grad_(False)
         groups = decay_groups(self.bare, stage.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=(0.9, 0.99))
         self.network, self.optimizer = fabric.setup(self.bare, optimizer)
 
-    def learn(self, loss: Tensor, update: int) -> float:
-        """Make update number `update` (from 0) of this process's share of the loss; returns the loss of all.
+    def learn(self, losses: Iterable[Tensor], update: int) -> float:
+        """Make update number `update` (from 0) of this process's share of the loss, as many parts as the stage accumulates.
 
-        Raises Diverged before anything is changed.
+        Each part is asked for when the one before has its gradient. Returns the loss of all processes and parts, their
+        mean. Raises Diverged before any weight is changed.
         """
-        value = float(self.fabric.all_reduce(loss.detach().clone(), reduce_op="mean"))  # type: ignore[arg-type]
+        self.optimizer.zero_grad()
+        total = torch.zeros((), device=self.fabric.device)
+        for loss in losses:
+            part = loss / self.stage.accumulate
+            total += part.detach()
+            self.fabric.backward(part)
+        value = float(self.fabric.all_reduce(total, reduce_op="mean"))  # type: ignore[arg-type]
         if not math.isfinite(value):
             raise Diverged(f"the loss became {value}")
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.stage, update)
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
         # Parameters that the loss does not reach have no gradient, and the optimizer leaves them alone.
         self._mean_of_processes([p.grad for p in self.bare.parameters() if p.grad is not None])
         norm = self.fabric.clip_gradients(
@@ -54,7 +61,6 @@ class Optimization:
         if norm is not None and not torch.isfinite(norm):
             raise Diverged(f"the gradient became {float(norm)}")
         self.optimizer.step()
-        self._mean_of_processes([buffer for buffer in self.bare.buffers() if buffer.dtype.is_floating_point])
         move_average(self.average, self.bare, average_decay(self.stage, update))
         return value
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
@@ -12,11 +10,8 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
-from torch import nn
 
 from tinyse.config import as_dict
-from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.models.files import load_tensors
 from tinyse.recipe import Recipe
@@ -27,6 +22,7 @@ from tinyse.tasks.task import Task
 from tinyse.training.batches import WithTeachers, batches, in_batches
 from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
+from tinyse.training.processes import launch, processes_here, refuse_undivided
 from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others
 from tinyse.training.stage import Progress, StageRun, checkpoint_path
@@ -104,17 +100,6 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
     return path
 
 
-def refuse_undivided(recipe: Recipe, processes: int) -> None:
-    """Raise InputError for a batch that `processes` cannot share as its losses ask."""
-    for name, stage in recipe.stages.items():
-        share = stage.batch / processes
-        if share != int(share):
-            raise InputError(f"stages.{name}.batch: {stage.batch} clips do not divide among {processes} processes")
-        if processes > 1 and share < 2 and stage.distillation and stage.distillation.compares_clips:
-            raise InputError(f"stages.{name}.batch: its views compare the clips of a process, so {processes} processes need "
-                             f"a batch of at least {2 * processes}, not {stage.batch}")  # fmt: skip
-
-
 def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
     """Tell before anything is written, and before hours of other stages, what cannot be used.
 
@@ -129,30 +114,6 @@ def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
             check_start(recipe, name)
             for teacher in stage.external_teachers:
                 teacher.open()
-
-
-class Processes(DDPStrategy):
-    """Processes that share each batch. `Optimization` takes the mean of their gradients itself: DistributedDataParallel
-    waits for a gradient of every parameter, and a distillation loss does not reach all of them."""
-
-    def setup_module(self, module: nn.Module) -> nn.Module:  # type: ignore[override]
-        return module
-
-
-def launch(precision: str) -> Fabric:
-    """One process on the GPU if there is one; under torchrun, one of its processes."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # what it would say of itself at every stage
-    processes = processes_here()
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
-    strategy = Processes() if processes * nodes > 1 else "auto"
-    fabric = Fabric(accelerator="auto", devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
-    fabric.launch()
-    return fabric
-
-
-def processes_here() -> int:
-    """How many processes of this run torchrun started on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def write_record(recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,17 @@ from torch import Tensor, nn
 
 from tinyse.config import as_dict
 from tinyse.distillation.objective import distillation_loss
-from tinyse.distillation.views import Recorder
+from tinyse.distillation.views import Gather, Recorder, alone
 from tinyse.errors import InputError
 from tinyse.models.files import save_model
 from tinyse.models.network import Encoder
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
+from tinyse.tasks.losses import equal_shares
 from tinyse.tasks.task import Batch, Task
 from tinyse.training import checkpoint
 from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate
+from tinyse.training.processes import gathered
 from tinyse.training.records import Log, refuse_others, stage_record
 from tinyse.training.start import load_start, model_path
 from tinyse.training.stopping import StopRequest
@@ -122,7 +125,7 @@ class StageRun:
             ):
                 batch = self._next(batches).to(self.fabric.device)
                 try:
-                    loss = self.training.learn(self._losses(self.training.network, batch)[0], self.update)
+                    loss = self.training.learn(self._parts(batch), self.update)
                     self.update += 1
                     is_validation = self.update % stage.valid_every == 0 or self.update == stage.updates
                     if is_validation:
@@ -158,7 +161,16 @@ class StageRun:
         asked = torch.tensor(float(stop.asked), device=self.fabric.device)
         return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)  # type: ignore[operator]
 
-    def _losses(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
+    def _parts(self, batch: Batch) -> Iterator[Tensor]:
+        """The losses of the parts of this process's share of a batch; the mean over parts and processes is the batch's."""
+        parts, gather = self.stage.accumulate, partial(gathered, self.fabric)
+        counted = self.task.counted(batch)
+        total: Any = self.fabric.all_reduce(counted.sum(), reduce_op="sum")
+        shares = counted / (total.clamp_min(1) / (parts * self.fabric.world_size))
+        for part, share in zip(batch.parts(parts), shares.chunk(parts), strict=True):
+            yield self._losses(self.training.network, part, share, gather)[0]
+
+    def _losses(self, network: nn.Module, batch: Batch, shares: Tensor, gather: Gather = alone) -> tuple[Tensor, Any]:
         """The stage's loss of a batch, and what the task made of it on the way."""
         total = torch.zeros((), device=batch.sound.device)
         if self.teachers is None:
@@ -168,10 +180,10 @@ class StageRun:
             with Recorder(getattr(network, "module", network), config.compared) as layers:
                 output, made = self.task.run(network, batch)
             taught = self.teachers.teach(batch)
-            total = total + distillation_loss(config, layers, taught.layers, output, taught.output)
+            total = total + distillation_loss(config, layers, taught.layers, output, taught.output, gather)
             batch = batch._replace(truth=taught.truth)
         if self.stage.losses:
-            total = total + self.task.supervised(made, batch, self.stage.losses)
+            total = total + self.task.supervised(made, batch, self.stage.losses, shares)
         return total, made
 
     @torch.no_grad()
@@ -180,7 +192,7 @@ class StageRun:
         average = self.training.average
         batches = [batch.to(self.fabric.device) for batch in batches]
         with self.fabric.autocast():
-            results = [self._losses(average, batch) for batch in batches]
+            results = [self._losses(average, batch, equal_shares(self.task.counted(batch))) for batch in batches]
         # All processes must agree on when to stop.
         mean_loss = self.fabric.broadcast(sum(float(loss) for loss, _ in results) / len(results))
         if not math.isfinite(mean_loss):
