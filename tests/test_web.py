@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -183,6 +184,60 @@ def test_the_server_gives_the_model_and_its_hash(tiny, address):
     assert model["latency_ms"] == 32
     with urllib.request.urlopen(f"{address}tinyse.wasm", timeout=30) as answer:
         assert answer.headers["Content-Type"] == "application/wasm"
+
+
+def ask(address: str, line: str, host: str = "localhost") -> str:
+    """The answer to a request as it is, whatever a client would make of it."""
+    port = int(address.rstrip("/").rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(f"{line} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode("latin-1"))
+        answer = b""
+        while part := connection.recv(1 << 16):
+            answer += part
+    return answer.decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../tinyse.wasm", "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e/etc/passwd", "/..\\..\\etc\\passwd", "//etc/passwd",
+     "/..%5c..%5cetc/passwd", "/%00", "/index.html/..", "/./index.html", "file:///etc/passwd", "/etc/passwd", "/\xff",
+     "http://elsewhere/index.html", "*", "/index.html/", "/.", "index.html", "/" + "a/" * 10000],
+    ids=lambda path: path[:20],
+)  # fmt: skip
+def test_the_server_has_nothing_but_its_page(address, path):
+    answer = ask(address, f"GET {path}")
+    assert answer.split()[1] in ("400", "404"), answer[:300]
+    assert "root:" not in answer
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
+def test_the_server_only_gives(address, method):
+    assert ask(address, f"{method} /index.html").split()[1] == "501"
+
+
+def test_a_head_is_the_same_without_the_content(address):
+    given, head = ask(address, "GET /page.js"), ask(address, "HEAD /page.js")
+    assert given.startswith("HTTP/1.0 200") and len(given) > len(head) > 100
+
+    def lines(answer):
+        return [line for line in answer.partition("\r\n\r\n")[0].splitlines() if not line.startswith("Date")]
+
+    assert lines(head) == lines(given)
+
+
+@pytest.mark.parametrize(
+    "host", ["elsewhere.example", "localhost.elsewhere.example", "127.0.0.1.nip.io", "", "192.168.0.1"]
+)
+def test_another_name_that_leads_here_is_refused(address, host):
+    """A page of a stranger whose name was made to lead to this machine (DNS rebinding) reads nothing."""
+    assert ask(address, "GET /model.json", host).split()[1] == "403"
+    assert ask(address, "GET /model.json", "127.0.0.1").split()[1] == "200"
+
+
+def test_the_server_listens_on_this_machine_only(address):
+    port = int(address.rstrip("/").rsplit(":", 1)[1])
+    with socket.socket() as other, pytest.raises(ConnectionRefusedError):
+        other.connect(("127.0.0.2", port))  # what a server at 0.0.0.0 would answer
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(tiny, address):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,11 +49,51 @@ def web(
             )
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    """Files, without a line on the terminal for each."""
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+}
+"""What the page is made of, by the ending."""
+NAMES = ("localhost", "127.0.0.1")
+"""What a browser may call this machine. Another name that leads here is a stranger's (DNS rebinding)."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """The page's own files from memory, and nothing else: no path of a request ever meets the disk."""
+
+    page: Mapping[str, bytes]
+    """Content by path."""
+    timeout = 60
+
+    def do_GET(self) -> None:
+        self._answer(with_content=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_content=False)
+
+    def _answer(self, with_content: bool) -> None:
+        if self.headers.get("Host", "").partition(":")[0] not in NAMES:
+            self.send_error(403, f"this page is served to {NAMES[0]} only")
+            return
+        path = self.path.partition("?")[0]
+        path = "/index.html" if path == "/" else path
+        if path not in self.page:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", TYPES[Path(path).suffix])
+        self.send_header("Content-Length", str(len(self.page[path])))
+        self.end_headers()
+        if with_content:
+            self.wfile.write(self.page[path])
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-store")  # another model may be served here the next time
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         super().end_headers()
 
     def log_message(self, format: str, *values: Any) -> None:
@@ -63,9 +103,11 @@ class _Handler(SimpleHTTPRequestHandler):
 def _serve(folder: Path, port: int, browser: bool) -> None:
     import webbrowser
 
-    _Handler.extensions_map = {**_Handler.extensions_map, ".js": "text/javascript", ".wasm": "application/wasm"}
+    class Page(_Handler):
+        page = {f"/{path.name}": path.read_bytes() for path in folder.iterdir() if path.suffix in TYPES}  # noqa: RUF012
+
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
+        server = ThreadingHTTPServer(("127.0.0.1", port), Page)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot serve at port {port}: {reason}; choose another with --port") from error
