@@ -184,7 +184,8 @@ class Session:
                 self._run_commands()
                 self._source.check()
                 self._sink.check()
-                self._feed(self._to_model.process(self._incoming.take(block, PATIENCE_SECONDS)))
+                heard = hops.from_device(self._incoming.take(block, PATIENCE_SECONDS))
+                self._feed(self._to_model.process(heard))
             self._feed(self._to_model.flush())
             self._end()
         except Exception as error:

@@ -37,6 +37,15 @@ def as_float(chunk: np.ndarray) -> np.ndarray:
     return chunk.astype(np.float32)
 
 
+def from_device(samples: np.ndarray) -> np.ndarray:
+    """float32 samples of a device, which cannot be refused: what is not a number is silence, and what no sound reaches, as
+    infinity, is full scale. The plugin does the same."""
+    if np.abs(samples).max(initial=0) <= LOUDEST:  # also False for NaN
+        return samples
+    loud = np.where(np.abs(samples) > LOUDEST, np.sign(samples), samples)
+    return np.where(np.isnan(samples), np.float32(0), loud)
+
+
 def as_type(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """float32 sound as the type that it came in."""
     return to_pcm16(samples) if dtype == np.int16 else samples.astype(dtype, copy=False)
