@@ -7,11 +7,13 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tinyse.boards.measurements import counted
 from tinyse.errors import InputError
+from tinyse.evaluation.chain import Scores
 from tinyse.evaluation.report import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
@@ -38,10 +40,11 @@ def test_a_table_says_what_it_rests_on(path):
 
 
 def test_a_figure_that_was_edited_by_hand_is_seen():
-    page = "in noise <!--= peers: systems: DTLN: PESQ-WB -->1.911<!--/=--> of 4.5"
+    value = figures.lookup("peers: systems: DTLN: PESQ-WB")
+    page = f"in noise <!--= peers: systems: DTLN: PESQ-WB -->{value}<!--/=--> of 4.5"
     assert figures.filled(page, figures.lookup) == page
-    assert figures.filled(page.replace("1.911", "1.999"), figures.lookup) == page
-    assert figures.without_marks(page) == "in noise 1.911 of 4.5"
+    assert figures.filled(page.replace(value, "9.999"), figures.lookup) == page
+    assert figures.without_marks(page) == f"in noise {value} of 4.5"
 
 
 def test_a_table_is_filled_in_as_a_block():
@@ -117,3 +120,47 @@ def test_the_picture_of_all_systems_is_in_step():
     assert {"student-62k", "RNNoise 0.2", "Ambiq NNSE", "UL-UNAS"} <= {one.name for one in found}
     moved = [found[0]._replace(gain_db=found[0].gain_db + 0.1), *found[1:]]
     assert plots.digest(moved) != plots.digest(found)
+
+
+def test_peers_keep_the_table_that_pages_have():
+    import peers
+
+    measures = {"si_sdr": [5.0, 7.0], "sdr": [5.0, 7.0], "pesq": [1.5, 1.7], "stoi": [0.8, 0.9], "estoi": [0.6, 0.7]}
+    better = {name: [value + 1 for value in values] for name, values in measures.items()}
+    ours, theirs = "tinyse student-62k, int8 stream (TFLM)", "pyrnnoise"
+    quality = {"noisy": measures, ours: better, theirs: measures}
+    scores = Scores(["a", "b"], [0.0, 5.0], quality, {name: {"si_sdr": [30.0]} for name in (ours, theirs)}, {}, {})
+    backends = {name: SimpleNamespace(cpu_seconds=0.5, audio_seconds=10.0) for name in (ours, theirs)}
+    table = peers.systems(scores, backends)
+    assert list(table.header) == figures.kept("peers")["systems"]["header"]
+    assert table.rows[0][:3] == ("noisy", "0", "6.00")
+    assert table.rows[1] == ("student-62k", "1.00", "7.00", "2.600", "1.850", "1.650", "0 %", "30.0", "0.050")
+    assert table.rows[2][0] == "RNNoise 0.2"
+
+
+def test_taggers_keep_the_table_that_pages_have():
+    import iusp_report
+    from iusp_report import Findings, Result, Run
+
+    def result(size, method, seed, score):
+        return Result(Run(size, method, "1", seed), 3280, score, 0.5, 0.5, {}, 10, None, 300, 1.0)
+
+    runs = [result("small", method, seed, 0.4 + 0.1 * number + 0.01 * seed) for seed in (0, 1)
+            for number, method in enumerate(iusp_report.METHODS)] + [result("teacher", "teacher", 0, 0.7)]  # fmt: skip
+    table = iusp_report.quoted(Findings({one.run: one for one in runs}))
+    assert list(table.header) == figures.kept("iusp")["gains"]["header"]
+    assert [row[0] for row in table.rows] == ["small, 3,280", "teacher, 3,280"]
+    assert table.rows[0][1].startswith("0.405 ±") and table.rows[0][2].startswith("+0.100")
+    assert table.rows[1][1].startswith("0.700") and set(table.rows[1][2:]) == {""}
+
+
+def test_quantization_keeps_the_table_that_pages_have(monkeypatch):
+    import quantization
+
+    losses = Table("model: loss", ("precision", "SI-SDR dB", "PESQ-WB", "STOI", "worst", "clean"),
+                   (("int8", *"12345"), ("int8, trained", *"67890")))  # fmt: skip
+    costs = Table("Cost", ("precision", "file bytes", "state bytes", "Vela cycles"), (("int8", *"abc"), ("x", *"def")))
+    monkeypatch.setattr(quantization, "tables", lambda found: [losses, losses, costs])
+    table = quantization.summary(None)
+    assert list(table.header) == figures.kept("quantization")["student-62k"]["header"]
+    assert table.rows == (("int8 after training", *"12345", "b", "c"), ("int8, trained", *"67890", "e", "f"))

@@ -196,6 +196,11 @@ def test_a_comparison_goes_on_where_it_was_stopped(base, tmp_path):
         ("teacher", 0), ("supervised", 0), ("two-step-frame", 0), ("supervised", 1), ("two-step-frame", 1),
     ]  # fmt: skip
     assert two_step.begun(comparison.output) == comparison
+    kept = two_step.quoted(two_step.Findings(comparison, two_step.finished(comparison)))
+    gain, against, seeds = (f"student-30k: {what}" for what in ("SDR gain dB", "against supervised only", "seeds"))
+    assert kept.header == ("schedule", gain, against, seeds)
+    assert [row[0] for row in kept.rows] == ["supervised only", "two-step, view frame"]
+    assert kept.rows[0][2] == "" and "±" in kept.rows[1][1] and [row[3] for row in kept.rows] == ["2", "2"]
 
     other = dataclasses.replace(comparison, updates=6)
     with pytest.raises(InputError, match=r"supervise.*updates"):
