@@ -36,9 +36,10 @@ def print_rows(model: str, rows: Sequence[Row]) -> None:
     """One line per board."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape  # a reason may be "pip install 'tinyse[export]'"
     from rich.table import Table
 
-    table = Table(title=f"{model} on every board", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=f"{escape(model)} on every board", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("board", "fits", "flash", "RAM", "load", "why"):
         side = "right" if column in ("flash", "RAM", "load") else "left"
         table.add_column(column, justify=side, no_wrap=column != "why", overflow="fold")  # type: ignore[arg-type]
@@ -46,7 +47,7 @@ def print_rows(model: str, rows: Sequence[Row]) -> None:
     for row in rows:
         load = "" if row.load_percent is None else f"{row.load_percent:.0f} %"
         sizes = ("" if size is None else f"{size:,}" for size in (row.flash_bytes, row.ram_bytes))
-        table.add_row(row.board, fits[row.fits], *sizes, load, row.why)
+        table.add_row(row.board, fits[row.fits], *sizes, load, escape(row.why))
     console = Console()
     console.print(table)
     console.print("load: share of the time of a hop that computing takes, estimated; sizes in bytes. --board NAME says what "
@@ -80,6 +81,7 @@ def stream_as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, d
 
 def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from tinyse.boards.harness import percentiles
@@ -91,7 +93,7 @@ def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, del
         for column in ("what", unit, "label", "basis"):
             table.add_column(column, justify="right" if column == unit else "left")
         for what, value, label, basis in _by_kind(getattr(estimate, name)):
-            table.add_row(what, f"{value:,.0f}", label, basis)
+            table.add_row(what, f"{value:,.0f}", label, escape(basis))
         console.print(table)
     for margin in verdict.margins:
         console.print(str(margin), style="" if margin.fits else "red")
@@ -103,7 +105,7 @@ def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, del
     times = ", ".join(f"{name} {value:.0f}" for name, value in percentiles(stream.host_seconds).items())
     console.print(f"this machine, us per hop: {times}")
     style, word = ("green", "fits") if verdict.fits else ("red", "does not fit")
-    console.print(f"[bold {style}]{word}[/bold {style}]: {verdict.why}")
+    console.print(f"[bold {style}]{word}[/bold {style}]: {escape(verdict.why)}")
 
 
 def _by_kind(figures: tuple[Any, ...]) -> list[tuple[str, float, str, str]]:

@@ -72,6 +72,7 @@ def _as_dict(found: Forecast, summary: VelaSummary | None) -> dict[str, object]:
 def _print(found: Forecast, summary: VelaSummary | None) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from tinyse.targets.forecast import shapes_text
@@ -79,7 +80,7 @@ def _print(found: Forecast, summary: VelaSummary | None) -> None:
 
     console, facts = Console(), found.facts
     table = Table(
-        title=f"{facts['name']} in {facts['precision']}",
+        title=f"{escape(facts['name'])} in {facts['precision']}",
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

@@ -269,12 +269,13 @@ def _print_catalog(catalog: Catalog, as_json: bool) -> None:
         print(json.dumps({"corpora": corpora, "sets": catalog.sets}, indent=2))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     table = Table(Column("name", no_wrap=True), Column("MB", justify="right"), "may ship", "verified", "what it is")
     for name, corpus in catalog.corpora.items():
         shown = ("yes" if corpus.ship else "no", "yes" if corpus.verified else "no")
-        table.add_row(name, f"{corpus.megabytes:,.0f}", *shown, f"{corpus.title} ({corpus.license})")
+        table.add_row(escape(name), f"{corpus.megabytes:,.0f}", *shown, escape(f"{corpus.title} ({corpus.license})"))
     console = Console()
     console.print(table)
     for name, members in catalog.sets.items():
@@ -306,12 +307,13 @@ def cache_command(
         print(json.dumps({"cache": str(place), "folders": [asdict(row) | {"folder": str(row.folder)} for row in rows]}))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("recordings in", "files", "hours", "MB", "")
     for row in rows:
         state = "" if row.root_exists else "that folder is gone" if row.root else "of an older version"
-        table.add_row(row.root, str(row.files), f"{row.hours:.2f}", f"{row.megabytes:.1f}", state)
+        table.add_row(escape(row.root), str(row.files), f"{row.hours:.2f}", f"{row.megabytes:.1f}", state)
     console = Console()
     console.print(table)
     console.print(f"in {place}; tinyse data cache --clear removes it", markup=False, highlight=False, soft_wrap=True)

@@ -84,15 +84,18 @@ def as_markdown(tables: Sequence[Table]) -> str:
 
 def as_rich(tables: Sequence[Table]) -> list[RichTable]:
     """Any tables for a terminal."""
+    from rich.markup import escape  # names of files and classes may have brackets
     from rich.table import Table as RichTable
 
     result = []
     for table in tables:
-        drawn = RichTable(title=table.title, caption=table.note or None, title_justify="left", caption_justify="left")
+        drawn = RichTable(
+            title=escape(table.title), caption=escape(table.note) or None, title_justify="left", caption_justify="left"
+        )
         for index, column in enumerate(table.header):
-            drawn.add_column(column, justify="right" if index else "left", overflow="fold")
+            drawn.add_column(escape(column), justify="right" if index else "left", overflow="fold")
         for row in table.rows:
-            drawn.add_row(*row)
+            drawn.add_row(*map(escape, row))
         result.append(drawn)
     return result
 

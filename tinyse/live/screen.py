@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -28,8 +29,8 @@ def picture(figures: Figures, title: str) -> RenderableType:
     numbers.add_row("real-time factor", f"{figures.real_time_factor:.3f}", f"{figures.seconds:.0f} s of sound")
     numbers.add_row("faults", str(figures.underruns + figures.overruns + figures.late_hops), _faults(figures))
     if figures.tags:
-        numbers.add_row("heard", figures.tags, "in the last second")
-    return Panel(Group(levels, "", numbers, "", _keys(figures)), title=title, expand=False)
+        numbers.add_row("heard", escape(figures.tags), "in the last second")
+    return Panel(Group(levels, "", numbers, "", _keys(figures)), title=escape(title), expand=False)
 
 
 def summary(figures: Figures) -> str:
