@@ -23,6 +23,7 @@ from tinyse.quantization.quantize import quantize
 from tinyse.study import converter
 from tinyse.targets import support
 from tinyse.tflite import operators as layouts
+from tinyse.tflite import runtime_versions
 from tinyse.tflite.reader import read
 from tinyse.tflite.writer import write
 
@@ -48,6 +49,15 @@ def test_codes_are_those_of_the_schema() -> None:
     assert {kind: row.code for kind, row in OPERATORS.items()} == {
         kind: getattr(BuiltinOperator, kind) for kind in OPERATORS
     }
+
+
+def test_the_oldest_runtime_of_every_version_is_known() -> None:
+    assert [
+        (kind, version)
+        for kind, layout in layouts.LAYOUTS.items()
+        for version in layout.versions
+        if runtime_versions.oldest_runtime([(kind, version)]) is None
+    ] == []
 
 
 def test_every_operator_has_one_category_and_a_cost() -> None:

@@ -124,7 +124,23 @@ def test_files_for_contributors_can_be_read():
         REPOSITORY / ".pre-commit-config.yaml",
     ]:
         assert yaml.safe_load(path.read_text(encoding="utf-8")), path
-    version = re.search(r'^version = "(.+)"', (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert (
-        version and yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version[1]
-    )
+
+
+def test_the_version_is_the_tag_s(tmp_path):
+    pytest.importorskip("setuptools_scm")
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+
+    def printed(*command: str) -> str:
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+
+    version = (sys.executable, "-m", "setuptools_scm")
+    fallback = printed(*version)
+    author = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.invalid")
+    printed("git", "init", "--quiet")
+    printed("git", "add", "pyproject.toml")
+    printed("git", *author, "commit", "--quiet", "--message", "all")
+    assert printed(*version).startswith(f"{fallback[:-1]}1.dev1+g")  # a clone without tags
+    printed("git", "tag", "v7.8.9")
+    assert printed(*version) == "7.8.9"
