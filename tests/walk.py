@@ -65,6 +65,7 @@ NEEDS = {
     "ladspa": ("gcc", "/usr/include/ladspa.h"),
     "--engine c": ("gcc",),
     "gcc ": ("gcc",),
+    "arm-none-eabi-gcc": ("arm-none-eabi-gcc",),
     "cmake": ("cmake", "gcc"),
     "m4": ("cmake", "arm-none-eabi-gcc", "qemu-system-arm"),
     "ffmpeg": ("ffmpeg",),
