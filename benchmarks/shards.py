@@ -2,6 +2,7 @@
 
     python benchmarks/shards.py --items 200000 --updates 400            # shards on disk
     python benchmarks/shards.py --items 200000 --updates 400 --http     # the same through a server on the loopback
+    python benchmarks/shards.py --pack recordings.csv --json            # bytes and processor time per hour of sound
 
 The corpus is tiny sounds (0.1 s of noise, FLAC), as many as asked for, and a tenth of them for comparison: memory must be the
 same. A tiny network trains on clips of 0.5 s, so that many windows go by. The run is that of `tinyse train`: the rehearsal,
@@ -33,7 +34,7 @@ import numpy as np
 from tinyse.config import as_dict
 from tinyse.files import write_bytes, write_json, write_text
 from tinyse.mixtures import MixtureConfig, open_mixer
-from tinyse.recordings import Recording, open_data
+from tinyse.recordings import Recording, open_data, write_shards
 from tinyse.recordings.packing import Piece, ShardWriter, encode
 from tinyse.recordings.shard_file import ShardFile, digest_of
 from tinyse.recordings.shards import DIGESTS, FORMAT, INDEX, ShardIndex, Shards
@@ -73,7 +74,9 @@ def make_corpus(folder: Path, items: int) -> float:
                 with ShardWriter(folder / f"{kind}-{split}-{number:05d}.tar", recording, "flac", RATE) as writer:
                     for item in range(first, min(first + ITEMS, count)):
                         name = f"{kind}/{split}{item % 2000}/{item}.wav"
-                        named = {"speaker": f"{split}{item % 2000}"} if kind == "speech" else {"label": f"{item % 50}"}
+                        named: dict[str, Any] = (
+                            {"speaker": f"{split}{item % 2000}"} if kind == "speech" else {"label": f"{item % 50}"}
+                        )
                         writer.add(replace(pieces[item % SOUNDS], recording=replace(recording, path=name, **named)))
                     shards.append(writer.finish())
     write_bytes(folder / DIGESTS, b"")
@@ -169,6 +172,32 @@ def rates(folder: Path) -> dict[str, float]:
     }
 
 
+def packing(data: Path, recordings: int) -> dict[str, dict[str, float]]:
+    """Of each codec: megabytes per hour of sound, and seconds of one core to pack it and to decode it again."""
+    manifest = open_data(data)
+    spread = manifest.recordings[:: max(1, len(manifest.recordings) // recordings)]
+    result = {}
+    for codec in ("flac", "opus"):
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.process_time()
+            index = write_shards(replace(manifest, recordings=spread), folder, codec=codec)
+            packed = time.process_time() - begun
+            begun = time.process_time()
+            for shard in index.shards:
+                file = ShardFile(Path(folder) / shard.name, shard, codec, index.sample_rate)
+                for number in range(len(file.items)):
+                    file.sound(number)
+            decoded = time.process_time() - begun
+            for kind in ("speech", "noise"):
+                chosen = [shard for shard in index.shards if shard.kind == kind]
+                if hours := sum(shard.seconds for shard in chosen) / 3600:
+                    result[f"{kind} {codec}"] = {"megabytes_per_hour": sum(s.bytes for s in chosen) / 1e6 / hours}
+            hours = sum(shard.seconds for shard in index.shards) / 3600
+            result[codec] = {"hours": hours, "core_seconds_per_hour_to_pack": packed / hours,
+                             "core_seconds_per_hour_to_decode": decoded / hours}  # fmt: skip
+    return {name: {key: round(value, 2) for key, value in facts.items()} for name, facts in result.items()}
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The folder on a server on the loopback; its address."""
@@ -192,16 +221,17 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--http", action="store_true", help="through a server on the loopback")
     parser.add_argument("--scratch", type=Path, help="folder for the corpus; by default a temporary one")
+    parser.add_argument("--pack", type=Path, help="in place of all else: pack some of these recordings")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(given.child)
         return
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = packing(given.pack, 200) if given.pack else {}
     with ExitStack() as stack:
         scratch = given.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for items in (given.items // 10, given.items):
+        for items in () if given.pack else (given.items // 10, given.items):
             folder = scratch / f"corpus-{items}"
             facts: dict[str, Any] = {}
             if not (folder / INDEX).exists():

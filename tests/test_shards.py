@@ -228,6 +228,8 @@ def test_each_shard_has_its_turn_once_per_pass(packed, seed, epoch, turn):
         assert len(chosen) > WINDOW
         windows = [mixer.window(epoch, turn * len(chosen) + block)[kind] for block in range(len(chosen))]
         assert Counter(window[0].name for window in windows) == {shard.name: 1 for shard in chosen}
+        for window in windows[: len(chosen) - WINDOW + 1]:
+            assert len({each.name for each in window}) == WINDOW, "but where one pass ends and another begins"
         for window, following in itertools.pairwise(windows):
             assert len({each.name for each in window}) <= WINDOW
             assert len({each.name for each in following} - {each.name for each in window}) <= 1
