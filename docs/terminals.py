@@ -1,9 +1,9 @@
 """Records what a terminal shows of `tinyse train` and `tinyse bench`, as SVG with colors.
 
-    python docs/terminals.py            # minutes, for it trains
+    python docs/terminals.py            # minutes, for it trains; what is in the screen then depends on the computer
     python docs/terminals.py bench
 
-The commands run in a pseudo-terminal, and pyte keeps what stands on its screen at the end.
+The commands run in a pseudo-terminal, and pyte keeps what stands on its screen at the end, or after a while.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import fcntl
 import os
 import pty
 import re
+import select
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import termios
+import time
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -34,15 +36,16 @@ IMAGES = ROOT / "docs" / "images"
 
 
 class Recording(NamedTuple):
-    """A command line, and the size of the terminal."""
+    """A command line, the size of the terminal, and after how many seconds its screen is taken: 0 for the end."""
 
     command: str
     columns: int
     lines: int
+    seconds: float = 0.0
 
 
 RECORDINGS = {
-    "train": Recording("tinyse train recipes/demo.yaml", 108, 90),
+    "train": Recording("tinyse train recipes/demo.yaml", 108, 24, 150.0),
     "bench": Recording("tinyse bench student-62k", 108, 24),
 }
 FONT = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)
@@ -60,7 +63,14 @@ def record(recording: Recording, folder: Path) -> list[Text]:
     line = recording.command.replace("tinyse", f"{sys.executable} -m tinyse", 1)
     process = subprocess.Popen(line.split(), stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=environment)
     os.close(theirs)
+    end = time.monotonic() + (recording.seconds or float("inf"))
+    taken: list[Text] = []
     while True:
+        if not taken and time.monotonic() >= end:
+            taken = shown(screen)
+            process.terminate()
+        if not select.select([ours], [], [], 1.0)[0]:
+            continue
         try:
             said = os.read(ours, 65536)
         except OSError:  # Linux says so when the last writer has left
@@ -69,9 +79,9 @@ def record(recording: Recording, folder: Path) -> list[Text]:
             break
         stream.feed(said)
     os.close(ours)
-    if process.wait():
+    if process.wait() and not taken:
         sys.exit(f"{recording.command} ended with {process.returncode}:\n" + "\n".join(screen.display))
-    return shown(screen)
+    return taken or shown(screen)
 
 
 def shown(screen: pyte.Screen) -> list[Text]:

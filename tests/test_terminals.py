@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
 pyte, terminals = pytest.importorskip("pyte"), pytest.importorskip("terminals")
@@ -16,6 +19,15 @@ def test_a_command_is_recorded_as_a_terminal_shows_it(tmp_path):
     lines = terminals.record(terminals.Recording("tinyse doctor", 90, 60), tmp_path)
     assert any("python" in line.plain.lower() for line in lines) and len(lines) < 60
     assert any(str(span.style) == "green" for line in lines for span in line.spans)
+
+
+def test_a_screen_is_taken_on_the_way(tmp_path):
+    begin = time.monotonic()
+    soundfile.write(tmp_path / "in.wav", np.zeros(16000 * 120), 16000)
+    command = "tinyse live --input in.wav --output out.wav --realtime"
+    lines = terminals.record(terminals.Recording(command, 90, 30, 8.0), tmp_path)
+    assert any("noise reduction" in line.plain for line in lines)
+    assert time.monotonic() - begin < 60
 
 
 def test_what_was_drawn_over_is_gone():
@@ -29,7 +41,7 @@ def test_what_was_drawn_over_is_gone():
     assert "99&#160;%" in svg and "a&#160;command" in svg
 
 
-@pytest.mark.parametrize("name", ["bench", "live"])
+@pytest.mark.parametrize("name", [*terminals.RECORDINGS, "live"])
 def test_pictures_of_terminals_fetch_nothing(name):
     svg = (terminals.IMAGES / f"{name}.svg").read_text(encoding="utf-8")
     assert "url(" not in svg.replace("url(#", "") and "@font-face" not in svg
