@@ -136,7 +136,7 @@ def _symbols(kernels: dict[str, str], version: str) -> str:
 
 
 def _kind(graph: Graph) -> str:
-    """What a file says of itself: one with a front end denoises, or listens where it names classes."""
+    """What a file says of itself: one with a front end denoises, or tags where it names classes."""
     if "classes" in graph.metadata:
         return CLASSIFIER
     return DENOISER if "front_end" in graph.metadata else BARE

@@ -1,6 +1,6 @@
 """The generated C on this computer, as the engine c: the network and the front end of the firmware, bit for bit.
 
-The library of a model that tinyse brings along was compiled with tinyse (built_in.py); that of any other is compiled now.
+The library of a model that comes with tinyse was compiled with tinyse (built_in.py); that of any other is compiled now.
 It is called through ctypes, which lets other threads of Python run meanwhile.
 """
 

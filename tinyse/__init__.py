@@ -3,7 +3,7 @@
     from tinyse import Denoiser
     clean = Denoiser().denoise(noisy)      # float32 mono at its sample_rate, 16 kHz
 
-`Tagger` says what is heard; `InputError` is what both raise for something that the user can mend.
+`Tagger` tags sound; both raise `InputError` for what the user can fix.
 """
 
 from __future__ import annotations

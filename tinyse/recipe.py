@@ -151,7 +151,7 @@ class Recipe:
     stages: dict[str, Stage]
     """Training stages by name, in order. The last one's model is exported."""
     task: str = "denoise"
-    """What the model does (`tinyse.tasks`): denoise takes noise out of speech, tagging says what is heard, activity whether
+    """What the model does (`tinyse.tasks`): denoise takes noise out of speech, tagging names the sounds, activity whether
     somebody speaks."""
     options: dict[str, Any] = field(default_factory=dict)
     """Keys of the task's own. In a recipe they stand under its name: `tagging: {valid: [4]}`."""

@@ -2,7 +2,7 @@
  *
  * Compile with -ffp-contract=off: a fused multiplication and addition rounds once where Python rounds twice. The variant
  * for the vectors of Armv8.1-M computes the same sums; its vectors flush numbers below 2^-126 to zero, which no sound
- * and no feature can tell: they are added to larger numbers, which absorb them, before they are heard or seen.
+ * and no feature can tell: they are added to larger numbers, which absorb them, before they are audible or visible.
  *
  * With TINYSE_CMSIS_DSP defined it is arm_rfft_fast_f32 of a CMSIS-DSP that you link. Its last bits are others, so the
  * sound is no longer bit-exact, and it takes TINYSE_TRANSFORM floats more of the stack.

@@ -46,7 +46,7 @@ typedef struct {
  * other rate whose ratio to TINYSE_SAMPLE_RATE has no number above TINYSE_WIDEST; else a bad argument. */
 tinyse_status tinyse_block_init(tinyse_block *block, int32_t rate);
 
-/* Forget what was heard; rate and limit stay. */
+/* Reset to silence; rate and limit stay. */
 void tinyse_block_reset(tinyse_block *block);
 
 /* `count` samples in [-1, 1). `in` and `out` may be the same. Returns the number of hops that were completed. */

@@ -3,7 +3,7 @@
 Two DMA channels go round in two halves of a hop each. Hop k has been recorded at time k + 1 (in hops); its output must
 lie in half k mod 2 when the DMA plays it at k + 2. Nobody stops the DMA:
 
-- a result that comes later than k + 2 is not heard: the half is played with what it held before, a stale hop;
+- a result that comes later than k + 2 is not played: the half is played with what it held before, a stale hop;
 - a hop that has been recorded while the core is still busy is lost: it is not processed, its half is stale too.
 
 The sound is processed on this machine, in one thread; only the clock is the board's. The harness allocates before the
@@ -68,7 +68,7 @@ class Stream:
 
     @property
     def misses(self) -> int:
-        """Hops of which the listener did not hear the result."""
+        """Hops whose result was not played."""
         return int((self.late | self.lost).sum())
 
 

@@ -38,7 +38,9 @@ def bench(
     firmware: Annotated[
         Path | None, typer.Option(help="JSON of measured figures, from benchmarks/firmware.py.")
     ] = None,
-    burst_probability: Annotated[float, typer.Option(help="Of an interference during a hop, 0 to 1.")] = 0.0,
+    burst_probability: Annotated[
+        float, typer.Option(help="Probability of an interruption during a hop, 0 to 1.")
+    ] = 0.0,
     burst_ms: Annotated[float, typer.Option(help="Longest interference.")] = 0.0,
     jitter: Annotated[float, typer.Option(help="Largest share by which a hop takes longer.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the interference.")] = 0,

@@ -45,7 +45,7 @@ def get_command(
 ) -> None:
     """Fetch public corpora by name, verify and unpack them, and write their manifest.
 
-    What was interrupted goes on with the same command; what is there is not fetched again.
+    The same command resumes what was interrupted; what is there is not fetched again.
     """
     from tinyse.catalog import get, read_catalog
 
@@ -145,11 +145,11 @@ def preview(
     seconds: Annotated[float | None, typer.Option(help="Length of a mixture; default: the stage's, else 4.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed, other mixtures.")] = None,
     stage: Annotated[
-        str | None, typer.Option(help="With a recipe: the stage that is heard; default: the last.")
+        str | None, typer.Option(help="With a recipe: the stage whose mixtures are written; default: the last.")
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Write a few noisy and clean pairs, as training would hear them, with their spectrograms.
+    """Write a few noisy and clean pairs, as training would see them, with their spectrograms.
 
     With a recipe these are its own mixtures: its data, its mixing, its seed; `tinyse evaluate` takes the folder as pairs.
     """

@@ -57,14 +57,14 @@ def denoise(
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which tinyse brings."),
+        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which comes with tinyse."),
     ] = None,
     engine: Annotated[
         Engine | None,
-        typer.Option(help="What runs it; by default c for the models that tinyse brings, litert for another .tflite."),
+        typer.Option(help="The engine; by default c for the models that come with tinyse, else litert for a .tflite."),
     ] = None,
     attenuation_limit_db: Annotated[
-        float | None, typer.Option(help="Keep this much of the noise: 12 takes away at most 12 dB.", min=0)
+        float | None, typer.Option(help="Attenuate by at most this many dB: 12 leaves some of the noise.", min=0)
     ] = None,
     processes: Annotated[
         int | None, typer.Option(help="Processes for a folder; by default as many as it has work for.", min=1)

@@ -24,7 +24,7 @@ Status = Literal["ok", "missing", "optional", "wrong"]
 
 RARELY_NEEDED = {
     "tensorflow": "a check of our converter against TensorFlow's",
-    "onnx": "teachers that are not ours, and DNSMOS",
+    "onnx": "third-party teachers, and DNSMOS",
 }
 """Extras that nobody misses who does not look for them: what for."""
 

@@ -29,7 +29,7 @@ def evaluate(
     metrics: Annotated[str, typer.Option(help="si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr.")] = "",
     limit: Annotated[int | None, typer.Option(help="Score only the first N pairs.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that compute the measures.")] = 2,
-    dnsmos: Annotated[Path | None, typer.Option(help="Microsoft's sig_bak_ovr.onnx, to add DNSMOS.")] = None,
+    dnsmos: Annotated[Path | None, typer.Option(help="Microsoft's sig_bak_ovr.onnx, to compute DNSMOS, too.")] = None,
     output: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.md.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`tinyse live`: hear a microphone, or a file, without its noise while it comes."""
+"""`tinyse live`: play a microphone, or a file, without its noise, live."""
 
 from __future__ import annotations
 
@@ -42,28 +42,36 @@ def live(
     sink: Annotated[
         str | None, typer.Option("--output", help="A loudspeaker by its name or a part of it, or a file to write.")
     ] = None,
-    devices: Annotated[bool, typer.Option("--devices", help="List microphones and loudspeakers, and leave.")] = False,
+    devices: Annotated[bool, typer.Option("--devices", help="List microphones and loudspeakers, and exit.")] = False,
     model: Annotated[
         str | None,
-        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which tinyse brings."),
+        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which comes with tinyse."),
     ] = None,
-    engine: Annotated[Engine | None, typer.Option(help="What runs it; by default what fits the file.")] = None,
+    engine: Annotated[
+        Engine | None, typer.Option(help="The engine that runs it; by default one that fits the file.")
+    ] = None,
     attenuation_limit_db: Annotated[
-        float | None, typer.Option(help="Keep this much of the noise: 12 takes away at most 12 dB.", min=0)
+        float | None, typer.Option(help="Attenuate by at most this many dB: 12 leaves some of the noise.", min=0)
     ] = None,
-    realtime: Annotated[bool, typer.Option("--realtime", help="Let a file come no faster than it sounds.")] = False,
-    buffer_ms: Annotated[float, typer.Option(help="Sound that waits for the loudspeaker.", min=10, max=1000)] = 100,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Read a file in real time.")] = False,
+    buffer_ms: Annotated[
+        float, typer.Option(help="Sound that is buffered for the loudspeaker.", min=10, max=1000)
+    ] = 100,
     device_rate: Annotated[
-        int | None, typer.Option(help="Hz of the devices; by default the model's where they have it, else their own.")
+        int | None,
+        typer.Option(
+            help="Sample rate of the devices in Hz; by default the model's where they have it, else their own."
+        ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Stop after so much sound; by default at q or Ctrl-C, or a file's end.", min=0)
+        float | None,
+        typer.Option(help="Stop after this much sound; by default at q, Ctrl-C or the end of a file.", min=0),
     ] = None,
     record: Annotated[
         Path | None, typer.Option(metavar="PREFIX", help="Record to PREFIX-in.wav and PREFIX-out.wav from the start.")
     ] = None,
     tags: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Show what is heard, too: a tagger, as tinyse tag takes it.")
+        str | None, typer.Option(metavar="MODEL", help="Also show the tags of this tagger, as for tinyse tag.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the final figures as JSON.")] = False,
 ) -> None:
@@ -78,7 +86,7 @@ def live(
         _print_devices(as_json)
         return
     if realtime and not _is_file(source):
-        raise InputError("--realtime is for a file that comes as slowly as it sounds: name one with --input noisy.wav")
+        raise InputError("--realtime is for reading a file in real time: name one with --input noisy.wav")
     denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
     tagger = Tagger(tags) if tags else None
     endpoints = _endpoints(source, sink, realtime, device_rate, seconds, denoiser.sample_rate)

@@ -33,8 +33,8 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
   tinyse evaluate model.safetensors pairs/     every backend side by side
   tinyse export model.tflite --firmware out/   the same bits in C
   tinyse bench model.tflite                    boards that it fits, in time
-  tinyse denoise noisy.wav clean.wav           hear it
-  tinyse tag street.wav --model tagger.tflite  what is heard in it?
+  tinyse denoise noisy.wav clean.wav           listen to it
+  tinyse tag street.wav --model tagger.tflite  which sounds are in it?
 
 `tinyse COMMAND --help` explains each, with an example. `tinyse --install-completion` has the Tab key complete words.
 FORCE_COLOR=1 keeps the colors in a pipe (`FORCE_COLOR=1 tinyse doctor | less -R`), NO_COLOR=1 leaves them out.
@@ -111,7 +111,7 @@ def print_version(asked: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     # The docstring is HELP: the options that every command shares have nothing else to do.

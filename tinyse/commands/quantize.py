@@ -12,7 +12,7 @@ app = typer.Typer(
     help="Study the quantization of a model: how much each precision loses, and where.", no_args_is_help=True
 )
 
-Model = Annotated[Path, typer.Argument(help="A trained .safetensors, or the name of a model that tinyse brings.")]
+Model = Annotated[Path, typer.Argument(help="A trained .safetensors, or the name of a model that comes with tinyse.")]
 Data = Annotated[str, typer.Option(help="Recordings whose valid split calibrates: a folder, a manifest, or built-in.")]
 Clips = Annotated[int, typer.Option(min=1, help="Noisy clips of four seconds that calibration replays.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

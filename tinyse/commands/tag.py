@@ -1,4 +1,4 @@
-"""`tinyse tag`: what is heard in a file, second by second and in all."""
+"""`tinyse tag`: the tags of a file, second by second and in total."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from tinyse.commands.denoise import Engine
 def tag(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file.")],
     model: Annotated[str, typer.Option(help="A tagger: a .tflite or a .safetensors, from tinyse train.")],
-    engine: Annotated[Engine | None, typer.Option(help="What runs it; by default what fits the file.")] = None,
+    engine: Annotated[
+        Engine | None, typer.Option(help="The engine that runs it; by default one that fits the file.")
+    ] = None,
     every: Annotated[float, typer.Option(help="Seconds between two decisions.")] = 1.0,
     least: Annotated[float, typer.Option(help="Show tags of at least this probability.", min=0, max=1)] = 0.3,
     as_json: Annotated[bool, typer.Option("--json", help="Print every probability as JSON.")] = False,
 ) -> None:
-    """Print what is heard in FILE, as it streams by: a line for each second with its likeliest tags, then the whole."""
+    """Print the tags of FILE as a stream: a line per second with the most likely ones, then those of the whole file."""
     from tinyse import audio
     from tinyse.streaming.tagger import Tagger
 

@@ -46,16 +46,16 @@ def train(
     reference: Annotated[
         bool,
         typer.Option(
-            "--reference", callback=_print_reference, is_eager=True, help="Print every key of a recipe and leave."
+            "--reference", callback=_print_reference, is_eager=True, help="Print every key of a recipe and exit."
         ),
     ] = False,
     train_only: Annotated[bool, typer.Option("--train-only", help="Stop before export and evaluation.")] = False,
 ) -> None:
     """Run the stages of RECIPE: train, distill, supervise, then quantize the last model and measure the chain.
 
-    Before the first update, everything that the end needs is looked at, and the whole recipe is rehearsed in small.
+    Before the first update, everything that the end needs is checked, and the whole recipe is rehearsed on a small scale.
     Stop it with Ctrl-C or SIGTERM (or worse) and start it again with the same command: finished stages are not run again, an
-    unfinished one goes on from its last checkpoint, to the same result. On several GPUs: torchrun --nproc-per-node N
+    unfinished one resumes from its last checkpoint, with the same result. On several GPUs: torchrun --nproc-per-node N
     -m tinyse train RECIPE.
     """
     from tinyse.commands.screen import Screen

@@ -21,10 +21,10 @@ CARDS = ("card.md", "CARD.md", "README.md")
 
 def web(
     model: Annotated[
-        str | None, typer.Option(help="An int8 .tflite or a name; by default student-62k, which tinyse brings.")
+        str | None, typer.Option(help="An int8 .tflite or a name; by default student-62k, which comes with tinyse.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write the page to this folder, for any web server, and leave.")
+        Path | None, typer.Option(help="Write the page to this folder, for any web server, and exit.")
     ] = None,
     port: Annotated[int, typer.Option(help="Where to serve it on this machine; 0 takes a free one.")] = 8016,
     browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,

@@ -1,4 +1,4 @@
-"""Teachers that are not ours: published streaming ONNX models, which hear a mixture frame by frame and give back sound.
+"""Third-party teachers: published streaming ONNX models, which process a mixture frame by frame and return sound.
 
 Nothing of them is part of tinyse: a recipe names the file, its license is its own. The package onnxruntime is the extra `onnx`.
 """

@@ -37,7 +37,7 @@ class Opinion(NamedTuple):
 
 
 def dnsmos(samples: np.ndarray, onnx_path: str | Path, sample_rate: int = NETWORK_RATE) -> Opinion:
-    """Opinion scores of float samples (samples,) in [-1, 1); nan for an empty clip. The network hears a copy at 16 kHz.
+    """Opinion scores of float samples (samples,) in [-1, 1); nan for an empty clip. The network gets a copy at 16 kHz.
 
     Raises InputError where onnxruntime is not installed or the file is not the network.
     """

@@ -1,7 +1,7 @@
 """How close an estimate is to its reference: one function a measure, and a table of them by name.
 
 All take a reference and an estimate of the same length, float, (samples,), and return a float. Those of `RATED` take
-the sample rate, too: PESQ is narrow-band at 8 kHz; above 16 kHz, PESQ and STOI hear copies at 16 kHz. A measure that
+the sample rate, too: PESQ is narrow-band at 8 kHz; above 16 kHz, PESQ and STOI get copies at 16 kHz. A measure that
 is not defined for a pair (a silent reference, no speech to be found) is nan, never an exception: statistics count and
 leave out what is not finite. Energies are summed in float64.
 """

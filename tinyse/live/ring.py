@@ -11,7 +11,7 @@ class Ring:
     """Mono float32 samples in their order, for one thread that writes and one that reads.
 
     A sound card cannot wait, so `write` and `read` return at once; a file can, so `put` waits for room and `take` for
-    samples. When a writer that cannot wait finds no room, the oldest samples go, down to `keep`: what is heard jumps
+    samples. When a writer that cannot wait finds no room, the oldest samples go, down to `keep`: the output jumps
     once, instead of staying late for ever.
     """
 

@@ -29,7 +29,7 @@ def picture(figures: Figures, title: str) -> RenderableType:
     numbers.add_row("real-time factor", f"{figures.real_time_factor:.3f}", f"{figures.seconds:.0f} s of sound")
     numbers.add_row("faults", str(figures.underruns + figures.overruns + figures.late_hops), _faults(figures))
     if figures.tags:
-        numbers.add_row("heard", escape(figures.tags), "in the last second")
+        numbers.add_row("tags", escape(figures.tags), "in the last second")
     return Panel(Group(levels, "", numbers, "", _keys(figures)), title=escape(title), expand=False)
 
 
@@ -41,7 +41,7 @@ def summary(figures: Figures) -> str:
         f"{figures.compute_ms:.1f} ms compute, {figures.driver_ms + figures.buffer_ms:.0f} ms driver and buffer; "
         f"{figures.underruns} underruns, {figures.overruns} overruns, {figures.late_hops} late hops, "
         f"{figures.clipped_in} clipped samples in, {figures.clipped_out} out"
-        + (f"; heard at the end: {figures.tags}" if figures.tags else "")
+        + (f"; tags at the end: {figures.tags}" if figures.tags else "")
     )
 
 

@@ -49,7 +49,7 @@ class Figures:
     overruns: int
     underruns: int
     late_hops: int
-    """Hops that took longer to compute than to hear."""
+    """Hops that took longer to compute than to play."""
     clipped_in: int
     clipped_out: int
     """Samples at full scale."""
@@ -132,7 +132,7 @@ class Session:
             raise self._error
 
     def reset(self) -> None:
-        """Let the models forget what they heard."""
+        """Reset the models to silence."""
         self._commands.put(self._denoiser.reset)
         if self._tagger:
             self._commands.put(self._tagger.reset)

@@ -85,7 +85,7 @@ class Recorder:
 
     @property
     def path(self) -> str:
-        """Where the heard side goes; empty while nothing is recorded."""
+        """Where the output is recorded; empty while nothing is recorded."""
         sides = self._sides  # a copy: another thread may be ending it
         return str(sides[1].path) if sides else ""
 

@@ -91,7 +91,7 @@ def split_response(
     """A room's response as its early and its late part, which sum to it; it starts at the direct sound.
 
     The way from mouth to microphone is cut off, so that the target is where the speech was. The parts cross over in
-    5 ms: an abrupt end would be heard in the target. The direct sound is taken to be the highest peak.
+    5 ms: an abrupt end would be audible in the target. The direct sound is taken to be the highest peak.
     """
     direct = int(np.abs(response).argmax())
     # The rise of a band-limited peak, half a millisecond, belongs to it.

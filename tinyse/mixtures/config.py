@@ -32,7 +32,7 @@ class MixtureConfig:
     """Level of the active speech, dB re full scale (of the noise where there is no speech)."""
 
     speaker_power: _Power = 0.5
-    """A speaker is drawn in proportion to their seconds to this power: 1 hears every second alike, 0 every voice."""
+    """A speaker is drawn in proportion to their seconds to this power: 1 draws every second alike, 0 every voice."""
     noise_power: _Power = 0.5
     """The same for classes of noise and for rooms."""
     pause_s: tuple[_Seconds, _Seconds] = (0.0, 0.8)

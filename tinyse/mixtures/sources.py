@@ -22,7 +22,7 @@ class Population:
     """The recordings of a store in groups (a voice, a class of noise, a room), each in source recordings.
 
     A group is drawn in proportion to its seconds to a power, then a source evenly, then a piece of it evenly: four
-    voices with hours and a hundred with a minute are heard in proportion, and ten cuts of one rain are one rain.
+    voices with hours and a hundred with a minute are drawn in proportion, and ten cuts of one rain are one rain.
     """
 
     def __init__(self, store: Sounds, keys: Sequence[tuple[str, str]], power: float) -> None:

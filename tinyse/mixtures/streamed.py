@@ -3,7 +3,7 @@
 The window of shuffling: mixtures are made in blocks, and those of block b draw from `WINDOW` shards of speech, as many of
 noise and of rooms: number b to b + WINDOW - 1 of an order that is drawn anew, from (seed, epoch), each time all shards had
 their turn. The next block drops the oldest of them and takes one more. A block has as many mixtures as make the sound of one
-shard of speech, so a pass over the shards hears about as much speech as there is. Which process makes a mixture, and which
+shard of speech, so a pass over the shards uses about as much speech as there is. Which process makes a mixture, and which
 mixtures it made before, changes nothing: no two processes make the same one, and one that starts anywhere makes the same.
 """
 

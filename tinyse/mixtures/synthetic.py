@@ -18,7 +18,7 @@ def colored(rng: np.random.Generator, samples: int, slope: float, sample_rate: i
     bins = size // 2 + 1
     spectrum = rng.standard_normal(2 * bins, dtype=np.float32).view(np.complex64)
     hertz = np.arange(bins, dtype=np.float32) * np.float32(sample_rate / size)
-    # Flat below 30 Hz: what no microphone hears would otherwise hold most of the power.
+    # Flat below 30 Hz: what no microphone picks up would otherwise hold most of the power.
     spectrum *= np.maximum(hertz, 30) ** np.float32(-slope / 2)
     spectrum[0] = 0
     sound = scipy.fft.irfft(spectrum, size)[:samples]

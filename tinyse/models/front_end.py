@@ -56,10 +56,10 @@ class TorchFrontEnd(nn.Module):
         rate = torch.ones_like(level)
         levels = []
         for mean in means.unbind(1):
-            heard = mean > float(reference.SILENCE)
+            is_audible = mean > float(reference.SILENCE)
             followed = torch.maximum(level + rate * (mean - level), mean - float(reference.JUMP))
-            level = torch.where(heard, followed, level)
-            rate = torch.where(heard, (rate / (1 + rate)).clamp_min(float(self.tables.slowest_rate)), rate)
+            level = torch.where(is_audible, followed, level)
+            rate = torch.where(is_audible, (rate / (1 + rate)).clamp_min(float(self.tables.slowest_rate)), rate)
             levels.append(level)
         features = (logs - torch.stack(levels, 1)[:, :, None]) * float(self.tables.feature_scale)
         return features.clamp(-1, 127 / 128)

@@ -36,7 +36,7 @@ class LabeledClip:
 
     path: Path
     labels: tuple[str, ...]
-    """Sorted; none where none of the classes is heard."""
+    """Sorted; none where none of the classes is present."""
     fold: str
 
 

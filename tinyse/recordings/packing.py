@@ -167,7 +167,7 @@ def _pack(root: Path, recording: Recording, sample_rate: int, codec: Codec) -> _
     pieces = []
     for number, pcm in enumerate(np.array_split(got.pcm, count)):
         encoded = encode(pcm, sample_rate, codec)
-        if codec == "opus":  # what is heard in training is what comes out
+        if codec == "opus":  # training gets what comes out
             pcm, _ = soundfile.read(io.BytesIO(encoded), dtype="int16")
         path = recording.path if count == 1 else f"{recording.path}#{number}"
         piece = replace(recording, path=path, minus="", seconds=len(pcm) / sample_rate)

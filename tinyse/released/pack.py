@@ -97,8 +97,8 @@ def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict
     if not teachers and any(stage["distillation"] for stage in recipe["stages"].values()):
         raise InputError(f"{folder / 'model.safetensors'} does not say who taught it, though {recipe_file} has a teacher: "
                          "train it again")  # fmt: skip
-    heard = [r for r in manifest.recordings if r.split == "train" and r.ship]
-    kinds = {kind: [r for r in heard if r.kind == kind] for kind in KINDS}
+    licensed = [r for r in manifest.recordings if r.split == "train" and r.ship]
+    kinds = {kind: [r for r in licensed if r.kind == kind] for kind in KINDS}
     return {
         "name": name,
         "task": header["task"],

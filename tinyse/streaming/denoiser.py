@@ -88,7 +88,7 @@ class Denoiser:
         return 1000 * self.front_end.config.window / self.sample_rate
 
     def reset(self) -> None:
-        """Forget everything that was heard."""
+        """Reset the stream to silence."""
         self._state: Any = self._path.initial_state()
         self._waiting = hops.NOTHING
 

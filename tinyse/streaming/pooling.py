@@ -1,6 +1,6 @@
 """Pooling of frames' probabilities over time, as a stream: two sums per class, whatever the length.
 
-Tags are sum p^2 / sum p over the frames heard: linear softmax pooling (Wang, Li and Metze 2019, arXiv 1810.09050), in
+Tags are sum p^2 / sum p over the frames so far: linear softmax pooling (Wang, Li and Metze 2019, arXiv 1810.09050), in
 which a frame counts as much as it is sure. It comes after the network, in float, since an integer average over seconds
 would stall in steps of its scale.
 """
@@ -20,12 +20,12 @@ class PoolingState(NamedTuple):
 
 
 def initial_state(classes: int) -> PoolingState:
-    """Nothing heard."""
+    """No frames."""
     return PoolingState(np.zeros(classes), np.zeros(classes))
 
 
 def pool(probabilities: np.ndarray, state: PoolingState | None = None) -> tuple[np.ndarray, PoolingState]:
-    """(frames, classes) in [0, 1] -> tags (classes,) of all that was heard, zero where nothing was, and the next state."""
+    """(frames, classes) in [0, 1] -> tags (classes,) of all frames so far, zero where there were none, and the next state."""
     sums, squares = state or initial_state(probabilities.shape[1])
     values = probabilities.astype(np.float64)
     state = PoolingState(sums + values.sum(0), squares + np.square(values).sum(0))

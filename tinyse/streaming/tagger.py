@@ -19,7 +19,7 @@ from tinyse.streaming.pooling import PoolingState
 
 @dataclass(frozen=True)
 class Decision:
-    """What was heard in a stretch of the stream."""
+    """The tags of a stretch of the stream."""
 
     start_seconds: float
     end_seconds: float
@@ -39,7 +39,7 @@ class Decision:
 class Tagger:
     """A stream of mono sound, at the model's `sample_rate`, through one that names classes: tags, or whether somebody speaks.
 
-    The network remembers what it heard before; a decision pools the frames of its own stretch, `whole` those of all. What
+    The network keeps its state; a decision pools the frames of its own stretch, `whole` those of all. What
     `whole` says after a clip is what the clip's tags are in training and evaluation.
 
         tagger = Tagger("model.tflite")
@@ -79,7 +79,7 @@ class Tagger:
         return self.front_end.config.hop
 
     def reset(self) -> None:
-        """Forget everything that was heard."""
+        """Reset the stream to silence."""
         self._analysis, self._level, _ = self.front_end.initial_state()
         self._network = self.engine.initial_state()
         self._waiting = hops.NOTHING

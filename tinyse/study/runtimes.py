@@ -83,11 +83,11 @@ def compare(
     analysis, _, synthesis = front_end.initial_state()
     spectra, _ = front_end.analyze(sound[: len(sound) // hop * hop], analysis)
 
-    def heard(mask: np.ndarray) -> np.ndarray:
+    def sound_of(mask: np.ndarray) -> np.ndarray:
         return front_end.synthesize(front_end.apply(spectra, mask), synthesis)[0]
 
-    exact = heard(floats)
-    snrs = {name: _snr_db(exact, heard(mask)) for name, mask in masks.items()}
+    exact = sound_of(floats)
+    snrs = {name: _snr_db(exact, sound_of(mask)) for name, mask in masks.items()}
     result = {}
     for name, mask in masks.items():
         base = bases.get(name, REFERENCE)

@@ -48,7 +48,7 @@ class Denoise(MixtureTask):
         super().check(recipe)
         for name, stage in recipe.stages.items():
             if stage.external_teachers and recipe.front_end.sample_rate != external.SAMPLE_RATE:
-                raise InputError(f"stages.{name}.distillation.teacher: ONNX models hear {external.SAMPLE_RATE} Hz, the "
+                raise InputError(f"stages.{name}.distillation.teacher: ONNX models take {external.SAMPLE_RATE} Hz, the "
                                  f"front end {recipe.front_end.sample_rate} Hz; name a model of ours")  # fmt: skip
 
     @classmethod
@@ -72,7 +72,7 @@ class Denoise(MixtureTask):
 
     @classmethod
     def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
-        """Every backend on the planned pairs, and examples to hear. What is newer than the .tflite is not made again."""
+        """Every backend on the planned pairs, and examples to listen to. What is newer than the .tflite is not made again."""
         if plan.pairs is None:
             return Scored()
         scores = model.parent / "scores.json"
@@ -81,7 +81,7 @@ class Denoise(MixtureTask):
             say(f"scored before: {scores}")
             return Scored(report=report)
         pairs = find_pairs(plan.pairs, plan.limit)
-        say(f"examples to hear and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
+        say(f"examples to listen to and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
         with counted("scoring", len(pairs)) as advance:
             backends, rate = backends_for(model, names=plan.backends), recipe.front_end.sample_rate
@@ -204,10 +204,10 @@ def with_speech(front_end: TorchFrontEnd, noisy: Tensor, clean: Tensor) -> Tenso
 
 def improvement_db(result: Estimate, noisy: Tensor) -> tuple[list[float], list[float]]:
     """Per clip with speech: gain in SI-SDR over noisy, and SDR (the plain ratio), both in dB, as the evaluation counts them."""
-    heard = result.clean_samples.square().mean(1) > 1e-3
+    has_speech = result.clean_samples.square().mean(1) > 1e-3
     sides = (result.clean_samples, result.samples, noisy[:, : result.clean_samples.shape[1]])
     gains, ratios = [], []
-    for clean, made, given in zip(*(side[heard].detach().cpu().double().numpy() for side in sides), strict=True):
+    for clean, made, given in zip(*(side[has_speech].detach().cpu().double().numpy() for side in sides), strict=True):
         after, before = (bounded("si_sdr", si_sdr(clean, sound), True) for sound in (made, given))
         gains.append(after - before)
         ratios.append(bounded("sdr", sdr(clean, made), True))

@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     """Examples side by side, or one of them, as arrays, where they are made."""
 
     sound: Tensor
-    """(batch, samples), what the network hears."""
+    """(batch, samples), the input of the network."""
     truth: Tensor
     """What is true of it: clean sound (batch, samples), or labels (batch, classes)."""
     teacher_sounds: tuple[Tensor, ...] = ()

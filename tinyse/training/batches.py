@@ -22,7 +22,7 @@ LOST = ("exited unexpectedly", "shared memory", "(shm)", "No space left on devic
 class WithTeachers:
     """Examples with the sound (samples,) that each external teacher makes of theirs.
 
-    They run where the examples are mixed, that is, in the loader's processes. Nothing is kept: a run hears a mixture once.
+    They run where the examples are mixed, that is, in the loader's processes. Nothing is kept: a run uses a mixture once.
     """
 
     def __init__(self, examples: Examples, teachers: Sequence[OnnxTeacher]) -> None:

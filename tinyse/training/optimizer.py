@@ -21,7 +21,7 @@ from tinyse.training.processes import synchronized
 
 
 class Diverged(ArithmeticError):
-    """Training left the finite numbers; the message says what did."""
+    """A loss, gradient or weight is not finite; the message says which."""
 
 
 class Optimization:

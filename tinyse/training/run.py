@@ -69,8 +69,8 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
                 if fabric.is_global_zero:  # a run was killed after it had written the model
                     checkpoint_path(folder, name).unlink(missing_ok=True)
                 continue
-            heard = WithTeachers(task.valid(stage), stage.external_teachers)
-            valid = in_batches(heard, stage.batch)
+            examples = WithTeachers(task.valid(stage), stage.external_teachers)
+            valid = in_batches(examples, stage.batch)
             data = task.open(stage) | start_hash(recipe, name)
             for notice in brief(task.notices) if position == 0 else ():
                 say(f"note: {notice}")

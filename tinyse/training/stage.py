@@ -110,7 +110,7 @@ class StageRun:
         show: Callable[[Progress], None],
         stop: StopRequest,
     ) -> Path:
-        """Train to the end, from wherever it stands, and write the model. Returns the model's path.
+        """Train to the end, from the present update, and write the model. Returns the model's path.
 
         `batches` begins at the present update. `show(Progress)` is called after every update. When `stop` is asked for, the
         update in hand is finished, a checkpoint written and KeyboardInterrupt raised. Raises InputError for training that

@@ -1,4 +1,4 @@
-"""The teachers of a stage at work: networks of ours that hear the batch, and sounds of others that came with it."""
+"""The teachers of a stage: networks of ours that process the batch, and third-party models whose results came with it."""
 
 from __future__ import annotations
 

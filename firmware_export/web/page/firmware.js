@@ -17,9 +17,9 @@ export class Firmware {
     this.mask = new Int8Array(memory.buffer, this.c.mask(), this.c.bands());
   }
 
-  /** Any number of samples in [-1, 1) to as many in `output`, `latency` late; without an input it is silence. `heard` is
+  /** Any number of samples in [-1, 1) to as many in `output`, `latency` late; without an input it is silence. `processed` is
    * called after each hop that was completed, whose 16-bit sound is then in `noisy` and `clean`. Returns their number. */
-  process(input, output, heard = () => {}) {
+  process(input, output, processed = () => {}) {
     let hops = 0;
     for (let first = 0; first < output.length; first += this.piece) {
       const piece = this.samples.subarray(0, Math.min(this.piece, output.length - first));
@@ -27,7 +27,7 @@ export class Firmware {
       if (input) piece.set(input.subarray(first, first + piece.length));
       if (this.c.process(piece.length)) {
         hops++;
-        heard();
+        processed();
       }
       output.set(piece, first);
     }

@@ -37,7 +37,7 @@ async function startMicrophone() {
   node.onprocessorerror = () => say("the audio thread stopped: reload the page", true);
   stream.getTracks()[0].onended = () => { stopMicrophone(); say("the microphone was unplugged", true); };
   running = { context, node, stream, hops: [], milliseconds: 0 };
-  node.port.onmessage = ({ data }) => hear(data);
+  node.port.onmessage = ({ data }) => showFrame(data);
   node.port.postMessage({ active });
   context.createMediaStreamSource(stream).connect(node).connect(context.destination);
   await context.resume();
@@ -47,7 +47,7 @@ async function startMicrophone() {
 }
 
 /** A hop of both sides from the audio thread. */
-function hear({ noisy, clean, milliseconds }) {
+function showFrame({ noisy, clean, milliseconds }) {
   spectrograms.before.push(noisy);
   spectrograms.after.push(clean);
   const { hops } = running;
