@@ -308,7 +308,13 @@ def test_a_board_of_ones_own_has_what_was_given():
 def test_the_loop_takes_whole_hops_of_one_channel():
     longer = stream(np.copy, noise(3), HOP, np.zeros(2))
     assert np.array_equal(longer.output, noise(3)[: 2 * HOP]) and longer.misses == 0
-    for pcm, hops in ((noise(4).reshape(2, -1), 2), (noise(2)[:-1], 2), (noise(2).astype(np.int32), 2), (noise(2), 0)):
+    for pcm, hops in (
+        (noise(4).reshape(2, -1), 2),
+        (noise(2)[:-1], 2),
+        (noise(2).astype(np.int32), 2),
+        (noise(2), 0),
+        (np.int16(1), 1),
+    ):
         with pytest.raises(InputError, match=f"{hops} hops of 256 samples of PCM16 are needed"):
             stream(np.copy, pcm, HOP, np.zeros(hops))
     with pytest.raises(ValueError, match=r"a process made \(255,\) samples of \(256,\)"):

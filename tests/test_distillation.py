@@ -218,3 +218,9 @@ def test_layers_are_suggested_from_the_blocks_alone():
     known = str(caught.value).partition("known are ")[2].split(", ")
     assert {"encoder_1", "encoder_2", "gru", "decoder_2"} <= set(known) and "blocks" not in known and "" not in known
     assert set(known) <= {name.removeprefix("blocks.") for name, _ in network.named_modules()}
+
+
+def test_every_layer_can_be_suggested_whatever_its_name():
+    network = torch.nn.ModuleDict({"a": torch.nn.Identity(), "z": torch.nn.Identity()})
+    with pytest.raises(InputError, match="known are a, z$"):
+        Recorder(network, ["nothing like it"])
