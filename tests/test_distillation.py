@@ -222,5 +222,5 @@ def test_layers_are_suggested_from_the_blocks_alone():
 
 def test_every_layer_can_be_suggested_whatever_its_name():
     network = torch.nn.ModuleDict({"a": torch.nn.Identity(), "z": torch.nn.Identity()})
-    with pytest.raises(InputError, match="known are a, z$"):
+    with pytest.raises(InputError, match=r"known are a, z$"):
         Recorder(network, ["nothing like it"])
