@@ -307,6 +307,8 @@ REFUSED = {
     "preview NaN": ("data preview nan-data --output OUT", "can be decoded"),
     "preview without noise": ("data preview speech-data --output OUT", "no noise recordings"),
     "preview no time": ("data preview BUILT-IN --seconds 0 --output OUT", "at least 0.1 s"),
+    "synthesize NaN seconds": ("data synthesize --seconds nan --output OUT", "--seconds nan: give 0.1 to 600"),
+    "synthesize an unknown family": ("data synthesize --family bell --output OUT", "no family of sounds 'bell'"),
     "preview NaN seconds": ("data preview BUILT-IN --seconds nan --output OUT", "mixtures of nan s"),
     "preview into a file": ("data preview BUILT-IN --seconds 0.5 --count 1 --output file/OUT", "cannot write"),
     "shard an empty folder": ("data shard nothing OUT", "not laid out"),

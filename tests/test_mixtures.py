@@ -30,8 +30,9 @@ from tinyse.recordings import AudioStore, Manifest, Recording, open_data
 EVERYTHING = replace(
     MixtureConfig(),
     **{field.name: 1.0 for field in fields(MixtureConfig) if field.name.endswith("_probability")}
-    | {"clean_probability": 0.0, "noise_only_probability": 0.0, "synthetic_probability": 0.3}
-    | {"babble_probability": 0.3, "talker_probability": 0.1, "synthetic_room_probability": 0.5},
+    | {"clean_probability": 0.0, "noise_only_probability": 0.0, "synthetic_probability": 0.2}
+    | {"babble_probability": 0.3, "talker_probability": 0.1, "procedural_probability": 0.2}
+    | {"synthetic_room_probability": 0.5},
 )
 
 

@@ -169,6 +169,35 @@ def preview(
     print(f"wrote {len(paths)} files to {output}")
 
 
+@app.command()
+def synthesize(
+    output: Annotated[Path, typer.Option(help="Folder for noise/FAMILY/NNNNN.wav and manifest.csv.")],
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="How many sounds of each family.")] = 4,
+    family: Annotated[
+        list[str] | None, typer.Option("--family", help="Only this family; may be given several times.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Length of a sound, 0.1 to 600.")] = 5.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other sounds.")] = 0,
+    rate: Rate = None,
+) -> None:
+    """Write noise made by procedure: cries and calls, impacts, signals, music, machines, crowds.
+
+    To listen to what `mixture.procedural_probability` mixes in training, or to take along as recordings: the folder has a
+    manifest, and nobody owns the sounds.
+    """
+    from tinyse.progress import counted
+
+    with needs("train"):
+        from tinyse.mixtures.procedural import FAMILIES
+        from tinyse.mixtures.sounds import write_sounds
+    if not 0.1 <= seconds <= 600:
+        raise InputError(f"--seconds {seconds:g}: give 0.1 to 600")
+    families = tuple(family or FAMILIES)
+    with counted("making", count * len(families)) as advance:
+        manifest = write_sounds(output, count, families, seconds, seed, _checked(rate), advance)
+    print(f"wrote {len(manifest.recordings)} sounds to {output}; what they are is in {output / 'manifest.csv'}")
+
+
 def _checked(rate: int | None) -> int:
     from tinyse.spectra.front_end import FrontEndConfig
 

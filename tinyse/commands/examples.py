@@ -12,6 +12,10 @@ EXAMPLES = {
         "tinyse data scan recordings/ --speaker-level 2 --output recordings.csv",
     ),
     "data preview": ("tinyse data preview recipes/quick.yaml --set data=recordings/ --output heard/",),
+    "data synthesize": (
+        "tinyse data synthesize --output heard/",
+        "tinyse data synthesize --output noises/ --count 500",
+    ),
     "data pairs": ("tinyse data pairs recordings/ --output pairs/ --count 60",),
     "data shard": ("tinyse data shard recordings.csv shards/",),
     "data cache": ("tinyse data cache", "tinyse data cache --clear"),

@@ -47,6 +47,9 @@ class MixtureConfig:
 
     synthetic_probability: _Probability = 0.1
     """Colored noise, hum, clicks or wind in place of a recording."""
+    procedural_probability: _Probability = 0.0
+    """Noise by procedure in place of a recording: impacts, cries and calls, bells, horns and alarms, music, machines, crowds
+    (`tinyse data synthesize` lets them be heard)."""
     babble_probability: _Probability = 0.08
     """Several other voices at once, in place of a recording."""
     babble_talkers: tuple[_Talkers, _Talkers] = (3, 6)
@@ -95,11 +98,12 @@ class MixtureConfig:
             value = getattr(self, field.name)
             if isinstance(value, tuple) and not value[0] <= value[1]:
                 raise InputError(f"{field.name} is {value}: the lowest value comes first")
-        noises = self.synthetic_probability + self.babble_probability + self.talker_probability
+        noises = (
+            self.synthetic_probability + self.babble_probability + self.talker_probability + self.procedural_probability
+        )
         if noises > 1:
-            raise InputError(
-                f"synthetic_probability, babble_probability and talker_probability sum to {noises:g}: at most 1"
-            )
+            raise InputError("synthetic_probability, babble_probability, talker_probability and procedural_probability sum to "
+                             f"{noises:g}: at most 1")  # fmt: skip
         if self.clean_probability + self.noise_only_probability > 1:
             raise InputError("clean_probability and noise_only_probability sum to more than 1")
 

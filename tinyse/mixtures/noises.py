@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from tinyse.mixtures import synthetic
+from tinyse.mixtures import procedural, synthetic
 from tinyse.mixtures.augment import Coloring
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
 from tinyse.mixtures.sources import Population, babble_of, noise_of
 
-NoiseKind = Literal["synthetic", "babble", "talker", "recorded"]
+NoiseKind = Literal["synthetic", "babble", "talker", "procedural", "recorded"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Noises:
             ("synthetic", self.config.synthetic_probability),
             ("babble", self.config.babble_probability),
             ("talker", self.config.talker_probability),
+            ("procedural", self.config.procedural_probability),
         )
         for kind, share in shares:
             if draw < share:
@@ -71,6 +72,9 @@ class Noises:
             return noise_of(rng, self.recorded, self.recorded.draw_group(rng), samples)
         if kind == "synthetic":
             sound, name = synthetic.noise(rng, samples, self.recorded.store.sample_rate)
+            return sound, [name]
+        if kind == "procedural":
+            sound, name = procedural.noise(rng, samples, self.recorded.store.sample_rate)
             return sound, [name]
         fewest, most = self.config.babble_talkers
         talkers = 1 if kind == "talker" else int(rng.integers(fewest, most + 1))

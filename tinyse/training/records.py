@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tinyse.config import as_dict, build
 from tinyse.errors import InputError
 from tinyse.files import write_text
+from tinyse.mixtures.config import MixtureConfig
 from tinyse.recipe import Recipe, Stage
 from tinyse.tasks import TASKS
 
@@ -104,10 +105,16 @@ def refuse_other_recipe(found: Any, recipe: Recipe, name: str, path: Path) -> No
 
 
 def _completed(record: Any) -> Any:
-    """A record with the defaults of keys that stages did not have yet when it was made."""
+    """A record with the defaults of keys that stages and mixtures did not have yet when it was made."""
     try:
         stage = as_dict(build(Stage, record["stage"]))
-        return {**record, "stage": stage, "builds_on": {k: _completed(v) for k, v in record["builds_on"].items()}}
+        mixture = as_dict(build(MixtureConfig, record["mixture"]))
+        return {
+            **record,
+            "stage": stage,
+            "mixture": mixture,
+            "builds_on": {k: _completed(v) for k, v in record["builds_on"].items()},
+        }
     except (AttributeError, InputError, KeyError, TypeError):
         return record
 

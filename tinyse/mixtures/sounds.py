@@ -1,0 +1,53 @@
+"""Noise by procedure as files: to listen to, or to be recordings like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tinyse import audio
+from tinyse.mixtures.procedural import numbered
+from tinyse.recordings.manifest import Manifest, Recording
+
+LICENSE = "CC0-1.0"
+LEVEL = 10 ** (-23 / 20)
+"""Root mean square; a sound whose peak would not fit is quieter."""
+
+
+def write_sounds(
+    folder: Path,
+    count: int,
+    families: Sequence[str],
+    seconds: float = 5.0,
+    seed: int = 0,
+    sample_rate: int = audio.DEFAULT_RATE,
+    progress: Callable[[], None] = lambda: None,
+) -> Manifest:
+    """Write sounds 0 to `count` - 1 of each family to noise/FAMILY, and manifest.csv last. Returns the manifest.
+
+    The same files for the same seed; more of them are the same ones and others. Raises InputError for a family that
+    there is not.
+    """
+    recordings = []
+    for family in dict.fromkeys(families):
+        for index in range(count):
+            sound = numbered(seed, index, seconds, sample_rate, family)
+            path = f"noise/{family}/{index:05d}.wav"
+            audio.write(folder / path, sound * min(LEVEL, 0.99 / float(abs(sound).max())), sample_rate)
+            recordings.append(
+                Recording(
+                    path=path,
+                    seconds=len(sound) / sample_rate,
+                    kind="noise",
+                    split="train",
+                    label=family,
+                    source=f"procedure:{family}/{seed}/{index}",
+                    corpus="procedural",
+                    license=LICENSE,
+                    ship=True,
+                )
+            )
+            progress()
+    manifest = Manifest(folder, tuple(recordings))
+    manifest.write(folder / "manifest.csv")
+    return manifest
