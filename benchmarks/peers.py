@@ -185,9 +185,17 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("pairs", type=Path, help="a folder with clean/ and noisy/, optionally pairs.csv")
+    models_arguments(result)
+    result.add_argument("--output", type=Path, default=Path("runs/peers"), help="folder for peers.md and peers.json")
+    record.add_option(result)
+    return result
+
+
+def models_arguments(result: argparse.ArgumentParser, packages: str = "pyrnnoise,noisereduce") -> None:
+    """Which systems are scored, as `streams` reads them."""
     result.add_argument("--ours", action="append", default=[], metavar="MODEL", help=".tflite, .safetensors or a name")
     result.add_argument("--engine", choices=("tflm", "litert"), default="tflm", help="what streams our .tflite [tflm]")
-    result.add_argument("--packages", default="pyrnnoise,noisereduce", type=_names, help="installed ones; '' for none")
+    result.add_argument("--packages", default=packages, type=_names, help="installed ones; '' for none")
     result.add_argument("--dtln", nargs=2, action="append", default=[], type=Path, metavar=("MODEL_1", "MODEL_2"))
     result.add_argument(
         "--onnx",
@@ -198,9 +206,6 @@ def parser() -> argparse.ArgumentParser:
         help=f"window: {', '.join(WINDOWS)}",
     )
     result.add_argument("--limit", type=int, help="score only the first N pairs")
-    result.add_argument("--output", type=Path, default=Path("runs/peers"), help="folder for peers.md and peers.json")
-    record.add_option(result)
-    return result
 
 
 def _names(text: str) -> list[str]:

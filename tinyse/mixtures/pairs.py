@@ -29,17 +29,19 @@ def write_pairs(
     snrs_db: Sequence[float] = SNRS_DB,
     progress: Callable[[], None] = lambda: None,
     sample_rate: int = audio.DEFAULT_RATE,
+    noise_power: float = MixtureConfig.noise_power,
 ) -> Path:
     """Write `count` pairs to clean/ and noisy/ in `folder`, the input SNRs in turn, and pairs.csv last. Returns its path.
 
     Voices of the split in one recorded noise, nothing else done to them: the same files for the same recordings and seed.
+    `noise_power` is the mixtures': 0 draws every class of noise as often.
     Raises InputError where the split lacks speech or noise, and for SNRs that are none.
     """
     folder = Path(folder)
     if not snrs_db or not all(math.isfinite(snr_db) for snr_db in snrs_db):
         raise InputError(f"SNRs in dB are {', '.join(map(str, snrs_db)) or 'none'}: give one finite number or more")
     plain = MixtureConfig().plain
-    configs = [plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0)) for snr_db in snrs_db]
+    configs = [plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0), noise_power=noise_power) for snr_db in snrs_db]
     mixers = [open_mixer(manifest, config, seconds, seed, split, sample_rate=sample_rate) for config in configs]
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")

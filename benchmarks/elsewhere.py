@@ -1,0 +1,199 @@
+"""How a model does on the sound of strangers: corpora that training and its valid split never heard, talkers and noise alike.
+
+    python benchmarks/elsewhere.py make $TINYSE_DATA runs/elsewhere
+    python benchmarks/elsewhere.py score runs/elsewhere/valid --ours student-62k --ours runs/mine/model.safetensors \\
+        --onnx $TINYSE_PEERS/ul-unas/ulunas_stream_simple.onnx hann --beside $TINYSE_DATA/benchmark
+
+`make` takes what no released model was trained or validated on: recordings of the train split whose license keeps weights from
+being released (`ship` no; recipes with `ship: true` leave them out). Talkers and sources of noise are halved: choices are made
+on valid/, what is reported is test/. All classes of noise are heard alike. `score` prints means over all pairs, by class of
+noise, and with --beside how much each row loses from those pairs to these, and that against the last row. A model that was
+trained with `ship: false` has heard this sound, and is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from peers import Timed, models_arguments, streams
+
+from tinyse.errors import InputError
+from tinyse.evaluation.backends import backends_for, header_of
+from tinyse.evaluation.chain import NOISY, Backend, Scores, score
+from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
+from tinyse.evaluation.report import TITLES, Table, as_json, as_markdown
+from tinyse.evaluation.statistics import Summary, paired, summarize
+from tinyse.files import write_json
+from tinyse.mixtures.pairs import write_pairs
+from tinyse.recordings import Manifest, Recording, open_data
+from tinyse.released import find, find_weights
+
+COMPARED = ("si_sdr", "pesq", "estoi")
+HALVES = ("valid", "test")
+
+
+def strangers(manifest: Manifest) -> list[Recording]:
+    """The recordings that neither training with `ship: true` nor its valid split has heard, halved between valid and test.
+
+    By corpus and class, talkers and sources alternate, so that each half has some of everything there are two of. A source
+    from which anything else was cut as well is left out.
+    """
+    kept = [
+        row for row in manifest.recordings if row.split == "train" and not row.ship and row.kind in ("speech", "noise")
+    ]
+    known = {row.group for row in manifest.recordings if row.ship or row.split != "train"}
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for row in sorted(kept, key=lambda row: row.path):
+        kin = groups[row.kind, row.corpus if row.kind == "speech" else row.label]
+        if row.group not in known and row.group not in kin:
+            kin.append(row.group)
+    halves = {group: HALVES[place % 2] for kin in groups.values() for place, group in enumerate(kin)}
+    return [replace(row, split=halves[row.group]) for row in kept if row.group in halves]
+
+
+def make(data: Path, output: Path, counts: Mapping[str, int]) -> None:
+    """Write valid/ and test/, folders of pairs, with the class of noise of each pair in pairs.csv."""
+    manifest = open_data([data])
+    chosen = Manifest(manifest.root, tuple(strangers(manifest)))
+    for split, count in counts.items():
+        write_pairs(chosen, output / split, count, split, noise_power=0.0)  # type: ignore[arg-type]
+        kinds = {"speech": set(), "noise": set()}  # type: dict[str, set[str]]
+        for row in chosen.recordings:
+            if row.split == split:
+                kinds[row.kind].add(row.speaker if row.kind == "speech" else row.label)
+        print(
+            f"{output / split}: {count} pairs, {len(kinds['speech'])} talkers, {len(kinds['noise'])} classes of noise"
+        )
+
+
+def refuse_heard(model: Path) -> None:
+    """Raise InputError for a model whose own recipe trained it on sound that may not ship."""
+    weights = model.with_suffix(".safetensors")
+    recipe = header_of(weights).get("whole_recipe", {}) if weights.is_file() else {}
+    if recipe and not recipe.get("ship"):
+        raise InputError(f"{model} was trained with ship: false, so it may have heard these talkers and noises")
+
+
+def rows(arguments: argparse.Namespace, probes: list[LoadedPair]) -> dict[str, Backend]:
+    """Every system by name: ours (a .safetensors as a whole clip at once, with the stream's numbers), then the others."""
+    found: dict[str, Backend] = {}
+    for given in arguments.ours:
+        path = find_weights(given) if arguments.floats else find(given)
+        refuse_heard(path)
+        backend = "float-clip" if path.suffix == ".safetensors" else arguments.engine
+        ((kind, stream),) = backends_for(path, names=[backend]).items()
+        found[f"{given if not Path(given).suffix else '/'.join(path.parts[-3:-1])}, {kind}"] = stream
+    arguments.ours = []
+    if arguments.packages or arguments.dtln or arguments.onnx:
+        found |= {name: Timed(stream, probes) for name, stream in streams(arguments).items()}
+    if not found:
+        raise InputError("there is nothing to score: give --ours, --packages, --dtln or --onnx")
+    return found
+
+
+def classes(folder: Path) -> list[str]:
+    """The class of noise of each pair: the folder of its recording."""
+    with open(folder / "pairs.csv", newline="", encoding="utf-8") as file:
+        return [Path(row["noise"].split(" + ")[0]).parent.name for row in csv.DictReader(file)]
+
+
+def gains(scores: Scores, name: str, metric: str) -> np.ndarray:
+    """What a row adds to each noisy clip."""
+    return np.array(scores.quality[name][metric]) - np.array(scores.quality[NOISY][metric])
+
+
+def overall(scores: Scores) -> Table:
+    """Means over all pairs; SI-SDR as the gain over the noisy clip."""
+    lines = []
+    for name, values in scores.quality.items():
+        gain = "0" if name == NOISY else _cell(paired(scores.quality[NOISY]["si_sdr"], values["si_sdr"]))
+        clean = "" if name == NOISY else f"{summarize(scores.clean[name]['si_sdr']).mean:.1f}"
+        lines.append((name, gain, *(_cell(summarize(values[metric]), 3) for metric in COMPARED[1:]), clean))
+    header = ("system", "SI-SDR gain dB", *(TITLES[metric] for metric in COMPARED[1:]), "clean dB")
+    return Table(
+        "All pairs", header, tuple(lines), f"Measured: {len(scores.files)} pairs; ± is the 95 % interval of the mean."
+    )
+
+
+def by_class(scores: Scores, labels: list[str]) -> Table:
+    """SI-SDR gain in each class of noise, weakest of the first row first."""
+    names = [name for name in scores.quality if name != NOISY]
+    found = {label: np.array([each == label for each in labels]) for label in sorted(set(labels))}
+    means = {label: [gains(scores, name, "si_sdr")[here].mean() for name in names] for label, here in found.items()}
+    order = sorted(means, key=lambda label: means[label][0])
+    lines = tuple((label, str(found[label].sum()), *(f"{value:+.1f}" for value in means[label])) for label in order)
+    return Table("SI-SDR gain in dB by class of noise", ("class", "pairs", *names), lines)
+
+
+def gap(here: Scores, beside: Scores) -> Table:
+    """What each row loses from the pairs beside to these, and that against the last row."""
+    names = [name for name in here.quality if name != NOISY]
+    lost = {
+        name: float(np.mean(gains(beside, name, "si_sdr")) - np.mean(gains(here, name, "si_sdr"))) for name in names
+    }
+    lines = tuple((name, f"{lost[name]:+.2f}", f"{lost[name] - lost[names[-1]]:+.2f}") for name in names)
+    return Table(
+        "SI-SDR gain lost from the pairs beside to these, dB", ("system", "lost", f"against {names[-1]}"), lines
+    )
+
+
+def _cell(summary: Summary, decimals: int = 2) -> str:
+    return f"{summary.mean:.{decimals}f} ± {summary.half_width:.{decimals}f}" if summary.count else "-"
+
+
+def _scored(backends: Mapping[str, Backend], pairs: Iterable[Pair | LoadedPair]) -> Scores:
+    result = score(backends, pairs, COMPARED, progress=lambda: print(".", end="", file=sys.stderr, flush=True))
+    print(file=sys.stderr)
+    return result
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = result.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("make", help="write the pairs")
+    making.add_argument("data", type=Path, help="recordings with columns ship and split")
+    making.add_argument("output", type=Path, help="folder for valid/ and test/")
+    making.add_argument("--count", type=int, default=165, help="pairs of each half [165]")
+    scoring = commands.add_parser("score", help="score systems on one half")
+    scoring.add_argument("pairs", type=Path, help="valid/ for a choice, test/ for a report")
+    models_arguments(scoring, packages="")
+    scoring.add_argument(
+        "--floats", action="store_true", help="the weights of released models in place of their .tflite"
+    )
+    scoring.add_argument("--beside", type=Path, help="other pairs, to tell what is lost from those to these")
+    scoring.add_argument("--json", type=Path, help="write all scores here")
+    return result
+
+
+def main() -> None:
+    """Make or score."""
+    arguments = parser().parse_args()
+    if arguments.command == "make":
+        make(arguments.data, arguments.output, dict.fromkeys(HALVES, arguments.count))
+        return
+    pairs = find_pairs(arguments.pairs, arguments.limit)
+    probes = [pair.load() for pair in pairs if (pair.snr_db or 0) >= 10][:8]
+    backends = rows(arguments, probes)
+    here = _scored(backends, pairs)
+    tables = [overall(here), by_class(here, classes(arguments.pairs)[: len(pairs)])]
+    if arguments.beside:
+        tables.append(gap(here, _scored(backends, find_pairs(arguments.beside, arguments.limit))))
+    if arguments.json:
+        write_json(arguments.json, as_json(here))
+    print(as_markdown(tables))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        print(f"elsewhere.py: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,86 @@
+"""The sound of strangers: nothing that a released model was trained, validated or scored on is in it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+import elsewhere
+
+from tinyse.errors import InputError
+from tinyse.evaluation.pairs import find_pairs
+from tinyse.recordings import Manifest, Recording
+from tinyse.released import find_weights
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Six talkers and two classes of three sources that may not ship; one of each that may; one valid and one shared source."""
+    root, rng, recordings = tmp_path_factory.mktemp("sound"), np.random.default_rng(0), []
+
+    def put(path, **facts):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        sound = 0.1 * rng.standard_normal(16000) * (np.arange(16000) % 4000 < 3000)
+        soundfile.write(root / path, sound, 16000, subtype="PCM_16")
+        recordings.append(Recording(path, 1.0, **facts))
+
+    for talker in range(6):
+        put(f"speech/t{talker}/a.wav", kind="speech", split="train", speaker=f"t{talker}", corpus=f"c{talker % 2}")
+    put("speech/open/a.wav", kind="speech", split="train", speaker="open", ship=True)
+    put("speech/valid/a.wav", kind="speech", split="valid", speaker="valid")
+    for kind in ("bell", "horn"):
+        for source in range(3):
+            put(f"noise/{kind}/{source}.wav", kind="noise", split="train", label=kind, source=f"{kind}{source}")
+        put(f"noise/{kind}/open.wav", kind="noise", split="train", label=kind, source=f"{kind}-open", ship=True)
+        put(f"noise/{kind}/cut.wav", kind="noise", split="train", label=kind, source=f"{kind}-open")
+    put("noise/horn/valid.wav", kind="noise", split="valid", label="horn", source="horn-valid")
+    return Manifest(root, tuple(recordings))
+
+
+def test_what_was_heard_stays_out_and_halves_share_nobody(manifest):
+    rows = elsewhere.strangers(manifest)
+    assert {row.group for row in rows} == {
+        *(f"t{n}" for n in range(6)),
+        *(f"{k}{n}" for k in ("bell", "horn") for n in range(3)),
+    }
+    sides = {split: {row.group for row in rows if row.split == split} for split in elsewhere.HALVES}
+    assert not sides["valid"] & sides["test"]
+    for side in sides.values():
+        assert sum(group[0] == "t" for group in side) >= 2
+        assert {group[:4] for group in side} >= {"bell", "horn"}
+    backwards = Manifest(manifest.root, manifest.recordings[::-1])
+    assert sorted(elsewhere.strangers(backwards), key=str) == sorted(rows, key=str)
+
+
+def test_pairs_are_made_scored_and_told_by_class(manifest, tmp_path, capsys, monkeypatch):
+    manifest.write(tmp_path / "manifest.csv")
+    elsewhere.make(tmp_path / "manifest.csv", tmp_path / "pairs", {"valid": 4, "test": 2})
+    assert len(find_pairs(tmp_path / "pairs/valid")) == 4
+    assert set(elsewhere.classes(tmp_path / "pairs/valid")) <= {"bell", "horn"}
+    arguments = ["elsewhere.py", "score", str(tmp_path / "pairs/valid"), "--ours", "student-30k", "--engine", "litert"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--beside", str(tmp_path / "pairs/test")])
+    elsewhere.main()
+    told = capsys.readouterr().out
+    assert "| student-30k, int8 stream (LiteRT)" in told and "by class of noise" in told
+    assert "lost from the pairs beside" in told and "| +0.00 |" in told.split("lost from")[1]
+
+
+def test_a_model_that_heard_this_sound_is_refused(tmp_path):
+    torch_free = find_weights("student-30k")
+    elsewhere.refuse_heard(Path(torch_free))
+    from tinyse.models.files import load_tensors, save_tensors
+
+    tensors, header = load_tensors(torch_free)
+    header["whole_recipe"]["ship"] = False
+    save_tensors(tmp_path / "model.safetensors", tensors, header)
+    shutil.copy(torch_free.with_suffix(".tflite"), tmp_path / "model.tflite")
+    with pytest.raises(InputError, match="trained with ship: false"):
+        elsewhere.refuse_heard(tmp_path / "model.tflite")
