@@ -56,5 +56,5 @@ def missing() -> str | None:
     if library() is not None:
         return None
     if not (FOLDER / f"{NAME}.so").exists():
-        return "no C compiler was there when tinyse was installed"
+        return "it was not compiled when tinyse was installed"
     return "it was compiled for another machine or another tinyse"
