@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,15 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 from tinyse.models.architecture import Architecture  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
 from tinyse.recipe import Stage  # noqa: E402
-from tinyse.training.optimizer import Diverged, Optimization, average_decay, is_matrix, learning_rate, move_average  # noqa: E402
+from tinyse.training.optimizer import (  # noqa: E402
+    Diverged,
+    Optimization,
+    average_decay,
+    is_finite,
+    is_matrix,
+    learning_rate,
+    move_average,
+)
 from tinyse.training.processes import launch  # noqa: E402
 
 STAGE = Stage(
@@ -153,3 +162,27 @@ def test_the_memory_of_gradients_is_that_of_the_recipes():
     learner.learn([pull(learner.bare, 0.0)], 1)
     expected = learning_rate(STAGE, 1) * (0.9 / 1.9) / (0.99 / 1.99) ** 0.5
     assert (before - bias.detach()).flatten().tolist() == pytest.approx([expected] * bias.numel(), rel=3e-4)
+
+
+def test_each_tensor_gets_its_part_of_the_mean_over_processes():
+    learner, asked = training(), []
+
+    def all_reduce(flat, reduce_op):
+        asked.append((flat.tolist(), reduce_op))
+        return flat + 10
+
+    learner.fabric = SimpleNamespace(world_size=2, all_reduce=all_reduce)
+    tensors = [torch.arange(6.0).view(2, 3), torch.tensor([7.0])]
+    learner._mean_of_processes(tensors)
+    assert asked == [([0, 1, 2, 3, 4, 5, 7], "mean")], "one message"
+    assert tensors[0].tolist() == [[10, 11, 12], [13, 14, 15]] and tensors[1].tolist() == [17]
+    learner._mean_of_processes([])
+    learner.fabric.world_size = 1
+    learner._mean_of_processes(tensors)
+    assert len(asked) == 1 and tensors[1].tolist() == [17]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_one_bad_number_is_enough(bad):
+    assert is_finite([]) and is_finite([torch.zeros(2), torch.ones(3)])
+    assert not is_finite([torch.zeros(2), torch.tensor([0.0, bad]), torch.ones(3)])
