@@ -32,11 +32,11 @@ from tinyse.evaluation.report import TITLES, Table, as_json, as_markdown
 from tinyse.evaluation.statistics import Summary, paired, summarize
 from tinyse.files import write_json
 from tinyse.mixtures.pairs import write_pairs
-from tinyse.recordings import Manifest, Recording, open_data
+from tinyse.recordings import Manifest, Recording, Split, open_data
 from tinyse.released import find, find_weights
 
 COMPARED = ("si_sdr", "pesq", "estoi")
-HALVES = ("valid", "test")
+HALVES: tuple[Split, ...] = ("valid", "test")
 
 
 def strangers(manifest: Manifest) -> list[Recording]:
@@ -58,13 +58,13 @@ def strangers(manifest: Manifest) -> list[Recording]:
     return [replace(row, split=halves[row.group]) for row in kept if row.group in halves]
 
 
-def make(data: Path, output: Path, counts: Mapping[str, int]) -> None:
+def make(data: Path, output: Path, counts: Mapping[Split, int]) -> None:
     """Write valid/ and test/, folders of pairs, with the class of noise of each pair in pairs.csv."""
     manifest = open_data([data])
     chosen = Manifest(manifest.root, tuple(strangers(manifest)))
     for split, count in counts.items():
-        write_pairs(chosen, output / split, count, split, noise_power=0.0)  # type: ignore[arg-type]
-        kinds = {"speech": set(), "noise": set()}  # type: dict[str, set[str]]
+        write_pairs(chosen, output / split, count, split, noise_power=0.0)
+        kinds: dict[str, set[str]] = {"speech": set(), "noise": set()}
         for row in chosen.recordings:
             if row.split == split:
                 kinds[row.kind].add(row.speaker if row.kind == "speech" else row.label)
