@@ -1,4 +1,4 @@
-"""The C of the models that tinyse brings along: compiled when it is installed, found by the content of a model's file.
+"""The C of the models that come with tinyse: compiled when it is installed, found by the content of a model's file.
 
 A plain shared library beside this file, called through ctypes: it knows no Python, so that one serves every version.
 """

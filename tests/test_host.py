@@ -106,7 +106,7 @@ def test_threads_of_one_process_work_at_a_time(denoisers):
     assert longest < whole / 2
 
 
-# The models that tinyse brings, compiled when it was installed
+# The models that come with tinyse, compiled when it was installed
 
 
 @pytest.fixture(scope="module")

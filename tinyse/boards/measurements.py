@@ -9,7 +9,7 @@ A JSON file, as `benchmarks/firmware.py` writes it:
 `modeled_cycles` are neither counted nor measured: `modeled_from` says what they rest on, and `flash_lines` how many
 lines of flash have to be waited for where a board has wait states.
 
-counted.json has those of the models that tinyse brings.
+counted.json has those of the models that come with tinyse.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def read_measurements(path: str | Path) -> tuple[Measurement, ...]:
 
 
 def counted() -> tuple[Measurement, ...]:
-    """Those of the models that tinyse brings, as benchmarks/firmware.py wrote them."""
+    """Those of the models that come with tinyse, as benchmarks/firmware.py wrote them."""
     return read_measurements(Path(__file__).parent / "counted.json")
 
 

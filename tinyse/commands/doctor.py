@@ -150,7 +150,7 @@ def models_check() -> Check:
 
     reason = built_in.missing()
     if reason is None:
-        return Check("machine", "engine c", "ok", f"of the models that tinyse brings: {built_in.library_name()}")
+        return Check("machine", "engine c", "ok", f"of the models that come with tinyse: {built_in.library_name()}")
     mend = "apt-get install gcc libc6-dev, and install tinyse again"
     return Check("machine", "engine c", "missing", f"LiteRT takes its place, at twice the time: {reason}", mend)
 
