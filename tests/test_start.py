@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.files import load_tensors, save_tensors  # noqa: E402
 from tinyse.released import find_weights  # noqa: E402
 from tinyse.training.recipe import load_recipe, recipe_from  # noqa: E402
+from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
 from tinyse.training.start import model_path  # noqa: E402
 
@@ -132,3 +134,13 @@ def test_a_recipe_file_names_a_released_model(tmp_path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text("stages: {further: {model: student-30k, start: student-30k, updates: 5, losses: {si_sdr: 1}}}\n")
     assert load_recipe(recipe).stages["further"].start == "student-30k"
+
+
+def test_a_run_from_before_there_was_noise_by_procedure_goes_on():
+    chosen = recipe_from(COMMON | {"stages": {"on": STAGE | {"model": "student-30k"}}})
+    record = stage_record(chosen, "on")
+    assert record["mixture"].pop("procedural_probability") == 0
+    refuse_other_recipe(record, chosen, "on", Path("model.safetensors"))
+    record["mixture"]["snr_db"] = [0.0, 1.0]
+    with pytest.raises(InputError, match=r"mixture\.snr_db"):
+        refuse_other_recipe(record, chosen, "on", Path("model.safetensors"))
