@@ -47,7 +47,7 @@ class Machine:
     def workers(self, recipe: Recipe, stage: Stage, processes: int) -> int:
         """Processes that mix for each of the `processes` that train here.
 
-        One mixes what ten cores train on (benchmarks/mixing.py and training_speed.py). A GPU takes what the other cores
+        One mixes what ten cores train on (benchmarks/training.py). A GPU takes what the other cores
         give it, and so does a teacher that listens where is mixed.
         """
         if isinstance(recipe.workers, int):
