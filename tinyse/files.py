@@ -69,6 +69,12 @@ def sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def leads_out(path: str) -> bool:
+    """Whether a path that somebody wrote into a file leads out of the folder that it is meant to be below."""
+    place = Path(path)
+    return place.is_absolute() or ".." in place.parts or "\\" in path or "\0" in path
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed process left half written below `folder`, where nobody else may be writing."""
     for path in folder.rglob(f"{LEFTOVER}*"):

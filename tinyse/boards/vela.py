@@ -58,7 +58,7 @@ def compile_for(npu: Npu, model: str | Path) -> VelaSummary:
 def compile_graph(npu: Npu, graph: Graph) -> VelaSummary:
     """`compile_for` of a graph that is in no file yet."""
     with tempfile.TemporaryDirectory(prefix="tinyse-vela-") as folder:
-        path = Path(folder) / f"{graph.name}.tflite"
+        path = Path(folder) / "model.tflite"  # a graph's own name comes from its file
         save(graph, path)
         return compile_for(npu, path)
 

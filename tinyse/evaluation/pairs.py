@@ -23,6 +23,7 @@ import numpy as np
 from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import sdr
+from tinyse.files import leads_out
 from tinyse.sound_files import SUFFIXES, find_sounds
 
 
@@ -129,7 +130,10 @@ def _from_row(folder: Path, table: Path, row: dict[str, str | None], line: int) 
         snr_db = float(given) if given else None
     except ValueError as error:
         raise InputError(f"{table}, line {line}: snr_db is {given!r}, which is not a number") from error
-    return Pair(row.get("id") or paths["noisy"].stem, paths["clean"], paths["noisy"], snr_db)
+    name = row.get("id") or paths["noisy"].stem
+    if leads_out(name):  # examples are written under it
+        raise InputError(f"{table}, line {line}: id is {name!r}: a name leads to no other folder")
+    return Pair(name, paths["clean"], paths["noisy"], snr_db)
 
 
 def _from_files(folder: Path) -> list[Pair]:

@@ -9,6 +9,7 @@ from typing import Any
 from tinyse.config import FORMER, build, renamed
 from tinyse.documents import from_yaml
 from tinyse.errors import InputError
+from tinyse.files import leads_out
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS, task_named
 
@@ -23,7 +24,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if not path.is_file():
         raise InputError(f"there is no recipe {path}")
     values = _read(path, ())
-    values.setdefault("output", f"runs/{path.stem}")
+    output = values.setdefault("output", f"runs/{path.stem}")
+    said = any(override.startswith("output=") for override in overrides)  # by the user, who may write anywhere
+    if isinstance(output, str) and leads_out(output) and not said:
+        raise InputError(f"{path}: output is {output!r}: a recipe writes below the folder that it is started in; "
+                         "for another place say --set output=FOLDER")  # fmt: skip
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
