@@ -160,7 +160,8 @@ class Recipe:
     shards (`tinyse data shard`), or `built-in`, the small corpus that tinyse ships; for the task `tagging`, one folder of
     clips with labels."""
     output: str = "runs/recipe"
-    """Folder for checkpoints, logs, models and reports."""
+    """Folder for checkpoints, logs, models and reports. In the file it lies below the folder that the run is started in; for
+    another place say `--set output=FOLDER`."""
     ship: bool = False
     """Train only on recordings whose license lets the weights be released."""
     seed: Annotated[int, Between(0, 2**63 - 1)] = 0
