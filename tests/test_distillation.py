@@ -139,6 +139,7 @@ def test_output_alone_compares_no_layers():
     ("views", "clips"),
     [
         ({"utterance": 1.0}, False),
+        ({"".join(("utter", "ance")): 1.0}, False),  # a name as a file gives it, which is no constant of the code
         ({"utterance": 1.0, "bin": 0.0}, False),
         ({"batch": 1.0}, True),
         ({"frame": 0.5}, True),
