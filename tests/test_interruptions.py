@@ -315,6 +315,39 @@ def test_a_full_disk_at_the_log_is_one_line_and_nothing_is_lost(recipe, tmp_path
     assert [entry["update"] for entry in entries(tmp_path / "stopped")] == [4, 8, 12]
 
 
+def test_a_full_disk_at_the_checkpoint_keeps_the_one_before(recipe, tmp_path):
+    def fill():
+        """No file may grow to the size of the present checkpoint; logs are far smaller."""
+        size = checkpoint_path(tmp_path / "stopped", "first").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
+
+    whole = run(recipe(f"output={tmp_path / 'whole'}"), nothing, nothing)
+    stopped = recipe(f"output={tmp_path / 'stopped'}")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*checkpoint\.safetensors: .*File too large"):
+            run(stopped, at("first", 7, fill), nothing)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_tensors(checkpoint_path(tmp_path / "stopped", "first"))[1]["update"] == 4
+    assert same(whole, run(stopped, nothing, nothing))
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
+def test_a_stage_whose_checkpoint_was_cut_short_begins_again_and_says_so(recipe, tmp_path, kept):
+    whole = run(recipe(f"output={tmp_path / 'whole'}"), nothing, nothing)
+    stopped = recipe(f"output={tmp_path / 'stopped'}")
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, at("second", 6, lambda: signal.raise_signal(signal.SIGINT)), nothing)
+    path = checkpoint_path(tmp_path / "stopped", "second")
+    os.truncate(path, int(kept * path.stat().st_size))
+    said: list[str] = []
+    assert same(whole, run(stopped, nothing, said.append))
+    assert re.match(r"note: .*second/checkpoint\.safetensors is not a complete .*second begins again", said[0]), said
+    assert any(line.startswith("first: finished before") for line in said)
+    assert [entry["update"] for entry in entries(tmp_path / "stopped", "second")] == [5, 10, 12]
+
+
 def test_a_log_that_cannot_be_written_does_not_cost_the_checkpoint(recipe, tmp_path):
     def spoil():
         path = tmp_path / "run/first/log.jsonl"
@@ -508,6 +541,31 @@ def test_recordings_of_the_valid_split_that_changed_are_noticed(recipe, tmp_path
 
     audio.write(own / "speech/talker4/0.wav", own_recordings.voice(9, 0, 1.0))
     with pytest.raises(InputError, match="was made with other recordings of the valid split"):
+        run(chosen, nothing, nothing)
+
+
+def test_a_recording_that_vanishes_under_a_run_is_named_and_costs_nothing_finished(recipe, tmp_path, own):
+    whole = run(recipe(f"output={tmp_path / 'whole'}", f"data={own}"), nothing, nothing)
+    gone, aside = own / "speech/talker1/0.wav", tmp_path / "aside.wav"
+    chosen = recipe(f"output={tmp_path / 'run'}", f"data={own}")
+    with pytest.raises(InputError, match=r"cannot read .*speech/talker1/0\.wav: No such file"):
+        run(chosen, at("first", 2, lambda: gone.rename(aside)), nothing)
+    assert reached(tmp_path / "run") == (12, 0), "the stage that had its recordings"
+    aside.rename(gone)
+    assert same(whole, run(chosen, nothing, nothing))
+
+
+@pytest.mark.parametrize("kept", [0, 100, 20_000])
+def test_a_recording_that_shrinks_under_a_run_is_noticed_at_the_next_start(recipe, tmp_path, own, kept):
+    chosen = recipe(f"output={tmp_path / 'run'}", f"data={own}", "broken=0.5")
+
+    def shrink():
+        os.truncate(own / "speech/talker1/0.wav", kept)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen, at("first", 2, shrink), nothing)
+    with pytest.raises(InputError, match=r"first/checkpoint\.safetensors was made with other recordings"):
         run(chosen, nothing, nothing)
 
 

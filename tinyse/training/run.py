@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from tinyse.config import as_dict
+from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.models.files import load_tensors
 from tinyse.recipe import Recipe
@@ -60,6 +61,9 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
         recipe, arithmetic = fabric.broadcast(settled(recipe, machine))  # machines of several kinds may share a run
         refuse_undivided(recipe, fabric.world_size)
         task = TASKS[recipe.task](recipe)
+        if fabric.is_global_zero:
+            set_damaged_aside(recipe, folder, say)
+        fabric.barrier()
         check_stages(recipe, task, folder)
         write_record(recipe, task, folder, fabric)
         for position, (name, stage) in enumerate(recipe.stages.items()):
@@ -98,6 +102,20 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
             shown = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             say(f"note: {len(lost)} broken recordings were left out: {shown}; reasons are in {folder / RECORD}")
     return path
+
+
+def set_damaged_aside(recipe: Recipe, folder: Path, say: Callable[[str], None]) -> None:
+    """Rename checkpoints that a failing disk cut short, so that their stages begin again; `say` which."""
+    for name in recipe.stages:
+        path = checkpoint_path(folder, name)
+        if not path.exists():
+            continue
+        try:
+            load_tensors(path)
+        except InputError as error:
+            kept = path.with_suffix(".damaged")
+            path.replace(kept)
+            say(f"note: {error}; it is {kept.name} now, and {name} begins again")
 
 
 def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
