@@ -44,6 +44,9 @@ ADDED = {
     "tinyse live": FILES,  # the same path without devices
     "tinyse live --input": "",
     "tinyse live --engine c": FILES,
+    "tinyse adapt": "--updates 2 --set stages.integers.updates=2 --set stages.adapt.batch=2 --set stages.integers.batch=2 "
+    "--set stages.integers.seconds=1 --set stages.adapt.seconds=1 --set stages.integers.quantize.clips=2 --set valid_clips=2 "
+    "--set evaluation.mixtures=4 --set evaluation.limit=2 --set export.clips=2",
     "tinyse web": "--output page/ --no-browser",
     "tinyse web --output": "",
     "tinyse bench": "--seconds 1",
@@ -156,7 +159,8 @@ def prepare(folder: Path, page: Path) -> None:
     write_clips(folder / "clips")
     for name in ("noisy.wav", "street.wav", "talk.wav"):
         soundfile.write(folder / name, own_recordings.voice(2, 0, 2.0) + 0.02 * hiss(3, 2.0), 16000)
-    record(folder / "motor/noise/motor/idle.wav", hiss(5, 4.0), 0)
+    for kind, name in enumerate(("idle", "slow", "fast", "stop")):
+        record(folder / f"motor/noise/motor/{name}.wav", hiss(5 + kind, 4.0), 0)
     write_catalog(folder)
     for language in ("yaml", "c"):
         for title, code in blocks(page, language):

@@ -210,10 +210,9 @@ class Recipe:
                 raise InputError(f"stages.{name}.start: {stage.start!r} is neither an earlier stage nor a released model nor "
                                  f"a .safetensors file{did_you_mean(stage.start, choices)}")  # fmt: skip
             for teacher in stage.distillation.ours if stage.distillation else ():
-                if teacher not in earlier and not Path(teacher).suffix:
-                    raise InputError(
-                        f"stages.{name}.distillation.teacher: {teacher!r} is neither an earlier stage nor a model file"
-                    )
+                if teacher not in earlier and teacher not in released.names() and not Path(teacher).suffix:
+                    raise InputError(f"stages.{name}.distillation.teacher: {teacher!r} is neither an earlier stage nor a "
+                                     "released model nor a model file")  # fmt: skip
             earlier.append(name)
         last = list(self.stages.values())[-1].quantize
         if last and last.precision != self.export.precision:

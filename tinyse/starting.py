@@ -11,9 +11,14 @@ INSTALLED = Path(__file__).parent / "recipes"
 CLONE = Path(__file__).parents[1] / "recipes"
 
 
+def shipped() -> Path:
+    """The folder of the recipes that come with tinyse: those of the installation, in a clone those of the clone."""
+    return INSTALLED if INSTALLED.is_dir() else CLONE
+
+
 def recipes() -> dict[str, bytes]:
-    """The recipes by their path below `recipes/`: those of the installation, in a clone those of the clone."""
-    folder = INSTALLED if INSTALLED.is_dir() else CLONE
+    """The recipes by their path below `recipes/`."""
+    folder = shipped()
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.yaml"))}
 
 

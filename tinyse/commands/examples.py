@@ -25,6 +25,10 @@ EXAMPLES = {
         "tinyse train recipes/quick.yaml --set data=recordings/",
         "tinyse train recipes/quick.yaml --set stages.supervise.updates=500",
     ),
+    "adapt": (
+        "tinyse adapt --noise motor/",
+        "tinyse adapt --noise motor/ --speech talkers/ --updates 500 --output runs/motor",
+    ),
     "quantize study": ("tinyse quantize study runs/quick/supervise/model.safetensors",),
     "quantize explain": ("tinyse quantize explain runs/quick/supervise/model.safetensors",),
     "export": (

@@ -21,8 +21,8 @@ class Distillation:
     it is the weighted mixture, the usual baseline."""
 
     teacher: str | OnnxTeacher | tuple[str | OnnxTeacher, ...]
-    """The stage of this recipe whose model teaches, or the path of a .safetensors, or `{onnx: PATH, window: hann}` for a
-    model that is not ours; several of them are an ensemble, which teaches the mean of their outputs."""
+    """The stage of this recipe whose model teaches, a released model by its name, the path of a .safetensors, or
+    `{onnx: PATH, window: hann}` for a model that is not ours; several are an ensemble, which teaches their mean output."""
     views: dict[str, Annotated[float, Between(0, 1e9)]] = field(default_factory=dict)
     """Weight of the similarity loss for each view (batch, frame, bin, utterance)."""
     layers: tuple[str, ...] = (

@@ -29,6 +29,7 @@ from tinyse.models.files import save_model
 from tinyse.models.network import Encoder
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
+from tinyse.released import find_weights
 from tinyse.tasks.losses import equal_shares
 from tinyse.tasks.task import Batch, Task
 from tinyse.training import checkpoint
@@ -80,7 +81,9 @@ class StageRun:
         task.to(fabric.device)
         self.teachers: Teachers | None = None
         if distillation := self.stage.distillation:
-            paths = {t: model_path(self.folder, t) if t in recipe.stages else Path(t) for t in distillation.ours}
+            paths = {
+                t: model_path(self.folder, t) if t in recipe.stages else find_weights(t) for t in distillation.ours
+            }
             self.teachers = Teachers(fabric, recipe, task, distillation, paths)
             teacher_records += self.teachers.origin
         self.teacher_records = list({entry["sha256"]: entry for entry in teacher_records}.values())

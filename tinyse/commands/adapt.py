@@ -1,0 +1,98 @@
+"""`tinyse adapt`: a released model learns the noise of a product."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinyse.errors import needs
+from tinyse.released import DEFAULT
+
+
+def adapt(
+    noise: Annotated[Path, typer.Option("--noise", help="Recordings of your noise alone: a folder or a manifest.")],
+    speech: Annotated[Path | None, typer.Option(help="Clean speech of your talkers: a folder per speaker.")] = None,
+    rooms: Annotated[Path | None, typer.Option(help="Impulse responses of your rooms or your case.")] = None,
+    model: Annotated[str, typer.Option(help="Released name, or a .safetensors with its .tflite beside it.")] = DEFAULT,
+    output: Annotated[Path, typer.Option(help="Folder for the model, its checkpoints and the report.")] = Path(
+        "runs/adapt"
+    ),
+    updates: Annotated[int | None, typer.Option(help="Updates of the first stage, instead of the recipe's.")] = None,
+    rehearsal: Annotated[
+        str, typer.Option(help="What must not be forgotten: recordings of speech and noise, with three splits.")
+    ] = "built-in",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of recipes/adapt.yaml, as tinyse train does."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Teach a released model the noise of your product, and measure what it gained and what it lost.
+
+    The recordings of NOISE (3 or more) are divided: most train, some validate, some are held back. Training mixes them with
+    the rehearsal, and the released weights teach along, so that the rest is not forgotten. Then the model becomes int8, and
+    before and after are scored on the held-back recordings, on a general set and on clean speech: report.md in OUTPUT.
+
+    Stop it with Ctrl-C and start it again with the same command: it goes on where it was. The recipe is recipes/adapt.yaml,
+    which `tinyse init` copies.
+    """
+    from rich.console import Console
+
+    from tinyse.commands.screen import Screen
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in `tinyse train`
+    with needs("train"):
+        from tinyse.training import adaptation
+        from tinyse.training import rehearsal as trial
+        from tinyse.training.lock import locked
+        from tinyse.training.run import run
+    from tinyse.evaluation.report import as_markdown, as_rich
+    from tinyse.evaluation.statistics import t_quantile
+    from tinyse.export import export_model
+    from tinyse.files import newer, write_json, write_text
+    from tinyse.progress import counted
+    from tinyse.tasks import TASKS
+
+    t_quantile(1)  # what the report needs must not be missing after the training
+    base = adaptation.base_of(model)
+    given = [f"stages.adapt.updates={updates}"] if updates is not None else []
+    recipe = adaptation.recipe_of(base, rehearsal, output, [*given, *(settings or [])])
+    own = adaptation.own_recordings(noise, speech, rooms, recipe.front_end.sample_rate)
+    everything, notes = adaptation.checked(recipe, own, rehearsal)
+    trial.refuse_full_disk(recipe)
+    with locked(output), Screen() as screen:
+        own.write(output / adaptation.OWN)
+        sets = adaptation.scored_sets(recipe, own, everything, rehearsal)
+        for note in notes:
+            screen.say(f"note: {note}")
+        if not trial.is_finished(recipe):
+            with screen.working("rehearsal: one update of every stage"):
+                trial.rehearse(recipe, None)
+        trained = run(recipe, screen.show, screen.say)
+        quantized = trained.with_suffix(".tflite")
+        if not newer(quantized, trained):
+            clips = TASKS[recipe.task].calibration(recipe, recipe.export.clips)
+            screen.say(export_model(trained, clips, precision=recipe.export.precision).summary)
+    path = output / adaptation.REPORT
+    if newer(path, quantized):
+        report = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        count = sum(len(adaptation.pairs_in(recipe, folder)) for folder in sets.values())
+        with counted("scoring", count) as advance:
+            report = adaptation.compare(recipe, base, quantized, sets, advance)
+        write_text(path.with_suffix(".md"), as_markdown([adaptation.table(report)]))
+        write_json(path, report)
+    if as_json:
+        print(json.dumps(report, indent=2, allow_nan=False))
+        return
+    console = Console()
+    for table in as_rich([adaptation.table(report)]):
+        console.print(table)
+    console.print(f"model: {quantized}\nreport: {path.with_suffix('.md')}\nnext:\n"
+                  f"  tinyse denoise noisy.wav clean.wav --model {quantized}\n"
+                  f"  tinyse export {quantized} --firmware firmware/",
+                  highlight=False, markup=False, soft_wrap=True)  # fmt: skip
