@@ -40,7 +40,7 @@ def test_help_fits_a_terminal_of_80_columns():
         check=True,
     ).stdout
     teaching = [line.strip() for line in shown.splitlines() if line.startswith("   ") and line.strip()]
-    assert len(teaching) == 10
+    assert len(teaching) == 11
     assert all(line.startswith("tinyse ") and "  " in line for line in teaching)  # a command and what it does
 
 

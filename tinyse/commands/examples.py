@@ -27,7 +27,7 @@ EXAMPLES = {
     ),
     "adapt": (
         "tinyse adapt --noise motor/",
-        "tinyse adapt --noise motor/ --speech talkers/ --updates 500 --output runs/motor",
+        "tinyse adapt --noise motor/ --speech talkers/ --output runs/motor",
     ),
     "quantize study": ("tinyse quantize study runs/quick/supervise/model.safetensors",),
     "quantize explain": ("tinyse quantize explain runs/quick/supervise/model.safetensors",),

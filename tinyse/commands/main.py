@@ -30,7 +30,7 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
   tinyse data scan recordings/                 splits that do not leak
   tinyse check recipes/quick.yaml              can it ship?
   tinyse train recipes/quick.yaml              an int8 .tflite and its scores
-  tinyse adapt --noise motor/                  the shipped model learns your noise
+  tinyse adapt --noise motor/                  it learns your noise
   tinyse evaluate model.safetensors pairs/     every backend side by side
   tinyse export model.tflite --firmware out/   the same bits in C
   tinyse bench model.tflite                    boards that it fits, in time
