@@ -298,7 +298,7 @@ REFUSED = {
     "scan an empty folder": ("data scan nothing", "not laid out"),
     "scan an empty folder of speech": ("data scan nothing --kind speech", "no sound files"),
     "scan an unknown kind": ("data scan pairs --kind music", "known are speech, noise, rir"),
-    "scan a file": ("data scan file", "not a folder or a .csv"),
+    "scan a file": ("data scan file", "not a folder or a manifest (.csv"),
     "scan truncated files": ("data scan broken-data", "can be read"),
     "scan text": ("data scan text.csv", "not a manifest"),
     "scan bytes": ("data scan binary.csv", "binary.csv"),

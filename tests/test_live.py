@@ -172,7 +172,7 @@ def test_sound_that_is_none_ends_the_session_with_one_line(tiny, tmp_path):
     [
         (("--input", "{noisy}", "--output", "{noisy}"), "overwritten by its own clean version"),
         (("--input", "nowhere.wav", "--output", "out.wav"), "cannot read nowhere.wav"),
-        (("--realtime", "--output", "out.wav"), "--realtime is for a file"),
+        (("--realtime", "--output", "out.wav"), "--realtime is for reading a file"),
         (("--input", "{noisy}", "--output", "/proc/no/out.wav"), "cannot write"),
     ],
 )
@@ -272,7 +272,7 @@ def test_no_portaudio_is_said_with_what_to_do(monkeypatch):
 @pytest.mark.parametrize("name", ["x.m4a", "x.raw", "folder/x.pcm"])
 def test_an_output_of_a_format_that_cannot_be_written_is_no_device(tiny, noisy, monkeypatch, name):
     monkeypatch.setattr("tinyse.live.devices.find", lambda *_: pytest.fail("taken for a device"))
-    with pytest.raises(InputError, match=f"cannot write {name}.*no format that can be written"):
+    with pytest.raises(InputError, match=f"cannot write {name}.*is not a format that can be written"):
         live(source=str(noisy), sink=name, model=str(tiny.quantized))
 
 

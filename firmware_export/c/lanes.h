@@ -131,17 +131,17 @@ static inline tinyse_lanes tinyse_high_products(tinyse_lanes x, tinyse_lanes mul
 #endif
 }
 
-/* tinyse_divide of each lane by 2^(shift + 1). */
+/* tinyse_divide of each lane by 2^(shift + 1). A comparison of lanes gives -1 where it holds. */
 static inline tinyse_lanes tinyse_divide_lanes(tinyse_lanes x, tinyse_lanes shift_less_one)
 {
-    return (((x + (x >> 31)) >> shift_less_one) + 1) >> 1;
+    return (((x + (x < 0)) >> shift_less_one) + 1) >> 1;
 }
 
 /* tinyse_rescale of each lane, for a shift of 1 or more. */
 static inline tinyse_lanes tinyse_rescale_lanes(tinyse_lanes x, int32_t multiplier, int32_t shift)
 {
     const tinyse_lanes product = tinyse_high_products(x, tinyse_all(multiplier));
-    return (((product + (product >> 31)) >> (shift - 1)) + 1) >> 1;
+    return (((product + (product < 0)) >> (shift - 1)) + 1) >> 1;
 }
 
 #endif
