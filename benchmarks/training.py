@@ -192,9 +192,9 @@ def main() -> None:
     counts = (1, 2)
     found = {processes: started(processes) for processes in counts}
     if given.json:
-        print(
-            json.dumps({f"{n} processes": {k: r for k, (r, _) in rows.items()} for n, rows in found.items()}, indent=1)
-        )
+        steps = {n: {name: {"audio_seconds_per_second": rate, **({"dearest": dear} if dear else {})}
+                     for name, (rate, dear) in rows.items()} for n, rows in found.items()}  # fmt: skip
+        print(json.dumps({"processes": steps}, indent=1))
         return
     student = {processes: rows["student"][0] for processes, rows in found.items()}
     extra = ["dearest, in one process"] if given.profile else []
