@@ -235,7 +235,7 @@ def test_vela_is_asked_for_the_accelerator(answered, tmp_path):
     assert pairs["--accelerator-config"] == npu.accelerator and pairs["--config"] == "Arm/vela.ini"
     assert (pairs["--system-config"], pairs["--memory-mode"]) == ("Ethos_U55_High_End_Embedded", "Sram_Only")
     vela.compile_graph(npu, quantized_step())
-    assert Path(seen[3]).name == "step.tflite"
+    assert Path(seen[3]).name == "model.tflite"  # a name in a file may lead anywhere
 
 
 @pytest.mark.parametrize(
