@@ -37,11 +37,11 @@ from tinyse import audio
 from tinyse.commands import main as command_line
 from tinyse.files import LEFTOVER, sha256
 from tinyse.models.files import load_tensors
-from tinyse.training import finish, rehearsal, run  # noqa: F401 - before the fork, so that a start is quick
+from tinyse.training import dry_run, finish, run  # noqa: F401 - before the fork, so that a start is quick
 from tinyse.training.stage import checkpoint_path, model_path
 
 STAGES = ("teacher", "distill", "supervise", "quantized")
-PHASES = ("before", "rehearsal", "data", *STAGES, "export", "scores", "end")
+PHASES = ("before", "dry run", "data", *STAGES, "export", "scores", "end")
 RECIPE = """
 data: data
 output: run
@@ -97,8 +97,8 @@ def start(output: Path) -> int:
 def phase() -> str:
     """Where the run stands, as its folder shows it."""
     last = model_path(RUN, STAGES[-1])
-    if (RUN / rehearsal.FOLDER).exists():
-        return "rehearsal"
+    if (RUN / dry_run.FOLDER).exists():
+        return "dry run"
     for stage in STAGES:
         if not model_path(RUN, stage).exists():
             begun = (RUN / stage).exists()
@@ -155,7 +155,7 @@ def differences(whole: Path) -> list[str]:
         wrong.append("scores.json differs")
     if not (RUN / STAGES[-1] / "scores.md").exists():
         wrong.append("scores.md is missing")
-    left = [*RUN.rglob(f"{LEFTOVER}*"), *RUN.rglob(rehearsal.FOLDER), *RUN.rglob("checkpoint.safetensors")]
+    left = [*RUN.rglob(f"{LEFTOVER}*"), *RUN.rglob(dry_run.FOLDER), *RUN.rglob("checkpoint.safetensors")]
     return wrong + [f"{path} is left over" for path in left]
 
 
@@ -215,8 +215,8 @@ def soak_with_kills(kills: int, seed: int, show: bool) -> dict[str, object]:
             before, kept = reached(), finished()
             child = start(Path("said.txt"))
             now = PHASES.index(phase())
-            # The rehearsal comes again in every start; a phase that is near leaves others to be killed in.
-            chosen = draw.choice(["rehearsal", *PHASES[max(now, 2) : max(now, 2) + 3]])
+            # The dry run comes again in every start; a phase that is near leaves others to be killed in.
+            chosen = draw.choice(["dry run", *PHASES[max(now, 2) : max(now, 2) + 3]])
             last = phase() == "end" or sum(by_phase.values()) >= kills
             status = os.waitpid(child, 0)[1] if last else kill_at(child, chosen, draw.random() * times[chosen])
             said = Path("said.txt").read_text()

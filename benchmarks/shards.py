@@ -5,7 +5,7 @@
     python benchmarks/shards.py --pack recordings.csv --json            # bytes and processor time per hour of sound
 
 The corpus is tiny sounds (0.1 s of noise, FLAC), as many as asked for, and a tenth of them for comparison: memory must be the
-same. A tiny network trains on clips of 0.5 s, so that many windows go by. The run is that of `tinyse train`: the rehearsal,
+same. A tiny network trains on clips of 0.5 s, so that many windows go by. The run is that of `tinyse train`: the dry run,
 then updates, with one process that mixes. Memory is the anonymous part of the proportional set size (PSS) of all processes
 of the run. Also measured: packing, opening a shard, and mixtures per second of one process.
 """
@@ -87,16 +87,16 @@ def make_corpus(folder: Path, items: int) -> float:
 def child(recipe_path: Path) -> None:
     """Train, and print a line of JSON per update: seconds since this process began."""
     begun = time.perf_counter()
+    from tinyse.training.dry_run import dry_run
     from tinyse.training.recipe import load_recipe
-    from tinyse.training.rehearsal import rehearse
     from tinyse.training.run import run
 
     def tell(event: str, value: object = None) -> None:
         print(json.dumps({"event": event, "value": value, "seconds": time.perf_counter() - begun}), flush=True)
 
     recipe = load_recipe(recipe_path)
-    rehearse(recipe, None)
-    tell("rehearsed")
+    dry_run(recipe, None)
+    tell("tried")
     run(recipe, lambda progress: tell("update", progress.update), lambda line: tell("said", line))
 
 
@@ -145,7 +145,7 @@ def train(data: str, updates: int, scratch: Path) -> dict[str, Any]:
         raise SystemExit(f"the run ended with {process.returncode}")
     made = [event for event in events if event["event"] == "update"]
     return {
-        "seconds_to_rehearsal": round(next(e["seconds"] for e in events if e["event"] == "rehearsed"), 1),
+        "seconds_to_dry_run": round(next(e["seconds"] for e in events if e["event"] == "tried"), 1),
         "seconds_to_first_update": round(made[0]["seconds"], 1),
         "audio_seconds_per_second": round(4.0 * (len(made) - 1) / (made[-1]["seconds"] - made[0]["seconds"]), 1),
         "memory_mb_by_update": memory,

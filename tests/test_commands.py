@@ -122,6 +122,7 @@ def test_a_users_error_is_one_line_and_exit_2(tmp_path):
         (["denoise", "in.wav"], "Missing argument 'OUT'; tinyse denoise --help explains"),
         (["data", "scan", ".", "--jsn"], "No such option: --jsn"),
         (["bench", "model.tflite", "--seed", "many"], "Invalid value for '--seed'"),
+        (["denoise", "in.wav", "out.wav", "--engine", "q"], "Invalid value for '--engine': 'q' is not one of"),
     ],
 )
 def test_a_mistyped_command_line_is_one_line_and_exit_2(mistyped, said):

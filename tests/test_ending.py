@@ -1,4 +1,4 @@
-"""What comes after training is settled before it: pairs, packages, disk, and a rehearsal of the whole recipe."""
+"""What comes after training is settled before it: pairs, packages, disk, and a dry run of the whole recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinyse import audio  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.evaluation.pairs import find_pairs  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
-from tinyse.training import finish, rehearsal  # noqa: E402
+from tinyse.training import dry_run, finish  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 
 ONE_VOICE = "mixture={talker_probability: 0.0, babble_probability: 0.0}"
@@ -67,7 +67,7 @@ def test_a_folder_of_own_recordings_becomes_a_scored_tflite(recipe, own, tmp_pat
     assert f"model: {model}" in done.stdout and "###" not in done.stdout and "SHA-256" not in done.stdout
     following = done.stdout.partition("next:")[2].split("\n")
     assert [line.split()[:2] for line in following if line] == [["tinyse", "denoise"], ["tinyse", "export"]]
-    assert not (tmp_path / "run" / rehearsal.FOLDER).exists()
+    assert not (tmp_path / "run" / dry_run.FOLDER).exists()
 
 
 def test_without_a_test_split_the_model_is_still_exported(recipe, tmp_path):
@@ -77,7 +77,7 @@ def test_without_a_test_split_the_model_is_still_exported(recipe, tmp_path):
     assert planned.pairs is None
     assert "the test split has no" in planned.notes[0] and "exported, not scored" in planned.notes[0]
     model = tmp_path / "run/student/model.safetensors"
-    rehearsal.run(chosen, lambda _: None, lambda _: None)
+    dry_run.run(chosen, lambda _: None, lambda _: None)
     assert finish.finish(chosen, planned, model, lambda _: None).quantized.is_file()
 
 
@@ -102,17 +102,17 @@ def test_a_missing_package_takes_its_score_and_nothing_else(recipe, own, tmp_pat
 
 def test_a_full_disk_is_told_before_training(recipe, own, tmp_path, monkeypatch):
     chosen = load_recipe(recipe, settings(tmp_path, own))
-    rehearsal.refuse_full_disk(chosen)
-    usage = type(rehearsal.shutil.disk_usage(tmp_path))
-    monkeypatch.setattr(rehearsal.shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 10**6, 10**6))
+    dry_run.refuse_full_disk(chosen)
+    usage = type(dry_run.shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(dry_run.shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 10**6, 10**6))
     with pytest.raises(InputError, match=r"has 1 MB free, this run needs \d+ MB"):
-        rehearsal.refuse_full_disk(chosen)
+        dry_run.refuse_full_disk(chosen)
 
 
 def test_an_output_that_is_a_file_is_told(recipe, own, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot make the folder"):
-        rehearsal.refuse_full_disk(load_recipe(recipe, settings(tmp_path, own, f"output={tmp_path / 'file/run'}")))
+        dry_run.refuse_full_disk(load_recipe(recipe, settings(tmp_path, own, f"output={tmp_path / 'file/run'}")))
 
 
 @pytest.mark.parametrize(
@@ -131,33 +131,33 @@ def test_what_a_later_stage_cannot_do_is_told_before_the_first(recipe, tmp_path,
     deeper = "stages.teacher.model={channels: [6, 6, 6], groups: 1}"
     chosen = load_recipe(recipe, settings(tmp_path, own, ONE_VOICE, deeper, setting))
     with pytest.raises(InputError, match=message):
-        rehearsal.rehearse(chosen, None)
-    assert not (tmp_path / "run/teacher").exists() and not (tmp_path / "run" / rehearsal.FOLDER).exists()
+        dry_run.dry_run(chosen, None)
+    assert not (tmp_path / "run/teacher").exists() and not (tmp_path / "run" / dry_run.FOLDER).exists()
 
 
-def test_a_rehearsal_changes_nothing(recipe, own, tmp_path):
+def test_a_dry_run_changes_nothing(recipe, own, tmp_path):
     weights = {}
-    for name in ("rehearsed", "not"):
+    for name in ("tried", "not"):
         chosen = load_recipe(recipe, settings(tmp_path, own, f"output={tmp_path / name}"))
-        if name == "rehearsed":
-            rehearsal.rehearse(chosen, finish.plan(chosen))
-        weights[name] = load_tensors(rehearsal.run(chosen, lambda _: None, lambda _: None))[0]
-    assert all(torch.equal(weights["not"][key], value) for key, value in weights["rehearsed"].items())
+        if name == "tried":
+            dry_run.dry_run(chosen, finish.plan(chosen))
+        weights[name] = load_tensors(dry_run.run(chosen, lambda _: None, lambda _: None))[0]
+    assert all(torch.equal(weights["not"][key], value) for key, value in weights["tried"].items())
 
 
 def test_a_stage_that_another_recipe_finished_is_told_before_the_others_train(recipe, own, tmp_path):
     chosen = load_recipe(recipe, settings(tmp_path, own))
-    model = rehearsal.run(chosen, lambda _: None, lambda _: None)
+    model = dry_run.run(chosen, lambda _: None, lambda _: None)
     (tmp_path / "run/teacher/model.safetensors").unlink()
     other = load_recipe(recipe, settings(tmp_path, own, "stages.student.updates=4"))
     with pytest.raises(InputError, match="was made by another recipe"):
-        rehearsal.run(other, lambda _: pytest.fail("an update was made"), lambda _: None)
+        dry_run.run(other, lambda _: pytest.fail("an update was made"), lambda _: None)
     assert model.is_file()
 
 
 def test_recordings_that_may_not_ship_are_refused_with_a_way_out(recipe, own, tmp_path):
     with pytest.raises(InputError, match="--set ship=false"):
-        rehearsal.rehearse(load_recipe(recipe, settings(tmp_path, own, "ship=true")), None)
+        dry_run.dry_run(load_recipe(recipe, settings(tmp_path, own, "ship=true")), None)
 
 
 def test_voicebank_demand_alone_is_enough_to_train_and_score(recipe, tmp_path):
@@ -172,7 +172,7 @@ def test_voicebank_demand_alone_is_enough_to_train_and_score(recipe, tmp_path):
     chosen = load_recipe(recipe, [f"data={folder}", f"output={tmp_path / 'run'}"])
     planned = finish.plan(chosen)
     assert planned.pairs == folder and [pair.name for pair in find_pairs(folder)] == ["p231_001"]
-    model = rehearsal.run(chosen, lambda _: None, lambda _: None)
+    model = dry_run.run(chosen, lambda _: None, lambda _: None)
     assert finish.finish(chosen, planned, model, lambda _: None).scored.tables
 
 
@@ -181,4 +181,4 @@ def test_data_may_be_a_list(recipe, own, tmp_path):
     chosen = load_recipe(recipe, settings(tmp_path, own, f"data=[{own}, {more}]"))
     planned = finish.plan(chosen)
     assert planned.pairs is not None
-    assert rehearsal.run(chosen, lambda _: None, lambda _: None).is_file()
+    assert dry_run.run(chosen, lambda _: None, lambda _: None).is_file()

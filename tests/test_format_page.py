@@ -24,7 +24,8 @@ f32 = np.float32
 
 def number(name: str) -> float:
     """A value of the page's tables."""
-    return float(eval(NUMBERS[name].replace("^", "**")))
+    base, _, exponent = NUMBERS[name].partition("^")
+    return float(base) ** float(exponent or 1)
 
 
 FLOOR, SILENCE, JUMP = (f32(number(name)) for name in ("FLOOR", "SILENCE", "JUMP"))

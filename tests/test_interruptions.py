@@ -296,41 +296,30 @@ def test_what_a_process_that_mixes_cannot_use_is_told_as_one_line():
 # The log
 
 
-def test_a_full_disk_at_the_log_is_one_line_and_nothing_is_lost(recipe, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "grown", "named"),
+    [
+        ("log.jsonl", 1.1, r"(log\.jsonl|tensorboard|checkpoint).*"),
+        ("checkpoint.safetensors", 0.5, r"checkpoint\.safetensors: .*"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_nothing_is_lost(recipe, tmp_path, name, grown, named):
     def fill():
-        """No file may grow past the log's present size, which is what a full disk amounts to."""
-        size = (tmp_path / "stopped/first/log.jsonl").stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+        """No file may grow past this size, which is what a full disk amounts to: logs are far smaller than checkpoints."""
+        size = (tmp_path / "stopped/first" / name).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (round(grown * size), limits[1]))
 
     whole = run(recipe(f"output={tmp_path / 'whole'}"), nothing, nothing)
     stopped = recipe(f"output={tmp_path / 'stopped'}")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        with pytest.raises(InputError, match=r"cannot write .*(log\.jsonl|tensorboard|checkpoint).*: File too large"):
+        with pytest.raises(InputError, match=f"cannot write .*{named}File too large"):
             run(stopped, at("first", 7, fill), nothing)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert load_tensors(checkpoint_path(tmp_path / "stopped", "first"))[1]["update"] == 4
     assert same(whole, run(stopped, nothing, nothing))
     assert [entry["update"] for entry in entries(tmp_path / "stopped")] == [4, 8, 12]
-
-
-def test_a_full_disk_at_the_checkpoint_keeps_the_one_before(recipe, tmp_path):
-    def fill():
-        """No file may grow to the size of the present checkpoint; logs are far smaller."""
-        size = checkpoint_path(tmp_path / "stopped", "first").stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
-
-    whole = run(recipe(f"output={tmp_path / 'whole'}"), nothing, nothing)
-    stopped = recipe(f"output={tmp_path / 'stopped'}")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        with pytest.raises(InputError, match=r"cannot write .*checkpoint\.safetensors: .*File too large"):
-            run(stopped, at("first", 7, fill), nothing)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert load_tensors(checkpoint_path(tmp_path / "stopped", "first"))[1]["update"] == 4
-    assert same(whole, run(stopped, nothing, nothing))
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])

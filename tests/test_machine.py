@@ -143,7 +143,7 @@ def test_numbers_of_processes_that_cannot_be(recipe, setting):
 
 
 def test_fabric_says_nothing_of_its_arithmetic(caplog):
-    """Once per stage of the rehearsal and of the run, where `settled` says it once."""
+    """Once per stage of the dry run and of the run, where `settled` says it once."""
     import logging
 
     from tinyse.training.processes import launch

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +153,22 @@ def test_shards_that_were_replaced_with_their_index_are_other_data(server, packe
 def test_an_address_without_an_index_is_named(server):
     with pytest.raises(InputError, match=rf"cannot fetch {server.address}/nothing/shards\.json: 404"):
         open_data(f"{server.address}/nothing")
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:{port}", "nobody.invalid"])
+def test_a_mistyped_address_is_told_soon_and_in_plain_words(tmp_path, monkeypatch, place):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pauses: list[float] = []
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(remote.time, "sleep", pauses.append)
+    with pytest.raises(InputError) as said:
+        open_data(f"http://{place.format(port=port)}/set")
+    assert re.fullmatch(
+        r"cannot fetch http://\S+/set/shards\.json: Failed to [^<>]*(refused|\[Errno .*)", str(said.value)
+    )
+    assert sum(pauses) < 5
 
 
 def test_an_index_without_end_is_refused(server, monkeypatch):

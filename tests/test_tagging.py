@@ -446,17 +446,17 @@ def recipe(folder, tmp_path):
     return path
 
 
-def test_a_rehearsal_of_few_classes_has_tags_to_score(recipe, tmp_path):
+def test_a_dry_run_of_few_classes_has_tags_to_score(recipe, tmp_path):
+    from tinyse.training.dry_run import dry_run
     from tinyse.training.finish import plan
     from tinyse.training.recipe import load_recipe
-    from tinyse.training.rehearsal import rehearse
 
     for take, (kind, _) in enumerate((kind, fold) for kind in ("hiss", "hum") for fold in (1, 2, 3)):
         audio.write(tmp_path / f"two/{take}.wav", sound(kind, take))
     rows = [f"{take}.wav,{('hiss', 'hum')[take // 3]},{take % 3 + 1}" for take in range(6)]
     (tmp_path / "two/labels.csv").write_text("\n".join(["path,class,fold", *rows]) + "\n")
     chosen = load_recipe(recipe, [f"output={tmp_path / 'run'}", f"data={tmp_path / 'two'}", "valid_clips=64"])
-    rehearse(chosen, plan(chosen))
+    dry_run(chosen, plan(chosen))
 
 
 def test_a_recipe_from_labels_to_a_scored_quantized_model(recipe, tmp_path):

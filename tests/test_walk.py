@@ -64,7 +64,7 @@ def microcontroller(folder, results):
 
 def scale(folder, results):
     # The dictionary has the second of two equal commands: all was there.
-    assert "rehearsal" not in results["tinyse train recipes/quick.yaml --set data=recordings/"].stdout
+    assert "dry run" not in results["tinyse train recipes/quick.yaml --set data=recordings/"].stdout
     assert (folder / "runs/two/supervise/model.safetensors").is_file()
 
 

@@ -87,7 +87,15 @@ def _by_requests(url: str, part: Path, most: int | None, progress: Callable[[int
             if expected and received < expected and "Content-Encoding" not in answer.headers:
                 raise ConnectionError(f"{url}: {received} of {expected} bytes came")
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-        raise ConnectionError(str(error)) from error
+        raise ConnectionError(_cause(error)) from error
+
+
+def _cause(error: Exception) -> str:
+    """What is at the bottom of an error of requests: without the pools and retries of the libraries below."""
+    reason: object = error
+    while (args := getattr(reason, "args", ())) and isinstance(inner := getattr(args[0], "reason", args[0]), Exception):
+        reason = inner
+    return str(reason).rpartition(">: ")[2].rpartition("): ")[2]
 
 
 def _by_fsspec(url: str, part: Path, most: int | None, progress: Callable[[int], object]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tarfile
-from pathlib import PurePosixPath
+
+from tinyse.files import leads_out
 
 MAX_HEADER_BYTES = 1 << 16
 """Of an extended header, which tarfile reads into memory whatever size it says."""
@@ -31,8 +32,7 @@ def fault_of(name: str) -> str | None:
         name.encode()
     except UnicodeEncodeError:
         return f"the name {name.encode('utf-8', 'backslashreplace').decode()} is not UTF-8"
-    place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or "\\" in name or "\0" in name:
+    if leads_out(name):
         return f"the path {name!r} leads out of the archive"
     return None
 

@@ -46,8 +46,7 @@ def adapt(
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in `tinyse train`
     with needs("train"):
-        from tinyse.training import adaptation
-        from tinyse.training import rehearsal as trial
+        from tinyse.training import adaptation, dry_run
         from tinyse.training.lock import locked
         from tinyse.training.run import run
     from tinyse.evaluation.report import as_markdown, as_rich
@@ -63,15 +62,15 @@ def adapt(
     recipe = adaptation.recipe_of(base, rehearsal, output, [*given, *(settings or [])])
     own = adaptation.own_recordings(noise, speech, rooms, recipe.front_end.sample_rate)
     everything, notes = adaptation.checked(recipe, own, rehearsal)
-    trial.refuse_full_disk(recipe)
+    dry_run.refuse_full_disk(recipe)
     with locked(output), Screen() as screen:
         own.write(output / adaptation.OWN)
         sets = adaptation.scored_sets(recipe, own, everything, rehearsal)
         for note in notes:
             screen.say(f"note: {note}")
-        if not trial.is_finished(recipe):
-            with screen.working("rehearsal: one update of every stage"):
-                trial.rehearse(recipe, None)
+        if not dry_run.is_finished(recipe):
+            with screen.working("dry run: one update of every stage"):
+                dry_run.dry_run(recipe, None)
         trained = run(recipe, screen.show, screen.say)
         quantized = trained.with_suffix(".tflite")
         if not newer(quantized, trained):

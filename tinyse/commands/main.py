@@ -165,7 +165,7 @@ def _terminated(number: int, _frame: FrameType | None) -> None:
 
 def _usage(error: Any) -> str:
     """What was wrong with the command line, and where it is explained."""
-    said = " ".join(error.format_message().split()).removesuffix(".")
+    said = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")  # so pydantic begins
     return f"{said}; {error.ctx.command_path} --help explains" if error.ctx else said
 
 

@@ -53,7 +53,7 @@ def train(
 ) -> None:
     """Run the stages of RECIPE: train, distill, supervise, then quantize the last model and measure the chain.
 
-    Before the first update, everything that the end needs is checked, and the whole recipe is rehearsed on a small scale.
+    Before the first update, everything that the end needs is checked, and a dry run makes one update of every stage.
     Stop it with Ctrl-C or SIGTERM (or worse) and start it again with the same command: finished stages are not run again, an
     unfinished one resumes from its last checkpoint, with the same result. On several GPUs: torchrun --nproc-per-node N
     -m tinyse train RECIPE.
@@ -63,7 +63,7 @@ def train(
     # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with needs("train"):
-        from tinyse.training import finish, rehearsal
+        from tinyse.training import dry_run, finish
         from tinyse.training.lock import locked
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
@@ -73,18 +73,18 @@ def train(
     with locked(Path(chosen.output)) if rank == 0 else nullcontext(), Screen() as screen:
         say = screen.say if rank == 0 else _nothing
         # Nothing is said before it is sure that the run can go to its end: a mistake is one line.
-        rehearsal.refuse_full_disk(chosen)
+        dry_run.refuse_full_disk(chosen)
         plan = None if train_only or rank else finish.plan(chosen)
         begun = time.monotonic()
-        if unfinished := not rehearsal.is_finished(chosen):
-            with screen.working("rehearsal: one update of every stage, export, scores"):
-                rehearsal.rehearse(chosen, plan, rank)
+        if unfinished := not dry_run.is_finished(chosen):
+            with screen.working("dry run: one update of every stage, export, scores"):
+                dry_run.dry_run(chosen, plan, rank)
         say(f"data: {_data(chosen)}")
         for note in plan.notes if plan else ():
             say(f"note: {note}")
         if unfinished:
             works = "every stage works" if train_only else "every stage, export and scores work"
-            say(f"rehearsal: {works} ({time.monotonic() - begun:.0f} s)")
+            say(f"dry run: {works} ({time.monotonic() - begun:.0f} s)")
         model = run(chosen, screen.show, screen.say)
     if plan is not None:
         _print(finish.finish(chosen, plan, model, say), chosen)

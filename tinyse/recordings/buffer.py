@@ -23,7 +23,8 @@ from tinyse.remote import download
 KEPT = 24
 """Files: two windows of four shards of speech, noise and rooms, and what validation and tests use."""
 TRIES = 9
-"""Of fetching one file; with the pauses between them a server may be away for a minute."""
+"""Of fetching a file in a run; with the pauses between them a server may be away for a minute. The index, which comes first,
+has `remote.TRIES`: who mistyped an address wants to know at once."""
 LOCKS = 16
 
 
@@ -46,7 +47,7 @@ class Buffer:
         """A file that may have changed since last time. Raises InputError where it cannot be had."""
         with self._locked(name):
             (self.folder / f".{name}.part").unlink(missing_ok=True)  # may be of an older one
-            self._download(name, most)
+            self._download(name, most, tries=None)
         return self.folder / name
 
     def fetch(self, name: str, size: int | None, digest: str) -> Path:
@@ -70,11 +71,11 @@ class Buffer:
             self._remove_oldest()
         return path
 
-    def _download(self, name: str, most: int | None, path: Path | None = None) -> None:
+    def _download(self, name: str, most: int | None, path: Path | None = None, tries: int | None = TRIES) -> None:
         url = f"{self.address}/{name}"
         path = path or self.folder / name
         try:
-            download(url, path, path.with_name(f".{path.name}.part"), most, TRIES)
+            download(url, path, path.with_name(f".{path.name}.part"), most, tries)
         except OSError as error:
             raise InputError(f"cannot fetch {url}: {error}") from error
         if path.suffix == ".tar" and most is not None and path.stat().st_size != most:

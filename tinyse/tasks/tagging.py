@@ -33,8 +33,8 @@ from tinyse.tasks.task import Batch, Plan, Say, Scored, Task
 
 Part = Literal["train", "valid", "test"]
 
-REHEARSED = 32
-"""Mixtures of a rehearsal."""
+DRY_RUN_MIXTURES = 32
+"""Mixtures of a dry run."""
 SECONDS = 4.0
 """Of a clip that calibrates or is scored."""
 
@@ -112,10 +112,13 @@ class Tagging(Task):
         return ClassifierNetwork(stage.architecture, recipe.front_end.bands, classes)
 
     @classmethod
-    def rehearsed(cls, recipe: Recipe) -> dict[str, Any]:
+    def for_dry_run(cls, recipe: Recipe) -> dict[str, Any]:
         """Scores of tags need clips with a class and without it; two mixtures of few classes have all of them."""
-        few = min(cls.options_of(recipe).test_clips, REHEARSED)
-        return {"valid_clips": min(recipe.valid_clips, REHEARSED), "options": {**recipe.options, "test_clips": few}}
+        few = min(cls.options_of(recipe).test_clips, DRY_RUN_MIXTURES)
+        return {
+            "valid_clips": min(recipe.valid_clips, DRY_RUN_MIXTURES),
+            "options": {**recipe.options, "test_clips": few},
+        }
 
     @classmethod
     def plan(cls, recipe: Recipe) -> Plan:

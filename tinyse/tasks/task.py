@@ -133,8 +133,8 @@ class Task(ABC):
         """A stage's network with random weights, its data left closed."""
 
     @classmethod
-    def rehearsed(cls, recipe: Recipe) -> dict[str, Any]:
-        """Fields of the recipe with as few clips as a rehearsal in small can do with."""
+    def for_dry_run(cls, recipe: Recipe) -> dict[str, Any]:
+        """Fields of the recipe with as few clips as a dry run can do with."""
         return {"valid_clips": 2}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A rehearsal: the whole recipe in small before the first real update, so that no error waits for the hours after it.
+"""A dry run: the whole recipe in small before the first real update, so that no error waits for the hours after it.
 
 Every stage makes one update of its real batch from its real data, with its teachers and losses, on the way that the run
 will take; the last model is exported and scored on one pair. What cannot work ends here, in seconds: layers that a network
@@ -24,13 +24,13 @@ from tinyse.training.finish import finish
 from tinyse.training.run import run
 from tinyse.training.start import model_path
 
-FOLDER = ".rehearsal"
+FOLDER = ".dry-run"
 MEGABYTE = 1_000_000
 OTHER_FILES = 100 * MEGABYTE
 """Logs, examples, pairs, exported files."""
 
 
-def rehearse(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
+def dry_run(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
     """Run `recipe` in small, and what `plan` says follows it, in a folder inside its output that is then removed.
 
     Nothing that the run computes depends on it. Under torchrun all processes take part; `rank` is this one's. Raises
@@ -43,7 +43,7 @@ def rehearse(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
         recipe,
         output=str(folder),
         stages={name: _small(stage) for name, stage in recipe.stages.items()},
-        **TASKS[recipe.task].rehearsed(recipe),
+        **TASKS[recipe.task].for_dry_run(recipe),
         export=replace(recipe.export, clips=1),
     )
     try:
@@ -52,7 +52,7 @@ def rehearse(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
             finish(small, replace(plan, limit=1), model, _nothing, processes=1)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise InputError(
-            "the rehearsal ran out of memory: give the largest stage a smaller batch or shorter clips"
+            "the dry run ran out of memory: give the largest stage a smaller batch or shorter clips"
         ) from error
     finally:
         if rank == 0:
@@ -93,4 +93,4 @@ def _small(stage: Stage) -> Stage:
 
 
 def _nothing(_: object) -> None:
-    """What a rehearsal shows and says."""
+    """What a dry run shows and says."""
