@@ -13,7 +13,7 @@ from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
-from tinyse.models.architecture import Architecture, named
+from tinyse.models.architecture import ARCHITECTURES, Architecture, named
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 
@@ -206,13 +206,12 @@ class Recipe:
                 if self.stages[stage.start].architecture != stage.architecture:
                     raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
             elif stage.start is not None and (stage.start in self.stages or not is_model_file(stage.start)):
-                choices = [*earlier, *released.names()]
+                choices = [*earlier, *released.weights()]
                 raise InputError(f"stages.{name}.start: {stage.start!r} is neither an earlier stage nor a released model nor "
                                  f"a .safetensors file{did_you_mean(stage.start, choices)}")  # fmt: skip
             for teacher in stage.distillation.ours if stage.distillation else ():
-                if teacher not in earlier and teacher not in released.names() and not Path(teacher).suffix:
-                    raise InputError(f"stages.{name}.distillation.teacher: {teacher!r} is neither an earlier stage nor a "
-                                     "released model nor a model file")  # fmt: skip
+                if teacher not in earlier and teacher not in released.weights() and not Path(teacher).suffix:
+                    raise InputError(f"stages.{name}.distillation.teacher: {_no_teacher(teacher, earlier)}")
             earlier.append(name)
         last = list(self.stages.values())[-1].quantize
         if last and last.precision != self.export.precision:
@@ -236,7 +235,18 @@ class Recipe:
 
 def is_model_file(start: str) -> bool:
     """Whether `start`, which no stage is called, names a model: one that was released, or a file of weights."""
-    return start in released.names() or Path(start).suffix == ".safetensors"
+    return start in released.weights() or Path(start).suffix == ".safetensors"
+
+
+def _no_teacher(name: str, earlier: Sequence[str]) -> str:
+    """Why nothing of this name can teach."""
+    if name in ARCHITECTURES:
+        return (
+            f"no stage before this one is called {name!r}, and this tinyse came without the weights of the model {name!r}: "
+            "add a stage that trains it, or give the path of its .safetensors"
+        )
+    choices = [*earlier, *released.weights()]
+    return f"{name!r} is neither an earlier stage nor a released model nor a model file{did_you_mean(name, choices)}"
 
 
 def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:

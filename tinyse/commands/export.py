@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinyse.errors import InputError, needs
-from tinyse.released import find
+from tinyse.released import FOLDER, find
 
 if TYPE_CHECKING:
     from tinyse.export import Exported
@@ -67,6 +67,8 @@ def export(
             )
         quantized = model
     else:
+        if output is None and FOLDER in model.resolve().parents:
+            raise InputError(f"{model.parent.name} is part of tinyse: say with --output FOLDER where its export goes")
         exported = _quantize(model, data, output, clips, precision, target)
         quantized = exported.quantized
         if as_json:

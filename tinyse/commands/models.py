@@ -26,7 +26,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         from tinyse.tasks import TASKS
     from tinyse import released
 
-    shipped = released.names()
+    shipped = released.weights()
     rows: list[dict[str, Any]] = []
     named = [(task, name, architecture) for task in TASKS.values() for name, architecture in task.models.items()]
     for task, name, architecture in named:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from tinyse.config import as_dict, build, present, renamed
 from tinyse.documents import from_json
 from tinyse.errors import InputError
-from tinyse.files import write_bytes
+from tinyse.files import sha256, write_bytes
 from tinyse.models.architecture import Architecture, classes_of
 from tinyse.models.classifier import ClassifierNetwork
 from tinyse.models.network import Encoder, MaskNetwork
@@ -65,6 +65,17 @@ def save_model(path: str | Path, network: Encoder, front_end: FrontEndConfig, fa
         **facts,
     }
     save_tensors(path, network.state_dict(), header)
+
+
+def save_rounded(path: str | Path, model: str | Path) -> None:
+    """Write the file `model` again in half of its size: kernels and matrices in bfloat16, vectors (biases, normalizations) as
+    they are. Loading makes float32 of them, exactly. The header names the file that was rounded."""
+    tensors, header = load_tensors(model)
+    rounded = {
+        name: tensor.to(torch.bfloat16) if tensor.is_floating_point() and tensor.dim() > 1 else tensor
+        for name, tensor in tensors.items()
+    }
+    save_tensors(path, rounded, {**header, "rounded": {"to": "bfloat16", "from_sha256": sha256(model)}})
 
 
 def load_model(path: str | Path) -> tuple[Encoder, FrontEndConfig, dict[str, Any]]:

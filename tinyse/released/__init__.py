@@ -1,4 +1,8 @@
-"""Models that tinyse comes with: a folder each, `NAME/model.tflite`, found by name."""
+"""Models that tinyse comes with: a folder each, found by name.
+
+A denoiser for devices has `NAME/model.tflite` and the weights that it was made from, `NAME/model.safetensors`; a teacher has
+only weights.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,20 @@ DEFAULT = "student-62k"
 
 
 def names() -> list[str]:
-    """The names of the models that came with this installation."""
+    """The names of the quantized models that came with this installation."""
     return sorted(path.parent.name for path in FOLDER.glob("*/model.tflite"))
+
+
+def weights() -> list[str]:
+    """The names of the models whose weights came with this installation: what may teach, and what training may go on from."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/model.safetensors"))
 
 
 def find(name_or_path: str | Path | None = None) -> Path:
     """The model file that is meant: a file that exists, or the name of a model that came along; None is `DEFAULT`.
 
-    Raises InputError for a file that is not there, and for an unknown name with the closest one.
+    A name means the quantized model, or the weights where there are only these. Raises InputError for a file that is
+    not there, and for an unknown name with the closest one.
     """
     given = DEFAULT if name_or_path is None else str(name_or_path)
     path = Path(given)
@@ -28,15 +38,18 @@ def find(name_or_path: str | Path | None = None) -> Path:
         return path
     if given in names():
         return FOLDER / given / "model.tflite"
+    if given in weights():
+        return FOLDER / given / "model.safetensors"
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the .tflite or .safetensors in it")
     if path.suffix or len(path.parts) != 1:
         raise InputError(f"there is no model file {path}")
-    if not names():
+    known = sorted({*names(), *weights()})
+    if not known:
         raise InputError(
             f"no model is named {given!r}: this tinyse came without models, give a .tflite or .safetensors"
         )
-    raise InputError(f"no model is named {given!r}{did_you_mean(given, names())} (or give a .tflite or .safetensors)")
+    raise InputError(f"no model is named {given!r}{did_you_mean(given, known)} (or give a .tflite or .safetensors)")
 
 
 def find_weights(name_or_path: str | Path) -> Path:

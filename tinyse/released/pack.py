@@ -4,6 +4,10 @@
 
 trains what is not trained yet, exports, scores, and writes the folder named after the recipe. For maintainers, from a
 checkout: it needs the extras `train` and `metrics`.
+
+    python -m tinyse.released.pack recipes/teacher.yaml --teacher --set data=FOLDER
+
+does so for a model that only teaches: weights in bfloat16 and a card; no .tflite.
 """
 
 from __future__ import annotations
@@ -19,19 +23,28 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tinyse import audio, corpus
+from tinyse import audio, corpus, released
 from tinyse.errors import InputError
+from tinyse.evaluation.backends import backends_for, rate_of
+from tinyse.evaluation.chain import DEFAULT_METRICS, score
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import find_pairs
+from tinyse.evaluation.report import as_json, markdown
 from tinyse.files import sha256, write_bytes, write_json, write_text
+from tinyse.models.files import load_model, save_rounded
+from tinyse.models.network import parameters
+from tinyse.progress import counted
 from tinyse.recordings.manifest import KINDS, Manifest, hours
-from tinyse.released import FOLDER
 from tinyse.streaming.denoiser import Denoiser
 
 FILES = ("model.safetensors", "model.tflite", "golden.npz", "report.json", "scores.json")
 """What a released folder holds beside its card: `card.json` has the SHA-256 of each."""
+MODELS = ("model.tflite", "model.safetensors")
+"""Of these the first that a folder holds is what runs."""
+TEACHER_FILES = ("model.safetensors", "scores.json")
+"""The same of a teacher."""
 GOLDEN_SECONDS = 2.0
-TEMPLATE = Path(__file__).with_name("card.md.in")
+TEMPLATE, TEACHER_TEMPLATE = (Path(__file__).with_name(name) for name in ("card.md.in", "teacher.md.in"))
 
 
 def pack(run: Path, name: str, recipe_file: str, manifest: Manifest, pairs: str) -> Path:
@@ -39,7 +52,7 @@ def pack(run: Path, name: str, recipe_file: str, manifest: Manifest, pairs: str)
 
     `run` holds `model.safetensors`, `model.tflite`, `model-report.json`, `scores.json` and `scores.md`.
     """
-    folder = FOLDER / name
+    folder = released.FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
     for source, target in (("model.safetensors",) * 2, ("model.tflite",) * 2, ("model-report.json", "report.json")):
         shutil.copyfile(run / source, folder / target)
@@ -50,6 +63,26 @@ def pack(run: Path, name: str, recipe_file: str, manifest: Manifest, pairs: str)
     card = facts(folder, name, recipe_file, manifest)
     write_json(folder / "card.json", card)
     write_text(folder / "card.md", prose(card, (run / "scores.md").read_text(encoding="utf-8")))
+    return folder
+
+
+def pack_teacher(
+    model: Path, name: str, recipe_file: str, manifest: Manifest, pairs: Path, metrics: Sequence[str] = DEFAULT_METRICS
+) -> Path:
+    """Write the folder of the teacher `name` from trained weights, and score what is in it on `pairs`. Returns the folder."""
+    folder = released.FOLDER / name
+    weights = folder / "model.safetensors"
+    save_rounded(weights, model)
+    with_names = find_pairs(pairs)
+    with counted("scoring", len(with_names)) as advance:
+        backends = backends_for(weights, names=["float-clip"])
+        scores = score(backends, with_names, metrics, progress=advance, sample_rate=rate_of(weights))
+    summary = as_json(scores)
+    summary.pop("files")
+    write_json(folder / "scores.json", {"pairs": pairs.name, **summary})
+    card = facts(folder, name, recipe_file, manifest, TEACHER_FILES)
+    write_json(folder / "card.json", card)
+    write_text(folder / "card.md", prose(card, markdown(scores), TEACHER_TEMPLATE))
     return folder
 
 
@@ -79,17 +112,16 @@ def golden(model: Path) -> bytes:
 
 
 def built_in_gain_db(model: Path) -> float:
-    """Mean gain in SI-SDR on the pairs of the built-in corpus, in LiteRT: a score that any installation can check."""
+    """Mean gain in SI-SDR on the pairs of the built-in corpus: a score that any installation can check."""
     denoiser = Denoiser(model)
     pairs = [pair.load(denoiser.sample_rate) for pair in find_pairs(corpus.path() / "benchmark")]
     return float(np.mean([si_sdr(p.clean, denoiser.denoise(p.noisy)) - si_sdr(p.clean, p.noisy) for p in pairs]))
 
 
-def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict[str, Any]:
-    """`card.json`: what a machine may want to know of a released model."""
-    from tinyse.models.files import load_model
-    from tinyse.models.network import parameters
-
+def facts(
+    folder: Path, name: str, recipe_file: str, manifest: Manifest, files: Sequence[str] = FILES
+) -> dict[str, Any]:
+    """`card.json`: what a machine may want to know of a released model, whose folder holds `files`."""
     network, _, header = load_model(folder / "model.safetensors")
     recipe, teachers = header["whole_recipe"], header.get("teachers", [])
     if not recipe["ship"]:
@@ -118,12 +150,12 @@ def facts(folder: Path, name: str, recipe_file: str, manifest: Manifest) -> dict
             for kind, rows in kinds.items()
         },
         "data_hash": header["data_hash"],
-        "built_in_gain_db": round(built_in_gain_db(folder / "model.tflite"), 3),
-        "sha256": {file: sha256(folder / file) for file in FILES},
+        "built_in_gain_db": round(built_in_gain_db(folder / next(file for file in MODELS if file in files)), 3),
+        "sha256": {file: sha256(folder / file) for file in files},
     }
 
 
-def prose(card: Mapping[str, Any], scores: str) -> str:
+def prose(card: Mapping[str, Any], scores: str, template: Path = TEMPLATE) -> str:
     """`card.md`: the same for a reader, with the tables of the scores."""
     rows = [
         f"| {kind} | {part['files']:,} | {part['hours']:.2f} | "
@@ -152,7 +184,7 @@ def prose(card: Mapping[str, Any], scores: str) -> str:
         "built_in": f"{card['built_in_gain_db']:.2f}",
         "hashes": "\n".join(f"{digest}  {file}" for file, digest in card["sha256"].items()),
     }
-    return string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+    return string.Template(template.read_text(encoding="utf-8")).substitute(values)
 
 
 def _weights(losses: Mapping[str, float]) -> str:
@@ -180,6 +212,7 @@ def _teachers(teachers: Sequence[Mapping[str, Any]]) -> list[str]:
 def main(
     recipe: Annotated[Path, typer.Argument(help="recipes/NAME.yaml; NAME names the folder.")],
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    teacher: Annotated[bool, typer.Option("--teacher", help="It only teaches: bfloat16 weights, no .tflite.")] = False,
 ) -> None:
     """Train RECIPE where it is not trained, and write the folder of the released model."""
     from tinyse.commands.screen import Screen
@@ -194,8 +227,12 @@ def main(
         raise InputError("a released model has scores: " + "; ".join(planned.notes))
     with Screen() as screen:
         model = run(chosen, screen.show, screen.say)
-    finish(chosen, planned, model, print)
     manifest = open_data(chosen.data_paths)
+    if teacher:
+        place = f"recipes/{recipe.name}"
+        print(pack_teacher(model, recipe.stem, place, manifest, planned.pairs, planned.metrics))
+        return
+    finish(chosen, planned, model, print)
     print(pack(model.parent, recipe.stem, f"recipes/{recipe.name}", manifest, planned.pairs.name))
 
 

@@ -50,7 +50,7 @@ class Teachers:
                 raise InputError(f"{path}: the teacher's front end is another one than the recipe's")
             network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.networks.append(network.requires_grad_(False))
-            file = f"{name}/{path.name}" if name in recipe.stages else path.name
+            file = path.name if Path(name).suffix else f"{name}/{path.name}"  # of a stage or a released model: its name
             self.origin += [{"file": file, "sha256": sha256(path), "external": False}, *header.get("teachers", [])]
         for teacher in config.external:
             path = Path(teacher.onnx)
