@@ -43,22 +43,23 @@ class Recurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # type: ignore[override]
         first, weight, gates, remembered, new, outputs = ctx.saved_tensors
-        frames, groups, rows, width = new.shape
-        from_input = torch.empty(frames, groups, rows, 3 * width, dtype=grad.dtype, device=grad.device)
-        from_state = torch.empty_like(from_input)
+        frames, groups, _, width = new.shape
+        previous = torch.cat([first[None], outputs[:-1]])
+        reset, update = gates.chunk(2, dim=-1)
+        # What each gate gets is the gradient of h times a slope that is known for all frames beforehand.
+        by_new = (1 - update) * (1 - new.square())
+        by_memory = by_new * reset
+        by_reset = by_memory * (1 - reset) * remembered
+        by_update = update * (1 - update) * (previous - new)
+        slopes = torch.stack([by_reset, by_update, by_memory], dim=-2)
+        totals, from_state = torch.empty_like(new), torch.empty_like(slopes)
         grad_h = torch.zeros_like(first)
         for t in range(frames - 1, -1, -1):
-            reset, update = gates[t, ..., :width], gates[t, ..., width:]
-            previous = outputs[t - 1] if t else first
-            total = grad[t] + grad_h
-            kept = total * update
-            by_new = torch.mul(total - kept, 1 - new[t].square(), out=from_input[t, ..., 2 * width :])
-            torch.mul(kept * (1 - update), previous - new[t], out=from_input[t, ..., width : 2 * width])
-            by_memory = torch.mul(by_new, reset, out=from_state[t, ..., 2 * width :])
-            torch.mul(by_memory * (1 - reset), remembered[t], out=from_input[t, ..., :width])
-            from_state[t, ..., : 2 * width] = from_input[t, ..., : 2 * width]
-            grad_h = torch.baddbmm(kept, from_state[t], weight)
-        # What the weights get from all frames is one product a group.
-        states = torch.cat([first[None], outputs[:-1]]).transpose(0, 1).reshape(groups, -1, width)
-        by_state = from_state.transpose(0, 1).reshape(groups, -1, 3 * width)
+            total = torch.add(grad[t], grad_h, out=totals[t])
+            torch.mul(slopes[t], total[..., None, :], out=from_state[t])
+            grad_h = torch.baddbmm(total * update[t], from_state[t].flatten(-2), weight)
+        from_input = torch.cat([from_state[..., :2, :].flatten(-2), totals * by_new], dim=-1)
+        # What the weights get from all frames is one product per group.
+        states = previous.transpose(0, 1).reshape(groups, -1, width)
+        by_state = from_state.flatten(-2).transpose(0, 1).reshape(groups, -1, 3 * width)
         return from_input, grad_h, by_state.transpose(1, 2) @ states, by_state.sum(dim=1, keepdim=True)

@@ -176,16 +176,17 @@ def estimate(
     estimated = spectra * gains
     samples = front_end.synthesize(estimated)
     clean_samples = clean[:, : samples.shape[1]]
-    resynthesized_clean = front_end.analyze(clean_samples)
+    clean_spectra, resynthesized = front_end.analyze(clean), front_end.analyze(samples)
     return Estimate(
         spectra=estimated,
-        clean_spectra=front_end.analyze(clean),
+        clean_spectra=clean_spectra,
         noisy_spectra=spectra,
         gains=gains,
         samples=samples,
         clean_samples=clean_samples,
-        resynthesized_spectra=front_end.analyze(samples),
-        resynthesized_clean=resynthesized_clean,
+        resynthesized_spectra=resynthesized,
+        # A frame sees nothing later than itself: those of the shorter clip are the same.
+        resynthesized_clean=clean_spectra[:, : resynthesized.shape[1]],
         shares=shares,
     )
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 EPSILON = 1e-8
+EXPONENT = 0.3
+"""Compression of magnitudes, c of CRUSE (arXiv 2101.09249)."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,12 @@ class Estimate:
     shares: Tensor
     """(batch,), what each clip counts in a mean over clips with speech: the same for all of these, 0 without speech."""
 
+    @cached_property
+    def compressed(self) -> tuple[Tensor, Tensor]:
+        """|S'|^c of the estimate and of the clean sound, re-analyzed; (|S'|^2 + eps)^(c/2), whose gradient is finite."""
+        made, clean = (power(s) + EPSILON for s in (self.resynthesized_spectra, self.resynthesized_clean))
+        return made.pow(EXPONENT / 2), clean.pow(EXPONENT / 2)
+
 
 def phase_sensitive(estimate: Estimate) -> Tensor:
     """Phase-sensitive spectrum approximation: (gain |Y| - |S| cos(phi_S - phi_Y))^2, with the target in [0, |Y|].
@@ -45,28 +54,28 @@ def phase_sensitive(estimate: Estimate) -> Tensor:
     return (estimate.gains * magnitude - target).square().mean()
 
 
-def compressed_spectral(estimate: Estimate, exponent: float = 0.3, complex_share: float = 0.3) -> Tensor:
+def compressed_spectral(estimate: Estimate, complex_share: float = 0.3) -> Tensor:
     """(1 - l) | |S|^c - |S'|^c |^2 + l | |S|^c e^(j phi_S) - |S'|^c e^(j phi_S') |^2 on the re-analyzed sound.
 
-    Equation 4 of CRUSE (arXiv 2101.09249) with c = l = 0.3; |S'|^c is (|S'|^2 + eps)^(c/2), whose gradient is finite.
+    Equation 4 of CRUSE (arXiv 2101.09249) with c = l = 0.3.
     """
-    estimated, clean = estimate.resynthesized_spectra, estimate.resynthesized_clean
-    estimated_power, clean_power = power(estimated) + EPSILON, power(clean) + EPSILON
-    magnitude = (estimated_power.pow(exponent / 2) - clean_power.pow(exponent / 2)).square().mean()
-    # |S|^c e^(j phi) = S |S|^(c - 1)
-    difference = estimated * estimated_power.pow((exponent - 1) / 2) - clean * clean_power.pow((exponent - 1) / 2)
+    made, clean = estimate.compressed
+    magnitude = (made - clean).square().mean()
+    # |S|^c e^(j phi) = S |S|^c / |S|
+    spectra = (estimate.resynthesized_spectra, estimate.resynthesized_clean)
+    with_phase = [s * (c * (power(s) + EPSILON).rsqrt()) for s, c in zip(spectra, estimate.compressed, strict=True)]
+    difference = with_phase[0] - with_phase[1]
     return (1 - complex_share) * magnitude + complex_share * power(difference).mean()
 
 
-def lost_speech(estimate: Estimate, exponent: float = 0.3) -> Tensor:
+def lost_speech(estimate: Estimate) -> Tensor:
     """max(0, |S|^c - |S'|^c)^2 on the re-analyzed sound: only what is missing of the speech, not noise that is left.
 
     The asymmetric term of Wang et al. 2020 (VoiceFilter-Lite, arXiv 2009.04323). Squared errors alone shrink what is
     uncertain, so speech in loud noise comes out too quiet.
     """
-    estimated = (power(estimate.resynthesized_spectra) + EPSILON).pow(exponent / 2)
-    clean = (power(estimate.resynthesized_clean) + EPSILON).pow(exponent / 2)
-    return (clean - estimated).clamp_min(0).square().mean()
+    made, clean = estimate.compressed
+    return (clean - made).clamp_min(0).square().mean()
 
 
 def signal_to_noise(estimate: Estimate, floor: float = 1e-3) -> Tensor:
