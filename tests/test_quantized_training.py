@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 from dataclasses import replace
 
@@ -90,14 +91,12 @@ def trained(request, tiny):
     from tinyse.models.files import load_model
     from tinyse.models.quantized import QuantizedNetwork
 
-    network, front_end, _ = load_model(tiny.weights)
+    network, _, _ = load_model(tiny.weights)
     graph = network.emit()
     clips = [(f"noise {index}", {"features": clip}) for index, clip in enumerate(features_of(2, 60).numpy())]
     exported = quantize(graph, calibrate(graph, clips), request.param)
     qparams = TrainedQparams(request.param, activation_qparams(exported))
-    quantized = QuantizedNetwork(network.architecture, front_end.bands, qparams)
-    quantized.load_state_dict(network.state_dict())
-    return network, quantized, exported
+    return network, QuantizedNetwork(copy.deepcopy(network), qparams), exported
 
 
 def features_of(clips: int, frames: int):
@@ -163,12 +162,12 @@ def test_another_wiring_is_written_once():
     from tinyse.models.network import MaskNetwork
     from tinyse.models.quantized import QuantizedNetwork
 
-    def wire(self, run, x, states):
-        x, skips, following = self.encode(run, x, states)
+    def wire(self, run, x):
+        x, skips = self.encode(run, x)
         x = run.add("twice", x, skips[-1])
         for level in (2, 1):
             x = run.layer(f"decoder_{level}", x)
-        return run.sigmoid("mask", run.add("with_itself", x, x)), following
+        return run.sigmoid("mask", run.add("with_itself", x, x))
 
     architecture = Architecture((4, 6), groups=2, shared_gru=(1,))
     network = type("Other", (MaskNetwork,), {"wire": wire})(architecture, 128).eval()
@@ -181,8 +180,7 @@ def test_another_wiring_is_written_once():
 
     exported = quantize(graph, calibrate(graph, [("noise", {"features": features[0].numpy()})]))
     qparams = TrainedQparams("int8", activation_qparams(exported))
-    quantized = type("QuantizedOther", (QuantizedNetwork,), {"wire": wire})(architecture, 128, qparams)
-    quantized.load_state_dict(network.state_dict())
+    quantized = QuantizedNetwork(network, qparams)
     masks, _ = quantized(features, quantized.initial_state())
     engine = ReferenceEngine(write(replace(exported, metadata={"format": 1})))
     state = engine.initial_state()
@@ -235,7 +233,7 @@ def test_a_stage_of_quantization_aware_training_resumes_where_it_was_stopped(tmp
     with pytest.raises(KeyboardInterrupt):
         run(stopped, interrupt, lambda _: None)
     again = run(stopped, lambda _: None, lambda _: None)
-    network, front_end, header = load_model(whole)
+    network, _, header = load_model(whole)
     resumed = load_model(again)[0].state_dict()
     assert all(torch.equal(value, resumed[name]) for name, value in network.state_dict().items())
     before = load_model(tmp_path / "whole/float/model.safetensors")[0]
@@ -245,8 +243,7 @@ def test_a_stage_of_quantization_aware_training_resumes_where_it_was_stopped(tmp
     exported = export_model(whole, [])
     assert exported.report["precision"] == "int8-state16" and exported.report["calibration"] is None
     qparams = TrainedQparams.from_json(header["quantization"], "here")
-    quantized = QuantizedNetwork(network.architecture, front_end.bands, qparams)
-    quantized.load_state_dict(network.state_dict())
+    quantized = QuantizedNetwork(network, qparams)
     engine, features = ReferenceEngine(exported.quantized), features_of(1, 5)
     masks, state = quantized(features, quantized.initial_state())[0], engine.initial_state()
     for frame in range(5):

@@ -34,6 +34,9 @@ FORMER = {
 """Former keys of files, and what they are called now. Such files keep loading."""
 
 
+REST = "rest"
+"""In the metadata of a dataclass's field: all keys that are no fields are collected here, `arguments: dict[str, Any]`."""
+
 NAMED = ("stages", "builds_on")
 """Keys below which the keys are names that users gave."""
 
@@ -77,14 +80,17 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where or cls.__name__}: expected keys and values, got {values!r}")
-    values = renamed(dict(values))
+    given: dict[str, Any] = renamed(dict(values))
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     prefix = f"{where}." if where else ""
-    for key in values:
-        if key not in fields:
+    if (rest := _rest(cls)) is not None:
+        del fields[rest]
+        given[rest] = {str(key): given.pop(key) for key in list(given) if key not in fields}
+    for key in given:
+        if key not in fields and key != rest:
             raise InputError(f"unknown key {prefix}{key}{did_you_mean(str(key), fields)}")
-    chosen = {key: convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()}
+    chosen = {key: convert(hints[key], value, f"{prefix}{key}") for key, value in given.items()}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in chosen:
@@ -125,7 +131,13 @@ def did_you_mean(given: str, allowed: typing.Iterable[str]) -> str:
 
 def as_dict(config: Any) -> dict[str, Any]:
     """The plain dictionary (lists for tuples) from which `build` makes an equal instance."""
-    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config) if field.init}
+    values = {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config) if field.init}
+    return values if (rest := _rest(type(config))) is None else values | values.pop(rest)
+
+
+def _rest(cls: Any) -> str | None:
+    """The field of a dataclass that collects the keys which are no fields."""
+    return next((field.name for field in dataclasses.fields(cls) if field.metadata.get(REST)), None)
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:
@@ -180,10 +192,16 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     raise InputError(f"{where}: expected {name}, got {value!r}")
 
 
-def _looks_like(hint: Any, value: Any) -> bool:
-    """Whether a list or keys and values were given where the type `hint` is written so."""
+def _looks_like(hint: Any, value: Any) -> int:
+    """How far a list or keys and values, where they were given, are what the type `hint` is written as."""
+    if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
+        if _rest(hint) is None:
+            return 1
+        # One that takes any key is meant where its own are there.
+        own = [field.name for field in dataclasses.fields(hint) if not field.metadata.get(REST)]
+        return 2 * all(name in value for name in own)
     if isinstance(value, Mapping):
-        return dataclasses.is_dataclass(hint) or typing.get_origin(hint) is dict
+        return typing.get_origin(hint) is dict
     return isinstance(value, (list, tuple)) and typing.get_origin(hint) is tuple
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from tinyse.spectra.front_end import FrontEnd
 from tinyse.targets.report import as_text, report
 from tinyse.targets.support import refuse_missing
 from tinyse.tflite.writer import save
+
+if TYPE_CHECKING:
+    from tinyse.models.making import Networks
 
 
 @dataclass(frozen=True)
@@ -54,18 +57,19 @@ def export_model(
     folder: str | Path | None = None,
     precision: str | None = None,
     target: str = "tflm",
+    networks: Networks = (),
 ) -> Exported:
     """Export the .safetensors `model` to `folder` (default: its own), named after it.
 
     `precision`: by default the one that the model was trained in, else int8. `clips` are names and noisy sound (samples,)
     for calibration: from train or valid, never from what the model is scored on; a model that was trained in the
     precision brings its quantization parameters along and needs none. `target` is the runtime, one of
-    `support.RUNTIMES`. Raises InputError for a model or clips that cannot be used and, by name, for an operator that
-    the target lacks.
+    `support.RUNTIMES`; `networks` are classes of your own that the model may be made of. Raises InputError for a model or
+    clips that cannot be used and, by name, for an operator that the target lacks.
     """
     model = Path(model)
     folder = model.parent if folder is None else Path(folder)
-    step = float_step(model)
+    step = float_step(model, networks)
     precision = precision or (step.trained.precision if step.trained else "int8")
     calibration = None if step.is_trained_in(precision) else calibration_of(step.graph, step.front_end, clips)
     quantized = step.quantized(precision, calibration)
@@ -102,15 +106,15 @@ class FloatStep:
         return quantize(self.graph, calibration, precision)
 
 
-def float_step(model: str | Path) -> FloatStep:
-    """The step of a .safetensors, before it is quantized.
+def float_step(model: str | Path, networks: Networks = ()) -> FloatStep:
+    """The step of a .safetensors, before it is quantized; `networks` are classes of your own that it may be made of.
 
     Raises InputError for a model that cannot be used.
     """
     with needs("train"):
         from tinyse.models.files import load_model
     model = Path(model)
-    network, front_end_config, header = load_model(model)
+    network, front_end_config, header = load_model(model, networks)
     graph = network.emit(model.stem)
     graph.metadata = {
         **{key: header[key] for key in ("format", "task", "front_end", "architecture", "classes") if key in header},

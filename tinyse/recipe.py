@@ -13,7 +13,7 @@ from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
-from tinyse.models.architecture import ARCHITECTURES, Architecture, named
+from tinyse.models.architecture import ARCHITECTURES, Architecture, OwnNetwork, named
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 
@@ -43,8 +43,9 @@ class Quantize:
 class Stage:
     """One training run of one model. Supervised losses, distillation, or both: the two-step schedule is two stages."""
 
-    model: str | Architecture
-    """A name that `tinyse models` lists, or the widths of another member of the family."""
+    model: str | Architecture | OwnNetwork
+    """A name that `tinyse models` lists, the widths of another member of the family, or `{python: package.module:Class, ...}`,
+    a network of your own."""
     updates: Annotated[int, Between(1, 1e9)]
     """Optimizer steps."""
     start: str | None = None
@@ -107,8 +108,8 @@ class Stage:
                              "use a batch of at least 2, or the view 'utterance'")  # fmt: skip
 
     @property
-    def architecture(self) -> Architecture:
-        """The model's widths."""
+    def architecture(self) -> Architecture | OwnNetwork:
+        """What the model is made by."""
         return named(self.model) if isinstance(self.model, str) else self.model
 
     @property

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
-from tinyse.config import Between, as_dict
+from tinyse.config import REST, Between, as_dict
 
 UNITS = {
     "_db": "dB",
@@ -56,6 +56,9 @@ def sections(cls: type, place: str = "") -> list[Section]:
     meanings = meanings_of(cls)
     keys, inner = [], []
     for field in dataclasses.fields(cls):
+        if field.metadata.get(REST):
+            keys.append(Key("...", "anything", "", meanings.get(field.name, "")))
+            continue
         values = f"{values_of(hints[field.name])} {_unit(field.name)}".rstrip()
         keys.append(Key(field.name, values, _default(field), meanings.get(field.name, "")))
         for suffix, found in _dataclasses_in(hints[field.name]):

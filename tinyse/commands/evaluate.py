@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.commands.networks import FromRecipe, networks_in
 from tinyse.errors import needs
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tinyse.evaluation.chain import Scores
     from tinyse.evaluation.pairs import Pair
+    from tinyse.models.making import Networks
 
 ENDINGS = (".json", ".md")
 
@@ -31,6 +33,7 @@ def evaluate(
     processes: Annotated[int, typer.Option(help="Processes that compute the measures.")] = 2,
     dnsmos: Annotated[Path | None, typer.Option(help="Microsoft's sig_bak_ovr.onnx, to compute DNSMOS, too.")] = None,
     output: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.md.")] = None,
+    recipe: FromRecipe = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Score MODEL on the pairs in DATA: every backend of its chain, on noisy clips, clean speech and noise alone.
@@ -56,9 +59,9 @@ def evaluate(
     pairs = find_pairs(data, limit)
     check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others
     if (task := _task_of(find(str(model)))) is not None:
-        _by_its_task(task, find(str(model)), quantized_model, pairs, output, as_json)
+        _by_its_task(task, find(str(model)), quantized_model, pairs, networks_in(recipe), output, as_json)
         return
-    chosen = backends_for(model, quantized_model, _names(backends or links))
+    chosen = backends_for(model, quantized_model, _names(backends or links), networks_in(recipe))
     measures = _names(metrics) or chain.DEFAULT_METRICS
     with counted("pairs", len(pairs)) as advance:
         keep = partial(_keep, output, len(pairs))
@@ -89,7 +92,13 @@ def _task_of(model: Path) -> str | None:
 
 
 def _by_its_task(
-    task: str, model: Path, quantized: Path | None, pairs: Sequence[Pair], output: Path | None, as_json: bool
+    task: str,
+    model: Path,
+    quantized: Path | None,
+    pairs: Sequence[Pair],
+    networks: Networks,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """Score a model whose result is not sound by what its task measures."""
     from rich.console import Console
@@ -103,7 +112,7 @@ def _by_its_task(
     backends = {"quantized" if model.suffix == ".tflite" else "float": model}
     if quantized.is_file() and quantized != model:
         backends["quantized"] = quantized
-    tables, facts = task_named(task).score_pairs(backends, pairs)
+    tables, facts = task_named(task).score_pairs(backends, pairs, networks)
     if output is not None:
         files.write_json(output / "scores.json", facts)
         files.write_text(output / "scores.md", as_markdown(tables))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.commands.networks import FromRecipe, networks_in
 from tinyse.errors import InputError, needs
 from tinyse.released import FOLDER, find
 
 if TYPE_CHECKING:
     from tinyse.export import Exported
+    from tinyse.models.making import Networks
 
 
 def export(
@@ -53,6 +55,7 @@ def export(
     ladspa: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compile the same C to this LADSPA plugin, such as denoiser.so.")
     ] = None,
+    recipe: FromRecipe = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize MODEL and write it (.tflite), the same step in float, and a report of sizes, states, operators and clips.
@@ -69,7 +72,7 @@ def export(
     else:
         if output is None and FOLDER in model.resolve().parents:
             raise InputError(f"{model.parent.name} is part of tinyse: say with --output FOLDER where its export goes")
-        exported = _quantize(model, data, output, clips, precision, target)
+        exported = _quantize(model, data, output, clips, precision, target, networks_in(recipe))
         quantized = exported.quantized
         if as_json:
             files = [str(path) for path in (quantized, exported.floats, exported.report_path)]
@@ -107,11 +110,19 @@ def _write_firmware(
     )
 
 
-def _quantize(model: Path, data: str, output: Path | None, clips: int, precision: str | None, target: str) -> Exported:
+def _quantize(
+    model: Path,
+    data: str,
+    output: Path | None,
+    clips: int,
+    precision: str | None,
+    target: str,
+    networks: Networks,
+) -> Exported:
     with needs("train"):
         from tinyse.export import export_model
         from tinyse.models.files import load_model
         from tinyse.tasks import task_named
-    _, _, header = load_model(model)
+    _, _, header = load_model(model, networks)
     named = task_named(header["task"]).calibration_for(header, data, clips)
-    return export_model(model, named, output, precision, target)
+    return export_model(model, named, output, precision, target, networks)

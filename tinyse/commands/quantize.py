@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tinyse.commands.networks import FromRecipe, networks_in
+
+if TYPE_CHECKING:
+    from tinyse.models.making import Networks
 
 app = typer.Typer(
     help="Study the quantization of a model: how much each precision loses, and where.", no_args_is_help=True
@@ -39,6 +44,7 @@ def study(
     engine: Annotated[str, typer.Option(help="What runs the quantized model: tflm, reference or litert.")] = "tflm",
     processes: Annotated[int, typer.Option(min=1, help="Processes that compute the measures.")] = 2,
     vela: Annotated[bool, typer.Option("--vela", help="Ask Arm's compiler Vela for cycles on an NPU, too.")] = False,
+    recipe: FromRecipe = None,
     as_json: Json = False,
 ) -> None:
     """Compare precisions of CHECKPOINT with its float stream: quality by input SNR, a long stream, silence, cost.
@@ -63,7 +69,8 @@ def study(
     require_matplotlib()
     weights = find_weights(checkpoint)
     scored = find_pairs(require_own_pairs([_place(data)]) if pairs is None else pairs, limit)
-    rate = _rate(weights)
+    networks = networks_in(recipe)
+    rate = _rate(weights, networks)
     chosen = _clips(data, clips, rate)
     refuse_scored(chosen, scored, rate)
     # Beside a checkpoint of one's own, in the working folder for a model that came along.
@@ -81,6 +88,7 @@ def study(
             parent,
             vela,
             progress,
+            networks,
         )
     write_json(folder / "study.json", facts(result))
     write_text(folder / "study.md", as_markdown(tables(result)))
@@ -102,6 +110,7 @@ def explain(
     clips: Clips = 24,
     replayed: Annotated[int, typer.Option(min=1, help="Further clips, on which the errors are measured.")] = 4,
     only: Annotated[int | None, typer.Option(min=1, help="The N operators that add most, worst first.")] = None,
+    recipe: FromRecipe = None,
     as_json: Json = False,
 ) -> None:
     """Where the quantization error of CHECKPOINT comes from, operator by operator, in dB against each output's signal.
@@ -115,7 +124,7 @@ def explain(
     from tinyse.quantization import explain as work
     from tinyse.released import find_weights
 
-    step = float_step(find_weights(checkpoint))
+    step = float_step(find_weights(checkpoint), networks_in(recipe))
     chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed, step.front_end.config.sample_rate)]
     quantized = step.quantized(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
     frames = [(name, {"features": step.front_end.clip_features(sound)}) for name, sound in chosen[clips:]]
@@ -132,10 +141,10 @@ def _place(data: str) -> Path:
     return corpus.path() if data == "built-in" else Path(data)
 
 
-def _rate(weights: Path) -> int:
+def _rate(weights: Path, networks: Networks) -> int:
     from tinyse.export import float_step
 
-    return float_step(weights).front_end.config.sample_rate
+    return float_step(weights, networks).front_end.config.sample_rate
 
 
 def _clips(data: str, count: int, rate: int):  # type: ignore[no-untyped-def]

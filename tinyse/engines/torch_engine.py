@@ -17,6 +17,7 @@ with needs("train"):
     import torch
 
     from tinyse.models.files import load_model
+    from tinyse.models.making import Networks
 
 
 @contextlib.contextmanager
@@ -38,9 +39,10 @@ class TorchEngine(Engine):
 
     name = "torch"
 
-    def __init__(self, path: str | Path) -> None:
-        """Raises InputError for a file that is broken or not ours."""
-        self.network, self.front_end_config, self.metadata = load_model(path)
+    def __init__(self, path: str | Path, networks: Networks = ()) -> None:
+        """`networks` are classes of your own that the model may be made of. Raises InputError for a file that is broken or
+        not ours."""
+        self.network, self.front_end_config, self.metadata = load_model(path, networks)
 
     @property
     def state_bytes(self) -> int:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError, needs
 from tinyse.evaluation.chain import Backend
 from tinyse.released import find
 from tinyse.spectra.front_end import rate_in
+
+if TYPE_CHECKING:
+    from tinyse.models.making import Networks
 
 FLOAT_BACKENDS = ("float-clip", "float-stream")
 """The float model over a whole clip at once, and hop by hop. They are the same numbers if streaming is right."""
@@ -25,13 +28,17 @@ DEFAULT_BACKENDS = (*FLOAT_BACKENDS, "litert", "tflm")
 
 
 def backends_for(
-    model: str | Path, quantized_model: str | Path | None = None, names: Sequence[str] = ()
+    model: str | Path,
+    quantized_model: str | Path | None = None,
+    names: Sequence[str] = (),
+    networks: Networks = (),
 ) -> dict[str, Backend]:
     """The backends of a model in the order of the chain, by the names that tables print.
 
     For a .safetensors, or the name of a model that came along where torch is installed: the float backends, then those of
     `integer_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
-    `names` chooses among `DEFAULT_BACKENDS` and "reference"; what is named must be there. Raises InputError for an
+    `names` chooses among `DEFAULT_BACKENDS` and "reference"; what is named must be there. `networks` are classes of your
+    own that the float model may be made of. Raises InputError for an
     unknown name, a missing file or a backend that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
@@ -59,7 +66,7 @@ def backends_for(
     backends: dict[str, Backend] = {}
     for name in chosen:
         if name in FLOAT_BACKENDS:
-            denoiser = Denoiser(model, engine="torch")
+            denoiser = Denoiser(model, engine="torch", networks=networks)
             backends[name.replace("-", " ")] = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
         else:
             backends[QUANTIZED_BACKENDS[name]] = Denoiser(quantized_model, engine=name).denoise  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +19,16 @@ from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming.pooling import pool
 from tinyse.tflite.reader import read
 
+if TYPE_CHECKING:
+    from tinyse.models.making import Networks
+
 CLIPS = 32
 """That are computed at once."""
 
 
-def float_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
+def float_tags(model: Path, sounds: Sequence[np.ndarray], networks: Networks = ()) -> np.ndarray:
     """(clips, classes) of a .safetensors for sounds of one length, (samples,) each."""
-    return pooled_clips(float_probabilities(model, sounds)[0])
+    return pooled_clips(float_probabilities(model, sounds, networks)[0])
 
 
 def quantized_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
@@ -32,13 +36,18 @@ def quantized_tags(model: Path, sounds: Sequence[np.ndarray]) -> np.ndarray:
     return pooled_clips(quantized_probabilities(model, sounds)[0])
 
 
-def float_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[np.ndarray, FrontEndConfig]:
-    """(clips, frames, classes) of a .safetensors for sounds of one length, (samples,) each, and its front end."""
+def float_probabilities(
+    model: Path, sounds: Sequence[np.ndarray], networks: Networks = ()
+) -> tuple[np.ndarray, FrontEndConfig]:
+    """(clips, frames, classes) of a .safetensors for sounds of one length, (samples,) each, and its front end.
+
+    `networks`: see `tinyse.models.files.load_model`.
+    """
     import torch
 
     from tinyse.models.files import load_model
 
-    network, config, _ = load_model(model)
+    network, config, _ = load_model(model, networks)
     probabilities = []
     for group in _groups(features_of(config, sounds)):
         with torch.inference_mode():

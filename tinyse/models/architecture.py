@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from tinyse.config import Between, check_bounds, did_you_mean
+from tinyse.config import REST, Between, check_bounds, did_you_mean
 from tinyse.errors import InputError
 
 
@@ -40,6 +40,26 @@ class Architecture:
         """Raise InputError where `bands` cannot be halved `depth` times."""
         if bands % (1 << self.depth):
             raise InputError(f"{bands} bands cannot be halved {self.depth} times: use a multiple of {1 << self.depth}")
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A network of your own: a class made of streaming layers, with its keyword arguments beside `python`."""
+
+    python: str
+    """The class, `package.module:Class`, as Python finds it from the folder in which the command is started. Only a recipe
+    that you run names code; a model file with such a network needs its recipe (`--recipe`) or class to be loaded."""
+    arguments: dict[str, Any] = field(default_factory=dict, metadata={REST: True})
+    """All other keys: what the class takes beside the number of bands."""
+
+    def __post_init__(self) -> None:
+        module, separator, name = self.python.partition(":")
+        parts = [*module.split("."), *name.split(".")]
+        if not separator or not all(part.isidentifier() for part in parts):
+            raise InputError(f"python: {self.python!r} names no class; write it as package.module:Class")
+
+    def check_bands(self, bands: int) -> None:
+        """The class itself says which it takes."""
 
 
 ARCHITECTURES = {

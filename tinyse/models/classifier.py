@@ -6,9 +6,6 @@ of frames leave it, and whoever runs it pools them (`tinyse.streaming.pooling`),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
 from tinyse.errors import InputError
@@ -35,12 +32,9 @@ class ClassifierNetwork(Encoder):
         channels, bins = self.state_shapes["gru"]
         self.blocks["classifier"] = Classifier(channels, bins, len(classes))
 
-    def facts(self) -> dict[str, Any]:
-        return {"classes": list(self.classes)}
-
-    def wire(self, run: Runner[V], x: V, states: Mapping[str, V]) -> tuple[V, dict[str, V]]:
-        x, _, following = self.encode(run, x, states)
-        return run.sigmoid("tags", run.layer("classifier", x)), following
+    def wire(self, run: Runner[V], x: V) -> V:
+        x, _ = self.encode(run, x)
+        return run.sigmoid("tags", run.layer("classifier", x))
 
 
 def pooled(probabilities: Tensor) -> Tensor:

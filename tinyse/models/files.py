@@ -15,13 +15,13 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from tinyse.config import as_dict, build, present, renamed
+from tinyse.config import as_dict, build, convert, present, renamed
 from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes
-from tinyse.models.architecture import Architecture, classes_of
-from tinyse.models.classifier import ClassifierNetwork
-from tinyse.models.network import Encoder, MaskNetwork
+from tinyse.models.architecture import Architecture, OwnNetwork, classes_of
+from tinyse.models.making import Networks, make
+from tinyse.models.network import MaskNetwork, Network
 from tinyse.spectra.front_end import FrontEndConfig
 
 FORMAT = 1
@@ -54,7 +54,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     return tensors, header
 
 
-def save_model(path: str | Path, network: Encoder, front_end: FrontEndConfig, facts: Mapping[str, Any]) -> None:
+def save_model(path: str | Path, network: Network, front_end: FrontEndConfig, facts: Mapping[str, Any]) -> None:
     """Write a network with its front end; `facts` (JSON-able) say how it came to be."""
     header = {
         "format": FORMAT,
@@ -78,11 +78,12 @@ def save_rounded(path: str | Path, model: str | Path) -> None:
     save_tensors(path, rounded, {**header, "rounded": {"to": "bfloat16", "from_sha256": sha256(model)}})
 
 
-def load_model(path: str | Path) -> tuple[Encoder, FrontEndConfig, dict[str, Any]]:
+def load_model(path: str | Path, networks: Networks = ()) -> tuple[Network, FrontEndConfig, dict[str, Any]]:
     """The network in a file in evaluation mode, its front end and its header.
 
-    A file that names classes holds a classifier, any other a denoiser. Raises InputError for a file that is broken or of
-    another format, or whose weights do not fit or are not finite.
+    A file that names classes holds a classifier, any other a denoiser. `networks` are classes of your own that the file may
+    name; it never makes any other. Raises InputError for a file that is broken or of another format, whose weights do not
+    fit or are not finite, or whose class was not given.
     """
     tensors, header = load_tensors(path)
     task, listens = header.get("task"), "classes" in header
@@ -90,14 +91,15 @@ def load_model(path: str | Path) -> tuple[Encoder, FrontEndConfig, dict[str, Any
         raise InputError(f"{path} holds no denoiser and no classifier of format {FORMAT} (format "
                          f"{header.get('format')!r}, task {task!r})")  # fmt: skip
     front_end = build(FrontEndConfig, header.get("front_end", {}), f"{path}: front_end")
-    architecture = build(Architecture, header.get("architecture", {}), f"{path}: architecture")
-    network: Encoder
+    where = f"{path}: architecture"
+    architecture: Architecture | OwnNetwork = convert(OwnNetwork | Architecture, header.get("architecture", {}), where)
+    classes = classes_of(header, str(path)) if listens else ()
     # Without memory at first: a header may promise any size, and only weights that are there are made room for.
-    with torch.device("meta"):
-        if listens:
-            network = ClassifierNetwork(architecture, front_end.bands, classes_of(header, str(path)), task)
-        else:
-            network = MaskNetwork(architecture, front_end.bands)
+    try:
+        with torch.device("meta"):
+            network = make(architecture, front_end.bands, task, classes, networks)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     check_weights(network, tensors, str(path))
     network.to_empty(device="cpu").load_state_dict(tensors)
     return network.eval(), front_end, header

@@ -1,49 +1,51 @@
-"""The networks: causal convolutions down over the bins and GRUs, followed by what the task asks for.
+"""What a network is, and the family that comes along.
 
-A denoiser goes up again by convolutions with added skips to a mask, the family of CRUSE (arXiv 2101.09249); a tagger
+In the family, causal convolutions go down over the bins to GRUs, followed by what the task asks for. A denoiser goes up
+again by convolutions with added skips to a mask, the family of CRUSE (arXiv 2101.09249); a tagger
 (`tinyse.models.classifier`) has a layer for its classes. Operators are chosen for the device (docs/explanation/design.md).
+A network of any other form is another subclass of `Network` (docs/tutorials/own-network.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from tinyse.graph.graph import Graph
-from tinyse.models.architecture import Architecture
+from tinyse.models.architecture import Architecture, OwnNetwork
 from tinyse.models.layers import CausalConvolution, GroupedGRU, SharedGRU, StreamingLayer, UpsamplingConvolution
 from tinyse.models.wiring import GraphRunner, Runner, TorchRunner, V
 
 State = dict[str, Tensor]
 
 
-class Encoder(nn.Module):
-    """What every network begins with: features (batch, frames, bands) to the output of the bottleneck's GRUs.
+class Network(nn.Module):
+    """What every network is: features (batch, frames, bands) to a result of each frame, by named blocks and their states.
 
-    Blocks are named `encoder_1` ..., `shared_gru_N` (after encoder block N) and `gru`. A network adds its own blocks and
-    says in `wire` what follows what; from that come both its forward pass and the exported step.
+    A network makes its blocks in `__init__`, each under a name in `blocks`, and says in `wire` what follows what; from that
+    come its forward pass, the exported step and quantization-aware training. A block is a layer of
+    `tinyse.models.layers` or one of your own: `forward(x)` with `emit(graph, name, x)`, or a `StreamingLayer`.
     """
 
-    task: str
+    task: str = "denoise"
     """What its model file names."""
-    result: ClassVar[str]
-    """Name of the step's output."""
+    result: ClassVar[str] = "mask"
+    """Name of the step's output: a denoiser's mask (batch, frames, bands), or the `tags` (batch, frames, classes) of a
+    network that listens."""
+    classes: tuple[str, ...] = ()
+    """Of a network that listens: what each of its tags stands for."""
+    architecture: Architecture | OwnNetwork
+    """What a recipe and a model file call it: whoever makes a network says so (`tinyse.models.making`)."""
 
-    def __init__(self, architecture: Architecture, bands: int) -> None:
+    def __init__(self, bands: int) -> None:
         super().__init__()
-        architecture.check_bands(bands)
-        self.architecture, self.bands = architecture, bands
-        channels = (1, *architecture.channels)
+        self.bands = bands
         self.blocks: Any = nn.ModuleDict()  # its items are our blocks, with `emit`
-        bins = bands
-        for level in range(1, architecture.depth + 1):
-            self.blocks[f"encoder_{level}"] = CausalConvolution(channels[level - 1], channels[level], bins)
-            bins //= 2
-            if level in architecture.shared_gru:
-                self.blocks[f"shared_gru_{level}"] = SharedGRU(channels[level], bins)
-        self.blocks["gru"] = GroupedGRU(architecture.groups, channels[-1], bins)
+
+    def wire(self, run: Runner[V], x: V) -> V:
+        """The whole step, in terms of any runner: features (batch, 1, frames, bands) to the result."""
+        raise NotImplementedError
 
     @property
     def _streaming(self) -> dict[str, StreamingLayer]:
@@ -60,39 +62,59 @@ class Encoder(nn.Module):
 
     def facts(self) -> dict[str, Any]:
         """What a model file says of the network beside its architecture: JSON-able."""
-        return {}
+        return {"classes": list(self.classes)} if self.classes else {}
 
-    def wire(self, run: Runner[V], x: V, states: Mapping[str, V]) -> tuple[V, dict[str, V]]:
-        """The whole step, in terms of any runner: features and states to the result and the next states."""
-        raise NotImplementedError
+    def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step of any number of frames: the result is (batch, frames, values)."""
+        run = TorchRunner(self.blocks, state)
+        return self.wire(run, features[:, None])[:, 0], run.following
 
-    def encode(self, run: Runner[V], x: V, states: Mapping[str, V]) -> tuple[V, list[V], dict[str, V]]:
-        """The part of `wire` that all networks share: output of the GRUs, each level's skip, and the next states."""
-        following: dict[str, V] = {}
+    def emit(self, name: str = "step") -> Graph:
+        """One frame's step as a graph of float operators. The network's normalizations use their running statistics."""
+        return self.emitted(name).graph
+
+    def emitted(self, name: str = "step") -> GraphRunner:
+        """`emit`, with the names of what each block gives."""
+        graph = Graph(name)
+        features = graph.add_input("features", (1, 1, self.bands, 1))
+        states = {key: graph.add_input(key, (1, 1, bins, c)) for key, (c, bins) in self.state_shapes.items()}
+        run = GraphRunner(self.blocks, states, graph)
+        graph.add_output(self.result, self.wire(run, features))
+        for key in states:
+            graph.add_output(key, run.following[key])
+        return run
+
+
+class Encoder(Network):
+    """What every network of our family begins with: features to the output of the bottleneck's GRUs.
+
+    Blocks are named `encoder_1` ..., `shared_gru_N` (after encoder block N) and `gru`.
+    """
+
+    architecture: Architecture
+
+    def __init__(self, architecture: Architecture, bands: int) -> None:
+        super().__init__(bands)
+        architecture.check_bands(bands)
+        self.architecture = architecture
+        channels = (1, *architecture.channels)
+        bins = bands
+        for level in range(1, architecture.depth + 1):
+            self.blocks[f"encoder_{level}"] = CausalConvolution(channels[level - 1], channels[level], bins)
+            bins //= 2
+            if level in architecture.shared_gru:
+                self.blocks[f"shared_gru_{level}"] = SharedGRU(channels[level], bins)
+        self.blocks["gru"] = GroupedGRU(architecture.groups, channels[-1], bins)
+
+    def encode(self, run: Runner[V], x: V) -> tuple[V, list[V]]:
+        """The part of `wire` that all of them share: output of the GRUs and each level's skip."""
         skips = []
         for level in range(1, self.architecture.depth + 1):
             for name in (f"encoder_{level}", f"shared_gru_{level}"):
                 if name in self.blocks:
-                    x, following[name] = run.streaming_layer(name, x, states[name])
+                    x = run.layer(name, x)
             skips.append(x)
-        x, following["gru"] = run.streaming_layer("gru", x, states["gru"])
-        return x, skips, following
-
-    def forward(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step of any number of frames: the result is (batch, frames, values)."""
-        result, following = self.wire(TorchRunner(self.blocks), features[:, None], state)
-        return result[:, 0], following
-
-    def emit(self, name: str = "step") -> Graph:
-        """One frame's step as a graph of float operators. The network's normalizations use their running statistics."""
-        graph = Graph(name)
-        features = graph.add_input("features", (1, 1, self.bands, 1))
-        states = {key: graph.add_input(key, (1, 1, bins, c)) for key, (c, bins) in self.state_shapes.items()}
-        result, following = self.wire(GraphRunner(self.blocks, graph), features, states)
-        graph.add_output(self.result, result)
-        for key in states:
-            graph.add_output(key, following[key])
-        return graph
+        return run.layer("gru", x), skips
 
 
 class MaskNetwork(Encoder):
@@ -100,9 +122,6 @@ class MaskNetwork(Encoder):
 
     After the encoder come `decoder_N` ... `decoder_1`.
     """
-
-    task = "denoise"
-    result = "mask"
 
     def __init__(self, architecture: Architecture, bands: int = 128) -> None:
         super().__init__(architecture, bands)
@@ -112,11 +131,11 @@ class MaskNetwork(Encoder):
                 channels[level], channels[level - 1], last=level == 1
             )
 
-    def wire(self, run: Runner[V], x: V, states: Mapping[str, V]) -> tuple[V, dict[str, V]]:
-        x, skips, following = self.encode(run, x, states)
+    def wire(self, run: Runner[V], x: V) -> V:
+        x, skips = self.encode(run, x)
         for level in range(self.architecture.depth, 0, -1):
             x = run.layer(f"decoder_{level}", run.add(f"decoder_{level}/skip", x, skips[level - 1]))
-        return run.sigmoid("mask", x), following
+        return run.sigmoid("mask", x)
 
 
 def parameters(network: nn.Module) -> int:

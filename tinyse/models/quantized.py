@@ -19,20 +19,30 @@ from torch.nn import functional
 
 from tinyse.graph.graph import Graph
 from tinyse.graph.sequence import Arrays, Sequence
-from tinyse.models.architecture import Architecture
 from tinyse.models.layers import CausalConvolution, GatedRecurrence, SharedGRU, UpsamplingConvolution, folded, projected
-from tinyse.models.network import MaskNetwork, State
+from tinyse.models.network import Network, State
 from tinyse.models.recurrence import Recurrence
+from tinyse.models.wiring import Runner, V
 from tinyse.quantization.quantize import quantize
 from tinyse.quantization.trained import TrainedQparams
 
 
-class QuantizedNetwork(MaskNetwork):
-    """A `MaskNetwork`, with its weights' names, with fixed quantization parameters."""
+class QuantizedNetwork(Network):
+    """Any network with fixed quantization parameters: its blocks, its wiring, its weights' names."""
 
-    def __init__(self, architecture: Architecture, bands: int, qparams: TrainedQparams) -> None:
-        super().__init__(architecture, bands)
-        self.qparams = qparams
+    def __init__(self, network: Network, qparams: TrainedQparams) -> None:
+        """It takes over the blocks of `network`, which is the same weights in float."""
+        super().__init__(network.bands)
+        self.blocks, self.qparams, self._float = (
+            network.blocks,
+            qparams,
+            (network,),
+        )  # a tuple: no second set of weights
+        self.architecture, self.task, self.classes = network.architecture, network.task, network.classes
+        self.result = network.result  # type: ignore[misc]
+
+    def wire(self, run: Runner[V], x: V) -> V:
+        return self._float[0].wire(run, x)
 
     def exported(self) -> Graph:
         """The step that would be exported now."""
@@ -47,23 +57,24 @@ class QuantizedNetwork(MaskNetwork):
         graph = self.exported()
         values = _Values(graph, _run(graph, features, state), features.device)
         states = {name: values.given(graph.inputs[name]) for name in self.state_shapes}
-        result, following = self.wire(QuantizedRunner(self.blocks, values), values.map("features"), states)
-        return result[:, 0], following
+        run = QuantizedRunner(self.blocks, states, values)
+        return self.wire(run, values.map("features"))[:, 0], run.following
 
 
 class QuantizedRunner:
     """On tensors whose values are those of the quantized graph, and whose gradients are the float network's."""
 
-    def __init__(self, blocks: Mapping[str, Any], values: _Values) -> None:
-        self.blocks, self.values = blocks, values
+    def __init__(self, blocks: Mapping[str, Any], states: Mapping[str, Tensor], values: _Values) -> None:
+        self.blocks, self.states, self.values = blocks, states, values
+        self.following: dict[str, Tensor] = {}
 
     def layer(self, name: str, x: Tensor) -> Tensor:
-        return _upsample(self.values, self.blocks[name], f"{name}/step", x)
-
-    def streaming_layer(self, name: str, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        block = self.blocks[name]
+        block, place = self.blocks[name], f"{name}/step"
+        if name not in self.states:
+            return _upsample(self.values, block, place, x)
         function: Any = _downsample if isinstance(block, CausalConvolution) else _recur
-        return function(self.values, block, f"{name}/step", x, state)
+        y, self.following[name] = function(self.values, block, place, x, self.states[name])
+        return y
 
     def add(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         return self.values.replace(a + b, name)

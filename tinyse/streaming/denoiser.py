@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from tinyse.sound_files import check_layout
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.streaming import hops, sound
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
+
+if TYPE_CHECKING:
+    from tinyse.models.making import Networks
 
 
 class Denoiser:
@@ -34,16 +37,17 @@ class Denoiser:
         model: str | Path | None = None,
         engine: EngineName | None = None,
         attenuation_limit_db: float | None = None,
+        networks: Networks = (),
     ) -> None:
         """`model`: a `.tflite` (engines litert, tflm, reference, c) or a `.safetensors` (engine torch), or the name of a
         model that tinyse comes with (see `tinyse.released`), by default student-62k.
 
         `attenuation_limit_db` is the strength: the most that is taken away of anything, in dB; 0 leaves the sound
-        untouched, None sets no limit. Raises InputError for a model that cannot be used, an engine that does not fit it
-        or a negative limit.
+        untouched, None sets no limit. `networks` are classes of your own that a `.safetensors` may be made of. Raises
+        InputError for a model that cannot be used, an engine that does not fit it or a negative limit.
         """
         path = find(model)
-        self.engine = open_engine(path, engine)
+        self.engine = open_engine(path, engine, networks)
         metadata = self.engine.metadata
         if metadata.get("task") != "denoise":
             raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,13 +11,17 @@ from tinyse.engines.engine import Engine
 from tinyse.errors import InputError
 from tinyse.files import sha256
 
+if TYPE_CHECKING:
+    from tinyse.models.making import Networks
+
 EngineName = Literal["litert", "tflm", "reference", "c", "torch"]
 ENGINES = ("litert", "tflm", "reference", "c", "torch")
 
 
-def open_engine(path: Path, name: EngineName | None = None) -> Engine:
+def open_engine(path: Path, name: EngineName | None = None, networks: Networks = ()) -> Engine:
     """The engine of that name on a model file; by default torch for a .safetensors, and for a .tflite c where its C was
-    compiled with tinyse, as that of the models that it brings, else litert.
+    compiled with tinyse, as that of the models that it brings, else litert. `networks` are classes of your own that a
+    .safetensors may be made of.
 
     Raises InputError where they do not fit.
     """
@@ -32,7 +36,7 @@ def open_engine(path: Path, name: EngineName | None = None) -> Engine:
     if name == "torch":
         from tinyse.engines.torch_engine import TorchEngine
 
-        return TorchEngine(path)
+        return TorchEngine(path, networks)
     if name == "c":
         from firmware_export.host import HostEngine
 

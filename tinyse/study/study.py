@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from tinyse.streaming.denoiser import Denoiser
 from tinyse.study.stress import LongStream, Sticking, check_minutes, long_streams, sticking
 from tinyse.targets.report import report
 from tinyse.tflite.writer import save
+
+if TYPE_CHECKING:
+    from tinyse.models.making import Networks
 
 FLOAT = "float stream"
 METRICS = ("si_sdr", "pesq", "stoi")
@@ -80,13 +83,15 @@ def study(
     parent: str | Path | None = None,
     vela: bool = False,
     progress: Progress = lambda part, share: None,
+    networks: Networks = (),
 ) -> Study:
     """Export the .safetensors `model` in all `precisions` to `folder`, run each with `engine` and measure.
 
     `parent` is for a model from quantization-aware training: the float .safetensors that it came from. Then all is measured
     against the parent's float stream, the precisions are the parent's after training, and the model's own is one more.
     `clips` calibrate and `pairs` are scored: have them compared by `clips.refuse_scored` first. `vela` asks Arm's
-    compiler for cycles and memory on an NPU. Raises InputError for what cannot be used.
+    compiler for cycles and memory on an NPU; `networks` are classes of your own that the models may be made of. Raises
+    InputError for what cannot be used.
     """
     for precision in precisions:
         if precision not in PRECISIONS:
@@ -94,8 +99,8 @@ def study(
     if engine not in ENGINES:
         raise InputError(f"no engine is named {engine!r}{did_you_mean(engine, ENGINES)}")
     check_minutes(minutes)
-    step = float_step(model)
-    origin = step if parent is None else _parent(step, model, parent)
+    step = float_step(model, networks)
+    origin = step if parent is None else _parent(step, model, parent, networks)
     front_end = step.front_end
     progress(f"calibrating on {len(clips)} clips", 0)
     calibration = calibration_of(origin.graph, front_end, clips)
@@ -129,11 +134,11 @@ def study(
     return Study(Path(model).name, trained, engine, list(calibration.clips), scores, streams, stuck, costs)
 
 
-def _parent(step: FloatStep, model: str | Path, parent: str | Path) -> FloatStep:
+def _parent(step: FloatStep, model: str | Path, parent: str | Path, networks: Networks) -> FloatStep:
     """The float step that `step` was trained from. Raises InputError where they are no such pair."""
     if step.trained is None:
         raise InputError(f"{model} does not come from quantization-aware training: study it without a parent")
-    origin = float_step(parent)
+    origin = float_step(parent, networks)
     if origin.front_end.config != step.front_end.config:
         raise InputError(f"{parent} has another front end than {model}: it is not its parent")
     return origin

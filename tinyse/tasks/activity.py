@@ -19,14 +19,13 @@ from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import Table, as_markdown
 from tinyse.evaluation.tag_backends import float_probabilities, quantized_probabilities
 from tinyse.files import write_json, write_text
-from tinyse.models.architecture import Architecture
-from tinyse.models.classifier import ClassifierNetwork
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.quantization.trained import TrainedQparams
-from tinyse.recipe import Recipe, Stage
+from tinyse.models.making import Networks
+from tinyse.recipe import Recipe
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.tasks.losses import PROBABILITY_LOSSES
 from tinyse.tasks.mixtures import MixtureTask
+from tinyse.tasks.networks import networks_of
 from tinyse.tasks.task import Batch, Plan, Say, Scored
 
 CLASSES = ("speech",)
@@ -41,6 +40,7 @@ class Activity(MixtureTask):
 
     name = "activity"
     losses = PROBABILITY_LOSSES
+    example_classes = CLASSES
     usage = "tinyse tag talk.wav --every 0.1 --model {model}"
 
     @classmethod
@@ -60,12 +60,8 @@ class Activity(MixtureTask):
                                          "encoder_1 and gru")  # fmt: skip
 
     @classmethod
-    def example_network(cls, architecture: Architecture, bands: int) -> ClassifierNetwork:
-        return ClassifierNetwork(architecture, bands, CLASSES, cls.name)
-
-    @classmethod
-    def untrained(cls, recipe: Recipe, stage: Stage) -> ClassifierNetwork:
-        return cls.example_network(stage.architecture, recipe.front_end.bands)
+    def classes_of(cls, recipe: Recipe) -> tuple[str, ...]:
+        return CLASSES
 
     @classmethod
     def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
@@ -73,14 +69,17 @@ class Activity(MixtureTask):
             return Scored()
         pairs = find_pairs(plan.pairs, plan.limit)
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
-        tables, facts = cls.score_pairs({"float": model, recipe.export.precision: quantized}, pairs)
+        backends = {"float": model, recipe.export.precision: quantized}
+        tables, facts = cls.score_pairs(backends, pairs, networks_of(recipe))
         report = model.parent / "scores.md"
         write_json(model.parent / "scores.json", facts)
         write_text(report, as_markdown(tables))
         return Scored(tables, report)
 
     @classmethod
-    def score_pairs(cls, backends: Mapping[str, Path], pairs: Sequence[Pair]) -> tuple[list[Table], dict[str, Any]]:
+    def score_pairs(
+        cls, backends: Mapping[str, Path], pairs: Sequence[Pair], networks: Networks = ()
+    ) -> tuple[list[Table], dict[str, Any]]:
         """Areas under ROC curves over all frames, in all and by input SNR, and what a threshold of one half finds."""
         with needs("metrics", "scikit-learn"):
             from sklearn.metrics import roc_auc_score
@@ -89,8 +88,10 @@ class Activity(MixtureTask):
         for pair in pairs:
             for backend, path in backends.items():
                 loaded = pair.load(rate_of(path))
-                run = quantized_probabilities if path.suffix == ".tflite" else float_probabilities
-                made, config = run(path, [loaded.noisy])
+                if path.suffix == ".tflite":
+                    made, config = quantized_probabilities(path, [loaded.noisy])
+                else:
+                    made, config = float_probabilities(path, [loaded.noisy], networks)
                 probabilities[backend].append(made[0, :, 0])
             frames = len(probabilities[backend][-1])
             truth.append(presence(config, loaded.clean)[:frames])
@@ -125,9 +126,6 @@ class Activity(MixtureTask):
         if by_level:
             tables.append(Table("AUC by input SNR", ("dB", *facts), tuple(by_level)))
         return tables, facts
-
-    def network(self, stage: Stage, qparams: TrainedQparams | None) -> ClassifierNetwork:
-        return self.untrained(self.recipe, stage)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         bare: Any = getattr(network, "module", network)

@@ -21,17 +21,15 @@ from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import Pair, find_pairs
 from tinyse.evaluation.report import as_json, markdown, summary_tables
 from tinyse.files import newer, write_json, write_text
-from tinyse.models.architecture import ARCHITECTURES, Architecture
+from tinyse.models.architecture import ARCHITECTURES
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.models.network import MaskNetwork
-from tinyse.models.quantized import QuantizedNetwork
 from tinyse.progress import counted
-from tinyse.quantization.trained import TrainedQparams
-from tinyse.recipe import Recipe, Stage
+from tinyse.recipe import Recipe
 from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tasks.losses import LOSSES, Estimate, equal_shares, supervised
 from tinyse.tasks.mixtures import MixtureTask, usable
+from tinyse.tasks.networks import networks_of
 from tinyse.tasks.task import Batch, Plan, Say, Scored
 
 
@@ -50,14 +48,6 @@ class Denoise(MixtureTask):
             if stage.external_teachers and recipe.front_end.sample_rate != external.SAMPLE_RATE:
                 raise InputError(f"stages.{name}.distillation.teacher: ONNX models take {external.SAMPLE_RATE} Hz, the "
                                  f"front end {recipe.front_end.sample_rate} Hz; name a model of ours")  # fmt: skip
-
-    @classmethod
-    def example_network(cls, architecture: Architecture, bands: int) -> MaskNetwork:
-        return MaskNetwork(architecture, bands)
-
-    @classmethod
-    def untrained(cls, recipe: Recipe, stage: Stage) -> MaskNetwork:
-        return MaskNetwork(stage.architecture, recipe.front_end.bands)
 
     @classmethod
     def plan(cls, recipe: Recipe) -> Plan:
@@ -84,19 +74,16 @@ class Denoise(MixtureTask):
         say(f"examples to listen to and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
         with counted("scoring", len(pairs)) as advance:
-            backends, rate = backends_for(model, names=plan.backends), recipe.front_end.sample_rate
+            backends, rate = (
+                backends_for(model, names=plan.backends, networks=networks_of(recipe)),
+                recipe.front_end.sample_rate,
+            )
             result = score(backends, pairs, plan.metrics, processes, progress=advance, sample_rate=rate)
         for notice in result.notices:
             say(f"note: {notice}")
         write_text(report, markdown(result))
         write_json(scores, as_json(result))  # last: where it is, the report is
         return Scored(summary_tables(result), report)
-
-    def network(self, stage: Stage, qparams: TrainedQparams | None) -> MaskNetwork:
-        bands = self.recipe.front_end.bands
-        if qparams is None:
-            return MaskNetwork(stage.architecture, bands)
-        return QuantizedNetwork(stage.architecture, bands, qparams)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         spectra, mask = masks(network, self.torch_front_end, batch.sound)

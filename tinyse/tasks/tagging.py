@@ -20,15 +20,15 @@ from tinyse.evaluation.tag_backends import float_tags, quantized_tags
 from tinyse.evaluation.tags import TagScores
 from tinyse.files import write_json, write_text
 from tinyse.mixtures.labeled import LabeledDataset, LabeledMixer, LabeledMixtureConfig
-from tinyse.models.architecture import TAGGERS, Architecture
-from tinyse.models.classifier import ClassifierNetwork, pooled
+from tinyse.models.architecture import TAGGERS
+from tinyse.models.classifier import pooled
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import BUILT_IN, Recipe, Stage, data_paths
 from tinyse.recordings import AudioStore
 from tinyse.recordings.labeled import LabeledData, Level, open_labeled
 from tinyse.spectra.front_end import TAGGING, rate_in
 from tinyse.tasks.losses import PROBABILITY_LOSSES
+from tinyse.tasks.networks import networks_of
 from tinyse.tasks.task import Batch, Plan, Say, Scored, Task
 
 Part = Literal["train", "valid", "test"]
@@ -70,6 +70,7 @@ class Tagging(Task):
     losses = PROBABILITY_LOSSES
     options = TaggingOptions
     models = TAGGERS
+    example_classes = tuple(f"class {number}" for number in range(20))
     front_end = TAGGING
     usage = "tinyse tag street.wav --model {model}"
 
@@ -102,14 +103,9 @@ class Tagging(Task):
                 raise InputError(f"tagging.{part}: name one fold or more")
 
     @classmethod
-    def example_network(cls, architecture: Architecture, bands: int) -> ClassifierNetwork:
-        return ClassifierNetwork(architecture, bands, tuple(f"class {i}" for i in range(20)))
-
-    @classmethod
-    def untrained(cls, recipe: Recipe, stage: Stage) -> ClassifierNetwork:
-        """Its classes are those of the labels, which are read."""
-        classes = open_labeled(recipe.data_paths[0], cls.options_of(recipe).level).classes
-        return ClassifierNetwork(stage.architecture, recipe.front_end.bands, classes)
+    def classes_of(cls, recipe: Recipe) -> tuple[str, ...]:
+        """Those of the labels, which are read."""
+        return open_labeled(recipe.data_paths[0], cls.options_of(recipe).level).classes
 
     @classmethod
     def for_dry_run(cls, recipe: Recipe) -> dict[str, Any]:
@@ -149,7 +145,7 @@ class Tagging(Task):
         say(f"scoring {options.test_clips} mixtures of the test folds")
         sounds, labels, classes = fixed_mixtures(recipe.data_paths[0], options, "test", options.test_clips, rate)
         scores = {
-            "float": TagScores.of(float_tags(model, sounds), labels, classes),
+            "float": TagScores.of(float_tags(model, sounds, networks_of(recipe)), labels, classes),
             recipe.export.precision: TagScores.of(quantized_tags(quantized, sounds), labels, classes),
         }
         write_json(model.parent / "scores.json", {backend: asdict(score) for backend, score in scores.items()})
@@ -190,9 +186,6 @@ class Tagging(Task):
         # Its own seed: the same clips whatever the run's.
         mixer = self._mixer("valid", stage.seconds, 0)
         return [mixer(0, index) for index in range(self.recipe.valid_clips)]
-
-    def network(self, stage: Stage, qparams: TrainedQparams | None) -> ClassifierNetwork:
-        return ClassifierNetwork(stage.architecture, self.recipe.front_end.bands, self.data.classes)
 
     def to(self, device: Any) -> None:
         self.torch_front_end.to(device)

@@ -23,10 +23,11 @@ from tinyse.evaluation.chain import DEFAULT_METRICS
 from tinyse.evaluation.pairs import Pair
 from tinyse.evaluation.report import Table
 from tinyse.models.architecture import Architecture
-from tinyse.models.network import Encoder
-from tinyse.quantization.trained import TrainedQparams
+from tinyse.models.making import Networks, make
+from tinyse.models.network import Network
 from tinyse.recipe import Recipe, Stage
 from tinyse.spectra.front_end import FrontEndConfig
+from tinyse.tasks.networks import network_of
 
 Say = Callable[[str], None]
 
@@ -95,6 +96,8 @@ class Task(ABC):
     """The dataclass of the keys of its own, which stand under its name in a recipe; None for none."""
     models: ClassVar[Mapping[str, Architecture]] = {}
     """Named members of the family that it trains."""
+    example_classes: ClassVar[tuple[str, ...]] = ()
+    """What a network of a task that listens usually tells apart, to say what a named model costs."""
     front_end: ClassVar[FrontEndConfig] = FrontEndConfig()
     """What these are made for."""
     usage: ClassVar[str]
@@ -123,14 +126,19 @@ class Task(ABC):
         return build(cls.options, recipe.options, cls.name)
 
     @classmethod
-    @abstractmethod
-    def example_network(cls, architecture: Architecture, bands: int) -> Encoder:
+    def example_network(cls, architecture: Architecture, bands: int) -> Network:
         """A network with the usual number of results, to say what a named model costs."""
+        return make(architecture, bands, cls.name, cls.example_classes)
 
     @classmethod
-    @abstractmethod
-    def untrained(cls, recipe: Recipe, stage: Stage) -> Encoder:
-        """A stage's network with random weights, its data left closed."""
+    def classes_of(cls, recipe: Recipe) -> tuple[str, ...]:
+        """What a network of a task that listens tells apart; none for one that denoises."""
+        return ()
+
+    @classmethod
+    def untrained(cls, recipe: Recipe, stage: Stage) -> Network:
+        """A stage's network with random weights. Raises InputError, by key, for what it cannot be made with."""
+        return network_of(recipe, stage, cls.name, cls.classes_of(recipe))
 
     @classmethod
     def for_dry_run(cls, recipe: Recipe) -> dict[str, Any]:
@@ -158,8 +166,10 @@ class Task(ABC):
         """Score a finished model beside which its .tflite lies, and write the report there."""
 
     @classmethod
-    def score_pairs(cls, backends: Mapping[str, Path], pairs: Sequence[Pair]) -> tuple[list[Table], dict[str, Any]]:
-        """Tables and JSON of model files, by backend, on pairs of noisy and clean sound."""
+    def score_pairs(
+        cls, backends: Mapping[str, Path], pairs: Sequence[Pair], networks: Networks = ()
+    ) -> tuple[list[Table], dict[str, Any]]:
+        """Tables and JSON of model files, by backend, on pairs of noisy and clean sound; `networks` may be in the files."""
         raise InputError(f"models of the task {cls.name!r} are not scored on pairs of noisy and clean sound")
 
     # What works on the data.
@@ -191,10 +201,6 @@ class Task(ABC):
     @abstractmethod
     def valid(self, stage: Stage) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """The fixed list on which the stage's losses are compared."""
-
-    @abstractmethod
-    def network(self, stage: Stage, qparams: TrainedQparams | None) -> Encoder:
-        """An untrained network; `qparams` are those of a stage of quantization-aware training."""
 
     @abstractmethod
     def to(self, device: Any) -> None:

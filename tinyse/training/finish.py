@@ -10,6 +10,7 @@ from tinyse.export import export_model
 from tinyse.files import newer
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS
+from tinyse.tasks.networks import networks_of
 from tinyse.tasks.task import Plan, Scored
 
 
@@ -35,7 +36,10 @@ def finish(recipe: Recipe, plan: Plan, model: Path, say: Callable[[str], None], 
     else:
         say(
             export_model(
-                model, task.calibration(recipe, recipe.export.clips), precision=recipe.export.precision
+                model,
+                task.calibration(recipe, recipe.export.clips),
+                precision=recipe.export.precision,
+                networks=networks_of(recipe),
             ).summary
         )
     return Finished(quantized, task.score(recipe, plan, model, quantized, say, processes))

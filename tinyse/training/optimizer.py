@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from tinyse.models.network import Encoder
+from tinyse.models.network import Network
 from tinyse.recipe import Stage
 from tinyse.training.processes import synchronized
 
@@ -27,10 +27,10 @@ class Diverged(ArithmeticError):
 class Optimization:
     """A network in training: itself, its running average, and its optimizer."""
 
-    def __init__(self, fabric: Fabric, network: Encoder, stage: Stage) -> None:
+    def __init__(self, fabric: Fabric, network: Network, stage: Stage) -> None:
         self.fabric, self.stage = fabric, stage
         network = synchronized(fabric, network)
-        self.bare: Encoder = network.to(fabric.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.bare: Network = network.to(fabric.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.bare).eval().requires_grad_(False)
         groups = decay_groups(self.bare, stage.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=(0.9, 0.99))

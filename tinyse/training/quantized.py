@@ -9,6 +9,7 @@ from tinyse.quantization.quantize import activation_qparams
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe
 from tinyse.recordings import open_data
+from tinyse.tasks.networks import networks_of
 from tinyse.training.start import start_path
 
 
@@ -17,7 +18,7 @@ def choose_qparams(recipe: Recipe, name: str) -> TrainedQparams:
     stage = recipe.stages[name]
     if stage.quantize is None:
         raise ValueError(f"the stage {name} does not train a quantized network")
-    step, precision = float_step(start_path(recipe, name)), stage.quantize.precision
+    step, precision = float_step(start_path(recipe, name), networks_of(recipe)), stage.quantize.precision
     if step.trained is not None and step.is_trained_in(precision):
         return step.trained
     rate = step.front_end.config.sample_rate

@@ -26,7 +26,7 @@ from tinyse.distillation.objective import distillation_loss
 from tinyse.distillation.views import Gather, Recorder, alone
 from tinyse.errors import InputError
 from tinyse.models.files import save_model
-from tinyse.models.network import Encoder
+from tinyse.models.quantized import QuantizedNetwork
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
 from tinyse.released import find_weights
@@ -72,7 +72,9 @@ class StageRun:
         self.folder = Path(recipe.output)
         self.stage: Stage = recipe.stages[name]
         torch.manual_seed(recipe.seed)
-        network: Encoder = task.network(self.stage, qparams)
+        network = task.untrained(recipe, self.stage)
+        if qparams is not None:
+            network = QuantizedNetwork(network, qparams)
         teacher_records: list[dict[str, Any]] = []
         if self.stage.start:
             teacher_records += load_start(recipe, name, network)

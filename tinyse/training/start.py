@@ -10,8 +10,10 @@ from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.models.files import check_weights, load_model
-from tinyse.models.network import Encoder
+from tinyse.models.network import Network
 from tinyse.recipe import Recipe
+from tinyse.tasks import TASKS
+from tinyse.tasks.networks import networks_of
 
 
 def model_path(folder: Path, stage: str) -> Path:
@@ -52,27 +54,29 @@ def check_start(recipe: Recipe, name: str) -> None:
     if start is None or start in recipe.stages:
         return
     path, where = start_path(recipe, name), f"stages.{name}.start"
-    trained, front_end, header = load_model(path)
+    trained, front_end, header = load_model(path, networks_of(recipe))
     stage = recipe.stages[name]
+    untrained = TASKS[recipe.task].untrained(recipe, stage)
     if header["task"] != recipe.task:
         raise InputError(f"{where}: the task of {path} is {header['task']!r}, the recipe's {recipe.task!r}")
     for what, found, wanted in (
         ("front_end", as_dict(front_end), as_dict(recipe.front_end)),
-        ("model", as_dict(trained.architecture), as_dict(stage.architecture)),
+        ("model", as_dict(trained.architecture), as_dict(untrained.architecture)),
     ):
-        for key in wanted:
-            if found[key] != wanted[key]:
-                raise InputError(f"{where}: {path} was trained with {what}.{key} {found[key]}, the recipe says {wanted[key]}; "
+        for key in [*wanted, *(key for key in found if key not in wanted)]:
+            had, says = (values.get(key, "not given") for values in (found, wanted))
+            if had != says:
+                raise InputError(f"{where}: {path} was trained with {what}.{key} {had}, the recipe says {says}; "
                                  "take its widths and front end, or another start")  # fmt: skip
 
 
-def load_start(recipe: Recipe, name: str, network: Encoder) -> list[dict[str, Any]]:
+def load_start(recipe: Recipe, name: str, network: Network) -> list[dict[str, Any]]:
     """Give `network` the weights that its stage goes on from. Returns the teachers that these learned from.
 
     Raises InputError, by weight, where they do not fit.
     """
     path = start_path(recipe, name)
-    trained, _, header = load_model(path)
+    trained, _, header = load_model(path, networks_of(recipe))
     weights = trained.state_dict()
     check_weights(network, weights, f"stages.{name}.start: {path}")
     network.load_state_dict(weights)

@@ -16,6 +16,7 @@ from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.models.files import load_model
 from tinyse.recipe import Recipe
+from tinyse.tasks.networks import networks_of
 from tinyse.tasks.task import Batch, Task
 
 
@@ -43,7 +44,7 @@ class Teachers:
         """Files that taught, and those that taught these."""
         for name in config.ours:
             path = paths[name]
-            network, front_end, header = load_model(path)
+            network, front_end, header = load_model(path, networks_of(recipe))
             if header["task"] != recipe.task:
                 raise InputError(f"{path}: the teacher's task is {header['task']!r}, the recipe's {recipe.task!r}")
             if front_end != recipe.front_end:

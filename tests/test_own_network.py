@@ -1,0 +1,148 @@
+"""Networks of one's own: a recipe names the class, everything else is as for the family; a model file never runs code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from firmware_export.export import export as export_firmware  # noqa: E402
+from tinyse.config import as_dict, build  # noqa: E402
+from tinyse.engines.tflite_engines import ReferenceEngine  # noqa: E402
+from tinyse.errors import InputError  # noqa: E402
+from tinyse.export import export_model  # noqa: E402
+from tinyse.models.architecture import Architecture, OwnNetwork  # noqa: E402
+from tinyse.models.files import load_model  # noqa: E402
+from tinyse.models.making import name_of  # noqa: E402
+from tinyse.recipe import Stage  # noqa: E402
+from tinyse.streaming.denoiser import Denoiser  # noqa: E402
+from tinyse.tasks.networks import networks_of  # noqa: E402
+from tinyse.training.finish import finish, plan  # noqa: E402
+from tinyse.training.recipe import load_recipe  # noqa: E402
+from tinyse.training.run import run  # noqa: E402
+
+MODULE = """
+from tinyse.models.layers import CausalConvolution, SharedGRU, UpsamplingConvolution
+from tinyse.models.network import Network
+
+
+class Flat(Network):
+    \"\"\"One level of bins, a GRU that they share.\"\"\"
+
+    def __init__(self, bands, channels, tail=1):
+        super().__init__(bands)
+        self.blocks["down"] = CausalConvolution(1, channels, bands)
+        self.blocks["memory"] = SharedGRU(channels, bands // 2)
+        for level in range(tail):
+            self.blocks[f"up_{level}"] = UpsamplingConvolution(channels, channels if level else 1, last=not level)
+
+    def wire(self, run, x):
+        x = down = run.layer("down", x)
+        x = run.add("skip", run.layer("memory", x), down)
+        return run.sigmoid("mask", run.layer("up_0", x))
+"""
+
+RECIPE = """
+stages:
+  teacher: {model: {python: "flat:Flat", channels: 6}, losses: {signal_to_noise: 0.05}, ...}
+  float:
+    {model: {python: "flat:Flat", channels: 4}, losses: {signal_to_noise: 0.05},
+     distillation: {teacher: teacher, views: {frame: 1.0}, layers: [down, memory]}, ...}
+  integers:
+    {model: {python: "flat:Flat", channels: 4}, start: float, losses: {signal_to_noise: 0.05},
+     distillation: {teacher: teacher, output: 1.0}, quantize: {precision: int8, clips: 2}, ...}
+valid_clips: 2
+threads: 1
+workers: 0
+evaluation: {limit: 1}
+""".replace("...", "updates: 2, batch: 2, seconds: 0.5, valid_every: 2, warmup: 1")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with a class and a recipe, and the model that it was trained to."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "flat.py").write_text(MODULE)
+    (folder / "flat.yaml").write_text(RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", list(sys.path))
+        recipe = load_recipe("flat.yaml")
+        planned = plan(recipe)
+        model = run(recipe, lambda _: None, lambda _: None)
+        finish(recipe, planned, model, lambda _: None, 1)
+    return folder, folder / model, networks_of(recipe)
+
+
+def tinyse(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tinyse", *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_recipe_trains_distills_quantizes_exports_and_scores_it(project):
+    _, model, networks = project
+    network, front_end, header = load_model(model, networks)
+    assert type(network) is networks[0] and name_of(networks[0]) == "flat:Flat"
+    assert header["architecture"] == {"python": "flat:Flat", "channels": 4}
+    assert header["quantization"]["precision"] == "int8"
+    assert (model.parent / "scores.json").is_file()
+    quantized = Denoiser(model.with_suffix(".tflite"), engine="reference")
+    noise = np.float32(np.random.default_rng(0).normal(0, 0.1, 8000))
+    streamed = Denoiser(model, engine="torch", networks=networks)
+    np.testing.assert_allclose(streamed.denoise(noise), streamed.denoise_clip(noise), atol=1e-5)
+    assert np.isfinite(quantized.denoise(noise)).all() and front_end == quantized.front_end.config
+
+
+def test_its_integers_are_the_firmware(project, tmp_path):
+    from firmware_export.host import HostEngine
+
+    _, model, _ = project
+    quantized = model.with_suffix(".tflite")
+    made = export_firmware(quantized, tmp_path / "firmware", 8)
+    assert made.program.graph.states == ["down", "memory"]
+    reference, host = ReferenceEngine(quantized), HostEngine(quantized)
+    states = reference.initial_state(), host.initial_state()
+    for features in np.random.default_rng(1).uniform(-1, 0.99, (20, 128)).astype(np.float32):
+        mask, first = reference.step(features, states[0])
+        again, second = host.step(features, states[1])
+        states = first, second
+        assert np.array_equal(mask, again)
+
+
+def test_a_model_file_runs_no_code(project):
+    folder, model, networks = project
+    with pytest.raises(InputError, match=r"model.safetensors: flat:Flat is a network of your own.*--recipe.*networks="):
+        load_model(model)
+    with pytest.raises(InputError, match="given are own:Other"):
+        load_model(model, [type("Other", (networks[0],), {"__module__": "own"})])
+    alone = tinyse(folder, "export", model, "--clips", 1, "--output", "alone")
+    assert alone.returncode == 2 and alone.stderr.count("\n") == 1 and "--recipe" in alone.stderr
+    assert not (folder / "alone").exists()
+
+
+def test_commands_take_the_class_from_its_recipe(project):
+    folder, model, networks = project
+    made = tinyse(folder, "export", model, "--recipe", "flat.yaml", "--clips", 1, "--output", "named")
+    assert made.returncode == 0, made.stderr
+    here = export_model(model, [], folder / "here", networks=networks)
+    assert (folder / "named/model.tflite").read_bytes() == here.quantized.read_bytes()
+
+
+def test_a_model_is_a_name_or_widths_or_a_class():
+    def model(value):
+        return build(Stage, {"model": value, "updates": 1, "losses": {"phase_sensitive": 1.0}}).model
+
+    own = model({"python": "a.b:C.D", "channels": [4, 4], "arguments": 3})
+    assert own == OwnNetwork("a.b:C.D", {"channels": [4, 4], "arguments": 3})
+    assert model(as_dict(own)) == own
+    assert model({"channels": [4, 4]}) == Architecture((4, 4))
+    with pytest.raises(InputError, match=r"unknown key model.channel: did you mean 'channels'"):
+        model({"channel": [4]})
+    for wrong in ("nothing", "a:b:c", "a/b.py:C", "os; x:C", 3):
+        with pytest.raises(InputError, match="python"):
+            model({"python": wrong, "channels": [4]})
