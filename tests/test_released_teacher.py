@@ -20,7 +20,7 @@ from tinyse.models.architecture import Architecture  # noqa: E402
 from tinyse.models.files import load_model, load_tensors, save_model, save_rounded, save_tensors  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
 from tinyse.recordings import open_data  # noqa: E402
-from tinyse.released.pack import TEACHER_FILES, pack_teacher  # noqa: E402
+from tinyse.released.pack import TEACHER_FILES, pack_teacher, without_places  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 from tinyse.streaming.denoiser import Denoiser  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
@@ -159,3 +159,16 @@ def test_an_export_by_name_is_not_written_into_tinyse(shipped, monkeypatch):
 def test_the_list_of_models_marks_it(shipped):
     answer = CliRunner().invoke(app, ["models", "--json"])
     assert [row["name"] for row in json.loads(answer.stdout) if row["trained"]] == ["teacher"]
+
+
+def test_a_released_header_tells_no_place(tmp_path):
+
+    recipe = {"data": [f"{tmp_path}/sound", "packages/manifest.csv"], "output": f"{tmp_path}/run", "seed": 3}
+    save_tensors(tmp_path / "model.safetensors", {"w": torch.ones(2)}, {"whole_recipe": recipe, "task": "denoise"})
+    path = without_places(tmp_path / "model.safetensors", tmp_path / "release", "mine")
+    tensors, header = load_tensors(path)
+    assert header == {
+        "whole_recipe": {"data": ["sound", "manifest.csv"], "output": "runs/mine", "seed": 3},
+        "task": "denoise",
+    }
+    assert torch.equal(tensors["w"], torch.ones(2))

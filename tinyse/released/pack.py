@@ -30,7 +30,7 @@ from tinyse.evaluation.chain import DEFAULT_METRICS, score
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.evaluation.report import as_json, markdown
-from tinyse.files import sha256, write_bytes, write_json, write_text
+from tinyse.files import newer, sha256, write_bytes, write_json, write_text
 from tinyse.models.files import load_model, save_rounded
 from tinyse.models.network import parameters
 from tinyse.progress import counted
@@ -84,6 +84,24 @@ def pack_teacher(
     write_json(folder / "card.json", card)
     write_text(folder / "card.md", prose(card, markdown(scores), TEACHER_TEMPLATE))
     return folder
+
+
+def without_places(model: Path, folder: Path, name: str) -> Path:
+    """Write the weights again in `folder`, with a header that tells what they learned from but not where that lay.
+
+    Returns the new file, which is left as it is where it is newer than `model`.
+    """
+    from tinyse.models.files import load_tensors, save_tensors
+
+    target = folder / "model.safetensors"
+    if not newer(target, model):
+        tensors, header = load_tensors(model)
+        recipe = header["whole_recipe"]
+        data = [recipe["data"]] if isinstance(recipe["data"], str) else recipe["data"]
+        places = {"data": [Path(place).name for place in data], "output": f"runs/{name}"}
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tensors(target, tensors, {**header, "whole_recipe": {**recipe, **places}})
+    return target
 
 
 def golden(model: Path) -> bytes:
@@ -210,8 +228,9 @@ def _teachers(teachers: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def main(
-    recipe: Annotated[Path, typer.Argument(help="recipes/NAME.yaml; NAME names the folder.")],
+    recipe: Annotated[Path, typer.Argument(help="A file of recipes/.")],
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    name: Annotated[str, typer.Option(help="The folder's name; default: the recipe's.")] = "",
     teacher: Annotated[bool, typer.Option("--teacher", help="It only teaches: bfloat16 weights, no .tflite.")] = False,
 ) -> None:
     """Train RECIPE where it is not trained, and write the folder of the released model."""
@@ -227,13 +246,13 @@ def main(
         raise InputError("a released model has scores: " + "; ".join(planned.notes))
     with Screen() as screen:
         model = run(chosen, screen.show, screen.say)
-    manifest = open_data(chosen.data_paths)
+    name, place, manifest = name or recipe.stem, f"recipes/{recipe.name}", open_data(chosen.data_paths)
+    model = without_places(model, Path(chosen.output) / "release", name)
     if teacher:
-        place = f"recipes/{recipe.name}"
-        print(pack_teacher(model, recipe.stem, place, manifest, planned.pairs, planned.metrics))
+        print(pack_teacher(model, name, place, manifest, planned.pairs, planned.metrics))
         return
     finish(chosen, planned, model, print)
-    print(pack(model.parent, recipe.stem, f"recipes/{recipe.name}", manifest, planned.pairs.name))
+    print(pack(model.parent, name, place, manifest, planned.pairs.name))
 
 
 if __name__ == "__main__":
