@@ -130,7 +130,7 @@ def test_weights_are_found_by_name_in_every_command_that_takes_them(monkeypatch,
         released.find_weights("student-62")
     asked = []
 
-    def stop(path):
+    def stop(path, networks):
         asked.append(path)
         raise InputError("enough")
 
