@@ -22,12 +22,14 @@ FRACTION = 5
 """Bits after the point of a PCM16 sample."""
 Q15 = 1 << 15
 Q30 = 1 << 30
+RATE_BITS, MOST_LEVEL_BITS = 9, 24
+"""Significant bits of the slowest rate of the running level; and how many the level may have after the point in 32."""
 FEATURE_BITS = 13
 """Of the factor from log2 units to steps of the features, after the point."""
 
 
 class State(NamedTuple):
-    """`past` (window - hop,) PCM16; `level` and `rate` in Q15; `tail` (window - hop,) with FRACTION bits."""
+    """`past` (config.past,) PCM16; `level` and `rate` with `level_bits` after the point; `tail` (config.delay,) with FRACTION bits."""
 
     past: np.ndarray
     level: int
@@ -57,7 +59,11 @@ class FixedFrontEnd:
         self.lower, self.weight = bands.lower, quantized(bands.weight, Q15)
         self.coefficients = [int(value) for value in quantized(np.array(COEFFICIENTS, np.float64), Q15)]
         self.mean_scale = round((1 << 24) / self.config.bands)
-        self.slowest_rate = round(float(front_end.slowest_rate) * Q15)
+        # A rate follows from seconds and hop: short hops and long memories have small ones, and a level that moves little
+        # per frame. Both keep so many more bits than the 15 of logarithms.
+        _, exponent = np.frexp(front_end.slowest_rate)
+        self.level_bits = min(max(15, RATE_BITS - int(exponent)), MOST_LEVEL_BITS)
+        self.slowest_rate = round(float(front_end.slowest_rate) * (1 << self.level_bits))
         # Powers are in units of PCM16 squared, so a real power of one is 2^30 of them.
         self.power_floor = round(float(spectra.POWER_FLOOR) * Q30)
         self.silent_level = round(float(np.log2(spectra.POWER_FLOOR)) * Q15)
@@ -73,8 +79,8 @@ class FixedFrontEnd:
 
     def initial_state(self) -> State:
         """Silence."""
-        nothing = np.zeros(self.config.delay, np.int64)
-        return State(nothing, self.silent_level, Q15, nothing)
+        past, tail = (np.zeros(count, np.int64) for count in (self.config.past, self.config.delay))
+        return State(past, self.silent_level << (self.level_bits - 15), 1 << self.level_bits, tail)
 
     def analyze(self, pcm: np.ndarray, state: State) -> tuple[np.ndarray, np.ndarray, State]:
         """(hop,) PCM16 -> spectrum (2, bins), features (bands,) int8, and the state with its tail unchanged."""
@@ -87,11 +93,12 @@ class FixedFrontEnd:
         totals = sum(power[self.first + tap] * self.taps[:, tap] for tap in range(self.taps.shape[1]))
         logs = np.array([self._log2(int(total) + (self.power_floor << 15)) for total in totals])
         mean = (int(logs.sum()) * self.mean_scale) >> 24
-        level, rate = state.level, state.rate
+        level, rate, bits = state.level, state.rate, self.level_bits
         if mean > self.silence:
-            level = max(level + ((rate * (mean - level)) >> 15), mean - self.jump)
-            rate = max((rate << 15) // (Q15 + rate), self.slowest_rate)
-        steps = rounded((logs - level) * self.feature_factor, 15 + FEATURE_BITS) + self.feature_zero
+            mean, jump = mean << (bits - 15), self.jump << (bits - 15)
+            level = max(level + ((rate * (mean - level)) >> bits), mean - jump)
+            rate = max((rate << bits) // ((1 << bits) + rate), self.slowest_rate)
+        steps = rounded((logs - (level >> (bits - 15))) * self.feature_factor, 15 + FEATURE_BITS) + self.feature_zero
         features = np.clip(steps, self.feature_low, self.feature_high).astype(np.int8)
         return spectrum, features, State(frame[self.config.hop :], level, rate, state.tail)
 
@@ -101,7 +108,8 @@ class FixedFrontEnd:
         upper = np.minimum(self.lower + 1, self.config.bands - 1)
         gains = rounded(gains[self.lower] * self.weight + gains[upper] * (Q15 - self.weight), 15)
         gains = limit + rounded((Q15 - limit) * gains, 15)
-        frame = self._inverse(rounded(spectrum * gains, 15))[: self.config.window]
+        window, length = self.config.window, self.config.synthesis
+        frame = self._inverse(rounded(spectrum * gains, 15))[window - length : window]
         frame = rounded(frame * self.synthesis_window, 15)
         frame[: self.config.delay] += state.tail
         hop = self.config.hop

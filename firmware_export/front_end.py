@@ -58,6 +58,7 @@ def header(front_end: spectra.FrontEnd, number: str, twin: str, synthesis: bool)
         {
             "HOP": config.hop,
             "WINDOW": config.window,
+            "SYNTHESIS_WINDOW": config.synthesis,
             "TRANSFORM": config.transform_size,
             "BANDS": config.bands,
             "TITLE": ", and mask to sound" if synthesis else "",
@@ -176,6 +177,7 @@ def fixed_tables(front_end: spectra.FrontEnd, twin: fixed_point_twin.FixedFrontE
         "SILENT_LEVEL": twin.silent_level,
         "SILENCE": twin.silence,
         "JUMP": twin.jump,
+        "LEVEL_BITS": twin.level_bits,
         "SLOWEST_RATE": twin.slowest_rate,
         "MEAN_SCALE": twin.mean_scale,
         "FEATURE_FACTOR": twin.feature_factor,

@@ -62,7 +62,7 @@ def front_end_bytes(front_end: FrontEnd, synthesis: bool = True) -> int:
     """The size of `tinyse_front_end`, with or without what makes sound again."""
     config = front_end.config
     words = config.transform_size + 2 + config.bands + 2 + (config.delay + 1 if synthesis else 0)
-    return 4 * words + 2 * config.delay
+    return 4 * words + 2 * config.past
 
 
 def lines(values: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from firmware_export.plugins import denoiser, write_block
 from firmware_export.targets import EXACT
 from tinyse import files
 from tinyse.errors import InputError
+from tinyse.spectra.front_end import latency_ms
 
 FOLDER = Path(__file__).parent / "web"
 WASM = "tinyse.wasm"
@@ -58,8 +59,13 @@ def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
     if firmware.front_end is None or firmware.kind != DENOISER:
         raise InputError(f"{name} is not a denoiser")
     config = firmware.front_end.config
-    latency = 1000 * config.window / config.sample_rate
     # The page shows this HTML as it is: what a card writes in HTML itself is text.
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(card)
-    return {"name": name, "sha256": firmware.digest, "card": html, "latency_ms": latency, "sample_rate": config.sample_rate,
-            "hop_ms": config.hop_ms}  # fmt: skip
+    return {
+        "name": name,
+        "sha256": firmware.digest,
+        "card": html,
+        "latency_ms": latency_ms(config),
+        "sample_rate": config.sample_rate,
+        "hop_ms": config.hop_ms,
+    }

@@ -35,10 +35,15 @@ C = [f32(number(f"C{power}")) for power in range(5)]
 def tables(config: dict[str, float]) -> SimpleNamespace:
     """Section "numbers", and the tables of the formulas."""
     rate = config["sample_rate"]
-    W, H, B = (round(x) for x in (config["window_ms"] * rate / 1000, config["hop_ms"] * rate / 1000, config["bands"]))
+    lengths = (config["window_ms"], config.get("synthesis_ms") or config["window_ms"], config["hop_ms"])
+    (W, S, H), B = (round(ms * rate / 1000) for ms in lengths), config["bands"]
     N = 1 << (W - 1).bit_length()
     K, L = N // 2 + 1, round(config["linear_hz"] * N / rate)
-    v = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(W) / W))
+    n = np.arange(W)
+    rise, fall = (0.5 - 0.5 * np.cos(2 * np.pi * m / length) for m, length in ((n, 2 * W - S), (n - (W - S), S)))
+    v = np.sqrt(np.where(2 * n < 2 * W - S, rise, fall))
+    shape, square = fall[W - S :], np.where(2 * n < 2 * W - S, rise, fall)[W - S :]
+    back = np.sqrt(shape * np.divide(shape, square, out=np.zeros(S), where=shape > 0)) * 2 * H / S
     q = 228.8 / (rate / 2 / (K - 1))
     upper = (L + q) * ((K - 1 + q) / (L + q)) ** (np.arange(B - L) / (B - L - 1)) - q
     c, k = np.concatenate([np.arange(L), upper]), np.arange(K)
@@ -48,7 +53,7 @@ def tables(config: dict[str, float]) -> SimpleNamespace:
     s = np.zeros((B, K))
     s[low, k] = w
     s[up[up > low], k[up > low]] += 1 - w[up > low].astype(float)
-    return SimpleNamespace(W=W, H=H, N=N, B=B, D=W - H, v=f32(v), back=f32(v * 2 * H / W), low=low, up=up, w=w,
+    return SimpleNamespace(W=W, S=S, H=H, N=N, B=B, P=W - H, D=S - H, v=f32(v), back=f32(back), low=low, up=up, w=w,
                            a=f32(s / s.sum(1, keepdims=True)), r0=f32(H / (config["level_seconds"] * rate)),
                            scale=f32(10 * np.log10(2) / config["feature_range_db"]))  # fmt: skip
 
@@ -105,7 +110,7 @@ class Stream:
 
     def __init__(self, config: dict[str, float]) -> None:
         self.t = tables(config)
-        self.past, self.tail = np.zeros(self.t.D, f32), np.zeros(self.t.D, f32)
+        self.past, self.tail = np.zeros(self.t.P, f32), np.zeros(self.t.D, f32)
         self.A, self.r = f32(-24), f32(1)
 
     def features(self, hop: np.ndarray) -> np.ndarray:
@@ -128,7 +133,7 @@ class Stream:
     def sound(self, m: np.ndarray) -> np.ndarray:
         t = self.t
         G = m[t.low] * t.w + m[t.up] * (f32(1) - t.w)
-        o = inverse(G * self.Y[0], G * self.Y[1])[: t.W] * t.back
+        o = inverse(G * self.Y[0], G * self.Y[1])[t.W - t.S : t.W] * t.back
         o[: t.D] += self.tail
         self.tail = o[t.H :]
         return o[: t.H]
@@ -144,9 +149,12 @@ def clip(samples: int) -> np.ndarray:
 
 
 OTHER = FrontEndConfig(sample_rate=48000, window_ms=20, hop_ms=5, bands=64, linear_hz=1000)
+SHORT = FrontEndConfig(window_ms=31, hop_ms=2.5, synthesis_ms=7.5)
 
 
-@pytest.mark.parametrize("config", [FrontEndConfig(), TAGGING, OTHER], ids=["denoiser", "tagger", "other"])
+@pytest.mark.parametrize(
+    "config", [FrontEndConfig(), TAGGING, OTHER, SHORT], ids=["denoiser", "tagger", "other", "low latency"]
+)
 def test_the_formulas_are_the_front_end(config):
     ours, theirs = FrontEnd(config), Stream(vars(config))
     sound = clip(40 * config.hop)
@@ -168,7 +176,7 @@ def test_the_numbers_on_the_page_are_those_of_the_shipped_models(name):
     assert {key: number(key) for key in graph.metadata["front_end"]} == graph.metadata["front_end"]
     t = tables(graph.metadata["front_end"])
     rows = dict(re.findall(r"^\| (\w)\S*, .* \| ([\d.]+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
-    assert {letter: float(rows[letter]) for letter in "WHNBD"} == {x: float(getattr(t, x)) for x in "WHNBD"}
+    assert {letter: float(rows[letter]) for letter in "WSHNBPD"} == {x: float(getattr(t, x)) for x in "WSHNBPD"}
     assert float(rows["r"]) == pytest.approx(float(t.r0))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,16 @@ from hypothesis import strategies as st
 from tinyse.errors import InputError
 from tinyse.spectra.bands import divide
 from tinyse.spectra.fft import RealTransform
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, latency_ms
 from tinyse.spectra.logarithm import log2
 
-CONFIGS = [FrontEndConfig(), FrontEndConfig(window_ms=20, hop_ms=10, bands=96), FrontEndConfig(window_ms=32, hop_ms=8)]
+CONFIGS = [
+    FrontEndConfig(),
+    FrontEndConfig(window_ms=20, hop_ms=10, bands=96),
+    FrontEndConfig(window_ms=32, hop_ms=8),
+    FrontEndConfig(hop_ms=4, synthesis_ms=8),
+    FrontEndConfig(window_ms=25, hop_ms=4, synthesis_ms=12),
+]
 
 
 def noise(samples: int, level: float = 0.1, seed: int = 0) -> np.ndarray:
@@ -48,6 +56,76 @@ def test_perfect_reconstruction_with_a_mask_of_ones(config):
     ones = np.ones((len(spectra), config.bands), np.float32)
     y, _ = front_end.synthesize(front_end.apply(spectra, ones), synthesis)
     np.testing.assert_allclose(y[config.delay :], x[: len(x) - config.delay], atol=1e-6)
+
+
+@given(
+    rate=st.sampled_from([16000, 32000, 48000]),
+    hop=st.integers(16, 260),
+    hops=st.integers(2, 6),
+    older=st.integers(0, 2500),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_triple_of_hop_synthesis_and_window_reconstructs(rate, hop, hops, older, seed):
+    """In sixteenths of a millisecond. The sound is back to rounding, `delay` samples late and no later."""
+    synthesis = hops * hop
+    window = synthesis + older
+    config = FrontEndConfig(rate, window_ms=window / 16, hop_ms=hop / 16, synthesis_ms=synthesis / 16)
+    front_end = FrontEnd(config)
+    x = noise((window // hop + 3) * config.hop, seed=seed)
+    analysis, _, synthesis_state = front_end.initial_state()
+    y, _ = front_end.synthesize(front_end.analyze(x, analysis)[0], synthesis_state)
+    assert config.delay == config.synthesis - config.hop == (hops - 1) * config.hop
+    np.testing.assert_allclose(y[config.delay :], x[: len(x) - config.delay], atol=2e-6)
+    assert latency_ms(config) == synthesis / 16 == 1000 * (config.delay + config.hop) / rate
+    assert front_end.synthesis_window.max() <= 1, "the windows amplify what the mask leaves"
+
+
+def test_equal_windows_keep_the_bits_that_they_had():
+    """Model files from before there were two lengths; a synthesis window of the whole length is the same front end."""
+    for config in CONFIGS[:3]:
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
+        front_end = FrontEnd(config)
+        np.testing.assert_array_equal(front_end.window, np.sqrt(hann).astype(np.float32))
+        scaled = (np.sqrt(hann) * 2 * config.hop / config.window).astype(np.float32)
+        np.testing.assert_array_equal(front_end.synthesis_window, scaled)
+        assert replace(config, synthesis_ms=config.window_ms) == config
+
+
+def test_a_frame_of_a_short_synthesis_window_hears_as_much():
+    """As much energy and as narrow a peak: 32 ms of context leave after 8 ms."""
+    long, short = FrontEnd(CONFIGS[0]), FrontEnd(CONFIGS[3])
+    assert np.square(short.window).sum() == pytest.approx(np.square(long.window).sum(), rel=1e-6)
+    tone = np.sin(2 * np.pi * 1000 / 16000 * np.arange(512)).astype(np.float32)
+    for front_end in (long, short):
+        spectrum = np.abs(np.fft.rfft(tone * front_end.window))
+        assert (spectrum > spectrum.max() / 2).sum() <= 3
+    assert latency_ms(short.config) == 8
+    assert latency_ms(short.config, look_ahead=1) == 12
+
+
+def levels(config: FrontEndConfig, sound: np.ndarray) -> np.ndarray:
+    """The running level after each hop."""
+    front_end = FrontEnd(config)
+    analysis, level, _ = front_end.initial_state()
+    spectra, _ = front_end.analyze(sound, analysis)
+    values = []
+    for spectrum in spectra:
+        _, level = front_end.features(spectrum[None], level)
+        values.append(float(level.level))
+    return np.array(values)
+
+
+@pytest.mark.parametrize("hop_ms", [2.5, 4, 8])
+def test_the_running_level_is_the_same_at_any_hop(hop_ms):
+    """Its memory is in seconds: after a fall by 20 dB it follows as fast, second for second."""
+    sound = np.concatenate([noise(2 * 16000), noise(2 * 16000, 0.01)])
+    usual = levels(FrontEndConfig(), sound)[62::31]
+    other = levels(FrontEndConfig(hop_ms=hop_ms, synthesis_ms=2 * hop_ms), sound)
+    step = 31 * 16 / hop_ms
+    there = other[np.int64(np.round((np.arange(len(usual)) * step + 63 * 16 / hop_ms))) - 1]
+    np.testing.assert_allclose(there, usual, atol=0.25)
+    assert usual[0] - usual[-1] > 3
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
@@ -121,6 +199,11 @@ def test_bands_share_each_bin_and_gains_of_ones_are_ones():
         ({"window_ms": 10.03}, "window_ms"),
         ({"sample_rate": 44100}, "sample_rate"),
         ({"level_seconds": 0.0}, "level_seconds"),
+        ({"synthesis_ms": 40.0}, "synthesis_ms: 40.0 ms is longer than the window of 32.0 ms"),
+        ({"synthesis_ms": 16.0}, "hop_ms: a synthesis window of 16.0 ms is not two or more hops of 16.0 ms"),
+        ({"synthesis_ms": 10.0, "hop_ms": 4.0}, "hop_ms: a synthesis window of 10.0 ms"),
+        ({"synthesis_ms": 8.01, "hop_ms": 4.0}, "synthesis_ms: 8.01 ms is not a whole number of samples"),
+        ({"hop_ms": 0.5}, "hop_ms: 0.5 ms is not a whole number of samples, of at least 16"),
     ],
 )
 def test_impossible_measures_are_refused_by_name(values, message):

@@ -24,7 +24,7 @@ def printed(drawn: object) -> str:
 
 def test_a_board_that_cannot_be_computed_names_the_whole_command(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    bench_tables.print_rows("[mine]", [bench_tables.Row(next(iter(BOARDS)), None, None, None, None, COMMAND)])
+    bench_tables.print_rows("[mine]", 32.0, [bench_tables.Row(next(iter(BOARDS)), None, None, None, None, COMMAND)])
     shown = capsys.readouterr().out
     assert COMMAND in shown and "[mine] on every board" in shown
 

@@ -9,7 +9,7 @@
 #include "front_end_tables.h"
 #include "transform.h"
 
-#if defined(TINYSE_MVE_FLOAT) && TINYSE_HOP % 4 == 0 && TINYSE_BANDS % 4 == 0 && defined(STEPS_PER_FEATURE)
+#if defined(TINYSE_MVE_FLOAT) && TINYSE_HOP % 4 == 0 && TINYSE_PAST % 4 == 0 && TINYSE_BANDS % 4 == 0 && defined(STEPS_PER_FEATURE)
 #define VECTORS
 #endif
 
@@ -144,15 +144,15 @@ void tinyse_front_end_analyze(tinyse_front_end *state, const tinyse_sample in[TI
     float *bins = state->bins;
     tinyse_sample *past = state->past;
 
-    multiply_by_window(bins, past, window, TINYSE_DELAY);
-    multiply_by_window(bins + TINYSE_DELAY, in, window + TINYSE_DELAY, TINYSE_HOP);
+    multiply_by_window(bins, past, window, TINYSE_PAST);
+    multiply_by_window(bins + TINYSE_PAST, in, window + TINYSE_PAST, TINYSE_HOP);
     for (int32_t i = TINYSE_WINDOW; i < TINYSE_TRANSFORM; i++) {
         bins[i] = 0.0f;
     }
-    for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i++) {
+    for (int32_t i = 0; i < TINYSE_PAST - TINYSE_HOP; i++) {
         past[i] = past[i + TINYSE_HOP];
     }
-    tinyse_copy_bytes(past + TINYSE_DELAY - TINYSE_HOP, in, TINYSE_HOP * sizeof in[0]);
+    tinyse_copy_bytes(past + TINYSE_PAST - TINYSE_HOP, in, TINYSE_HOP * sizeof in[0]);
 
     tinyse_transform_forward(bins);
     log_powers(bins, state->logs);
@@ -240,7 +240,8 @@ void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINY
 {
     apply(state, mask);
     tinyse_transform_inverse(state->bins);
-    finish_hop(state->tail, state->bins, out);
-    keep_tail(state->tail, state->bins);
+    const float *const newest = state->bins + TINYSE_WINDOW - TINYSE_SYNTHESIS_WINDOW;
+    finish_hop(state->tail, newest, out);
+    keep_tail(state->tail, newest);
 }
 #endif

@@ -1,6 +1,7 @@
 /* firmware_export/fixed_point.py in C: the front end in integers, with the same bits on every processor.
  *
- * Samples and spectra have FRACTION bits after the point of PCM16; levels and gains are in units of 2^-15.
+ * Samples and spectra have FRACTION bits after the point of PCM16; logarithms and gains are in units of 2^-15, the running
+ * level and its rate in units of 2^-LEVEL_BITS.
  */
 #include "front_end.h"
 
@@ -11,6 +12,12 @@
 #include "transform_fixed.h"
 
 #define ONE 32768
+#define FINER (LEVEL_BITS - 15)
+#if FINER
+typedef int64_t rate_product;
+#else
+typedef int32_t rate_product; /* small cores divide 64 bits in software */
+#endif
 
 /* a * b / 2^bits, halves up. */
 static inline int32_t scaled(int32_t a, int32_t b, int32_t bits)
@@ -26,8 +33,8 @@ void tinyse_front_end_reset(tinyse_front_end *state)
 #endif
     memset(state->logs, 0, sizeof state->logs);
     memset(state->past, 0, sizeof state->past);
-    state->level = SILENT_LEVEL;
-    state->rate = ONE;
+    state->level = SILENT_LEVEL * (1 << FINER);
+    state->rate = 1 << LEVEL_BITS;
 }
 
 /* log2 of a power of 2^15 or more in units of 2^-45, in units of 2^-15. */
@@ -67,16 +74,19 @@ static void relate(tinyse_front_end *state, int8_t *features)
     for (int32_t band = 0; band < TINYSE_BANDS; band++) {
         sum += state->logs[band];
     }
-    const int32_t mean = (int32_t)((sum * MEAN_SCALE) >> 24);
+    int32_t mean = (int32_t)((sum * MEAN_SCALE) >> 24);
     if (mean > SILENCE) {
-        const int32_t slow = state->level + (int32_t)(((int64_t)state->rate * (mean - state->level)) >> 15);
-        const int32_t fast = mean - JUMP;
-        const int32_t rate = (state->rate * ONE) / (ONE + state->rate);
+        mean *= 1 << FINER;
+        const int32_t slow = state->level + (int32_t)(((int64_t)state->rate * (mean - state->level)) >> LEVEL_BITS);
+        const int32_t fast = mean - JUMP * (1 << FINER);
+        const int32_t one = 1 << LEVEL_BITS;
+        const int32_t rate = (int32_t)((rate_product)state->rate * one / (one + state->rate));
         state->level = slow > fast ? slow : fast;
         state->rate = rate > SLOWEST_RATE ? rate : SLOWEST_RATE;
     }
+    const int32_t level = state->level >> FINER;
     for (int32_t band = 0; band < TINYSE_BANDS; band++) {
-        const int32_t steps = scaled(state->logs[band] - state->level, FEATURE_FACTOR, FEATURE_BITS) + FEATURE_ZERO;
+        const int32_t steps = scaled(state->logs[band] - level, FEATURE_FACTOR, FEATURE_BITS) + FEATURE_ZERO;
         features[band] = (int8_t)(steps < FEATURE_LOW ? FEATURE_LOW : steps > FEATURE_HIGH ? FEATURE_HIGH : steps);
     }
 }
@@ -86,19 +96,19 @@ void tinyse_front_end_analyze(tinyse_front_end *state, const int16_t in[TINYSE_H
     int32_t *bins = state->bins;
     int16_t *past = state->past;
 
-    for (int32_t i = 0; i < TINYSE_DELAY; i++) {
+    for (int32_t i = 0; i < TINYSE_PAST; i++) {
         bins[i] = (past[i] * window[i] + (1 << (14 - FRACTION))) >> (15 - FRACTION);
     }
     for (int32_t i = 0; i < TINYSE_HOP; i++) {
-        bins[TINYSE_DELAY + i] = (in[i] * window[TINYSE_DELAY + i] + (1 << (14 - FRACTION))) >> (15 - FRACTION);
+        bins[TINYSE_PAST + i] = (in[i] * window[TINYSE_PAST + i] + (1 << (14 - FRACTION))) >> (15 - FRACTION);
     }
     for (int32_t i = TINYSE_WINDOW; i < TINYSE_TRANSFORM; i++) {
         bins[i] = 0;
     }
-    for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i++) {
+    for (int32_t i = 0; i < TINYSE_PAST - TINYSE_HOP; i++) {
         past[i] = past[i + TINYSE_HOP];
     }
-    tinyse_copy_bytes(past + TINYSE_DELAY - TINYSE_HOP, in, TINYSE_HOP * sizeof in[0]);
+    tinyse_copy_bytes(past + TINYSE_PAST - TINYSE_HOP, in, TINYSE_HOP * sizeof in[0]);
 
     tinyse_transform_forward(bins);
     const uint16_t *share = band_shares;
@@ -141,11 +151,11 @@ static inline int16_t to_pcm(int32_t sample)
 
 void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
 {
-    int32_t *frame = state->bins;
+    const int32_t *const frame = state->bins + TINYSE_WINDOW - TINYSE_SYNTHESIS_WINDOW;
     int32_t *tail = state->tail;
 
     apply(state, mask);
-    tinyse_transform_inverse(frame);
+    tinyse_transform_inverse(state->bins);
     for (int32_t i = 0; i < TINYSE_HOP; i++) {
         out[i] = to_pcm(tail[i] + scaled(frame[i], synthesis_window[i], 15));
     }

@@ -139,7 +139,7 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
     butterflies = size // 4 * int(math.log2(size // 2))
     passes = {
         "transforms": ways * (20 * butterflies + 30 * size // 4),
-        "windows and overlap": (2 * ways - 1) * 5 * config.window,
+        "windows and overlap": 5 * config.window + 10 * (ways - 1) * config.synthesis,
         "powers and gains of bins": 12 * ways * config.bins,
         "features and mask of bands": (20 + 10 * ways) * config.bands,
     }

@@ -61,6 +61,8 @@ def bench(
     from tinyse.commands import bench_tables as tables
     from tinyse.errors import InputError
     from tinyse.released import find
+    from tinyse.spectra.front_end import latency_ms
+    from tinyse.tflite.reader import read
 
     chosen = _board(board, core, mhz, ram, flash)
     measured = read_measurements(firmware) if firmware else ()
@@ -73,12 +75,14 @@ def bench(
             tables.print_boards()
         return
     given, model = model, find(model)
+    latency = latency_ms(estimates.front_end_of(read(model)))
     if chosen is None:
         rows = [_row(model, each, measured) for each in BOARDS.values()]
         if as_json:
-            print(json.dumps({"model": str(model), "boards": [row._asdict() for row in rows]}, indent=2))
+            facts = {"model": str(model), "latency_ms": latency, "boards": [row._asdict() for row in rows]}
+            print(json.dumps(facts, indent=2))
         else:
-            tables.print_rows(given.name, rows)
+            tables.print_rows(given.name, latency, rows)
         return
     interference = harness.Interference(burst_probability, burst_ms / 1000, jitter, seed)
     estimate = estimates.estimate_file(model, chosen, measured)
@@ -89,7 +93,7 @@ def bench(
         print(f"tinyse: {notice}", file=sys.stderr)
     busy_seconds = interference.seconds(estimate.seconds, len(pcm) // hop)
     emulation = harness.emulate(from_silence, pcm, hop, busy_seconds, rate)
-    delay_ms = 1000 * (delay + harness.BUFFERING_HOPS * hop) / rate
+    delays = tables.Delays(latency, 1000 * (delay + harness.BUFFERING_HOPS * hop) / rate)
     verdict = judge(estimate, emulation.stream.misses, len(busy_seconds))
     if output is not None:
         audio.write(output, emulation.stream.output, rate)
@@ -97,9 +101,9 @@ def bench(
         title = f"{model.name} on {chosen.title}"
         draw_latencies(picture, title, busy_seconds, emulation.stream.host_seconds, estimate.hop_seconds)
     if as_json:
-        print(json.dumps(tables.stream_as_dict(estimate, emulation, verdict, delay_ms), indent=2, allow_nan=False))
+        print(json.dumps(tables.stream_as_dict(estimate, emulation, verdict, delays), indent=2, allow_nan=False))
     else:
-        tables.print_stream(estimate, emulation, verdict, delay_ms)
+        tables.print_stream(estimate, emulation, verdict, delays)
 
 
 def _board(name: str | None, core: str | None, mhz: float | None, ram: int | None, flash: int | None) -> Board | None:

@@ -32,7 +32,14 @@ class Row(NamedTuple):
         )
 
 
-def print_rows(model: str, rows: Sequence[Row]) -> None:
+class Delays(NamedTuple):
+    """How late the sound is, in ms: by the algorithm alone, and from microphone to loudspeaker with the double buffers."""
+
+    latency_ms: float
+    delay_ms: float
+
+
+def print_rows(model: str, latency_ms: float, rows: Sequence[Row]) -> None:
     """One line per board."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -50,11 +57,12 @@ def print_rows(model: str, rows: Sequence[Row]) -> None:
         table.add_row(row.board, fits[row.fits], *sizes, load, escape(row.why))
     console = Console()
     console.print(table)
+    console.print(f"algorithmic latency {latency_ms:g} ms", highlight=False)
     console.print("load: share of the time of a hop that computing takes, estimated; sizes in bytes. --board NAME says what "
                   "each figure rests on and streams sound.", highlight=False)  # fmt: skip
 
 
-def stream_as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> dict[str, Any]:
+def stream_as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, delays: Delays) -> dict[str, Any]:
     """Everything that the tables show, for JSON; infinite decibels are null."""
     from dataclasses import asdict
 
@@ -67,7 +75,7 @@ def stream_as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, d
         "why": verdict.why,
         "margins": [{**asdict(margin), "percent": margin.percent, "fits": margin.fits} for margin in verdict.margins],
         "cycles_per_hop": estimate.cycles,
-        "delay_ms": delay_ms,
+        **delays._asdict(),
         "figures": {name: [asdict(figure) for figure in getattr(estimate, name)] for name in ("flash", "ram", "time")},
         "hops": verdict.hops,
         "missed": {"late": int(stream.late.sum()), "lost": int(stream.lost.sum())},
@@ -79,7 +87,7 @@ def stream_as_dict(estimate: Estimate, emulation: Emulation, verdict: Verdict, d
     }
 
 
-def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, delay_ms: float) -> None:
+def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, delays: Delays) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -101,7 +109,10 @@ def print_stream(estimate: Estimate, emulation: Emulation, verdict: Verdict, del
     console.print(f"deadlines: {verdict.hops} hops, {late} results late, {lost} hops lost")
     if stream.misses:
         console.print(f"against the same stream without deadlines: SDR {emulation.sdr_db:.1f} dB")
-    console.print(f"microphone to loudspeaker: {delay_ms:g} ms, of windows and double buffers")
+    console.print(
+        f"algorithmic latency {delays.latency_ms:g} ms; microphone to loudspeaker: {delays.delay_ms:g} ms, of windows and "
+        "double buffers"
+    )
     times = ", ".join(f"{name} {value:.0f}" for name, value in percentiles(stream.host_seconds).items())
     console.print(f"this machine, us per hop: {times}")
     style, word = ("green", "fits") if verdict.fits else ("red", "does not fit")

@@ -34,13 +34,14 @@ def check(
     with needs("train"):
         from tinyse.tasks import TASKS
         from tinyse.training.recipe import load_recipe
+    from tinyse.spectra.front_end import latency_ms
     from tinyse.targets.forecast import forecast, random_step
 
     chosen = load_recipe(recipe, settings or [])
     name, stage = list(chosen.stages.items())[-1]
     graph = TASKS[chosen.task].untrained(chosen, stage).eval().emit(name)
     quantized = random_step(graph, chosen.export.precision)
-    found = forecast(quantized)
+    found, latency = forecast(quantized), latency_ms(chosen.front_end)
     summary = None
     if vela:
         from tinyse.boards.boards import Npu
@@ -48,13 +49,13 @@ def check(
 
         summary = compile_graph(Npu("Ethos-U55-128", NPU, 500e6), quantized)
     if as_json:
-        print(json.dumps(_as_dict(found, summary), indent=2))
+        print(json.dumps(_as_dict(found, latency, summary), indent=2))
     else:
-        _print(found, summary)
+        _print(found, latency, summary)
     raise typer.Exit(0 if found.ships else 1)
 
 
-def _as_dict(found: Forecast, summary: VelaSummary | None) -> dict[str, object]:
+def _as_dict(found: Forecast, latency: float, summary: VelaSummary | None) -> dict[str, object]:
     from dataclasses import asdict
 
     result: dict[str, object] = {
@@ -62,6 +63,7 @@ def _as_dict(found: Forecast, summary: VelaSummary | None) -> dict[str, object]:
         "missing": found.missing,
         **{key: value for key, value in found.facts.items() if key not in ("calibration", "operators")},
         "activation_bytes": found.activation_bytes,
+        "latency_ms": latency,
         "operators": [asdict(row) for row in found.rows],
     }
     if summary is not None:
@@ -69,7 +71,7 @@ def _as_dict(found: Forecast, summary: VelaSummary | None) -> dict[str, object]:
     return result
 
 
-def _print(found: Forecast, summary: VelaSummary | None) -> None:
+def _print(found: Forecast, latency: float, summary: VelaSummary | None) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
@@ -97,7 +99,7 @@ def _print(found: Forecast, summary: VelaSummary | None) -> None:
     for note in dict.fromkeys(f"{row.kind} in {row.dtype}: {row.note}" for row in found.rows if row.note):
         console.print(f"note: {note}", highlight=False)
     arena = facts["arena"]["bytes"]
-    console.print(f"{facts['macs']:,} MAC per frame", highlight=False)
+    console.print(f"{facts['macs']:,} MAC per frame, algorithmic latency {latency:g} ms", highlight=False)
     console.print(f"state {facts['state_bytes']:,} bytes, activations {found.activation_bytes:,} bytes at most",
                   highlight=False)  # fmt: skip
     used = f"; TFLM arena on this computer {arena:,} bytes" if arena is not None else ""

@@ -14,7 +14,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """List the named models: parameters, multiply-accumulates per frame and per second, state and latency.
 
     A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
-    State is in bytes of an int8 export; latency is the front end's, whatever the model. Taggers are counted with 20
+    State is in bytes of an int8 export; latency is algorithmic, with the front end that is the default. Taggers are counted with 20
     classes, on frames of 64 ms and 64 bands. Those that tinyse comes with, trained, are marked: `tinyse denoise
     --model NAME` runs them.
     """
@@ -25,6 +25,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         from tinyse.models.network import parameters
         from tinyse.tasks import TASKS
     from tinyse import released
+    from tinyse.spectra.front_end import latency_ms
 
     shipped = released.weights()
     rows: list[dict[str, Any]] = []
@@ -41,7 +42,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
                 "macs_per_frame": macs,
                 "macs_per_second": round(macs * front_end.frames_per_second),
                 "state_bytes": sum(channels * bins for channels, bins in network.state_shapes.values()),
-                "latency_ms": front_end.window_ms,
+                "latency_ms": latency_ms(front_end),
                 "trained": name in shipped,
             }
         )

@@ -43,7 +43,7 @@ class TorchFrontEnd(nn.Module):
 
     def analyze(self, samples: Tensor) -> Tensor:
         """(batch, samples) from silence -> (batch, frames, bins): frames end with each whole hop; the rest is dropped."""
-        frames = functional.pad(samples, (self.config.delay, 0)).unfold(1, self.config.window, self.config.hop)
+        frames = functional.pad(samples, (self.config.past, 0)).unfold(1, self.config.window, self.config.hop)
         return torch.fft.rfft(frames * self.window, n=self.config.transform_size)
 
     @torch.no_grad()
@@ -83,9 +83,10 @@ class TorchFrontEnd(nn.Module):
     def synthesize(self, spectra: Tensor) -> Tensor:
         """(batch, frames, bins) -> (batch, frames * hop - delay): what is complete, aligned with the analyzed clip."""
         config = self.config
-        frames = torch.fft.irfft(spectra, n=config.transform_size)[..., : config.window] * self.synthesis_window
+        newest = slice(config.window - config.synthesis, config.window)
+        frames = torch.fft.irfft(spectra, n=config.transform_size)[..., newest] * self.synthesis_window
         batch, count, _ = frames.shape
-        length = (count - 1) * config.hop + config.window
+        length = (count - 1) * config.hop + config.synthesis
         columns = frames.transpose(1, 2)
-        stream = functional.fold(columns, (1, length), (1, config.window), stride=(1, config.hop)).view(batch, length)
+        stream = functional.fold(columns, (1, length), (1, config.synthesis), stride=(1, config.hop)).view(batch, length)
         return stream[:, config.delay : count * config.hop]

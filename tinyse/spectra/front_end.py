@@ -33,9 +33,9 @@ class FrontEndConfig:
 
     At 8000, `bands: 96` and a `mixture.low_pass_hz` below 4000 are needed."""
     window_ms: Annotated[float, Between(1, 256)] = 32.0
-    """Length of a frame. Its square-root Hann window is used twice, before and after the mask."""
+    """Length of a frame: the sound that the network sees at a time."""
     hop_ms: Annotated[float, Between(0.5, 128)] = 16.0
-    """Time between frames; a whole number of hops, two or more, fills a window."""
+    """Time between frames; a whole number of hops, two or more, fills a synthesis window."""
     bands: Annotated[int, Between(1, 1024)] = 128
     """Bands per frame; each encoder block halves them."""
     linear_hz: Annotated[float, Between(0, 24000)] = 2000.0
@@ -44,23 +44,37 @@ class FrontEndConfig:
     """Memory of the running level that features are relative to."""
     feature_range_db: Annotated[float, Between(1, 200)] = 48.0
     """Level against the running level that a feature of 1 stands for; beyond it features are clipped."""
+    synthesis_ms: Annotated[float, Between(1, 256)] | None = None
+    """Length of the synthesis window, the newest part of a frame, which is the latency. None: the whole window, and both
+    windows are square-root Hann windows; a shorter one leaves sooner with the same frame (see `windows`)."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.sample_rate not in SAMPLE_RATES:
             raise InputError(f"sample_rate: {self.sample_rate} Hz is not one of {', '.join(map(str, SAMPLE_RATES))}; "
                              "recordings are resampled")  # fmt: skip
-        for name in ("window_ms", "hop_ms"):
-            samples = getattr(self, name) * self.sample_rate / 1000
+        if self.synthesis_ms == self.window_ms:
+            object.__setattr__(self, "synthesis_ms", None)  # one front end, one configuration
+        for name in ("window_ms", "hop_ms", "synthesis_ms"):
+            milliseconds = getattr(self, name)
+            samples = (self.window_ms if milliseconds is None else milliseconds) * self.sample_rate / 1000
             if samples < 16 or samples != int(samples):
-                raise InputError(f"{name}: {getattr(self, name)} ms is not a whole number of samples, of at least 16")
-        if self.window % self.hop or self.window < 2 * self.hop:
-            raise InputError(f"hop_ms: a window of {self.window_ms} ms is not two or more hops of {self.hop_ms} ms")
+                raise InputError(f"{name}: {milliseconds} ms is not a whole number of samples, of at least 16")
+        if self.synthesis > self.window:
+            raise InputError(f"synthesis_ms: {self.synthesis_ms} ms is longer than the window of {self.window_ms} ms")
+        if self.synthesis % self.hop or self.synthesis < 2 * self.hop:
+            what, length = ("window", self.window_ms) if self.synthesis_ms is None else ("synthesis window", self.synthesis_ms)
+            raise InputError(f"hop_ms: a {what} of {length} ms is not two or more hops of {self.hop_ms} ms")
 
     @property
     def window(self) -> int:
         """Samples in a frame."""
         return int(self.window_ms * self.sample_rate / 1000)
+
+    @property
+    def synthesis(self) -> int:
+        """Samples of the synthesis window: the newest ones of a frame."""
+        return int((self.synthesis_ms or self.window_ms) * self.sample_rate / 1000)
 
     @property
     def hop(self) -> int:
@@ -78,9 +92,14 @@ class FrontEndConfig:
         return self.transform_size // 2 + 1
 
     @property
+    def past(self) -> int:
+        """Samples of a frame that are older than its hop."""
+        return self.window - self.hop
+
+    @property
     def delay(self) -> int:
         """Samples by which the output stream lags behind the input stream."""
-        return self.window - self.hop
+        return self.synthesis - self.hop
 
     @property
     def frames_per_second(self) -> float:
@@ -93,12 +112,21 @@ def rate_in(header: Mapping[str, Any]) -> int:
     return build(FrontEndConfig, header.get("front_end", {}), "front_end").sample_rate
 
 
+def latency_ms(config: FrontEndConfig, look_ahead: int = 0) -> float:
+    """Algorithmic latency: from a sample's arrival to the moment it can leave, at worst.
+
+    A sample leaves with the last frame whose synthesis window holds it; a network that looks ahead waits for `look_ahead`
+    more hops. Computing and the buffers of devices come on top.
+    """
+    return 1000 * (config.synthesis + look_ahead * config.hop) / config.sample_rate
+
+
 TAGGING = FrontEndConfig(window_ms=64, hop_ms=32, bands=64, linear_hz=500)
 """What the named taggers are made for: half the frames and half the bands are a quarter of the work."""
 
 
 class AnalysisState(NamedTuple):
-    """`past` (window - hop,) float32: the samples before the next hop."""
+    """`past` (config.past,) float32: the samples before the next hop."""
 
     past: np.ndarray
 
@@ -111,7 +139,7 @@ class LevelState(NamedTuple):
 
 
 class SynthesisState(NamedTuple):
-    """`tail` (window - hop,) float32: what earlier frames add to the next hops."""
+    """`tail` (config.delay,) float32: what earlier frames add to the next hops."""
 
     tail: np.ndarray
 
@@ -124,16 +152,37 @@ JUMP = np.float32(8.0)
 """The running level follows at once where a frame is louder by more than this (log2 units of power, 24 dB)."""
 
 
+def windows(config: FrontEndConfig) -> tuple[np.ndarray, np.ndarray]:
+    """(window,) for analysis and (synthesis,) for the newest part of a frame, float32, with perfect reconstruction.
+
+    Their product on that part is a Hann window of the synthesis length, whose copies at all hops add up to one. The analysis
+    window rises as a square-root Hann window of 2 window - synthesis samples and falls as one of the synthesis length
+    (Mauler and Martin 2007, "A low delay, variable resolution, perfect reconstruction spectral analysis-synthesis system
+    for speech enhancement"). At equal lengths both are the square-root Hann window.
+    """
+    window, synthesis = config.window, config.synthesis
+    rise, product = _hann(2 * window - synthesis), _hann(synthesis)
+    squares = rise[:window].copy()
+    falling = synthesis // 2
+    squares[window - falling :] = product[synthesis - falling :]
+    share = np.divide(product, squares[window - synthesis :], out=np.zeros(synthesis), where=product > 0)
+    # Hann windows at hops of a half, a third, ... sum to synthesis / (2 hop).
+    after = np.sqrt(product * share) * 2 * config.hop / synthesis
+    return np.sqrt(squares).astype(np.float32), after.astype(np.float32)
+
+
+def _hann(length: int) -> np.ndarray:
+    """(length,) float64, periodic."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+
+
 class FrontEnd:
     """Tables of one configuration, and the steps that use them."""
 
     def __init__(self, config: FrontEndConfig = FrontEndConfig()) -> None:
         self.config = config
         self.transform = RealTransform(config.transform_size)
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
-        self.window = np.sqrt(hann).astype(np.float32)
-        # Hann windows at hops of a half, a quarter, ... sum to window / (2 hop).
-        self.synthesis_window = (np.sqrt(hann) * 2 * config.hop / config.window).astype(np.float32)
+        self.window, self.synthesis_window = windows(config)
         self.slowest_rate = np.float32(1 / (config.level_seconds * config.frames_per_second))
         self.feature_scale = np.float32(np.log10(2) * 10 / config.feature_range_db)
 
@@ -146,8 +195,9 @@ class FrontEnd:
 
     def initial_state(self) -> tuple[AnalysisState, LevelState, SynthesisState]:
         """Silence before the first sample."""
-        past = np.zeros(self.config.window - self.config.hop, np.float32)
-        return AnalysisState(past), LevelState(np.float32(np.log2(POWER_FLOOR)), np.float32(1)), SynthesisState(past)
+        level = LevelState(np.float32(np.log2(POWER_FLOOR)), np.float32(1))
+        past, tail = (np.zeros(count, np.float32) for count in (self.config.past, self.config.delay))
+        return AnalysisState(past), level, SynthesisState(tail)
 
     def analyze(self, samples: np.ndarray, state: AnalysisState) -> tuple[np.ndarray, AnalysisState]:
         """(frames * hop,) float32 -> (frames, bins) complex64: the spectra of the frames that end with each hop."""
@@ -159,7 +209,7 @@ class FrontEnd:
         windowed = np.zeros((count, self.config.transform_size), np.float32)
         if count:
             windowed[:, :window] = np.lib.stride_tricks.sliding_window_view(stream, window)[::hop] * self.window
-        return self.transform.forward(windowed), AnalysisState(stream[len(stream) - (window - hop) :].copy())
+        return self.transform.forward(windowed), AnalysisState(stream[len(stream) - self.config.past :].copy())
 
     def features(self, spectra: np.ndarray, state: LevelState) -> tuple[np.ndarray, LevelState]:
         """(frames, bins) complex64 -> (frames, bands) float32 in [-1, 1): log power against the running level.
@@ -201,13 +251,13 @@ class FrontEnd:
 
     def synthesize(self, spectra: np.ndarray, state: SynthesisState) -> tuple[np.ndarray, SynthesisState]:
         """(frames, bins) complex64 -> (frames * hop,) float32, `delay` samples later than what was analyzed."""
-        window, hop = self.config.window, self.config.hop
-        frames = self.transform.inverse(spectra)[:, :window] * self.synthesis_window
-        stream = np.zeros((len(frames) - 1) * hop + window, np.float32) if len(frames) else np.zeros(0, np.float32)
+        window, length, hop = self.config.window, self.config.synthesis, self.config.hop
+        frames = self.transform.inverse(spectra)[:, window - length : window] * self.synthesis_window
+        stream = np.zeros((len(frames) - 1) * hop + length, np.float32) if len(frames) else np.zeros(0, np.float32)
         if not len(frames):
             return stream, state
-        stream[: window - hop] = state.tail
+        stream[: self.config.delay] = state.tail
         for index, frame in enumerate(frames):
-            stream[index * hop : index * hop + window] += frame
+            stream[index * hop : index * hop + length] += frame
         ready = len(frames) * hop
         return stream[:ready], SynthesisState(stream[ready:].copy())

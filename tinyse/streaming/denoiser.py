@@ -13,7 +13,7 @@ from tinyse.engines.path import SignalPath
 from tinyse.errors import InputError
 from tinyse.released import find
 from tinyse.sound_files import check_layout
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, latency_ms
 from tinyse.streaming import hops, sound
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
 
@@ -88,8 +88,8 @@ class Denoiser:
 
     @property
     def latency_ms(self) -> float:
-        """Algorithmic latency: from a sample's arrival to the moment it can leave, at worst; computing comes on top."""
-        return 1000 * self.front_end.config.window / self.sample_rate
+        """Algorithmic latency (see `tinyse.spectra.front_end.latency_ms`); computing comes on top."""
+        return latency_ms(self.front_end.config)
 
     def reset(self) -> None:
         """Reset the stream to silence."""

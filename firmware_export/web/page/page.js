@@ -8,6 +8,8 @@ const wasm = await (await fetch("tinyse.wasm")).arrayBuffer();
 const module = await WebAssembly.compile(wasm);
 const model = await (await fetch("model.json")).json();
 const RATE = model.sample_rate;
+const COLUMN = Math.round(0.016 * RATE); // samples between two columns of a running spectrogram
+const SHOWN = Math.ceil(128 / model.hop_ms); // hops between two updates of the figures
 const LONGEST = 10 * 60 * RATE; // samples of the microphone that are kept for the download
 
 let active = true; // B, denoised
@@ -48,16 +50,16 @@ async function startMicrophone() {
 
 /** A hop of both sides from the audio thread. */
 function showFrame({ noisy, clean, milliseconds }) {
-  spectrograms.before.push(noisy);
-  spectrograms.after.push(clean);
+  spectrograms.before.push(noisy, COLUMN);
+  spectrograms.after.push(clean, COLUMN);
   const { hops } = running;
   hops.push({ noisy, clean });
   if (hops.length * noisy.length > LONGEST) hops.shift();
-  running.milliseconds += 0.02 * (milliseconds - running.milliseconds);
-  if (hops.length % 8) return;
+  running.milliseconds += Math.min(model.hop_ms / 800, 1) * (milliseconds - running.milliseconds); // a mean over 0.8 s
+  if (hops.length % SHOWN) return;
   show("before", noisy);
   show("after", clean);
-  if (hops.length > 100) $("compute").textContent = `${running.milliseconds.toFixed(2)} ms of ${model.hop_ms} ms`;
+  if (hops.length * model.hop_ms > 1600) $("compute").textContent = `${running.milliseconds.toFixed(2)} ms of ${model.hop_ms} ms`;
 }
 
 function stopMicrophone() {

@@ -99,17 +99,21 @@ export class Spectrogram {
   clear() {
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     this.recent = new Int16Array(POINTS);
+    this.fresh = 0; // samples since the last column
   }
 
-  /** Append a hop of a running stream. */
-  push(pcm) {
-    const joined = new Int16Array(POINTS);
-    joined.set(this.recent.subarray(pcm.length));
-    joined.set(pcm, POINTS - pcm.length);
-    this.recent = joined;
-    this.context.drawImage(this.canvas, -2, 0);
-    this.column(this.canvas.width - 2, joined, 0);
-    this.column(this.canvas.width - 1, joined, 0);
+  /** Append a hop of a running stream; a column is drawn every `step` samples, whatever the hop. */
+  push(pcm, step) {
+    const joined = new Int16Array(POINTS + pcm.length);
+    joined.set(this.recent);
+    joined.set(pcm, POINTS);
+    this.recent = joined.slice(pcm.length);
+    for (this.fresh += pcm.length; this.fresh >= step; this.fresh -= step) {
+      const first = pcm.length - this.fresh + step;
+      this.context.drawImage(this.canvas, -2, 0);
+      this.column(this.canvas.width - 2, joined, first);
+      this.column(this.canvas.width - 1, joined, first);
+    }
   }
 
   /** Show a whole clip. */
