@@ -29,7 +29,8 @@ FEATURE_BITS = 13
 
 
 class State(NamedTuple):
-    """`past` (config.past,) PCM16; `level` and `rate` with `level_bits` after the point; `tail` (config.delay,) with FRACTION bits."""
+    """`past` (config.past,) PCM16; `level` and `rate` with `level_bits` after the point; `tail` (config.delay,) with
+    FRACTION bits."""
 
     past: np.ndarray
     level: int

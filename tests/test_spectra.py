@@ -123,7 +123,7 @@ def test_the_running_level_is_the_same_at_any_hop(hop_ms):
     usual = levels(FrontEndConfig(), sound)[62::31]
     other = levels(FrontEndConfig(hop_ms=hop_ms, synthesis_ms=2 * hop_ms), sound)
     step = 31 * 16 / hop_ms
-    there = other[np.int64(np.round((np.arange(len(usual)) * step + 63 * 16 / hop_ms))) - 1]
+    there = other[np.int64(np.round(np.arange(len(usual)) * step + 63 * 16 / hop_ms)) - 1]
     np.testing.assert_allclose(there, usual, atol=0.25)
     assert usual[0] - usual[-1] > 3
 

@@ -59,7 +59,7 @@ def sections(cls: type, place: str = "") -> list[Section]:
         if field.metadata.get(REST):
             keys.append(Key("...", "anything", "", meanings.get(field.name, "")))
             continue
-        values = f"{values_of(hints[field.name])} {_unit(field.name)}".rstrip()
+        values = _with_unit(values_of(hints[field.name]), field.name)
         keys.append(Key(field.name, values, _default(field), meanings.get(field.name, "")))
         for suffix, found in _dataclasses_in(hints[field.name]):
             inner += sections(found, f"{place}.{field.name}{suffix}".removeprefix("."))
@@ -121,8 +121,11 @@ def _written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _unit(name: str) -> str:
-    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+def _with_unit(values: str, name: str) -> str:
+    """The unit stands by the numbers: "number, 1 to 256 ms or nothing"."""
+    unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+    numbers, nothing, _ = values.partition(" or nothing")
+    return f"{numbers} {unit}".rstrip() + nothing
 
 
 def _dataclasses_in(hint: Any) -> Iterator[tuple[str, type]]:

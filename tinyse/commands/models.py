@@ -14,7 +14,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """List the named models: parameters, multiply-accumulates per frame and per second, state and latency.
 
     A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
-    State is in bytes of an int8 export; latency is algorithmic, with the front end that is the default. Taggers are counted with 20
+    State is in bytes of an int8 export; latency is algorithmic, with the default front end. Taggers are counted with 20
     classes, on frames of 64 ms and 64 bands. Those that tinyse comes with, trained, are marked: `tinyse denoise
     --model NAME` runs them.
     """

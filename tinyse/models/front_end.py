@@ -88,5 +88,7 @@ class TorchFrontEnd(nn.Module):
         batch, count, _ = frames.shape
         length = (count - 1) * config.hop + config.synthesis
         columns = frames.transpose(1, 2)
-        stream = functional.fold(columns, (1, length), (1, config.synthesis), stride=(1, config.hop)).view(batch, length)
+        stream = functional.fold(columns, (1, length), (1, config.synthesis), stride=(1, config.hop)).view(
+            batch, length
+        )
         return stream[:, config.delay : count * config.hop]

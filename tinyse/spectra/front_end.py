@@ -45,8 +45,8 @@ class FrontEndConfig:
     feature_range_db: Annotated[float, Between(1, 200)] = 48.0
     """Level against the running level that a feature of 1 stands for; beyond it features are clipped."""
     synthesis_ms: Annotated[float, Between(1, 256)] | None = None
-    """Length of the synthesis window, the newest part of a frame, which is the latency. None: the whole window, and both
-    windows are square-root Hann windows; a shorter one leaves sooner with the same frame (see `windows`)."""
+    """Length of the newest part of a frame, which becomes sound; it is the latency. By default the whole window. A shorter
+    one, such as 8 at a hop of 4, lets sound leave sooner and leaves the network the same frame."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -63,7 +63,9 @@ class FrontEndConfig:
         if self.synthesis > self.window:
             raise InputError(f"synthesis_ms: {self.synthesis_ms} ms is longer than the window of {self.window_ms} ms")
         if self.synthesis % self.hop or self.synthesis < 2 * self.hop:
-            what, length = ("window", self.window_ms) if self.synthesis_ms is None else ("synthesis window", self.synthesis_ms)
+            what, length = (
+                ("window", self.window_ms) if self.synthesis_ms is None else ("synthesis window", self.synthesis_ms)
+            )
             raise InputError(f"hop_ms: a {what} of {length} ms is not two or more hops of {self.hop_ms} ms")
 
     @property
