@@ -22,6 +22,7 @@ from tinyse.recipe import Stage  # noqa: E402
 from tinyse.streaming.denoiser import Denoiser  # noqa: E402
 from tinyse.tasks.networks import networks_of  # noqa: E402
 from tinyse.training.finish import finish, plan  # noqa: E402
+from tinyse.training.networks import check_networks  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
 
@@ -146,3 +147,180 @@ def test_a_model_is_a_name_or_widths_or_a_class():
     for wrong in ("nothing", "a:b:c", "a/b.py:C", "os; x:C", 3):
         with pytest.raises(InputError, match="python"):
             model({"python": wrong, "channels": [4]})
+
+
+# What is refused before anything is trained or written.
+
+SIMPLE = """
+import torch
+from torch import nn
+from tinyse.models.layers import CausalConvolution, SharedGRU, StreamingLayer, UpsamplingConvolution
+from tinyse.models.network import Network
+
+class Net(Network):
+    def __init__(self, bands, width=3):
+        super().__init__(bands)
+        self.blocks["down"] = CausalConvolution(1, width, bands)
+        self.blocks["own"] = Own()
+        self.blocks["up"] = UpsamplingConvolution(width, 1, last=True)
+
+    def wire(self, run, x):
+        x = run.layer("down", x)
+        x = run.layer("own", x)
+        return run.sigmoid("mask", run.layer("up", x))
+
+class Own(nn.Module):
+    def forward(self, x):
+        return torch.tanh(x)
+
+    def emit(self, graph, name, x):
+        return graph.unary("TANH", name, x)
+"""
+
+ONE_STAGE = "stages: {one: {model: {python: net:Net}, updates: 1, losses: {signal_to_noise: 1.0}}}"
+
+FAULTS = {
+    "no module": ("", "", "net:Net", r"there is no module 'net', neither installed nor below"),
+    "no package": (
+        "import torch\n",
+        "import torch, no_such\n",
+        "",
+        r"cannot import .*No module named 'no_such' \(.*net.py:2",
+    ),
+    "a typing error": (
+        "def __init__(self, bands, width=3):",
+        "def __init__(self",
+        "",
+        r"cannot import .*SyntaxError.*net.py:",
+    ),
+    "an error at import": (
+        "import torch\n",
+        "1 / 0\n",
+        "",
+        r"cannot import .*ZeroDivisionError: division by zero \(.*net.py:2",
+    ),
+    "another name": ("", "", "net:Nett", "nothing is named 'Nett' there: did you mean 'Net'"),
+    "no network": ("", "", "net:Own", r"'net:Own' is no network of ours: write class Own\(Network\)"),
+    "no class": ("", "", "net:torch", "'net:torch' is no network of ours"),
+    "an unknown keyword": (
+        "",
+        "",
+        "net:Net, widths: 4",
+        r"unexpected keyword argument 'widths': did you mean 'width'.*Net\(bands, width=3\)",
+    ),
+    "a missing keyword": ("width=3", "width", "", "missing a required argument: 'width'"),
+    "a value that does not fit": ("", "", "net:Net, width: many", r"cannot be made with .*'many'.*net.py:\d+"),
+    "a torch layer": ("Own()\n", "nn.Softmax(1)\n", "", "block 'own' is a Softmax, which no backend has: use a layer"),
+    "an operator that there is not": (
+        '"TANH"',
+        '"SOFTMAX"',
+        "",
+        "block 'own' emits SOFTMAX, which no backend has: there are",
+    ),
+    "an operator for other values": (
+        "torch.tanh(x)",
+        "2 * x",
+        "",
+        "block 'own': what it emits is not what it computes: frame 0",
+    ),
+    "another shape": ("torch.tanh(x)", "x[..., :1]", "", "its forward pass fails|it gives|emits"),
+    "the whole clip": (
+        "torch.tanh(x)",
+        "torch.tanh(x - x.mean(2, keepdim=True))",
+        "",
+        "not causal: output frame 0 changed with input frame 1",
+    ),
+    "the next frame": (
+        "torch.tanh(x)",
+        "torch.tanh(torch.roll(x, -1, 2))",
+        "",
+        r"not causal: output frame \d+ changed with input frame",
+    ),
+    "the past without a state": (
+        "torch.tanh(x)",
+        "torch.tanh(torch.cumsum(x, 2))",
+        "",
+        "its stream is not its clip: output frame 1 differs",
+    ),
+    "the other clips": (
+        "torch.tanh(x)",
+        "torch.tanh(x - x.mean(0, keepdim=True))",
+        "",
+        "clips of a batch change one another|emits",
+    ),
+    "a weight outside": (
+        'self.blocks["own"] = ',
+        'self.gain = nn.Parameter(torch.ones(1)); self.blocks["own"] = ',
+        "",
+        "weight 'gain' belongs to no block",
+    ),
+    "a tensor that is not saved": (
+        "class Own(nn.Module):",
+        "class Own(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.gain = torch.ones(1)\n",
+        "",
+        "block 'own': the tensor 'gain' is not saved",
+    ),
+    "a block that is not run": ('        x = run.layer("own", x)\n', "", "", "block 'own' is never run"),
+    "a block that runs twice": (
+        'x = run.layer("own", x)',
+        'x = run.layer("own", run.layer("own", x))',
+        "",
+        "runs block 'own' twice",
+    ),
+    "a block that there is not": (
+        'run.layer("own", x)',
+        'run.layer("owm", x)',
+        "",
+        r"KeyError: 'owm' \(.*net.py:\d+\)",
+    ),
+    "no sigmoid": (
+        'run.sigmoid("mask", run.layer("up", x))',
+        'run.layer("up", x)',
+        "",
+        "not between 0 and 1: end wire with",
+    ),
+    "half the bands": ('run.layer("up", x)', "x", "", r"it gives \(1, 16, 64\) for 16 frames: \(clips, frames, 128\)"),
+    "another task": (
+        "class Net(Network):",
+        "class Net(Network):\n    result = 'tags'",
+        "",
+        "its result is 'tags': for this task",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_line_before_anything_is_written(fault, tmp_path, monkeypatch):
+    before, after, name, message = FAULTS[fault]
+    assert before in SIMPLE
+    if fault != "no module":
+        (tmp_path / "net.py").write_text(SIMPLE.replace(before, after, 1))
+    (tmp_path / "own.yaml").write_text(ONE_STAGE.replace("net:Net", name or "net:Net"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "net", raising=False)
+    there = set(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message) as told:
+        check_networks(load_recipe("own.yaml"))
+    assert str(told.value).startswith("stages.one.model: ") and "\n" not in str(told.value)
+    assert {path for path in tmp_path.rglob("*") if "__pycache__" not in str(path)} <= there
+
+
+def test_a_sound_network_passes(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(SIMPLE)
+    (tmp_path / "own.yaml").write_text(ONE_STAGE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "net", raising=False)
+    check_networks(load_recipe("own.yaml"))
+
+
+def test_a_command_refuses_in_one_line(tmp_path):
+    (tmp_path / "net.py").write_text(SIMPLE.replace("torch.tanh(x)", "torch.tanh(torch.roll(x, -1, 2))"))
+    (tmp_path / "own.yaml").write_text(ONE_STAGE)
+    for command in ("check", "train"):
+        answer = tinyse(tmp_path, command, "own.yaml")
+        assert answer.returncode == 2 and "not causal" in answer.stderr and answer.stderr.count("\n") == 1, (
+            answer.stderr
+        )
+    assert {path.name for path in tmp_path.iterdir()} <= {"net.py", "own.yaml", "__pycache__"}

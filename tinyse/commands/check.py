@@ -33,11 +33,13 @@ def check(
     """
     with needs("train"):
         from tinyse.tasks import TASKS
+        from tinyse.training.networks import check_networks
         from tinyse.training.recipe import load_recipe
     from tinyse.spectra.front_end import latency_ms
     from tinyse.targets.forecast import forecast, random_step
 
     chosen = load_recipe(recipe, settings or [])
+    check_networks(chosen)
     name, stage = list(chosen.stages.items())[-1]
     graph = TASKS[chosen.task].untrained(chosen, stage).eval().emit(name)
     quantized = random_step(graph, chosen.export.precision)

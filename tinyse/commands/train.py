@@ -65,9 +65,11 @@ def train(
     with needs("train"):
         from tinyse.training import dry_run, finish
         from tinyse.training.lock import locked
+        from tinyse.training.networks import check_networks
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
     chosen = load_recipe(recipe, settings or [])
+    check_networks(chosen)
     rank = int(os.environ.get("RANK", "0"))
     # The other processes of torchrun wait for the first.
     with locked(Path(chosen.output)) if rank == 0 else nullcontext(), Screen() as screen:

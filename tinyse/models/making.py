@@ -12,8 +12,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
+
+import tinyse
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.models.architecture import Architecture, OwnNetwork
@@ -82,13 +86,14 @@ def find_class(name: str, where: str) -> type[Network]:
 
 def told(error: BaseException) -> str:
     """An error of code that is not ours in a line, with its place."""
-    frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError):
-        place = f" ({error.filename}:{error.lineno})"
-        return f"SyntaxError: {error.msg}{place}"
-    own = [frame for frame in frames if "importlib" not in frame.filename]
+        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    others = tuple(str(Path(str(module.__file__)).parent) for module in (tinyse, torch, importlib))
+    own = [frame for frame in frames if not frame.filename.startswith((*others, "<frozen"))]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+    text = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
+    return f"{text}{place}"
 
 
 def _is_network(value: Any) -> bool:

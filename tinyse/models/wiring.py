@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
 
 V = TypeVar("V")
@@ -67,6 +68,8 @@ class GraphRunner:
         """The tensor that each block gives, in the order in which they run."""
 
     def layer(self, name: str, x: str) -> str:
+        if name in self.made:
+            raise InputError(f"wire runs block {name!r} twice: a second place needs a block of its own")
         block, place = self.blocks[name], f"{name}/step"
         if name in self.states:
             self.made[name], self.following[name] = block.emit(self.graph, place, x, self.states[name])

@@ -23,6 +23,7 @@ from tinyse.tasks.task import Task
 from tinyse.training.batches import WithTeachers, batches, in_batches
 from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
+from tinyse.training.networks import check_networks
 from tinyse.training.processes import launch, processes_here, refuse_undivided
 from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others
@@ -53,6 +54,7 @@ def run(
 
 def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[str], None], machine: Machine) -> Path:
     """`run`, in a process that is set up for it."""
+    check_networks(recipe)
     fabric = launch("32-true")
     if not fabric.is_global_zero:
         show, say = _nothing, _nothing
