@@ -114,10 +114,30 @@ class Corpus:
 
 
 @dataclass(frozen=True)
+class Material:
+    """What sound is made of rather than sound: a network with its voices, texts."""
+
+    title: str
+    license: str
+    attribution: str
+    """Whom the license asks to be named."""
+    homepage: str
+    archives: tuple[Archive, ...]
+    files: dict[str, str]
+    """A regular expression for the whole path inside an archive -> the path that the file gets (`\\1` is the first group)."""
+
+    @property
+    def megabytes(self) -> float:
+        """What has to be fetched."""
+        return sum(archive.megabytes for archive in self.archives)
+
+
+@dataclass(frozen=True)
 class Catalog:
-    """Corpora by name, and names for several of them at once."""
+    """Corpora by name, and names for several of them at once; and what sound is synthesized from."""
 
     corpora: dict[str, Corpus]
+    materials: dict[str, Material] = field(default_factory=dict)
     sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tinyse.commands.synthesize import checked_rate, synthesize
 from tinyse.errors import InputError, needs
 
 if TYPE_CHECKING:
@@ -169,39 +170,7 @@ def preview(
     print(f"wrote {len(paths)} files to {output}")
 
 
-@app.command()
-def synthesize(
-    output: Annotated[Path, typer.Option(help="Folder for noise/FAMILY/NNNNN.wav and manifest.csv.")],
-    count: Annotated[int, typer.Option(min=1, max=100_000, help="How many sounds of each family.")] = 4,
-    family: Annotated[
-        list[str] | None, typer.Option("--family", help="Only this family; may be given several times.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(help="Length of a sound, 0.1 to 600.")] = 5.0,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other sounds.")] = 0,
-    rate: Rate = None,
-) -> None:
-    """Write noise made by procedure: cries and calls, impacts, signals, music, machines, crowds.
-
-    To listen to what `mixture.procedural_probability` mixes in training, or to take along as recordings: the folder has a
-    manifest, and nobody owns the sounds.
-    """
-    from tinyse.progress import counted
-
-    with needs("train"):
-        from tinyse.mixtures.procedural import FAMILIES
-        from tinyse.mixtures.sounds import write_sounds
-    if not 0.1 <= seconds <= 600:
-        raise InputError(f"--seconds {seconds:g}: give 0.1 to 600")
-    families = tuple(family or FAMILIES)
-    with counted("making", count * len(families)) as advance:
-        manifest = write_sounds(output, count, families, seconds, seed, _checked(rate), advance)
-    print(f"wrote {len(manifest.recordings)} sounds to {output}; what they are is in {output / 'manifest.csv'}")
-
-
-def _checked(rate: int | None) -> int:
-    from tinyse.spectra.front_end import FrontEndConfig
-
-    return FrontEndConfig().sample_rate if rate is None else FrontEndConfig(sample_rate=rate).sample_rate
+app.command("synthesize")(synthesize)
 
 
 def _mixer_of_recipe(
@@ -252,7 +221,9 @@ def pairs(
     except ValueError as error:
         raise InputError(f"--snr-db {snr_db}: expected numbers with commas, such as -5,0,5") from error
     with counted("mixing", count) as advance:
-        written = write_pairs(open_data(data), output, count, split, seconds, seed, snrs_db, advance, _checked(rate))
+        written = write_pairs(
+            open_data(data), output, count, split, seconds, seed, snrs_db, advance, checked_rate(rate)
+        )
     print(f"wrote {count} pairs to {written.parent}: tinyse evaluate MODEL {written.parent}")
 
 
@@ -278,7 +249,7 @@ def shard(
 
     if codec not in ("flac", "opus"):
         raise InputError(f"--codec {codec}: known are flac and opus")
-    index = write_shards(open_data(data), output, megabytes, _checked(rate), codec)  # type: ignore[arg-type]
+    index = write_shards(open_data(data), output, megabytes, checked_rate(rate), codec)  # type: ignore[arg-type]
     size, seconds = sum(shard.bytes for shard in index.shards), sum(shard.seconds for shard in index.shards)
     if as_json:
         facts = {"shards": len(index.shards), "recordings": sum(shard.items for shard in index.shards), "bytes": size,

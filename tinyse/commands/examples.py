@@ -14,7 +14,8 @@ EXAMPLES = {
     "data preview": ("tinyse data preview recipes/quick.yaml --set data=recordings/ --output heard/",),
     "data synthesize": (
         "tinyse data synthesize --output heard/",
-        "tinyse data synthesize --output noises/ --count 500",
+        "tinyse data synthesize noise --output noises/ --count 500",
+        "tinyse data synthesize speech --output spoken/ --hours 10 --train-only",
     ),
     "data pairs": ("tinyse data pairs recordings/ --output pairs/ --count 60",),
     "data shard": ("tinyse data shard recordings.csv shards/",),

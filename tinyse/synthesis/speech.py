@@ -1,0 +1,165 @@
+"""Hours of synthesized speech in a folder: utterance i is a function of (seed, i), so what was interrupted goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinyse import audio, sound_files
+from tinyse.errors import InputError
+from tinyse.files import write_json, write_text
+from tinyse.recordings.manifest import Manifest, Recording
+from tinyse.recordings.splits import check_leaks
+from tinyse.synthesis.kokoro import RATE, ROWS, Kokoro, Talker, talker
+from tinyse.synthesis.phonemes import phonemes
+
+LICENSE = "Apache-2.0"
+CORPUS = "kokoro"
+LEVEL = 10 ** (-25 / 20)
+"""Root mean square of an utterance; one whose peak would not fit is quieter."""
+TRIES = 20
+"""Sentences that are drawn for an utterance before the text is given up: one may have no phonemes that are known."""
+WRITTEN_EVERY = 50
+"""Utterances between two manifests, so that a killed run leaves one."""
+MANIFEST, PLAN = "manifest.csv", "synthesis.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides the sound of an utterance of a number, beside the network."""
+
+    seed: int = 0
+    talkers: int = 400
+    train_only: bool = False
+    """All talkers are train, from all voices: valid and test stay with real recordings."""
+    sample_rate: int = audio.DEFAULT_RATE
+    text: str = ""
+    """SHA-256 of the sentences."""
+
+
+def sha256_of(sentences: Sequence[str]) -> str:
+    """The name of a text in a plan."""
+    return hashlib.sha256("\n".join(sentences).encode()).hexdigest()
+
+
+def utterance(model: Kokoro, plan: Plan, sentences: Sequence[str], number: int) -> tuple[np.ndarray, Talker, str]:
+    """The utterance of a number: sound (samples,) at the plan's rate, who says it, and what.
+
+    Pitch is that of sound played faster or slower; speed makes up for it. Raises InputError for a text without phonemes.
+    """
+    rng, who = _begun(plan, number, list(model.voices))
+    pitch = who.pitch * float(rng.uniform(0.98, 1.02))
+    speed = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25))))
+    for _ in range(TRIES):
+        sentence = sentences[int(rng.integers(len(sentences)))]
+        tokens = model.tokens(phonemes(sentence, who.accent))
+        if 0 < len(tokens) < ROWS:
+            sound = model.speak(tokens, who.style(model.voices), speed / pitch)
+            if len(sound) and np.isfinite(sound).all() and sound.any():
+                sound = audio.resampled(sound, round(RATE * pitch), plan.sample_rate)
+                return levelled(sound), who, sentence
+    raise InputError(f"none of {TRIES} sentences became speech; the last one: {sentence!r}")
+
+
+def levelled(sound: np.ndarray) -> np.ndarray:
+    """The same at `LEVEL`, or as near to it as its peak allows."""
+    gain = min(LEVEL / float(np.sqrt(np.mean(sound**2))), 0.99 / float(np.abs(sound).max()))
+    return (sound * gain).astype(np.float32)
+
+
+def check_room(folder: Path, seconds: float, sample_rate: int) -> int:
+    """The bytes that so much sound takes. Raises InputError where the disk has less."""
+    there = next(place for place in (folder, *folder.resolve().parents) if place.is_dir())
+    needed, free = int(2 * seconds * sample_rate), shutil.disk_usage(there).free
+    if needed > free:
+        raise InputError(f"{seconds / 3600:g} h take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left")
+    return needed
+
+
+def write_speech(
+    folder: Path,
+    model: Kokoro,
+    plan: Plan,
+    sentences: Sequence[str],
+    seconds: float,
+    progress: Callable[[float], object] = lambda seconds: None,
+) -> Manifest:
+    """Write utterances 0, 1, ... to speech/TALKER until there are `seconds` of them, and manifest.csv. Returns the manifest.
+
+    Those of an earlier call are kept; more of them are the same ones and others. Raises InputError for a folder that
+    another plan or text filled.
+    """
+    _check_plan(folder, plan)
+    voices = list(model.voices)
+    recordings: list[Recording] = []
+    total = 0.0
+    try:
+        for number in itertools.count():
+            if total >= seconds:
+                break
+            _, who = _begun(plan, number, voices)
+            path = f"speech/{who.name}/{number:06d}.wav"
+            try:
+                length = sound_files.duration(folder / path)
+            except InputError:
+                sound, _, said = utterance(model, plan, sentences, number)
+                # What was said first: a recording without its text would never get one.
+                write_text((folder / path).with_suffix(".txt"), said + "\n")
+                audio.write(folder / path, sound, plan.sample_rate)
+                length = len(sound) / plan.sample_rate
+            recordings.append(
+                Recording(
+                    path=path,
+                    seconds=length,
+                    kind="speech",
+                    split=who.split,
+                    speaker=who.name,
+                    source=f"{CORPUS}:{plan.seed}/{number}",
+                    corpus=CORPUS,
+                    license=LICENSE,
+                    ship=True,
+                )
+            )
+            total += length
+            progress(length)
+            if len(recordings) % WRITTEN_EVERY == 0:
+                _write_manifest(folder, recordings)
+    finally:
+        manifest = _write_manifest(folder, recordings)
+    return manifest
+
+
+def _begun(plan: Plan, number: int, voices: Sequence[str]) -> tuple[np.random.Generator, Talker]:
+    """What draws an utterance, and the first that it has drawn: who says it."""
+    rng = np.random.default_rng([plan.seed, 0, number])
+    return rng, talker(plan.seed, int(rng.integers(plan.talkers)), voices, plan.train_only)
+
+
+def _write_manifest(folder: Path, recordings: Sequence[Recording]) -> Manifest:
+    manifest = Manifest(folder, tuple(recordings))
+    check_leaks(manifest.recordings)
+    if recordings:
+        manifest.write(folder / MANIFEST)
+    return manifest
+
+
+def _check_plan(folder: Path, plan: Plan) -> None:
+    path = folder / PLAN
+    if not path.is_file():
+        write_json(path, asdict(plan))
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        different = next((key for key, value in asdict(plan).items() if found.get(key) != value), None)
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is not what this command wrote: {error}; remove {folder}") from error
+    if different:
+        raise InputError(f"{folder} was filled with {different} {found.get(different)!r}, not {getattr(plan, different)!r}: "
+                         "take another --output, or the same options")  # fmt: skip
