@@ -16,10 +16,11 @@ from tinyse.engines.tflite_engines import ReferenceEngine  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.export import export_model  # noqa: E402
 from tinyse.models.architecture import Architecture, OwnNetwork  # noqa: E402
-from tinyse.models.files import load_model  # noqa: E402
+from tinyse.models.files import load_model, save_model  # noqa: E402
 from tinyse.models.making import name_of  # noqa: E402
 from tinyse.recipe import Stage  # noqa: E402
 from tinyse.streaming.denoiser import Denoiser  # noqa: E402
+from tinyse.tasks import TASKS  # noqa: E402
 from tinyse.tasks.networks import networks_of  # noqa: E402
 from tinyse.training.finish import finish, plan  # noqa: E402
 from tinyse.training.networks import check_networks  # noqa: E402
@@ -117,13 +118,15 @@ def test_its_integers_are_the_firmware(project, tmp_path):
 
 def test_a_model_file_runs_no_code(project):
     folder, model, networks = project
+    with open(folder / "flat.py", "a") as file:
+        file.write("open('imported', 'w').close()\n")
     with pytest.raises(InputError, match=r"model.safetensors: flat:Flat is a network of your own.*--recipe.*networks="):
         load_model(model)
     with pytest.raises(InputError, match="given are own:Other"):
         load_model(model, [type("Other", (networks[0],), {"__module__": "own"})])
     alone = tinyse(folder, "export", model, "--clips", 1, "--output", "alone")
     assert alone.returncode == 2 and alone.stderr.count("\n") == 1 and "--recipe" in alone.stderr
-    assert not (folder / "alone").exists()
+    assert not (folder / "alone").exists() and not (folder / "imported").exists()
 
 
 def test_commands_take_the_class_from_its_recipe(project):
@@ -132,6 +135,20 @@ def test_commands_take_the_class_from_its_recipe(project):
     assert made.returncode == 0, made.stderr
     here = export_model(model, [], folder / "here", networks=networks)
     assert (folder / "named/model.tflite").read_bytes() == here.quantized.read_bytes()
+
+
+def test_a_class_that_changes_under_its_run_is_refused(project, monkeypatch):
+    folder, model, _ = project
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    recipe = load_recipe("flat.yaml")
+    assert run(recipe, lambda _: None, lambda _: None) == model.relative_to(folder), "what is finished is not run again"
+    (folder / "flat.py").write_text(
+        MODULE.replace('run.add("skip", run.layer("memory", x), down)', 'run.layer("memory", x)')
+    )
+    monkeypatch.delitem(sys.modules, "flat")
+    with pytest.raises(InputError, match=r"teacher/model.safetensors was made with other operators of its network"):
+        run(recipe, lambda _: None, lambda _: None)
 
 
 def test_a_model_is_a_name_or_widths_or_a_class():
@@ -313,6 +330,32 @@ def test_a_sound_network_passes(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "net", raising=False)
     check_networks(load_recipe("own.yaml"))
+
+
+def test_a_network_of_its_own_listens(tmp_path, monkeypatch):
+    """Classes are handed to it; the name of another module serves as well."""
+    listening = SIMPLE.replace("class Net(Network):", "class Net(Network):\n    result = 'tags'")
+    listening = listening.replace("bands, width=3", "bands, classes, width=3").replace('"mask"', '"tags"')
+    listening = listening.replace(
+        "UpsamplingConvolution(width, 1, last=True)", "Classifier(width, bands // 2, len(classes))"
+    )
+    (tmp_path / "inner.py").write_text(
+        listening.replace("import CausalConvolution", "import CausalConvolution, Classifier")
+    )
+    (tmp_path / "net.py").write_text("from inner import Net\n")
+    (tmp_path / "own.yaml").write_text(
+        "task: activity\n" + ONE_STAGE.replace("signal_to_noise", "binary_cross_entropy")
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "net", raising=False)
+    recipe = load_recipe("own.yaml")
+    check_networks(recipe)
+    network = TASKS["activity"].untrained(recipe, recipe.stages["one"])
+    assert network.architecture == OwnNetwork("inner:Net") and network.classes == ("speech",)
+    save_model("own.safetensors", network, recipe.front_end, {})
+    again, _, header = load_model("own.safetensors", networks_of(recipe))
+    assert again.classes == ("speech",) and header["task"] == "activity"
 
 
 def test_a_command_refuses_in_one_line(tmp_path):

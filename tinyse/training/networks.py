@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from firmware_export.program import lower
 from tinyse.errors import InputError
 from tinyse.models.architecture import OwnNetwork
@@ -35,3 +38,18 @@ def check_networks(recipe: Recipe) -> None:
                     lower(quantized)
         except InputError as error:
             raise InputError(f"stages.{name}.model: {stage.model.python}: {error}") from error
+
+
+def network_hash(recipe: Recipe, name: str) -> dict[str, str]:
+    """`{"network_hash": ...}` of the operators that the class of a stage emits; empty for a network of ours.
+
+    A class may change while its recipe stays: what it computes may not, under a run that goes on.
+    """
+    stage = recipe.stages[name]
+    if not isinstance(stage.model, OwnNetwork):
+        return {}
+    graph = TASKS[recipe.task].untrained(recipe, stage).eval().emit()
+    operators = [(each.kind, each.inputs, each.outputs, sorted(each.options.items())) for each in graph.operators]
+    shapes = {name: tensor.shape for name, tensor in graph.tensors.items()}
+    text = json.dumps([operators, shapes, graph.inputs, graph.outputs], default=str)
+    return {"network_hash": hashlib.sha256(text.encode()).hexdigest()}

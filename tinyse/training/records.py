@@ -89,6 +89,7 @@ def refuse_others(facts: Mapping[str, Any], recipe: Recipe, name: str, data: Map
         ("data_hash", "recordings"),
         ("valid_hash", "recordings of the valid split"),
         ("start_hash", "weights in the file that it starts from"),
+        ("network_hash", "operators of its network, whose class has changed"),
     ):
         if key in facts and key in data and facts[key] != data[key]:
             raise InputError(f"{path} was made with other {what}; use another output folder, or remove {path.parent}")

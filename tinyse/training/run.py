@@ -23,7 +23,7 @@ from tinyse.tasks.task import Task
 from tinyse.training.batches import WithTeachers, batches, in_batches
 from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
-from tinyse.training.networks import check_networks
+from tinyse.training.networks import check_networks, network_hash
 from tinyse.training.processes import launch, processes_here, refuse_undivided
 from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others
@@ -77,7 +77,7 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
                 continue
             examples = WithTeachers(task.valid(stage), stage.external_teachers)
             valid = in_batches(examples, stage.batch)
-            data = task.open(stage) | start_hash(recipe, name)
+            data = task.open(stage) | names_of(recipe, name)
             for notice in brief(task.notices) if position == 0 else ():
                 say(f"note: {notice}")
             qparams = choose_qparams(recipe, name) if stage.quantize else None
@@ -129,11 +129,16 @@ def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
     for name, stage in recipe.stages.items():
         for path in (model_path(folder, name), checkpoint_path(folder, name)):
             if path.exists():
-                refuse_others(load_tensors(path)[1], recipe, name, task.open(stage) | start_hash(recipe, name), path)
+                refuse_others(load_tensors(path)[1], recipe, name, task.open(stage) | names_of(recipe, name), path)
         if not model_path(folder, name).exists():
             check_start(recipe, name)
             for teacher in stage.external_teachers:
                 teacher.open()
+
+
+def names_of(recipe: Recipe, name: str) -> dict[str, str]:
+    """Of what a stage is made from beside its recipe and its recordings: hashes by what they are of."""
+    return start_hash(recipe, name) | network_hash(recipe, name)
 
 
 def write_record(recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:
