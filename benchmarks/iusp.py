@@ -7,7 +7,7 @@ Students of three sizes under five objectives (labels alone; with the teacher's 
 each on every fold of the training part left out in turn and with every seed, all in one run on a weighted sum, as the
 paper has it. The folds 1 to 3 are trained on and scored in turn; fold 4 is the valid part: learning rates and weights
 were chosen on it, and no figure of the report comes from it. After every run --output holds iusp.md, iusp.json and
-iusp.png of what is finished. By default about 50 minutes of one core.
+iusp.svg of what is finished. By default about 50 minutes of one core.
 """
 
 from __future__ import annotations

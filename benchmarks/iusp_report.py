@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from findings import iusp
+from intervals import draw
 
 from tinyse.errors import InputError
 from tinyse.evaluation.report import Table, as_markdown, plain
 from tinyse.evaluation.statistics import Summary, paired, summarize
-from tinyse.files import replacing, write_json, write_text
+from tinyse.files import write_json, write_text
 
 SIZES = ("small", "medium", "large")
 METHODS = ("none", "output", "sp", "iusp", "sp+iusp")
@@ -94,7 +96,7 @@ class Findings:
 
 
 def write_report(folder: Path, results: Mapping[Run, Result], plan: Sequence[Run]) -> str:
-    """Write iusp.md, iusp.json and iusp.png; returns the text."""
+    """Write iusp.md, iusp.json and, once there is a gain, iusp.svg; returns the text."""
     findings = Findings(results)
     missing = [run for run in plan if run not in results]
     text = as_markdown([table for table in _tables(findings) if table.rows])
@@ -102,8 +104,8 @@ def write_report(folder: Path, results: Mapping[Run, Result], plan: Sequence[Run
     text += f", {sum(result.cpu_seconds for result in results.values()) / 60:.0f} minutes of one core.\n"
     write_text(folder / "iusp.md", text)
     write_json(folder / "iusp.json", plain(_facts(findings, missing)))
-    if results:
-        _draw(findings, folder / "iusp.png")
+    if len({run.method for run in results} & set(METHODS)) > 1:
+        write_text(folder / "iusp.svg", draw(iusp(quoted(findings))))
     return text
 
 
@@ -178,32 +180,6 @@ def _facts(findings: Findings, missing: Sequence[Run]) -> dict[str, Any]:
         "missing": [run._asdict() for run in missing],
         "results": [result.as_json() for result in findings.results.values()],
     }
-
-
-def _draw(findings: Findings, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 4.2), layout="constrained")
-    width = 0.8 / len(METHODS)
-    for number, method in enumerate(METHODS):
-        summaries = [findings.summary(size, method, "micro_auprc") for size in SIZES]
-        places = np.arange(len(SIZES)) + (number - (len(METHODS) - 1) / 2) * width
-        heights = [0.0 if math.isnan(s.mean) else s.mean for s in summaries]
-        errors = [0.0 if math.isnan(s.half_width) else s.half_width for s in summaries]
-        axes.bar(places, heights, width, yerr=errors, capsize=2, label=TITLES[method])
-    teacher = findings.summary("teacher", "teacher", "micro_auprc").mean
-    if not math.isnan(teacher):
-        axes.axhline(teacher, color="grey", linestyle="--", linewidth=1, label="teacher")
-    axes.set_xticks(range(len(SIZES)), SIZES)
-    axes.set_ylabel("micro AUPRC, fold left out")
-    axes.legend(ncols=3, fontsize="small", frameon=False)
-    axes.set_ylim(0, 1)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
-    pyplot.close(figure)
 
 
 def _cell(summary: Summary, sign: str = "") -> str:

@@ -5,7 +5,7 @@
 
 One teacher, then students under each schedule with the same number of updates, then further seeds of the finalists: the
 best two-step schedule and the best other one on the valid split, and the supervised baseline. After every run the folder
---output holds two_step.md, two_step.json and two_step.png of what is finished; what is missing is listed. By default
+--output holds two_step.md, two_step.json and two_step.svg of what is finished; what is missing is listed. By default
 three to four hours of one core. The benchmark's pairs are scored, and no choice looks at them.
 """
 
@@ -219,7 +219,10 @@ def main() -> None:
     if arguments.report:
         results = finished(comparison)
         print(write_report(comparison, results))
-        record.keep(arguments.results, quoted(Findings(comparison, results)), "measured")
+        found = Findings(comparison, results)
+        record.keep(arguments.results, quoted(found), "measured")
+        if arguments.results and found.levels:
+            record.keep(f"{arguments.results} at the lowest SNR", quoted(found, found.levels[0]), "measured")
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Screen() as screen:

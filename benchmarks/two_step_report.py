@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from two_step_plan import BASELINE, TWO_STEP, Comparison, Run, baseline, finalists, last_stage, planned, title
+from findings import two_step
+from intervals import Picture, draw
+from two_step_plan import BASELINE, Comparison, Run, baseline, finalists, last_stage, planned, title
 
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, Scores
 from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_markdown, plain
 from tinyse.evaluation.statistics import Summary, paired, summarize
-from tinyse.files import replacing, write_json, write_text
+from tinyse.files import write_json, write_text
 
 GAINS = ("sdr", "si_sdr")
 """Measures of which the improvement over the unprocessed clip is shown; of the others their value."""
@@ -133,14 +135,14 @@ class Findings:
 
 
 def write_report(comparison: Comparison, results: Mapping[Run, Result]) -> str:
-    """Write two_step.md, two_step.json and, once a student is there, two_step.png. Returns the Markdown."""
+    """Write two_step.md, two_step.json and, once there is a difference, two_step.svg. Returns the Markdown."""
     findings = Findings(comparison, results)
     folder = Path(comparison.output)
     text = markdown(findings)
     write_text(folder / "two_step.md", text)
     write_json(folder / "two_step.json", as_json(findings))
-    if any(findings.schedules(student) for student in comparison.students):
-        draw(findings, folder / "two_step.png")
+    if any(len(findings.schedules(student)) > 1 for student in comparison.students):
+        write_text(folder / "two_step.svg", draw(picture(findings)))
     return text
 
 
@@ -216,8 +218,8 @@ def summaries(findings: Findings) -> list[Table]:
     ]
 
 
-def quoted(findings: Findings) -> Table:
-    """What pages quote: SDR of each schedule, students side by side."""
+def quoted(findings: Findings, level: float | None = None) -> Table:
+    """What pages quote: SDR of each schedule, students side by side, over all pairs or those of one input SNR."""
     students = findings.comparison.students
     header = ["schedule"]
     for student in students:
@@ -229,8 +231,9 @@ def quoted(findings: Findings) -> Table:
             if not findings.seeds(student, schedule):
                 row += ["", "", ""]
                 continue
-            change = findings.difference(student, schedule, "sdr")
-            row += [cell("sdr", findings.summary(student, schedule, "sdr")), cell("sdr", change, "+") if change else ""]
+            change = findings.difference(student, schedule, "sdr", level)
+            gain = findings.summary(student, schedule, "sdr", level)
+            row += [cell("sdr", gain), cell("sdr", change, "+") if change else ""]
             row.append(str(len(findings.seeds(student, schedule))))
         rows.append(tuple(row))
     return Table("SDR by schedule", tuple(header), tuple(rows))
@@ -319,43 +322,12 @@ def as_json(findings: Findings) -> dict[str, Any]:
     )
 
 
-def draw(findings: Findings, path: Path) -> None:
-    """Gain in SDR over input SNR, a column of two panels a student: the gain, and its difference to the baseline."""
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-
-    teacher = findings.comparison.teacher_run
-    students = [student for student in findings.comparison.students if findings.schedules(student)]
-    figure = Figure(figsize=(6.5 * len(students), 9), layout="constrained")
-    panels = figure.subplots(2, len(students), squeeze=False, sharey="row")
-    snr_db = np.array(findings.levels)
-    schedules = findings.comparison.schedules
-    colors = {schedule: colormaps["tab20"](index % 20) for index, schedule in enumerate(schedules)}
-    for column, student in enumerate(students):
-        gain, against = panels[:, column]
-        names = findings.schedules(student)
-        if teacher in findings.results:
-            means = [findings.summary(teacher.model, teacher.schedule, "sdr", level).mean for level in snr_db]
-            gain.plot(snr_db, means, color="black", linestyle=":", label="teacher")
-        for index, schedule in enumerate(names):
-            look = {"color": colors[schedule], "marker": "o" if schedule.startswith(TWO_STEP) else "s"}
-            means = [findings.summary(student, schedule, "sdr", level).mean for level in snr_db]
-            line = "--" if schedule == findings.baseline(student) else "-"
-            gain.plot(snr_db, means, linestyle=line, markersize=4, label=title(schedule), **look)
-            differences = [findings.difference(student, schedule, "sdr", level) for level in snr_db]
-            known = [(x, d) for x, d in zip(snr_db, differences, strict=True) if d is not None]
-            if known:
-                aside = 0.4 * (index - (len(names) - 1) / 2)  # so that bars do not hide each other
-                bars = [d.half_width if d.count > 1 else 0 for _, d in known]
-                places, means = [x + aside for x, _ in known], [d.mean for _, d in known]
-                against.errorbar(places, means, bars, linestyle="", markersize=4, capsize=2, **look)
-        gain.set(title=student, ylabel="SDR gain, dB", xlabel="input SNR, dB")
-        against.axhline(0, color="grey", linewidth=0.8)
-        against.set(ylabel="SDR against supervised only, dB", xlabel="input SNR, dB")
-    named = {label: line for gain in panels[0] for line, label in zip(*gain.get_legend_handles_labels(), strict=True)}
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, fontsize=8)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+def picture(findings: Findings) -> Picture:
+    """Every schedule against supervised only, over all pairs and at the lowest input SNR."""
+    shown = [("all pairs", quoted(findings))]
+    if len(findings.levels) > 1:
+        shown.append((f"{findings.levels[0]:g} dB input SNR", quoted(findings, findings.levels[0])))
+    return two_step(shown)
 
 
 def heading(metric: str) -> str:

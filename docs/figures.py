@@ -24,7 +24,7 @@ from tinyse.boards.measurements import Measurement, counted
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.files import write_text
-from tinyse.released import FOLDER, names
+from tinyse.released import DEFAULT, FOLDER, names
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -117,20 +117,26 @@ def facts() -> dict[str, str]:
         "peers": peers(),
         "peers: README": peers_for_readme(),
         "two_step: summary": two_steps(),
-        "chain": chain("student-62k"),
+        "chain": chain(DEFAULT),
+        "models": ", ".join(f"[{name}](cards/{name}.md)" for name in by_size()),
         "boards: models": models(),
-        "quantization: loss": kept("quantization")["student-62k"]["rows"][-1][1].split(" ±")[0],
+        "quantization: loss": kept("quantization")[DEFAULT]["rows"][-1][1].split(" ±")[0],
     }
-    for model in ("student-62k", "student-30k"):
-        place = f"{BEST_SCHEDULE}: {model}: against supervised only"
-        found[f"two_step: gain at {model.removeprefix('student-')}"] = cell(
-            kept("two_step")["schedules"], place, "two_step"
-        )
+    schedules = kept("two_step")["schedules"]
+    for column in schedules["header"]:
+        if column.endswith(": against supervised only"):
+            size = column.split(": ")[0].removeprefix("student-")
+            found[f"two_step: gain at {size}"] = cell(schedules, f"{BEST_SCHEDULE}: {column}", "two_step")
     base, *extras = (row for row in kept("installs")["extras"]["rows"])
     found |= {f"installs: more for {row[1]}": f"+{int(row[3]) - int(base[3])} MB" for row in extras}
     for name in names():
         found |= {f"{name}: {fact}": value for fact, value in of_model(name).items()}
     return found
+
+
+def by_size() -> list[str]:
+    """The shipped models, the largest first."""
+    return sorted(names(), key=lambda name: released(name, "card")["parameters"], reverse=True)
 
 
 @cache
@@ -145,6 +151,15 @@ def on_core(name: str, core: str) -> Measurement:
     return next(one for one in counted() if (one.model, one.core) == (digest, core))
 
 
+def load_percent(name: str, board_name: str) -> float:
+    """Of the time between two hops, what a shipped model takes on a board whose core's cycles are modeled."""
+    board = find_board(board_name)
+    counted_there = on_core(name, board.core.name)
+    cycles = (counted_there.modeled_cycles or 0) + board.wait_states * counted_there.flash_lines
+    hop_ms = released(name, "card")["recipe"]["front_end"]["hop_ms"]
+    return 100 * cycles / board.clock_hz / (hop_ms / 1000)
+
+
 def of_model(name: str) -> dict[str, str]:
     """A shipped model's own figures."""
     card, report, scores = (released(name, file) for file in ("card", "report", "scores"))
@@ -155,9 +170,8 @@ def of_model(name: str) -> dict[str, str]:
     firmware = next(row for row in kept("firmware")[name]["rows"] if row[0] == "Cortex-M4F")
     flash, ram = (int(size.replace(",", "")) for size in firmware[1:3])
     m4, m55 = on_core(name, "Cortex-M4"), on_core(name, "Cortex-M55")
-    board = find_board(BOARD)
-    ms = 1000 * ((m4.modeled_cycles or 0) + board.wait_states * m4.flash_lines) / board.clock_hz
     hop_ms = card["recipe"]["front_end"]["hop_ms"]
+    load = load_percent(name, BOARD)
     clean, noise = scores["clean_speech"][INTS], scores["noise_only"][INTS]
     noisy, after = scores["summary"]["noisy"], scores["summary"][INTS]
     return {
@@ -169,8 +183,8 @@ def of_model(name: str) -> dict[str, str]:
         "RAM": f"{ram / 1000:.1f} kB",
         "instructions": f"{(m4.instructions or 0) / 1000:.0f} k",
         "instructions on a Cortex-M55": f"{(m55.instructions or 0) / 1000:.0f} k",
-        f"ms on {BOARD}": f"{ms:.1f} ms",
-        f"load of {BOARD}": f"{100 * ms / hop_ms:.0f} %",
+        f"ms on {BOARD}": f"{load * hop_ms / 100:.1f} ms",
+        f"load of {BOARD}": f"{load:.0f} %",
         "SI-SDR": f"{after['si_sdr']['mean']:.2f}",
         "SI-SDR gain": f"{after['si_sdr']['mean'] - noisy['si_sdr']['mean']:.2f}",
         "float SI-SDR": f"{scores['summary']['float stream']['si_sdr']['mean']:.2f}",
@@ -184,7 +198,7 @@ def of_model(name: str) -> dict[str, str]:
 def models() -> str:
     """The shipped models' firmware."""
     columns = ("parameters", "MAC per frame", "state bytes", "flash", "RAM", "instructions")
-    rows = [[name, *(of_model(name)[column] for column in columns)] for name in sorted(names(), reverse=True)]
+    rows = [[name, *(of_model(name)[column] for column in columns)] for name in by_size()]
     return markdown(("model", *columns[:-1], "instructions per hop"), rows)
 
 

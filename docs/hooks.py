@@ -17,7 +17,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from figures import without_marks
+from figures import by_size, without_marks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,13 +26,11 @@ ELSEWHERE = {
     "explanation/benchmarks.md": "benchmarks/README.md",
     "explanation/experiments.md": "benchmarks/experiments.md",
     "reference/corpus.md": "tinyse/corpus/README.md",
-    "cards/student-62k.md": "tinyse/released/student-62k/card.md",
-    "cards/student-30k.md": "tinyse/released/student-30k/card.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "security.md": "SECURITY.md",
 }
-"""Pages of the site by their place there -> the file in the repository."""
+"""Pages of the site by their place there -> the file in the repository; `elsewhere` has the models' cards, too."""
 
 HEADERS = {
     "denoiser.h.in": "A denoiser: sound in, sound out",
@@ -51,9 +49,27 @@ How to use it is in [the tutorial](../tutorials/microcontroller.md); compilers, 
 """
 
 
+def elsewhere() -> dict[str, str]:
+    """All pages that lie elsewhere: by their place on the site, the file in the repository."""
+    cards = sorted((ROOT / "tinyse/released").glob("*/card.md"))
+    return {**ELSEWHERE, **{f"cards/{card.parent.name}.md": str(card.relative_to(ROOT)) for card in cards}}
+
+
+def on_config(config: Any) -> Any:
+    """Put a page for each model in the place of `cards` in the navigation: the largest student first, then teachers."""
+    pages = [place for place in elsewhere() if place.startswith("cards/")]
+    order = [f"cards/{name}.md" for name in by_size()]
+    pages.sort(key=lambda place: order.index(place) if place in order else len(order))
+    for section in config.nav:
+        for entry in next(iter(section.values())):
+            if isinstance(entry, dict) and "cards" in entry.values():
+                entry[next(iter(entry))] = [{Path(page).stem: page} for page in pages]
+    return config
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add what is not in docs/."""
-    for place, source in ELSEWHERE.items():
+    for place, source in elsewhere().items():
         files.append(File.generated(config, place, content=(ROOT / source).read_text(encoding="utf-8")))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
     files.append(File.generated(config, "reference/c-api.md", content=c_interface()))
@@ -64,8 +80,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Make links of the repository links of the site; those to what is no page become text."""
     markdown = without_marks(markdown)
     place = page.file.src_uri
-    source = Path(ELSEWHERE.get(place, f"docs/{place}"))
-    places = {original: there for there, original in ELSEWHERE.items()}
+    source = Path(elsewhere().get(place, f"docs/{place}"))
+    places = {original: there for there, original in elsewhere().items()}
 
     def rewritten(match: re.Match[str]) -> str:
         text, target, anchor = match[1], match[2], match[3] or ""

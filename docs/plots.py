@@ -1,31 +1,30 @@
-"""Draws what the result files say: quality of every system against its size and its work per second.
+"""Draws what the result files say: every system by size and work, our models by the load on boards, and what was compared.
 
     python docs/plots.py
 
-Writes docs/images/peers.svg, which follows the reader's light or dark scheme. The picture names the figures that it was
-made from, so that a test sees when it is out of step.
+Writes docs/images/*.svg, which follow the reader's light or dark scheme. Each picture names the figures that it was made
+from, so that a test sees when it is out of step.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import sys
-from io import StringIO
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import figures
+import findings
+import intervals
+import record
+from drawing import FLOATS, INK, INTEGERS, LETTER, LINE, OURS, as_svg
 
+from tinyse.boards.boards import find_board
 from tinyse.files import write_text
 
-PICTURE = Path(__file__).resolve().parent / "images" / "peers.svg"
-INK, PAPER, GRID, OURS, INTEGERS, FLOATS = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
-"""What matplotlib draws with; the picture has a color of each scheme in their place."""
-LIGHT = {INK: "#1f2328", PAPER: "#ffffff", GRID: "#d8dee4", OURS: "#c2410c", INTEGERS: "#4051b5", FLOATS: "#57606a"}
-DARK = {INK: "#e6edf3", PAPER: "#1e2129", GRID: "#3d444d", OURS: "#fb923c", INTEGERS: "#9fa8ff", FLOATS: "#a8b1bb"}
+IMAGES = Path(__file__).resolve().parent / "images"
 NOT_SHOWN = ("noisy", "noisereduce")
 """The input; and a batch tool whose form has no size, far below all others."""
 QUALITIES = {"gain_db": "SI-SDR gain, dB", "pesq": "PESQ-WB"}
@@ -34,8 +33,8 @@ LEAST_DB = 2.0
 """Where the axis of the gain begins; what is below is drawn on it, and its label says how far down it is."""
 ASIDE = ((8, 4, "left"), (8, -11, "left"), (-8, 4, "right"), (-8, -11, "right"), (0, 9, "center"), (0, -18, "center"))
 """Where a name may stand beside its dot, best first: points to the right, points up, alignment."""
-LETTER, LINE = 5.6, 12.0
-"""Points that a letter and a line of a name take."""
+LOADED = {"STM32F446": "o", "STM32H743": "s", "alif-e7": "D"}
+"""Boards that loads are shown for, one a kind of core: a Cortex-M4F, M7 and M55."""
 
 
 class System(NamedTuple):
@@ -66,51 +65,33 @@ def systems() -> list[System]:
     return found
 
 
-def digest(found: list[System]) -> str:
-    """A name for what is drawn."""
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+def draw_systems(found: list[System]) -> str:
+    """Two rows of quality, two columns of cost."""
+    return as_svg(found, lambda figure: _systems(figure, found), 11, 7.2)
 
 
-def draw(found: list[System]) -> str:
-    """The picture as SVG: two rows of quality, two columns of cost."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    colors = {"text.color": INK, "axes.edgecolor": GRID, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
-    look = {**colors, "svg.fonttype": "none", "svg.hashsalt": "tinyse", "font.family": "sans-serif", "font.size": 10,
-            "grid.color": GRID, "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
-    with matplotlib.rc_context(look):
-        figure = Figure(figsize=(11, 7.2), layout="constrained", facecolor=PAPER)
-        panels = figure.subplots(2, 2, sharex="col", sharey="row")
-        for row, (quality, title) in enumerate(QUALITIES.items()):
-            for column, (cost, label) in enumerate(COSTS.items()):
-                axes = panels[row, column]
-                _scatter(axes, found, cost, quality)
-                axes.set_ylabel(title if column == 0 else "")
-                axes.set_xlabel(label if row == 1 else "")
-        kinds = {
-            OURS: "tinyse: int8 weights and activations",
-            INTEGERS: "others in integers",
-            FLOATS: "float activations",
-        }
-        for color, label in kinds.items():
-            panels[0, 0].plot([], [], marker="o", linestyle="", color=color, label=label)
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
-        figure.draw_without_rendering()  # places the panels, and with them the dots
-        for row, quality in enumerate(QUALITIES):
-            for column, cost in enumerate(COSTS):
-                _label(panels[row, column], found, cost, quality)
-        file = StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return themed(file.getvalue(), digest(found))
+def _systems(figure: Any, found: list[System]) -> None:
+    panels = figure.subplots(2, 2, sharex="col", sharey="row")
+    for row, (quality, title) in enumerate(QUALITIES.items()):
+        for column, (cost, label) in enumerate(COSTS.items()):
+            axes = panels[row, column]
+            _scatter(axes, found, cost, quality)
+            axes.set_ylabel(title if column == 0 else "")
+            axes.set_xlabel(label if row == 1 else "")
+    kinds = {OURS: "tinyse: int8 weights and activations", INTEGERS: "others in integers", FLOATS: "float activations"}
+    for color, label in kinds.items():
+        panels[0, 0].plot([], [], marker="o", linestyle="", color=color, label=label)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    figure.draw_without_rendering()  # places the panels, and with them the dots
+    for row, quality in enumerate(QUALITIES):
+        for column, cost in enumerate(COSTS):
+            _label(panels[row, column], found, cost, quality)
 
 
 def _scatter(axes: Any, found: list[System], cost: str, quality: str) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set_facecolor(PAPER)
-    axes.grid(True, linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.grid(True)
     for one in found:
         below = quality == "gain_db" and one.gain_db < LEAST_DB
         axes.plot(*_place(one, cost, quality), marker="v" if below else "o", markersize=9 if one.kind == OURS else 6,
@@ -158,17 +139,83 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return max(width, 0.0) * max(height, 0.0)
 
 
-def themed(svg: str, made_from: str) -> str:
-    """The drawing with the colors of both schemes, its size left to the page, and what it was made from."""
-    names = {color: f"var(--c{index})" for index, color in enumerate(LIGHT)}
-    for color, name in names.items():
-        svg = svg.replace(color, name)
-    light, dark = (
-        "".join(f"--c{index}:{value};" for index, value in enumerate(scheme.values())) for scheme in (LIGHT, DARK)
-    )
-    style = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
-    return re.sub(r"(<svg [^>]*>)", rf"\1\n <!-- made from {made_from} -->\n {style}", svg, count=1)
+class Load(NamedTuple):
+    """A dot: percent of the time between two hops that a model takes on a board, and its gain in SI-SDR in dB."""
 
+    board: str
+    model: str
+    percent: float
+    gain_db: float
+
+
+def loads() -> list[Load]:
+    """Our models on one board a kind of core. Of peers no cycles are known."""
+    gains = {name: float(figures.of_model(name)["SI-SDR gain"]) for name in figures.names()}
+    return [
+        Load(board, name, round(figures.load_percent(name, board), 2), gain)
+        for board in LOADED
+        for name, gain in sorted(gains.items(), key=lambda item: item[1])
+    ]
+
+
+def draw_loads(found: list[Load]) -> str:
+    """A line for each board, from the smallest model to the largest."""
+    return as_svg(found, lambda figure: _loads(figure, found), 8.5, 3.8)
+
+
+def _loads(figure: Any, found: list[Load]) -> None:
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.grid(True)
+    for board, marker in LOADED.items():
+        chosen = [one for one in found if one.board == board]
+        percents, gains = [one.percent for one in chosen], [one.gain_db for one in chosen]
+        axes.plot(percents, gains, marker=marker, markersize=7, color=OURS, linewidth=1.5)
+        for one in chosen:
+            axes.annotate(
+                f"{one.percent:.2g} %", (one.percent, one.gain_db), (9, -4), textcoords="offset points", fontsize=9
+            )
+        known = find_board(board)
+        text = f"{known.name}\n{known.core.name.removeprefix('Cortex-')}, {known.clock_hz / 1e6:.0f} MHz"
+        axes.annotate(text, (percents[-1], gains[-1]), (0, 11), textcoords="offset points", fontsize=9, ha="center",
+                      color=OURS, weight="bold")  # fmt: skip
+    for name, gain in {one.model: one.gain_db for one in found}.items():
+        axes.annotate(name, (0, gain), (8, 4), ("axes fraction", "data"), "offset points", fontsize=9, color=FLOATS)
+    axes.margins(y=0.35)
+    axes.set_xticks([1, 2, 5, 10, 20, 50, 100], [f"{percent} %" for percent in (1, 2, 5, 10, 20, 50, 100)])
+    axes.minorticks_off()
+    axes.set_xlim(min(one.percent for one in found) / 2.2, max(100, *(one.percent * 1.3 for one in found)))
+    axes.set_xlabel("share of the time between two hops that a hop takes (modeled)")
+    axes.set_ylabel("SI-SDR gain, dB")
+    axes.locator_params(axis="y", nbins=5)
+
+
+def two_steps() -> intervals.Picture:
+    """Schedules of distillation, over all pairs and, where they were kept, over those of the lowest input SNR."""
+    kept = {"all pairs": "schedules", "lowest input SNR": "schedules at the lowest SNR"}
+    known = figures.kept("two_step")
+    return findings.two_step([(pairs, record.read("two_step", name)) for pairs, name in kept.items() if name in known])
+
+
+def taggers() -> intervals.Picture:
+    """Ways of teaching a tagger."""
+    return findings.iusp(record.read("iusp", "gains"))
+
+
+def precisions() -> intervals.Picture:
+    """The default model in every precision."""
+    return findings.quantization(record.read("quantization", "student-62k"), "student-62k")
+
+
+PICTURES: dict[str, tuple[Callable[[], Any], Callable[[Any], str]]] = {
+    "peers": (systems, draw_systems),
+    "load": (loads, draw_loads),
+    "two_step": (two_steps, intervals.draw),
+    "iusp": (taggers, intervals.draw),
+    "quantization": (precisions, intervals.draw),
+}
+"""By name in docs/images: what is found, and how it is drawn."""
 
 if __name__ == "__main__":
-    write_text(PICTURE, draw(systems()))
+    for name, (find, draw) in PICTURES.items():
+        write_text(IMAGES / f"{name}.svg", draw(find()))

@@ -9,6 +9,7 @@ import pytest
 
 from firmware_export import targets
 from firmware_export.export import export
+from tinyse import released
 from tinyse.boards.boards import BOARDS
 from tinyse.boards.estimate import estimate_file
 from tinyse.boards.measurements import choose, counted
@@ -80,7 +81,7 @@ def test_a_replay_is_modeled_by_function(name: str, tiny, tmp_path: Path) -> Non
     assert modeled.source.startswith("Arm DDI 0439" if name == "cortex-m4" else "llvm-mca")
 
 
-@pytest.mark.parametrize("model", ["student-62k", "student-30k"])
+@pytest.mark.parametrize("model", released.names())
 def test_bench_says_what_the_firmware_table_says(model: str) -> None:
     """One figure in both: modeled cycles, and wait states for the lines of flash that are waited for."""
     path, board = find(Path(model)), BOARDS["stm32f446"]

@@ -16,6 +16,7 @@ from test_plugins import described
 
 from firmware_export import host
 from firmware_export.plugins import export_ladspa
+from tinyse import released
 from tinyse.audio import to_pcm16
 from tinyse.live.endpoints import FileSink, FileSource
 from tinyse.live.session import Session
@@ -70,7 +71,7 @@ def test_whatever_comes_the_stream_is_finite_and_no_louder(denoiser, parts, pcm)
     assert np.abs(result.astype(float)).max() <= 2 * loudest * np.abs(sound).max() + 1
 
 
-@pytest.mark.parametrize("model", ["student-30k", "student-62k"])
+@pytest.mark.parametrize("model", released.names())
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_second_after_a_disturbance_speech_is_heard_as_without_it(model, kind):
     rng = np.random.default_rng(1)

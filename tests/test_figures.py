@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -110,16 +111,131 @@ def test_a_benchmark_keeps_its_table_beside_its_others(tmp_path, monkeypatch):
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_the_picture_of_all_systems_is_in_step():
+def pictures():
+    import plots
+
+    return list(plots.PICTURES)
+
+
+@pytest.mark.parametrize("name", pictures())
+def test_a_picture_is_in_step_with_the_result_files(name):
+    import drawing
+    import plots
+
+    picture = (plots.IMAGES / f"{name}.svg").read_text(encoding="utf-8")
+    assert f"<!-- made from {drawing.digest(plots.PICTURES[name][0]())} -->" in picture, "python docs/plots.py"
+    assert "prefers-color-scheme:dark" in picture
+
+
+def test_the_picture_of_all_systems_names_them():
+    import drawing
     import plots
 
     found = plots.systems()
-    picture = plots.PICTURE.read_text(encoding="utf-8")
-    assert f"<!-- made from {plots.digest(found)} -->" in picture, "python docs/plots.py"
+    picture = (plots.IMAGES / "peers.svg").read_text(encoding="utf-8")
     assert [one.name for one in found if f">{one.name}" not in picture] == []
     assert {"student-62k", "RNNoise 0.2", "Ambiq NNSE", "UL-UNAS"} <= {one.name for one in found}
     moved = [found[0]._replace(gain_db=found[0].gain_db + 0.1), *found[1:]]
-    assert plots.digest(moved) != plots.digest(found)
+    assert drawing.digest(moved) != drawing.digest(found)
+
+
+def test_loads_are_those_of_every_model_that_comes_along():
+    import plots
+
+    found = {(one.model, one.board): one.percent for one in plots.loads()}
+    assert set(found) == {(name, board) for name in figures.names() for board in plots.LOADED}
+    assert f"{found['student-62k', 'STM32F446']:.0f} %" == figures.lookup("student-62k: load of STM32F446")
+
+
+@pytest.fixture
+def third(tmp_path, monkeypatch):
+    """One more model of the maintainer's: student-30k's files under another name, with result tables of its own."""
+    for name in figures.names():
+        shutil.copytree(figures.FOLDER / name, tmp_path / name)
+    shutil.copytree(figures.FOLDER / "student-30k", tmp_path / "student-9k")
+    tables = {file: json.loads((figures.RESULTS / f"{file}.json").read_text()) for file in ("firmware", "peers")}
+    tables["firmware"]["student-9k"] = tables["firmware"]["student-30k"]
+    rows = tables["peers"]["systems"]["rows"]
+    rows.append(["student-9k", *next(row for row in rows if row[0] == "student-30k")[1:]])
+    kept = figures.kept
+    known = sorted([*figures.names(), "student-9k"])
+    with monkeypatch.context() as changed:
+        changed.setattr(figures, "FOLDER", tmp_path)
+        changed.setattr(figures, "names", lambda: known)
+        changed.setattr(figures, "kept", lambda file: tables.get(file) or kept(file))
+        figures.facts.cache_clear()
+        yield
+    figures.facts.cache_clear()
+    figures.released.cache_clear()
+
+
+def test_another_released_model_needs_no_edit(third, monkeypatch):
+    """Figures, tables and pictures go by the folders of tinyse/released."""
+    import plots
+
+    assert figures.lookup("student-9k: flash") == figures.lookup("student-30k: flash")
+    assert "\n| student-9k | 29,938 |" in figures.lookup("boards: models")
+    assert "\n| **student-9k** | int8 weights" in figures.lookup("peers: README")
+    assert "[student-9k](cards/student-9k.md)" in figures.lookup("models")
+    assert "student-9k" in {one.name for one in plots.systems()} & {one.model for one in plots.loads()}
+
+
+def test_a_page_for_every_model_is_in_the_navigation(monkeypatch, tmp_path):
+    hooks = pytest.importorskip("hooks", exc_type=ImportError)
+    (tmp_path / "tinyse/released/teacher").mkdir(parents=True)
+    (tmp_path / "tinyse/released/teacher/card.md").touch()
+    for name in figures.names():
+        shutil.copytree(figures.FOLDER / name, tmp_path / "tinyse/released" / name)
+    monkeypatch.setattr(hooks, "ROOT", tmp_path)
+    config = SimpleNamespace(nav=[{"Home": "index.md"}, {"Reference": ["a.md", {"Models": "cards"}]}])
+    found = hooks.on_config(config).nav[1]["Reference"][1]["Models"]
+    assert found == [{name: f"cards/{name}.md"} for name in (*figures.by_size(), "teacher")]
+
+
+# Pictures of intervals
+
+
+def test_an_interval_is_read_as_tables_print_it():
+    from intervals import Interval
+
+    assert Interval.read("+0.55 ± 0.22") == (0.55, 0.22) and Interval.read("+0.55 ± 0.22").excludes_zero
+    assert not Interval.read("-0.10 ± 0.11").excludes_zero
+    assert Interval.read("-") is None and Interval.read("") is None
+
+
+def two_students() -> Table:
+    """Schedules of two students, one of which is not finished."""
+    header = ["schedule"]
+    for student in ("large", "small"):
+        header += [f"{student}: SDR gain dB", f"{student}: against supervised only", f"{student}: seeds"]
+    rows = [
+        ("supervised only, rate=8e-3", "5.00 ± 1.00", "", "2", "4.00 ± 1.00", "", "1"),
+        ("output distillation", "4.80 ± 1.00", "-0.20 ± 0.10", "1", "", "", ""),
+        ("two-step, view bin, then=8e-3", "5.40 ± 1.00", "+0.40 ± 0.50", "2", "", "", ""),
+    ]
+    return Table("any", tuple(header), tuple(rows))
+
+
+def test_schedules_are_sorted_by_what_they_gain():
+    import drawing
+    import findings
+    from intervals import Row, draw
+
+    picture = findings.two_step([("all pairs", two_students())])
+    assert picture.rows == (Row("two-step, view bin", "then 8e-3, 2 seeds", True),
+                            Row("output distillation", "the recipe's rate, 1 seed"))  # fmt: skip
+    (panel,) = picture.panels  # nothing of the small student can be compared yet
+    assert panel.values == ((0.4, 0.5), (-0.2, 0.1)) and "5.00 dB" in panel.zero
+    drawn = draw(picture)
+    assert "+0.40" in drawn and "\N{MINUS SIGN}0.20" in drawn
+    assert [color for color in drawing.LIGHT if color in drawn] == []  # each has become that of a scheme
+
+
+def test_a_picture_has_a_panel_for_the_lowest_input_snr():
+    import findings
+
+    picture = findings.two_step([("all pairs", two_students()), ("-5 dB input SNR", two_students())])
+    assert [panel.title for panel in picture.panels] == ["large, all pairs", "large, -5 dB input SNR"]
 
 
 def test_peers_keep_the_table_that_pages_have():

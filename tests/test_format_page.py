@@ -18,7 +18,7 @@ from tinyse.tflite.reader import read
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/reference/tflite.md"
 NUMBERS = dict(re.findall(r"^\| `?(\w+)`? \| (-?[\d.^-]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
-MODELS = ("student-62k", "student-30k")
+MODELS = released.names()
 f32 = np.float32
 
 

@@ -60,7 +60,7 @@ def test_interfaces_are_in_the_reference(site):
 
 def test_pages_from_elsewhere_link_within_the_site(site):
     page = (site / "explanation/benchmarks.html").read_text(encoding="utf-8")
-    assert 'href="quantization.html"' in page and 'src="../images/two_step.png"' in page
+    assert 'href="quantization.html"' in page and 'src="../images/two_step.svg"' in page
     assert 'href="../reference/firmware.html"' in (site / "tutorials/microcontroller.html").read_text(encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -180,6 +181,49 @@ def test_study_writes_tables_and_a_picture(tiny, pairs, tmp_path):
     text = (folder / "study.md").read_text()
     assert "loss against the float stream" in text and "after 30 s of silence" in text and "last, anew" in text
     assert (folder / "study.png").stat().st_size > 5_000
+    assert said["study"]["model"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("named", "path", "title"),
+    [("student-62k", "runs/a/integers/model.safetensors", "student-62k"), ("custom", "runs/a/pump/model.safetensors", "pump"),
+     ("custom", "runs/a/pump.safetensors", "pump"), ("model", "pump/model.safetensors", "pump")],
+)  # fmt: skip
+def test_a_study_is_titled_by_the_model_not_by_its_file(named, path, title):
+    from tinyse.study import study
+
+    step = SimpleNamespace(graph=SimpleNamespace(metadata={"model": named}))
+    assert study._title(step, path) == title
+
+
+def test_the_picture_has_a_column_for_each_precision():
+    """No legend and no color tells them apart; a row has one scale, and every axis its unit."""
+    pytest.importorskip("matplotlib")
+    from tinyse.evaluation.chain import Scores
+    from tinyse.study.picture import figure_of
+    from tinyse.study.stress import LongStream, Part
+    from tinyse.study.study import FLOAT, Study
+
+    names = ("int8", "int16x8")
+    quality = {name: {"si_sdr": [9.0, 8.0, 7.0, 6.0 - lost], "pesq": [2.0] * 4}
+               for name, lost in ((FLOAT, 0.0), ("int8", 0.5), ("int16x8", 0.1))}  # fmt: skip
+    scores = Scores(["a", "b", "c", "d"], [0.0, 0.0, 5.0, 5.0], quality, {}, {}, {})
+    part = Part(20.0, 15.0, 0.1)
+    streams = {name: LongStream(60.0, [part, part], part) for name in names}
+    figure = figure_of(Study("pump", None, "tflm", [], scores, streams, {}, dict.fromkeys(names)))
+    assert figure.get_suptitle().startswith("pump: ")
+    panels = np.array(figure.axes).reshape(4, 2)
+    assert [axes.get_title() for axes in panels[0]] == list(names)
+    assert [axes.get_ylabel() for axes in panels[:, 0]] == [
+        "SI-SDR lost, dB",
+        "PESQ-WB lost",
+        "SI-SDR lost, dB",
+        "SNR of states, dB",
+    ]
+    assert [axes.get_xlabel() for axes in panels[:, 1]] == ["", "input SNR, dB", "", "minutes of one stream"]
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    assert all(left.get_ylim() == right.get_ylim() for left, right in panels)
+    assert panels[0, 0].lines[0].get_ydata().tolist() == pytest.approx([0.0, 0.25])
 
 
 def test_a_model_of_quantization_aware_training_stands_beside_its_parent(tiny, pairs, tmp_path):

@@ -635,5 +635,6 @@ def test_the_report_of_the_comparison(monkeypatch, tmp_path):
     assert findings.relative("small") == pytest.approx(50) and np.isnan(findings.relative("large"))
     text = write_report(tmp_path, results, [*results, Run("large", "none", "1", 0)])
     assert "+50 %" in text and "+0.0020" in text and "30 of 31 runs" in text
-    assert (tmp_path / "iusp.png").stat().st_size > 1000
+    drawn = (tmp_path / "iusp.svg").read_text()
+    assert "small: 3,280 parameters" in drawn and "+0.015" in drawn and "SP + IUSP" in drawn
     assert json.loads((tmp_path / "iusp.json").read_text())["missing"][0]["size"] == "large"

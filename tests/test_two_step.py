@@ -191,7 +191,8 @@ def test_a_comparison_goes_on_where_it_was_stopped(base, tmp_path):
     two_step.compare(comparison, Screen())
     assert all(path.stat().st_mtime_ns == times[run] for run, path in models.items())
     found = json.loads((tmp_path / "out" / "two_step.json").read_text())
-    assert found["missing"] == [] and (tmp_path / "out" / "two_step.png").is_file()
+    drawn = (tmp_path / "out" / "two_step.svg").read_text()
+    assert found["missing"] == [] and "student-30k, all pairs" in drawn and "two-step, view frame" in drawn
     assert [(run["schedule"], run["seed"]) for run in found["runs"]] == [
         ("teacher", 0), ("supervised", 0), ("two-step-frame", 0), ("supervised", 1), ("two-step-frame", 1),
     ]  # fmt: skip

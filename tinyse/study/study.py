@@ -33,6 +33,8 @@ METRICS = ("si_sdr", "pesq", "stoi")
 EngineName = Literal["tflm", "reference", "litert"]
 ENGINES: dict[str, type[FileEngine]] = {"tflm": TFLMEngine, "reference": ReferenceEngine, "litert": LiteRTEngine}
 TIMED_FRAMES = 200
+GENERAL_STEM = "model"
+"""What training calls every file: no name of a model."""
 NPU = Npu("Ethos-U55-128", "ethos-u55-128", 500e6)
 
 Progress = Callable[[str, float], None]
@@ -131,7 +133,7 @@ def study(
                    sample_rate=front_end.config.sample_rate,
                    progress=lambda: progress(f"scoring {len(pairs)} pairs", next(done) / len(pairs)))  # fmt: skip
     trained = step.trained.precision if step.trained and origin is step else None
-    return Study(Path(model).name, trained, engine, list(calibration.clips), scores, streams, stuck, costs)
+    return Study(_title(step, model), trained, engine, list(calibration.clips), scores, streams, stuck, costs)
 
 
 def _parent(step: FloatStep, model: str | Path, parent: str | Path, networks: Networks) -> FloatStep:
@@ -142,6 +144,14 @@ def _parent(step: FloatStep, model: str | Path, parent: str | Path, networks: Ne
     if origin.front_end.config != step.front_end.config:
         raise InputError(f"{parent} has another front end than {model}: it is not its parent")
     return origin
+
+
+def _title(step: FloatStep, model: str | Path) -> str:
+    """What the model is called: by its recipe, or where that has widths of its own, by its file or folder."""
+    named, path = step.graph.metadata["model"], Path(model).resolve()
+    if named not in ("custom", GENERAL_STEM):
+        return str(named)
+    return path.parent.name if path.stem == GENERAL_STEM else path.stem
 
 
 def _denoiser(path: Path, engine: EngineName) -> Denoiser:
