@@ -249,6 +249,36 @@ def test_speakers_with_much_speech_do_not_crowd_out_the_others(tmp_path):
         assert drawn.count("much") / 2000 == pytest.approx(share, abs=0.04)
 
 
+@pytest.mark.parametrize("takes", [1, 3])
+@pytest.mark.parametrize(
+    ("shares", "share"), [({}, None), ({"own": 0.5}, 0.5), ({"own": 0.2}, 0.2), ({"other": 0.5}, None)]
+)
+def test_a_corpus_is_drawn_as_often_as_its_share_says(tmp_path, takes, shares, share):
+    names = [*(f"own {take}" for take in range(takes)), *(f"class {number}" for number in range(20))]
+    recordings = []
+    for name in names:
+        soundfile.write(tmp_path / f"{name}.wav", np.full(8000, 0.1), 16000)
+        corpus = "own" if name.startswith("own") else "rest"
+        recordings.append(Recording(f"{name}.wav", 0.5, "noise", "train", label=name, corpus=corpus))
+    noises = Population.labeled(AudioStore.build(tmp_path, recordings, tmp_path / "cache"), 0.5, shares)
+    rng = np.random.default_rng(0)
+    drawn = [noises.names[noises.draw_group(rng)] for _ in range(2000)]
+    wanted = takes / len(names) if share is None else share
+    assert sum(name.startswith("own") for name in drawn) / 2000 == pytest.approx(wanted, abs=0.04)
+    assert len(set(drawn)) == len(names), "every class of every corpus is drawn"
+
+
+def test_a_share_of_all_there_is_changes_nothing_and_more_than_all_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(8000, 0.1), 16000)
+    recordings = [Recording("a.wav", 0.5, "noise", "train", label="a", corpus="own")]
+    store = AudioStore.build(tmp_path, recordings, tmp_path / "cache")
+    for share in (0.0, 0.5, 1.0):
+        noises = Population.labeled(store, 0.5, {"own": share})
+        assert noises.draw_group(np.random.default_rng(0)) == 0
+    with pytest.raises(InputError, match=r"corpus_shares sum to 1\.2: at most 1"):
+        MixtureConfig(corpus_shares={"own": 0.7, "case": 0.5})
+
+
 def test_silence_around_a_noise_is_skipped(manifest, cache):
     store = AudioStore.build(manifest.root, manifest.select("noise", "train"), cache)
     noises = Population.labeled(store, 0.5)

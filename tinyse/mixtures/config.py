@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated
 
 from tinyse.config import Between, check_bounds
@@ -35,6 +35,9 @@ class MixtureConfig:
     """A speaker is drawn in proportion to their seconds to this power: 1 draws every second alike, 0 every voice."""
     noise_power: _Power = 0.5
     """The same for classes of noise and for rooms."""
+    corpus_shares: dict[str, _Probability] = field(default_factory=dict)
+    """How often a corpus is drawn, by its name in the manifest: `{own: 0.5}` makes half of the noise the user's own, however
+    few recordings there are. Voices and rooms alike; all other corpora share the rest as they would without it."""
     pause_s: tuple[_Seconds, _Seconds] = (0.0, 0.8)
     """Silence before an utterance that has to be joined to others to fill the time."""
 
@@ -94,10 +97,10 @@ class MixtureConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for key in fields(self):
+            value = getattr(self, key.name)
             if isinstance(value, tuple) and not value[0] <= value[1]:
-                raise InputError(f"{field.name} is {value}: the lowest value comes first")
+                raise InputError(f"{key.name} is {value}: the lowest value comes first")
         noises = (
             self.synthetic_probability + self.babble_probability + self.talker_probability + self.procedural_probability
         )
@@ -106,6 +109,8 @@ class MixtureConfig:
                              f"{noises:g}: at most 1")  # fmt: skip
         if self.clean_probability + self.noise_only_probability > 1:
             raise InputError("clean_probability and noise_only_probability sum to more than 1")
+        if (total := sum(self.corpus_shares.values())) > 1:
+            raise InputError(f"corpus_shares sum to {total:g}: at most 1")
 
     def check_rate(self, sample_rate: int) -> None:
         """Raise InputError for what sound at this rate cannot hold."""
@@ -117,5 +122,5 @@ class MixtureConfig:
 
     def plain(self, **changes: object) -> MixtureConfig:
         """This without any augmentation: speech and one recorded noise at an SNR and a level, and `changes`."""
-        off = {field.name: 0.0 for field in fields(self) if field.name.endswith("_probability")}
+        off = {key.name: 0.0 for key in fields(self) if key.name.endswith("_probability")}
         return replace(self, **(off | changes))  # type: ignore[arg-type]

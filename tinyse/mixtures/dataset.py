@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -87,11 +87,13 @@ def valid_mixtures(
     ship: bool | None = None,
     cache_directory: str | Path | None = None,
     sample_rate: int = DEFAULT_RATE,
+    corpus_shares: Mapping[str, float] | None = None,
 ) -> list[Mixture]:
     """The fixed list for early stopping: valid voices in one recorded noise at -5 to 15 dB, nothing else done to them.
 
-    The same numbers in every run, so that scores of different trainings compare.
+    The same numbers in every run, so that scores of different trainings compare; `corpus_shares` are the mixtures'.
     """
-    config = MixtureConfig().plain(snr_db=(-5.0, 15.0), level_db=(-35.0, -15.0))
+    shares = dict(corpus_shares or {})
+    config = MixtureConfig().plain(snr_db=(-5.0, 15.0), level_db=(-35.0, -15.0), corpus_shares=shares)
     mixer = open_mixer(manifest, config, seconds, seed, "valid", ship, cache_directory, sample_rate)
     return [mixer(0, index) for index in range(count)]

@@ -75,9 +75,10 @@ class Mixer:
         """Names exactly the sound that this mixes: speech, noise and rooms."""
         self.notices = (*notices, *(notice for store in stores for notice in store.notices))
         """What is to be said about the recordings: which were left out, who speaks, which were resampled."""
-        self._voices = Population.voices(speech, config.speaker_power)
-        self._rooms = None if rirs is None else Population.labeled(rirs, config.noise_power)
-        self._noises = Noises(config, Population.labeled(noise, config.noise_power), self._voices)
+        shares = config.corpus_shares
+        self._voices = Population.voices(speech, config.speaker_power, shares)
+        self._rooms = None if rirs is None else Population.labeled(rirs, config.noise_power, shares)
+        self._noises = Noises(config, Population.labeled(noise, config.noise_power, shares), self._voices)
         if len(self._voices.names) < 2 and config.babble_probability + config.talker_probability:
             raise InputError("babble needs two speakers or more: set babble_probability and talker_probability to 0")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -22,32 +22,40 @@ class Population:
     """The recordings of a store in groups (a voice, a class of noise, a room), each in source recordings.
 
     A group is drawn in proportion to its seconds to a power, then a source evenly, then a piece of it evenly: four
-    voices with hours and a hundred with a minute are drawn in proportion, and ten cuts of one rain are one rain.
+    voices with hours and a hundred with a minute are drawn in proportion, and ten cuts of one rain are one rain. A corpus
+    with a share of its own is drawn that often, whatever its groups are.
     """
 
-    def __init__(self, store: Sounds, keys: Sequence[tuple[str, str]], power: float) -> None:
-        """`keys` gives the group and the source of each of the store's recordings."""
+    def __init__(
+        self, store: Sounds, keys: Sequence[tuple[str, str]], power: float, shares: Mapping[str, float] | None = None
+    ) -> None:
+        """`keys` gives the group and the source of each of the store's recordings, `shares` how often a corpus is drawn."""
         self.store = store
-        found: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        seconds: dict[str, float] = defaultdict(float)
+        shares = shares or {}
+        found: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        seconds: dict[tuple[str, str], float] = defaultdict(float)
         for i, (group, source) in enumerate(keys):
-            found[group][source].append(i)
-            seconds[group] += store.length(i) / store.sample_rate
+            corpus = store.recordings[i].corpus
+            key = group, corpus if corpus in shares else ""
+            found[key][source].append(i)
+            seconds[key] += store.length(i) / store.sample_rate
         # Sorted, so that a manifest in another order gives the same mixtures.
-        self.names = sorted(found)
-        self._members = [[members for _, members in sorted(found[name].items())] for name in self.names]
-        weights = np.cumsum([seconds[name] ** power for name in self.names])
-        self._reached = weights / weights[-1]
+        groups = sorted(found)
+        self.names = [name for name, _ in groups]
+        self._members = [[members for _, members in sorted(found[key].items())] for key in groups]
+        weights = np.array([seconds[key] ** power for key in groups])
+        self._reached = np.cumsum(_shared(weights, [corpus for _, corpus in groups], shares))
+        self._reached /= self._reached[-1]
 
     @classmethod
-    def voices(cls, store: Sounds, power: float) -> Population:
+    def voices(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
         """By speaker; a recording of nobody known is a voice of its own."""
-        return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power)
+        return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power, shares)
 
     @classmethod
-    def labeled(cls, store: Sounds, power: float) -> Population:
+    def labeled(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
         """By class of noise or name of room."""
-        return cls(store, [(item.label, item.source or item.path) for item in store.recordings], power)
+        return cls(store, [(item.label, item.source or item.path) for item in store.recordings], power, shares)
 
     def draw_group(self, rng: np.random.Generator) -> int:
         """The number of a group."""
@@ -58,6 +66,18 @@ class Population:
         sources = self._members[group]
         source = sources[rng.integers(len(sources))]
         return source[rng.integers(len(source))]
+
+
+def _shared(weights: np.ndarray, corpora: Sequence[str], shares: Mapping[str, float]) -> np.ndarray:
+    """The weights of groups, those of each corpus scaled to its share; those of no such corpus, "", share the rest."""
+    present = {corpus: shares[corpus] for corpus in corpora if corpus}
+    totals = {**present, "": 1 - sum(present.values())} if present else {}
+    scaled = weights.copy()
+    for corpus, share in totals.items():
+        mine = np.array([each == corpus for each in corpora])
+        if mine.any():
+            scaled[mine] *= share / weights[mine].sum()
+    return scaled if scaled.any() else weights
 
 
 def speech_of(

@@ -58,7 +58,8 @@ class MixtureTask(Task):
 
     def valid(self, stage: Stage) -> list[tuple[np.ndarray, np.ndarray]]:
         count, rate = self.recipe.valid_clips, self.recipe.front_end.sample_rate
-        made = valid_mixtures(self.manifest, count, stage.seconds, sample_rate=rate)
+        shares = self.recipe.mixture_of(stage).corpus_shares
+        made = valid_mixtures(self.manifest, count, stage.seconds, sample_rate=rate, corpus_shares=shares)
         return [(mixture.noisy, mixture.clean) for mixture in made]
 
     def to(self, device: Any) -> None:

@@ -31,6 +31,8 @@ LEAST_SECONDS = 1.0
 """Of noise that is not silent."""
 FEWEST = 3
 """Recordings of noise: one to learn from, one to choose by, one to hold back."""
+CORPUS = "own"
+"""What the user's recordings are called as a corpus, which the recipe gives a share in `mixture.corpus_shares`."""
 OWN, PAIRS, REPORT = "own.csv", "pairs", "report.json"
 """In the output folder: the user's recordings with their splits, what is scored, and the scores."""
 
@@ -96,7 +98,9 @@ def own_recordings(noise: Path, speech: Path | None, rooms: Path | None, sample_
         kept = with_splits(kept, [recording.path for recording in kept])
     kept = tuple(replace(recording, label=f"own {recording.group}") for recording in kept)
     others: list[tuple[Path | None, Kind]] = [(speech, "speech"), (rooms, "rir")]
-    return join([replace(motor, recordings=kept), *(_of_kind(path, kind) for path, kind in others if path is not None)])
+    given = [replace(motor, recordings=kept), *(_of_kind(path, kind) for path, kind in others if path is not None)]
+    own = [tuple(replace(recording, corpus=CORPUS) for recording in manifest.recordings) for manifest in given]
+    return join([replace(manifest, recordings=mine) for manifest, mine in zip(given, own, strict=True)])
 
 
 def _of_kind(path: Path, kind: Kind) -> Manifest:

@@ -1,0 +1,130 @@
+"""What `tinyse adapt` gains on the noise of one product and loses elsewhere: a class of noise that no released model has heard.
+
+    python benchmarks/adapt.py make $TINYSE_DATA drilling runs/product
+    tinyse adapt --noise runs/product/noise.csv --rehearsal runs/product/rehearsal.csv \\
+      --set evaluation.pairs=$TINYSE_DATA/benchmark --output runs/product/adapted
+    python benchmarks/adapt.py show runs/product/adapted
+
+`make` takes the recordings of a class that the column `ship` keeps from released weights (3 in 5 of them train, one validates,
+one is held back) and, as what must not be forgotten, what the released weights were trained on. Choose by `--split valid`:
+
+    python benchmarks/adapt.py score runs/product runs/product/adapted/adapt/model.safetensors --floats
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import record
+
+from tinyse.errors import InputError
+from tinyse.evaluation.chain import NOISY, score
+from tinyse.evaluation.pairs import find_pairs
+from tinyse.evaluation.report import Table, as_rich
+from tinyse.evaluation.statistics import paired
+from tinyse.mixtures.pairs import write_pairs
+from tinyse.recordings import Manifest, open_data
+from tinyse.recordings.manifest import Recording, Split
+from tinyse.recordings.splits import with_splits
+from tinyse.released import DEFAULT
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.training import adaptation
+
+FRACTIONS: dict[Split, float] = {"train": 0.6, "valid": 0.2, "test": 0.2}
+MEASURES = ("own", "general")
+
+
+def make(data: Path, noise: str, folder: Path, count: int) -> None:
+    """Write the manifests of a product's noise and of the rehearsal, and pairs of the valid split to choose by."""
+    everything = open_data(data)
+    heard = {recording.source for recording in everything.recordings if recording.kind == "noise" and recording.ship}
+    chosen = _product(everything, noise, heard)
+    if not chosen:
+        raise InputError(f"{data}: no noise of the class {noise!r} that is kept from released weights")
+    rehearsal = tuple(recording for recording in everything.recordings if recording.ship)
+    product = replace(everything, recordings=with_splits(chosen, [recording.path for recording in chosen], FRACTIONS))
+    product.write(folder / "noise.csv")
+    replace(everything, recordings=rehearsal).write(folder / "rehearsal.csv")
+    speech = tuple(recording for recording in rehearsal if recording.kind == "speech")
+    for name, recordings in zip(MEASURES, ((*speech, *product.recordings), rehearsal), strict=True):
+        write_pairs(replace(everything, recordings=recordings), folder / "valid" / name, count, "valid")
+    for split in FRACTIONS:
+        mine = [recording for recording in product.recordings if recording.split == split]
+        print(
+            f"{split}: {len({recording.group for recording in mine})} recordings, {sum(r.seconds for r in mine):.0f} s"
+        )
+
+
+def _product(everything: Manifest, noise: str, heard: set[str]) -> tuple[Recording, ...]:
+    """Training rows of the class that no released model was trained on, nor on another cut of the same recording."""
+    return tuple(
+        recording
+        for recording in everything.select("noise", "train")
+        if recording.label == noise and not recording.ship and recording.source not in heard
+    )
+
+
+def compare(folder: Path, models: Sequence[str], floats: bool, base: str) -> Table:
+    """Models on the pairs of the valid split against the base, paired."""
+    rows = []
+    for name in MEASURES:
+        backends = {model: _denoise(model, floats) for model in [base, *models]}
+        result = score(backends, find_pairs(folder / "valid" / name), ("si_sdr",))
+        values = {model: quality["si_sdr"] for model, quality in result.quality.items()}
+        gain = paired(values[NOISY], values[base])
+        rows.append((name, base, f"{gain.mean:.2f} ± {gain.half_width:.2f}", ""))
+        for model in models:
+            gain, change = paired(values[NOISY], values[model]), paired(values[base], values[model])
+            rows.append((name, model, f"{gain.mean:.2f}", f"{change.mean:+.2f} ± {change.half_width:.2f}"))
+        for model in models:
+            change = paired(result.clean[base]["si_sdr"], result.clean[model]["si_sdr"])
+            rows.append((f"clean speech of {name}", model, "", f"{change.mean:+.2f} ± {change.half_width:.2f}"))
+    return Table("SI-SDR in dB, valid", ("pairs", "model", "gain", "against the base"), tuple(rows), "")
+
+
+def _denoise(model: str, floats: bool):  # type: ignore[no-untyped-def]
+    denoiser = Denoiser(adaptation.find_weights(model) if floats else model)
+    return denoiser.denoise_clip if floats else denoiser.denoise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    steps = parser.add_subparsers(dest="step", required=True)
+    step = steps.add_parser("make")
+    step.add_argument("data", type=Path)
+    step.add_argument("noise", help="a class of noise")
+    step.add_argument("folder", type=Path)
+    step.add_argument("--pairs", type=int, default=60)
+    step = steps.add_parser("score")
+    step.add_argument("folder", type=Path)
+    step.add_argument("models", nargs="*")
+    step.add_argument("--base", default=DEFAULT)
+    step.add_argument("--floats", action="store_true")
+    step = steps.add_parser("show")
+    step.add_argument("folder", type=Path)
+    record.add_option(step)
+    arguments = parser.parse_args()
+    if arguments.step == "make":
+        make(arguments.data, arguments.noise, arguments.folder, arguments.pairs)
+        return
+    if arguments.step == "score":
+        table = compare(arguments.folder, arguments.models, arguments.floats, arguments.base)
+    else:
+        table = adaptation.table(json.loads((arguments.folder / adaptation.REPORT).read_text(encoding="utf-8")))
+        record.keep(arguments.results, table, "measured")
+    from rich.console import Console
+
+    for each in as_rich([table]):
+        Console(width=120).print(each)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"adapt: {error}")
