@@ -15,7 +15,7 @@ import numpy as np
 from tinyse.errors import InputError
 from tinyse.graph import arithmetic, reference
 from tinyse.graph.graph import Graph, Operator, Tensor
-from tinyse.graph.operators import OPERATORS
+from tinyse.graph.operators import OPERATORS, groups
 
 WORD = 4
 """Weights of one output that lie together."""
@@ -65,18 +65,29 @@ class Layer:
     fast: bool = True
 
 
-def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = False) -> Layer:
-    """CONV_2D, DEPTHWISE_CONV_2D, or FULLY_CONNECTED as a 1 x 1 convolution over its rows.
+def convolutions(graph: Graph, operator: Operator, where: str, cmsis: bool = False) -> list[Layer]:
+    """CONV_2D, DEPTHWISE_CONV_2D, or FULLY_CONNECTED as a 1 x 1 convolution over its rows: a layer for each group.
 
     All but depthwise ones by CMSIS-NN where wanted and possible.
     """
     x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
     y = graph.tensors[operator.outputs[0]]
-    sizes = _sizes(operator, x, kernel, y, where)
+    parts = groups(operator, graph.tensors)
+    sizes = _sizes(operator, x, kernel, y, parts, where)
     channels_first = np.moveaxis(kernel.constant, OPERATORS[operator.kind].channel_axis, 0)
-    weights = channels_first.reshape(len(channels_first), -1).astype(np.int64)
-    folded = bias.constant.astype(np.int64) - x.zero_point * weights.sum(1)
-    multipliers, shifts = arithmetic.quantize_multipliers(reference.output_scales(operator, x, kernel, y))
+    all_weights = channels_first.reshape(len(channels_first), -1).astype(np.int64)
+    scales = reference.output_scales(operator, x, kernel, y)
+    divided = (np.split(values, parts) for values in (all_weights, bias.constant, scales))
+    return [_convolution(operator, where, cmsis, x, y, sizes, *numbers) for numbers in zip(*divided, strict=True)]
+
+
+def _convolution(
+    operator: Operator, where: str, cmsis: bool, x: Tensor, y: Tensor, sizes: dict[str, int],
+    weights: np.ndarray, bias: np.ndarray, scales: np.ndarray,
+) -> Layer:  # fmt: skip
+    """One group: `weights` (outputs, depth), `bias` and `scales` (outputs,)."""
+    folded = bias.astype(np.int64) - x.zero_point * weights.sum(1)
+    multipliers, shifts = arithmetic.quantize_multipliers(scales)
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
     arithmetic.check_accumulator(where, largest, shifts)
     fields = {
@@ -89,7 +100,7 @@ def convolution(graph: Graph, operator: Operator, where: str, cmsis: bool = Fals
         numbers = flat(weights.T, folded, multipliers, -shifts)
         return Layer(DEPTHWISE, "tinyse_convolution", fields, {"pairs": numbers})
     if cmsis and _padding_suits_cmsis(sizes):
-        numbers = flat(weights, bias.constant, multipliers, shifts)
+        numbers = flat(weights, bias, multipliers, shifts)
         return Layer(CMSIS, "tinyse_convolution", fields, {"pairs": numbers})
     pairs = packed(weights, folded, multipliers, -shifts)
     # Fast kernels add the zero point one bit before the last one is shifted out.
@@ -141,7 +152,8 @@ def packed(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shift
     return np.concatenate([stream, np.zeros(OVERREAD_WORDS)]).astype(np.int32)
 
 
-def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, where: str) -> dict[str, int]:
+def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, parts: int, where: str) -> dict[str, int]:
+    """Of one of `parts` groups."""
     if operator.kind == "FULLY_CONNECTED":
         (height, width, channels), (kernel_height, kernel_width) = (1, *x.shape), (1, 1)
         (stride_height, stride_width), (out_height, out_width) = (1, 1), (1, y.shape[0])
@@ -157,8 +169,9 @@ def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, where: str)
             (out_width, stride_width, kernel_width, width),
         )
     )
+    channels //= parts
     sizes = {
-        "outputs": y.shape[-1],
+        "outputs": y.shape[-1] // parts,
         "depth": kernel_height * kernel_width * channels,
         "height": height,
         "width": width,
@@ -236,7 +249,7 @@ def product(graph: Graph, operator: Operator, where: str) -> Layer:
 
 
 def table(graph: Graph, operator: Operator, where: str) -> Layer:
-    """LOGISTIC, TANH, HARD_SWISH or QUANTIZE, without its layout: the reference's results for every input."""
+    """LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU or QUANTIZE, without its layout: the reference's results for every input."""
     every = np.arange(256).astype(np.uint8).view(np.int8)
     results = reference.KERNELS[operator.kind](graph, operator)(every)
     return Layer("tinyse_look_up", "tinyse_table", {}, {"table": results})

@@ -16,10 +16,12 @@ import numpy as np
 from firmware_export import gru, layers, memory
 from firmware_export.layers import Layer, Rows
 from tinyse.errors import InputError
+from tinyse.graph.execution import taken
 from tinyse.graph.graph import Graph, Operator, Tensor
 from tinyse.graph.validation import validate
 
 ARENA, STATES, CONSTANT = "arena", "states", "constant"
+COPY = "tinyse_copy_rows"
 
 
 @dataclass
@@ -174,7 +176,7 @@ class _Lowering:
         roots = {name: name for name in self.graph.inputs.values()}
         for operator in self.graph.operators:
             for name in operator.outputs:
-                source = {"RESHAPE": 0, "SPLIT": 1}.get(operator.kind)
+                source = {"RESHAPE": 0, "STRIDED_SLICE": 0, "SPLIT": 1}.get(operator.kind)
                 root = None if source is None else roots.get(operator.inputs[source])
                 roots[name] = name if root is None or self._is_copied(operator, root) else root
         return roots
@@ -182,7 +184,7 @@ class _Lowering:
     def _is_copied(self, operator: Operator, root: str) -> bool:
         """Whether views of `root` are copies: where they are outputs, unless of a whole new value."""
         wanted = set(operator.outputs) & set(self.graph.outputs.values())
-        return bool(wanted) and (operator.kind == "SPLIT" or root in self.states)
+        return bool(wanted) and (operator.kind != "RESHAPE" or root in self.states)
 
     def _find_last_uses(self) -> dict[str, int]:
         """For each root the last operator that reads it; for results, one after the last."""
@@ -272,13 +274,17 @@ class _Lowering:
         """`place`, or a dense copy of it that lives for this operator only."""
         if place.dense:
             return place
-        name = f"copy {len(self.arena)} of {place.root}"
         size = place.rows * place.columns
-        storage = Storage(name, size, ARENA, self.index, self.index)
-        self.arena.append(storage)
+        storage = self._temporary(f"copy of {place.root}", size)
         self._copy(place, (storage, 0), place.columns, "dense copy")
-        self.storages[name] = storage
-        return Place(name, 0, 1, size, size)
+        self.storages[storage.name] = storage
+        return Place(storage.name, 0, 1, size, size)
+
+    def _temporary(self, name: str, size: int) -> Storage:
+        """Bytes that live for this operator only."""
+        storage = Storage(f"{len(self.arena)}: {name}", size, ARENA, self.index, self.index)
+        self.arena.append(storage)
+        return storage
 
     # Calls.
 
@@ -288,7 +294,7 @@ class _Lowering:
             rows = replace(source, rows=1, columns=source.rows * source.columns)
         layout = self._layout(rows.rows, rows.columns, rows.stride, stride)
         target[0].last = max(target[0].last, self.index)
-        self._call(Layer("tinyse_copy_rows", "tinyse_rows", vars(layout)), (self._address(source), target), title)
+        self._call(Layer(COPY, "tinyse_rows", vars(layout)), (self._address(source), target), title)
 
     def _call(self, layer: Layer, operands: tuple[tuple[Storage, int], ...], title: str = "") -> None:
         operator = self.graph.operators[self.index]
@@ -335,6 +341,24 @@ class _Lowering:
             else:
                 self.places[name] = place
 
+    def strided_slice(self, operator: Operator) -> None:
+        name, shape = operator.outputs[0], self.graph.shape(operator.inputs[0])
+        part = taken(self.graph, operator)
+        cut = [axis for axis, (one, size) in enumerate(zip(part, shape, strict=True)) if one != slice(0, size)]
+        if len(cut) > 1:
+            raise InputError(f"{self.where}: it cuts axes {cut}, the kernels cut one")
+        axis = cut[0] if cut else 0
+        source = self._place(operator.inputs[0]).as_rows(math.prod(shape[axis:]))
+        if source is None:
+            raise InputError(f"{self.where}: its input is a part of a value along a later axis, not supported")
+        inner = math.prod(shape[axis + 1 :])
+        columns = (part[axis].stop - part[axis].start) * inner
+        place = replace(source, offset=source.offset + part[axis].start * inner, columns=columns)
+        if self.roots[name] == name:
+            self._copy(place, self._result(name), columns, "")
+        else:
+            self.places[name] = place
+
     def concatenation(self, operator: Operator) -> None:
         name, axis = operator.outputs[0], operator.options["axis"]
         shape = self.graph.shape(name)
@@ -350,9 +374,30 @@ class _Lowering:
             offset += columns
 
     def weighted(self, operator: Operator) -> None:
-        layer = layers.convolution(self.graph, operator, self.where, self.cmsis)
+        parts = layers.convolutions(self.graph, operator, self.where, self.cmsis)
         source = self._dense(self._place(operator.inputs[0]))
-        self._call(layer, (self._address(source), self._result(operator.outputs[0])))
+        if len(parts) == 1:
+            self._call(parts[0], (self._address(source), self._result(operator.outputs[0])))
+        else:
+            self._grouped(operator, parts, source)
+
+    def _grouped(self, operator: Operator, parts: list[Layer], source: Place) -> None:
+        """A convolution in groups: each group's channels are put together, convolved, and taken apart again."""
+        channels, outputs = (self.graph.shape(name)[-1] for name in (operator.inputs[0], operator.outputs[0]))
+        address, columns, made = self._address(source), channels // len(parts), outputs // len(parts)
+        rows = source.in_rows(channels)
+        positions = _bytes(self.graph.tensors[operator.outputs[0]]) // outputs
+        given = self._temporary(f"group of {operator.inputs[0]}", rows.rows * columns)
+        taken = self._temporary(f"group of {operator.outputs[0]}", positions * made)
+        target, _ = self._result(operator.outputs[0])
+        for part, layer in enumerate(parts):
+            title = f"group {part + 1} of {len(parts)}"
+            into = self._layout(rows.rows, columns, channels, columns)
+            out = self._layout(positions, made, made, outputs)
+            start = address[0], address[1] + part * columns
+            self._call(Layer(COPY, "tinyse_rows", vars(into)), (start, (given, 0)), f"{title}: channels")
+            self._call(layer, ((given, 0), (taken, 0)), f"{title}: {operator.kind} {operator.outputs[0]}")
+            self._call(Layer(COPY, "tinyse_rows", vars(out)), ((taken, 0), (target, part * made)), f"{title}: outputs")
 
     def sum(self, operator: Operator) -> None:
         layer, exchanged = layers.addition(self.graph, operator, self.where)
@@ -445,6 +490,7 @@ def _bytes(tensor: Tensor) -> int:
 KERNELS: dict[str, Callable[[_Lowering, Operator], None]] = {
     "RESHAPE": _Lowering.reshape,
     "SPLIT": _Lowering.split,
+    "STRIDED_SLICE": _Lowering.strided_slice,
     "CONCATENATION": _Lowering.concatenation,
     "CONV_2D": _Lowering.weighted,
     "DEPTHWISE_CONV_2D": _Lowering.weighted,
@@ -455,5 +501,6 @@ KERNELS: dict[str, Callable[[_Lowering, Operator], None]] = {
     "LOGISTIC": _Lowering.unary,
     "TANH": _Lowering.unary,
     "HARD_SWISH": _Lowering.unary,
+    "LEAKY_RELU": _Lowering.unary,
     "QUANTIZE": _Lowering.unary,
 }

@@ -147,7 +147,8 @@ class Builder:
     ) -> str:
         qparams, out = self.graph.tensors[x].qparams, shape[3]
         depthwise = kind == "DEPTHWISE_CONV_2D"
-        shape_of_weights = (1, *kernel, out) if depthwise else (out, *kernel, self.graph.shape(x)[3])
+        groups = options.pop("groups", 1)
+        shape_of_weights = (1, *kernel, out) if depthwise else (out, *kernel, self.graph.shape(x)[3] // groups)
         weights = self.rng.integers(-127, 128, shape_of_weights).astype(np.int8)
         scale = np.full(out, 0.01, np.float32) * (1 + np.arange(out, dtype=np.float32))
         bias = self.rng.integers(-3000, 3000, out).astype(np.int32)
@@ -162,7 +163,7 @@ class Builder:
 
 
 def everything() -> Graph:
-    """Kernels of two rows, strides in both directions, VALID, odd outputs, RELU everywhere, broadcasting, constants."""
+    """Kernels of two rows, strides, VALID, odd outputs, groups, RELU everywhere, broadcasting, constants."""
     b = Builder()
     b.tensor("x", (1, 4, 9, 3))
     b.tensor("s", (1, 2, 5, 7), 0.2, -20)
@@ -170,6 +171,9 @@ def everything() -> Graph:
     y = b.convolution("x", "y", (1, 2, 5, 7), (2, 3), stride=(2, 2), activation="RELU")
     b.convolution("x", "v", (1, 3, 7, 2), (2, 3), padding="VALID")
     b.convolution("x", "d", (1, 2, 5, 3), (3, 3), "DEPTHWISE_CONV_2D", stride=(2, 2), activation="RELU")
+    b.convolution("x", "g", (1, 2, 5, 6), (2, 3), groups=3, stride=(2, 2), activation="RELU")
+    b.tensor("leaky", (1, 2, 5, 6), 0.1, 9)
+    b.add("LEAKY_RELU", ("g",), "leaky", slope=0.25)
     b.tensor("vector", (7,), 0.01, 5, b.rng.integers(-128, 128, 7))
     b.tensor("sum", (1, 2, 5, 7), 0.3, 1)
     b.add("ADD", ("vector", y), "sum", activation="RELU")
@@ -183,8 +187,8 @@ def everything() -> Graph:
     b.add("HARD_SWISH", ("product",), "swish")
     b.tensor("copy", (1, 2, 5, 7), 0.2, -20)
     b.add("RESHAPE", ("s", b.integers("shape", (1, 2, 5, 7))), "copy")
-    names = {"valid": "v", "depthwise": "d", "memory": "difference"}
-    b.graph.outputs = {**{name: name for name in ("narrow", "swish", "copy")}, **names}
+    names = {"valid": "v", "depthwise": "d", "groups": "g", "memory": "difference"}
+    b.graph.outputs = {**{name: name for name in ("narrow", "swish", "copy", "leaky")}, **names}
     return b.graph
 
 

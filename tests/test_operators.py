@@ -207,3 +207,68 @@ def test_what_a_backend_lacks_is_refused_with_the_reason() -> None:
         steps.change(graph, name, dtype=np.dtype(np.int8), quantization=OPERATORS["TANH"].fixed[np.dtype(np.int8)])
     with pytest.raises(InputError, match="QUANTIZE 'y' cannot be executed: it goes between integers"):
         float_execution.compile(graph)
+
+
+def leaky_relu(slope: float, dtype: type, x: tuple[float, int], y: tuple[float, int]) -> Graph:
+    graph = Graph("step", metadata={"format": 1})
+    graph.add_output("y", graph.leaky_relu("y", graph.add_input("x", (1, 256)), slope))
+    for name, (scale, zero) in (("x", x), ("y", y)):
+        steps.change(graph, name, dtype=np.dtype(dtype), quantization=Quantization(np.float32(scale), zero))
+    return graph
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+def test_leaky_relu_is_tflms_for_every_input(dtype: type) -> None:
+    pytest.importorskip("tflite_micro")
+    rng, info = np.random.default_rng(4), np.iinfo(dtype)
+    for slope in (0.0, 1.0, 2**-30, *rng.uniform(0, 1, 60)):
+        scale = np.exp(rng.uniform(np.log(1e-4), np.log(0.5)))
+        zeros = rng.integers(-128, 128, 2) if dtype == np.int8 else (0, 0)
+        graph = leaky_relu(slope, dtype, (scale, zeros[0]), (scale * np.exp(rng.uniform(-4, 4)), zeros[1]))
+        interpreter = tflm_interpreter(read(write(graph)))
+        given = np.arange(-128, 128) if dtype == np.int8 else rng.integers(info.min, info.max, 256, endpoint=True)
+        given = given.astype(dtype)[None]
+        interpreter.set_input(given, 0)
+        interpreter.invoke()
+        np.testing.assert_array_equal(reference.compile(graph)({"x": given})["y"], interpreter.get_output(0))
+
+
+@pytest.mark.parametrize(
+    ("slope", "y", "message"),
+    [(-0.1, 0.01, "between 0 and 1"), (1.5, 0.01, "between 0 and 1"), (0.2, 1e-7, "too fine")],
+)
+def test_a_leaky_relu_that_no_kernel_has_is_refused(slope: float, y: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        reference.compile(leaky_relu(slope, np.int8, (0.5, 0), (y, 0)))
+
+
+def test_groups_that_do_not_divide_are_refused() -> None:
+    graph = Graph("step")
+    x = graph.add_input("x", (1, 1, 5, 6))
+    graph.add_output("y", graph.convolution("y", x, np.ones((4, 1, 3, 2)), np.ones(4)))
+    with pytest.raises(InputError, match="4 outputs do not divide into 3 groups"):
+        float_execution.compile(graph)
+    graph = Graph("step")
+    x = graph.add_input("x", (1, 1, 5, 6))
+    graph.add_output("y", graph.convolution("y", x, np.ones((4, 1, 3, 4)), np.ones(4)))
+    with pytest.raises(InputError, match="6 channels meet weights for 4"):
+        float_execution.compile(graph)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("y/strides", [1, 2, 1], "strides are 1"),
+        ("y/begin", [0, -1, 0], "is not a part of"),
+        ("y/end", [1, 9, 3], "is not a part of"),
+        ("y/begin", [0, 2, 0], "is not a part of"),
+        ("y/end", [1, 3], "have 3 values"),
+    ],
+)
+def test_a_slice_that_is_no_part_is_refused(name: str, data: list[int], message: str) -> None:
+    graph = Graph("step")
+    graph.add_output("y", graph.slice("y", graph.add_input("x", (1, 4, 3)), 1, 1, 2))
+    float_execution.compile(graph)
+    steps.change(graph, name, shape=(len(data),), data=np.asarray(data, np.int32))
+    with pytest.raises(InputError, match=message):
+        float_execution.compile(graph)

@@ -113,7 +113,7 @@ void tinyse_multiply_dsp(const tinyse_product *product, const int8_t *a, const i
 void tinyse_multiply_mve(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
 void tinyse_multiply_lanes(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
 
-/* LOGISTIC, TANH, HARD_SWISH, QUANTIZE: `table` has the results for 0, 1, ..., 127, -128, ..., -1. */
+/* LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, QUANTIZE: `table` has the results for 0, 1, ..., 127, -128, ..., -1. */
 typedef struct {
     tinyse_rows layout;
     const int8_t *table;

@@ -1,4 +1,4 @@
-/* LOGISTIC, TANH and QUANTIZE: one look into a table of all 256 inputs. */
+/* LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU and QUANTIZE: one look into a table of all 256 inputs. */
 #include "kernels.h"
 
 TINYSE_SHARED void tinyse_look_up_portable(const tinyse_table *function, const int8_t *input, int8_t *output)

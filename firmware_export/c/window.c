@@ -14,6 +14,14 @@ TINYSE_SHARED const int8_t *tinyse_gather(const tinyse_convolution *layer, const
     const int32_t inside = bytes - before - after;
     int8_t *next = scratch;
 
+    if (bytes == 1 && inside == 1 && top >= 0 && top + layer->kernel_height <= layer->height) {
+        const int8_t *from = input + top * width + left; /* a column of single bytes */
+        for (int32_t count = layer->kernel_height; count > 0; count--) {
+            *next++ = *from;
+            from += width;
+        }
+        return scratch;
+    }
     for (int32_t row = top; row < top + layer->kernel_height; row++) {
         if (row < 0 || row >= layer->height || inside <= 0) {
             memset(next, layer->input_zero, (size_t)bytes);

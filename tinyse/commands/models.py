@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any
 
 import typer
@@ -41,7 +42,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
                 "parameters": parameters(network),
                 "macs_per_frame": macs,
                 "macs_per_second": round(macs * front_end.frames_per_second),
-                "state_bytes": sum(channels * bins for channels, bins in network.state_shapes.values()),
+                "state_bytes": sum(map(math.prod, network.state_shapes.values())),
                 "latency_ms": latency_ms(front_end),
                 "trained": name in shipped,
             }

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator
+from tinyse.graph.operators import groups
 from tinyse.graph.validation import validate
 
 MAX_INDICES = 1 << 24
@@ -100,20 +101,37 @@ def split(graph: Graph, operator: Operator) -> Function:
     return lambda x: [x[part] for part in parts]
 
 
-MOVING: dict[str, Kernel] = {"CONCATENATION": concatenation, "RESHAPE": reshape, "SPLIT": split}
+def strided_slice(graph: Graph, operator: Operator) -> Function:
+    part = taken(graph, operator)
+    return lambda x: x[part]
+
+
+def taken(graph: Graph, operator: Operator) -> tuple[slice, ...]:
+    """The part of its input that a STRIDED_SLICE takes, from its first axis on."""
+    begin, end = (np.ravel(graph.tensors[name].constant).tolist() for name in operator.inputs[1:3])
+    return tuple(slice(first, last) for first, last in zip(begin, end, strict=True))
+
+
+MOVING: dict[str, Kernel] = {
+    "CONCATENATION": concatenation,
+    "RESHAPE": reshape,
+    "SPLIT": split,
+    "STRIDED_SLICE": strided_slice,
+}
 
 
 def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     """What a convolution multiplies: (indices, weights), to be taken and multiplied by `products`.
 
     indices point into the flattened input (1, height, width, in) with one padding value appended: (positions, height *
-    width * in) of a CONV_2D and (positions, height * width, channels) of a DEPTHWISE_CONV_2D. weights, (..., out), are the
-    constant's. SAME padding puts the odd one at the end, as TensorFlow does.
+    width * in) of a CONV_2D, (positions, groups, height * width * in) of one in groups and (positions, height * width,
+    channels) of a DEPTHWISE_CONV_2D. weights, (..., out), are the constant's. SAME padding puts the odd one at the end, as
+    TensorFlow does.
     """
     x, weights, output = (graph.tensors[name] for name in (operator.inputs[0], operator.inputs[1], operator.outputs[0]))
     if x.shape[0] != 1:
         raise InputError(f"{operator.kind} {output.name!r}: a batch of one is expected, not {x.shape[0]}")
-    if output.shape[1] * output.shape[2] * math.prod(weights.shape[1:]) > MAX_INDICES:
+    if output.shape[1] * output.shape[2] * math.prod(weights.shape[1:3]) * x.shape[3] > MAX_INDICES:
         raise InputError(f"{operator.kind} {output.name!r} is too large to be executed here")
     axes = []
     for size, kernel, stride, out in zip(
@@ -128,11 +146,19 @@ def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     positions = output.shape[1] * output.shape[2]
     if operator.kind == "DEPTHWISE_CONV_2D":
         return indices.reshape(positions, -1, channels), weights.constant.reshape(-1, channels)
+    parts = groups(operator, graph.tensors)
+    if parts > 1:
+        indices = indices.reshape(positions, -1, parts, channels // parts).swapaxes(1, 2)
+        return indices.reshape(positions, parts, -1), weights.constant.reshape(
+            parts, output.shape[3] // parts, -1
+        ).swapaxes(1, 2)
     return indices.reshape(positions, -1), weights.constant.reshape(len(weights.constant), -1).T
 
 
-def products(operator: Operator) -> Function:
+def products(graph: Graph, operator: Operator) -> Function:
     """(rows, ...) of values and the weights of `patches` to (rows, out): sums of products."""
     if operator.kind == "DEPTHWISE_CONV_2D":
         return lambda rows, weights: np.einsum("rkc,kc->rc", rows, weights)
+    if groups(operator, graph.tensors) > 1:
+        return lambda rows, weights: np.matmul(rows.swapaxes(0, 1), weights).swapaxes(0, 1).reshape(len(rows), -1)
     return np.matmul

@@ -47,7 +47,7 @@ def _convolution(graph: Graph, operator: Operator) -> Function:
     weights, bias, multiply = (
         np.ascontiguousarray(weights),
         graph.tensors[operator.inputs[2]].constant,
-        products(operator),
+        products(graph, operator),
     )
     shape, zero = graph.shape(operator.outputs[0]), np.zeros(1, np.float32)
 
@@ -88,6 +88,11 @@ def _hard_swish(graph: Graph, operator: Operator) -> Function:
     return lambda x: x * np.clip(x + np.float32(3), np.float32(0), np.float32(6)) * np.float32(1 / 6)
 
 
+def _leaky_relu(graph: Graph, operator: Operator) -> Function:
+    slope = np.float32(operator.options["slope"])
+    return lambda x: np.where(x < 0, slope * x, x)
+
+
 KERNELS: dict[str, Kernel] = {
     **MOVING,
     "CONV_2D": _convolution,
@@ -99,6 +104,7 @@ KERNELS: dict[str, Kernel] = {
     "LOGISTIC": _logistic,
     "TANH": _tanh,
     "HARD_SWISH": _hard_swish,
+    "LEAKY_RELU": _leaky_relu,
 }
 
 WITHOUT = {"QUANTIZE": "it goes between integers, of which a float graph has none"}

@@ -5,18 +5,21 @@ TensorFlow Lite's, so that a graph is a file's content without its bytes.
 
     kind              inputs                                  options
     CONCATENATION     a, b, ...                               axis
-    CONV_2D           x, weights (out, height, width, in), bias   stride (height, width), padding, activation
+    CONV_2D           x, weights (out, height, width, in), bias   stride (height, width), padding, activation;
+                      fewer weights than channels in x make groups: x's channels and the outputs divide into them
     DEPTHWISE_CONV_2D x, weights (1, height, width, in), bias     the same; one filter per channel
     FULLY_CONNECTED   x (rows, in), weights (out, in), bias   activation
     RESHAPE           x, shape                                -
     SPLIT             axis, x                                 splits
+    STRIDED_SLICE     x, begin, end, strides (of 1)           -
     ADD, SUB, MUL     a, b (b may be broadcast)               activation
     LOGISTIC, TANH    x                                       -
     HARD_SWISH        x                                       -
+    LEAKY_RELU        x                                       slope (of what is below zero, 0 to 1)
     QUANTIZE          x (another scale, or 8 and 16 bits)     -
 
-`padding` is "SAME" or "VALID", `activation` is "NONE" or "RELU". Feature maps are (1, 1, bins, channels): the height
-axis is unused, the past frame of a causal convolution lies on the channel axis.
+`padding` is "SAME" or "VALID", `activation` is "NONE" or "RELU". Feature maps are (1, 1, bins, channels). Past frames
+that a convolution sees lie before the present one on the channel axis, or, where channels are divided, on the height axis.
 """
 
 from __future__ import annotations
@@ -91,22 +94,32 @@ class Graph:
     def convolution(
         self, output: str, x: str, weights: np.ndarray, bias: np.ndarray, stride: int = 1, activation: str = "NONE"
     ) -> str:
-        """`weights` (out, 1, width, in) over the bins of x (1, 1, bins, in), SAME padding, `stride` bins."""
-        bins = -(-self.shape(x)[2] // stride)
-        w = self.add_constant(f"{output}/weights", np.asarray(weights, np.float32))
-        b = self.add_constant(f"{output}/bias", np.asarray(bias, np.float32))
-        options = {"stride": (1, stride), "padding": "SAME", "activation": activation}
-        return self.add_operator("CONV_2D", (x, w, b), output, (1, 1, bins, len(bias)), **options)
+        """`weights` (out, frames, width, in) over the bins of x (1, frames, bins, channels), SAME padding, `stride` bins.
+
+        An `in` that is a part of the channels makes groups. The output is one frame.
+        """
+        return self._convolution("CONV_2D", output, x, weights, bias, stride, activation)
 
     def depthwise_convolution(
         self, output: str, x: str, weights: np.ndarray, bias: np.ndarray, stride: int = 1, activation: str = "NONE"
     ) -> str:
-        """`weights` (1, 1, width, channels), a filter per channel, over the bins of x (1, 1, bins, channels); SAME padding."""
-        bins = -(-self.shape(x)[2] // stride)
+        """`weights` (1, frames, width, channels), a filter per channel; otherwise as `convolution`."""
+        return self._convolution("DEPTHWISE_CONV_2D", output, x, weights, bias, stride, activation)
+
+    def _convolution(
+        self, kind: str, output: str, x: str, weights: np.ndarray, bias: np.ndarray, stride: int, activation: str
+    ) -> str:
+        _, frames, bins, _ = self.shape(x)
         w = self.add_constant(f"{output}/weights", np.asarray(weights, np.float32))
         b = self.add_constant(f"{output}/bias", np.asarray(bias, np.float32))
-        options = {"stride": (1, stride), "padding": "SAME", "activation": activation}
-        return self.add_operator("DEPTHWISE_CONV_2D", (x, w, b), output, (1, 1, bins, len(bias)), **options)
+        # SAME padding is meant for the bins: a stride over all frames leaves none to be padded.
+        padded = weights.shape[2] > 1 or frames == 1
+        options = {
+            "stride": (frames if padded else 1, stride),
+            "padding": "SAME" if padded else "VALID",
+            "activation": activation,
+        }
+        return self.add_operator(kind, (x, w, b), output, (1, 1, -(-bins // stride), len(bias)), **options)
 
     def fully_connected(
         self, output: str, x: str, weights: np.ndarray, bias: np.ndarray, activation: str = "NONE"
@@ -133,6 +146,17 @@ class Graph:
         self.operators.append(Operator("SPLIT", (constant, x), tuple(outputs), {"splits": len(outputs)}))
         return list(outputs)
 
+    def slice(self, output: str, x: str, axis: int, begin: int, end: int) -> str:
+        """What lies from `begin` to `end` on one axis."""
+        shape = list(self.shape(x))
+        first, last = [0] * len(shape), list(shape)
+        first[axis], last[axis], shape[axis] = begin, end, end - begin
+        ends = [
+            self.add_constant(f"{output}/{name}", np.asarray(values, np.int32))
+            for name, values in (("begin", first), ("end", last), ("strides", [1] * len(shape)))
+        ]
+        return self.add_operator("STRIDED_SLICE", (x, *ends), output, shape)
+
     def binary(self, kind: str, output: str, a: str, b: str) -> str:
         """ADD, SUB or MUL of two tensors of the same shape."""
         return self.add_operator(kind, (a, b), output, self.shape(a), activation="NONE")
@@ -140,6 +164,10 @@ class Graph:
     def unary(self, kind: str, output: str, x: str) -> str:
         """LOGISTIC, TANH or HARD_SWISH."""
         return self.add_operator(kind, (x,), output, self.shape(x))
+
+    def leaky_relu(self, output: str, x: str, slope: float) -> str:
+        """x, or `slope` times x below zero."""
+        return self.add_operator("LEAKY_RELU", (x,), output, self.shape(x), slope=float(np.float32(slope)))
 
     def add_output(self, name: str, tensor: str) -> None:
         """Give a tensor a name in the signature."""

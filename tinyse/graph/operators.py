@@ -70,6 +70,13 @@ def macs(operator: Operator, tensors: Mapping[str, Tensor]) -> int:
     return math.prod(weights.shape) // weights.shape[specification.channel_axis] * math.prod(output.shape)
 
 
+def groups(operator: Operator, tensors: Mapping[str, Tensor]) -> int:
+    """Of a CONV_2D: into how many equal parts the channels are divided, each convolved by itself; 1 for all others."""
+    if operator.kind != "CONV_2D":
+        return 1
+    return tensors[operator.inputs[0]].shape[-1] // tensors[operator.inputs[1]].shape[-1]
+
+
 # Shapes: what comes out, or an error about what went in.
 
 
@@ -82,7 +89,8 @@ def _concatenation_shape(operator: Operator, tensors: list[Tensor]) -> list[tupl
 
 def _convolution_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
     (out, *kernel, channels_in), channels = tensors[1].shape, tensors[0].shape[-1]
-    _require(channels == channels_in, f"{channels} channels meet weights for {channels_in}")
+    _require(channels % channels_in == 0, f"{channels} channels meet weights for {channels_in}")
+    _require(out % (channels // channels_in) == 0, f"{out} outputs do not divide into {channels // channels_in} groups")
     return _window_shape(operator, tensors, kernel, out)
 
 
@@ -126,6 +134,16 @@ def _split_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, .
     return [tuple(shape)] * splits
 
 
+def _slice_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
+    begin, end, strides = (_quantized_constant(tensor) for tensor in tensors[1:])
+    shape = tensors[0].shape
+    _require(len(begin) == len(end) == len(strides) == len(shape), f"begin, end and strides have {len(shape)} values")
+    _require(all(stride == 1 for stride in strides), f"strides are 1, not {strides}")
+    inside = all(0 <= first < last <= size for first, last, size in zip(begin, end, shape, strict=True))
+    _require(inside, f"{begin} to {end} is not a part of {list(shape)}")
+    return [tuple(last - first for first, last in zip(begin, end, strict=True))]
+
+
 def _binary_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
     a, b = tensors[0].shape, tensors[1].shape
     _require(a == b or max(len(a), len(b)) <= 4, "broadcasting reaches four dimensions")
@@ -151,7 +169,8 @@ def _quantized_constant(tensor: Tensor) -> list[int]:
 
 def _moved(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
     """Values that are only moved keep their type and quantization parameters."""
-    values = {"RESHAPE": tensors[:1], "SPLIT": tensors[1:]}.get(operator.kind, tensors)
+    constants = {"RESHAPE": tensors[:1], "STRIDED_SLICE": tensors[:1], "SPLIT": tensors[1:]}
+    values = constants.get(operator.kind, tensors)
     for tensor in [*values[1:], *outputs]:
         _same_type(where, values[0], tensor)
         if tensor.quantization != values[0].quantization:
@@ -203,6 +222,17 @@ def _hard_swish(where: str, operator: Operator, tensors: list[Tensor], outputs: 
         raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its input")
 
 
+def _leaky_relu(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+    _elementwise(where, operator, tensors, outputs)
+    slope = operator.options["slope"]
+    if not (isinstance(slope, float) and 0 <= slope <= 1):
+        raise InputError(f"{where}: the slope below zero lies between 0 and 1, it is {slope!r}")
+    # A centered 16-bit number that goes left by 14 bits or more can leave 32.
+    finer = 2**14 if outputs[0].dtype == INT16 else 2**20
+    if outputs[0].quantization is not None and tensors[0].scale >= finer * outputs[0].scale:
+        raise InputError(f"{where}: the scale of {_named(outputs[0])} is too fine for its input")
+
+
 def _requantized(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
     if np.float32 in (tensors[0].dtype, outputs[0].dtype):
         raise InputError(f"{where}: QUANTIZE goes between integers here")
@@ -238,12 +268,14 @@ OPERATORS: Mapping[str, Specification] = {
         Specification("FULLY_CONNECTED", 9, "weighted", 3, 1, _fully_connected_shape, _weighted, 1),
         Specification("RESHAPE", 22, "move", 2, 1, _reshape_shape, _moved, 1),
         Specification("SPLIT", 49, "move", 2, None, _split_shape, _moved, 1),
+        Specification("STRIDED_SLICE", 45, "move", 4, 1, _slice_shape, _moved, 1),
         Specification("ADD", 0, "binary", 2, 1, _binary_shape, _elementwise, _ADDITION),
         Specification("SUB", 41, "binary", 2, 1, _binary_shape, _elementwise, _ADDITION),
         Specification("MUL", 18, "binary", 2, 1, _binary_shape, _elementwise, _PRODUCT),
         Specification("LOGISTIC", 14, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_LOGISTIC),
         Specification("TANH", 28, "gate", 1, 1, _same_shape, _elementwise, _TABLE, fixed=_TANH),
         Specification("HARD_SWISH", 117, "activation", 1, 1, _same_shape, _hard_swish, _TABLE),
+        Specification("LEAKY_RELU", 98, "activation", 1, 1, _same_shape, _leaky_relu, _TABLE),
         Specification("QUANTIZE", 114, "conversion", 1, 1, _same_shape, _requantized, 14),
     )
 }

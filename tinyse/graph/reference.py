@@ -37,7 +37,7 @@ def limits(operator: Operator, output: Tensor) -> tuple[int, int]:
 def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     """From rows of raw integers to (rows, out): weights (in, out) with bias, multipliers, zero point and clipping.
 
-    Rows are (rows, in), or (rows, in, out) of a depthwise convolution. The input's zero point is folded into the bias.
+    Rows and weights are as `patches` makes them. The input's zero point is folded into the bias.
     TFLM's ConvPerChannel, DepthwiseConvPerChannel and FullyConnected, int8 and 16x8.
     """
     x, kernel, bias = (graph.tensors[name] for name in operator.inputs)
@@ -45,13 +45,13 @@ def weighted(graph: Graph, operator: Operator, weights: np.ndarray) -> Function:
     multipliers, shifts = arithmetic.quantize_multipliers(output_scales(operator, x, kernel, y))
     wide = x.dtype == np.int16
     weights = np.ascontiguousarray(weights, np.float64)
-    folded = bias.constant.astype(np.float64) - x.zero_point * weights.sum(axis=0)
+    folded = bias.constant.astype(np.float64) - x.zero_point * weights.sum(axis=-2).ravel()
     info = np.iinfo(x.dtype)
     reach = max(info.max - x.zero_point, x.zero_point - info.min)
-    largest = reach * np.abs(weights).sum(axis=0) + np.abs(bias.constant.astype(np.float64))
+    largest = reach * np.abs(weights).sum(axis=-2).ravel() + np.abs(bias.constant.astype(np.float64))
     arithmetic.check_accumulator(f"{operator.kind} {y.name!r}", largest, shifts, wide)
     requantize, finish = arithmetic.requantizer(multipliers, shifts, wide), _finisher(operator, y)
-    multiply = products(operator)
+    multiply = products(graph, operator)
 
     def function(rows: np.ndarray) -> np.ndarray:
         accumulator = multiply(rows, weights)
@@ -161,6 +161,8 @@ def _unary(graph: Graph, operator: Operator) -> Function:
     x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
     if operator.kind == "QUANTIZE":
         table = _requantize_table(x, y)
+    elif operator.kind == "LEAKY_RELU":
+        table = _leaky_relu_table(operator, x, y)
     elif operator.kind == "HARD_SWISH":
         table = np.roll(hard_swish_table(x.qparams, y.qparams), 128)
     else:
@@ -182,13 +184,27 @@ def _index(x: np.ndarray) -> np.ndarray:
 
 def _requantize_table(x: Tensor, y: Tensor) -> np.ndarray:
     """QUANTIZE between integers: TFLM's Requantize."""
-    limits_out = np.iinfo(y.dtype)
-    scale = np.float64(x.scale) / np.float64(y.scale)
-    multiplier, shift = arithmetic.quantize_multiplier(float(scale))
     centered = _every(x.dtype).astype(np.int64) - x.zero_point
-    arithmetic.check_accumulator(f"QUANTIZE {y.name!r}", int(np.abs(centered).max()), shift)
+    scale = np.float64(x.scale) / np.float64(y.scale)
+    return _rescaled(f"QUANTIZE {y.name!r}", centered, scale, y)
+
+
+def _leaky_relu_table(operator: Operator, x: Tensor, y: Tensor) -> np.ndarray:
+    """LEAKY_RELU: TFLM's QuantizeLeakyRelu, one multiplier above zero and one below it."""
+    centered = _every(x.dtype).astype(np.int64) - x.zero_point
+    scale, where = np.float64(x.scale), f"LEAKY_RELU {y.name!r}"
+    above = _rescaled(where, centered, scale / np.float64(y.scale), y)
+    below = _rescaled(where, centered, scale * np.float32(operator.options["slope"]) / np.float64(y.scale), y)
+    return np.where(centered < 0, below, above)
+
+
+def _rescaled(where: str, centered: np.ndarray, scale: np.float64, y: Tensor) -> np.ndarray:
+    """Integers around zero, times `scale`, as `y` holds them."""
+    multiplier, shift = arithmetic.quantize_multiplier(float(scale))
+    arithmetic.check_accumulator(where, int(np.abs(centered).max()), shift)
+    ends = np.iinfo(y.dtype)
     result = arithmetic.multiply(centered, multiplier, shift) + y.zero_point
-    return np.clip(result, limits_out.min, limits_out.max).astype(y.dtype)
+    return np.clip(result, ends.min, ends.max).astype(y.dtype)
 
 
 KERNELS: dict[str, Kernel] = {
@@ -202,5 +218,6 @@ KERNELS: dict[str, Kernel] = {
     "LOGISTIC": _unary,
     "TANH": _unary,
     "HARD_SWISH": _unary,
+    "LEAKY_RELU": _unary,
     "QUANTIZE": _unary,
 }

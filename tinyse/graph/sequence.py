@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyse.graph import reference
-from tinyse.graph.execution import Function, Kernel, patches
+from tinyse.graph.execution import Function, Kernel, patches, taken
 from tinyse.graph.graph import Graph, Operator
 
 Arrays = dict[str, np.ndarray]
@@ -178,6 +178,11 @@ def _split(graph: Graph, operator: Operator) -> Function:
     return lambda x: np.split(x, count, axis) if count > 1 else x
 
 
+def _strided_slice(graph: Graph, operator: Operator) -> Function:
+    part = (..., *taken(graph, operator))
+    return lambda x: x[part]
+
+
 def _convolution(graph: Graph, operator: Operator) -> Function:
     indices, weights = patches(graph, operator)
     rows = reference.weighted(graph, operator, weights)
@@ -207,6 +212,7 @@ KERNELS: dict[str, Kernel] = {
     "CONCATENATION": _concatenation,
     "RESHAPE": _reshape,
     "SPLIT": _split,
+    "STRIDED_SLICE": _strided_slice,
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _convolution,
     "FULLY_CONNECTED": _fully_connected,

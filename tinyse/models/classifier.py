@@ -29,7 +29,7 @@ class ClassifierNetwork(Encoder):
         if not classes or len(set(classes)) != len(classes):
             raise InputError(f"classes: one or more different names are needed, not {list(classes)}")
         self.classes = classes
-        channels, bins = self.state_shapes["gru"]
+        channels, _, bins = self.state_shapes["gru"]
         self.blocks["classifier"] = Classifier(channels, bins, len(classes))
 
     def wire(self, run: Runner[V], x: V) -> V:

@@ -25,7 +25,8 @@ class Network(nn.Module):
 
     A network makes its blocks in `__init__`, each under a name in `blocks`, and says in `wire` what follows what; from that
     come its forward pass, the exported step and quantization-aware training. A block is a layer of
-    `tinyse.models.layers` or one of your own: `forward(x)` with `emit(graph, name, x)`, or a `StreamingLayer`.
+    `tinyse.models.layers` or one of your own: a `Layer`, with `forward(x)` and `emit(graph, name, x)`, or a
+    `StreamingLayer`.
     """
 
     task: str = "denoise"
@@ -52,8 +53,8 @@ class Network(nn.Module):
         return {name: block for name, block in self.blocks.items() if isinstance(block, StreamingLayer)}
 
     @property
-    def state_shapes(self) -> dict[str, tuple[int, int]]:
-        """(channels, bins) of each state, by the name of its block, in the order of the blocks."""
+    def state_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(channels, frames, bins) of each state, by the name of its block, in the order of the blocks."""
         return {name: block.state_shape for name, block in self._streaming.items()}
 
     def initial_state(self, batch: int = 1) -> State:
@@ -77,7 +78,8 @@ class Network(nn.Module):
         """`emit`, with the names of what each block gives."""
         graph = Graph(name)
         features = graph.add_input("features", (1, 1, self.bands, 1))
-        states = {key: graph.add_input(key, (1, 1, bins, c)) for key, (c, bins) in self.state_shapes.items()}
+        shapes = self.state_shapes.items()
+        states = {key: graph.add_input(key, (1, frames, bins, c)) for key, (c, frames, bins) in shapes}
         run = GraphRunner(self.blocks, states, graph)
         graph.add_output(self.result, self.wire(run, features))
         for key in states:

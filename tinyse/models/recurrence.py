@@ -63,3 +63,19 @@ class Recurrence(torch.autograd.Function):
         states = previous.transpose(0, 1).reshape(groups, -1, width)
         by_state = from_state.flatten(-2).transpose(0, 1).reshape(groups, -1, 3 * width)
         return from_input, grad_h, by_state.transpose(1, 2) @ states, by_state.sum(dim=1, keepdim=True)
+
+
+class ReplayedRecurrence(Recurrence):
+    """The recurrence whose gates and states the quantized graph has computed: nothing is left to do but the gradient."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, h: Tensor, weight: Tensor, bias: Tensor,
+        gates: Tensor, remembered: Tensor, new: Tensor, outputs: Tensor,
+    ) -> Tensor:  # fmt: skip
+        ctx.save_for_backward(h, weight, gates, remembered, new, outputs)
+        return outputs.view_as(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return (*Recurrence.backward(ctx, gradient), None, None, None, None)

@@ -158,12 +158,14 @@ KERNELS: dict[str, Any] = {
     "FULLY_CONNECTED": lambda tf, graph, operator, x, w, b: tf.nn.bias_add(tf.matmul(x, w, transpose_b=True), b),
     "RESHAPE": lambda tf, graph, operator, x, shape: tf.reshape(x, graph.shape(operator.outputs[0])),
     "SPLIT": _split,
+    "STRIDED_SLICE": lambda tf, graph, operator, x, begin, end, strides: tf.strided_slice(x, begin, end, strides),
     "ADD": lambda tf, graph, operator, a, b: tf.add(a, b),
     "SUB": lambda tf, graph, operator, a, b: tf.subtract(a, b),
     "MUL": lambda tf, graph, operator, a, b: tf.multiply(a, b),
     "LOGISTIC": lambda tf, graph, operator, x: tf.sigmoid(x),
     "TANH": lambda tf, graph, operator, x: tf.tanh(x),
     "HARD_SWISH": lambda tf, graph, operator, x: x * tf.nn.relu6(x + 3) * (1 / 6),
+    "LEAKY_RELU": lambda tf, graph, operator, x: tf.nn.leaky_relu(x, operator.options["slope"]),
 }
 WITHOUT = {"QUANTIZE": "the converter is given float graphs and makes its own"}
 

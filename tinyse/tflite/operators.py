@@ -11,9 +11,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Operator
+from tinyse.graph.operators import groups
 
 PADDINGS = ("SAME", "VALID")
 ACTIVATIONS = ("NONE", "RELU")
+GROUPED_VERSION = 6
+"""Of a CONV_2D in groups, in any type."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ def read_options(kind: str, union_type: int, union: Any) -> dict[str, Any]:
 def version(operator: Operator, graph: Graph) -> int:
     """The version of TensorFlow Lite's registry that has `operator` with its types."""
     tensors = [graph.tensors[name] for name in (*operator.inputs, *operator.outputs)]
+    if groups(operator, graph.tensors) > 1:
+        return GROUPED_VERSION
     values = [tensor.dtype for tensor in tensors if tensor.data is None]
     column = 2 if np.int16 in values else 1 if np.int8 in values else 0
     return LAYOUTS[operator.kind].versions[column]
@@ -135,11 +140,22 @@ LAYOUTS: dict[str, Layout] = {
         lambda operator, graph: {"numSplits": operator.options["splits"]},
         lambda table: {"splits": table.NumSplits()},
     ),
+    "STRIDED_SLICE": Layout(
+        "StridedSliceOptions",
+        (1, 2, 4),
+        fixed=dict.fromkeys(("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask"), 0),
+    ),
     "ADD": Layout("AddOptions", (1, 2, 3), _sum, _read_activation),
     "SUB": Layout("SubOptions", (1, 2, 3), _sum, _read_activation),
     "MUL": Layout("MulOptions", (1, 2, 4), _activation, _read_activation),
     "LOGISTIC": Layout(None, (1, 2, 3)),
     "TANH": Layout(None, (1, 2, 3)),
     "HARD_SWISH": Layout("HardSwishOptions", (1, 1, 1)),
+    "LEAKY_RELU": Layout(
+        "LeakyReluOptions",
+        (1, 1, 2),
+        lambda operator, graph: {"alpha": operator.options["slope"]},
+        lambda table: {"slope": float(table.Alpha())},
+    ),
     "QUANTIZE": Layout(None, (1, 2, 3)),
 }
