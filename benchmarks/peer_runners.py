@@ -54,8 +54,30 @@ def noisereduce() -> Stream:
     return lambda samples: np.asarray(package.reduce_noise(y=samples, sr=SAMPLE_RATE), np.float32)
 
 
-PACKAGES: dict[str, Callable[[], Stream]] = {"pyrnnoise": rnnoise, "noisereduce": noisereduce}
+def webrtc() -> Stream:
+    """WebRTC's noise suppression at its highest level, PyPI's `webrtc-noise-gain`: frames of 10 ms of PCM16 at 16 kHz."""
+    package = needed("webrtc_noise_gain")
+
+    def stream(samples: np.ndarray) -> np.ndarray:
+        processor = package.AudioProcessor(0, 4)
+        frames = [processor.Process10ms(frame.tobytes()).audio for frame in hops(to_pcm16(samples), SAMPLE_RATE // 100)]
+        return np.frombuffer(b"".join(frames), np.int16).astype(np.float32)[: len(samples)] / 32768
+
+    return stream
+
+
+PACKAGES: dict[str, Callable[[], Stream]] = {
+    "pyrnnoise": rnnoise,
+    "noisereduce": noisereduce,
+    "webrtc_noise_gain": webrtc,
+}
 """Peers that a package of PyPI brings."""
+TITLES = {
+    "pyrnnoise": "RNNoise 0.2 (pyrnnoise)",
+    "noisereduce": "spectral gating (noisereduce)",
+    "webrtc_noise_gain": "WebRTC noise suppression (webrtc-noise-gain)",
+}
+"""What they are called in tables."""
 
 
 def dtln(first: Path, second: Path, block: int = 512, hop: int = 128) -> Stream:

@@ -12,10 +12,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from tinyse import audio  # noqa: E402
+from tinyse import audio, corpus  # noqa: E402
 from tinyse.commands.main import main  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
-from tinyse.recordings import find_leaks, open_data  # noqa: E402
+from tinyse.mixtures import open_mixer  # noqa: E402
+from tinyse.models.files import load_model  # noqa: E402
+from tinyse.recordings import find_leaks, join, open_data  # noqa: E402
+from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 from tinyse.training import adaptation  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 
@@ -141,9 +144,10 @@ def test_noise_that_cannot_be_used_is_one_line(make, message, tiny, tmp_path, mo
         (["--rehearsal", "absent"], "absent: no such file or folder"),
         (["--speech", "absent"], "absent: no such file or folder"),
         (["--updates", "0"], "updates is 0"),
+        (["--updates", "5", "--minutes", "20"], "give one of them"),
         (["--set", "stages.adapt.rate=1"], "rate"),
     ],
-    ids=["name", "file", "rehearsal", "speech", "updates", "key"],
+    ids=["name", "file", "rehearsal", "speech", "updates", "minutes", "key"],
 )
 def test_other_mistakes_are_one_line(words, message, motor, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
@@ -172,3 +176,28 @@ def test_a_recipe_is_taught_by_a_released_model():
     assert recipe.stages["adapt"].distillation.ours == ("student-62k",)
     with pytest.raises(InputError, match="nor a released model nor a model file"):
         load_recipe(adaptation.shipped() / "adapt.yaml", ["stages.adapt.distillation.teacher=student-6k"])
+
+
+def test_a_teacher_that_came_along_teaches_beside_the_model(tiny, monkeypatch):
+    assert adaptation.base_of("student-62k").settings[2] == 'stages.adapt.distillation.teacher=["student-62k"]'
+    real = adaptation.find_weights
+    monkeypatch.setattr(adaptation, "weights", lambda: ["teacher"])
+    monkeypatch.setattr(adaptation, "find_weights", lambda name: real("student-30k" if name == "teacher" else name))
+    settings = adaptation.base_of("student-62k").settings
+    assert 'stages.adapt.distillation.teacher=["student-62k", "teacher"]' in settings
+    assert 'stages.integers.distillation.teacher=["student-62k"]' in settings
+    monkeypatch.setattr(adaptation, "load_model", lambda path: (*load_model(path)[:1], FrontEndConfig(8000, bands=96)))
+    assert adaptation._teachers("student-62k", FrontEndConfig()) == ["student-62k"], "one of other frames cannot teach"
+
+
+@pytest.mark.parametrize("takes", [3, 12])
+def test_noise_of_ones_own_is_half_of_the_mixtures_however_few_takes_there_are(takes, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    for take in range(takes):
+        hum(tmp_path / f"motor/{take}.wav", 100 + take)
+    own = adaptation.own_recordings(tmp_path / "motor", None, None, 16000)
+    recipe = load_recipe(adaptation.shipped() / "adapt.yaml")
+    mixer = open_mixer(join([own, open_data(corpus.path())]), recipe.mixture, 1.0, 0)
+    mixtures = [mixer(0, index).description for index in range(120)]
+    recorded = [made["noise"][0] for made in mixtures if made["noise_kind"] == "recorded"]
+    assert sum("motor" in name for name in recorded) / len(recorded) == pytest.approx(0.5, abs=0.12)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tinyse.errors import needs
+from tinyse.errors import InputError, needs
 from tinyse.released import DEFAULT
 
 
@@ -22,6 +23,9 @@ def adapt(
         "runs/adapt"
     ),
     updates: Annotated[int | None, typer.Option(help="Updates of the first stage, instead of the recipe's.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Wall time that all of it may take: the updates follow from it.")
+    ] = None,
     rehearsal: Annotated[
         str, typer.Option(help="What must not be forgotten: recordings of speech and noise, with three splits.")
     ] = "built-in",
@@ -46,7 +50,7 @@ def adapt(
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in `tinyse train`
     with needs("train"):
-        from tinyse.training import adaptation, dry_run
+        from tinyse.training import adaptation, budget, dry_run
         from tinyse.training.lock import locked
         from tinyse.training.run import run
     from tinyse.evaluation.report import as_markdown, as_rich
@@ -57,6 +61,9 @@ def adapt(
     from tinyse.tasks import TASKS
 
     t_quantile(1)  # what the report needs must not be missing after the training
+    since = time.monotonic()
+    if minutes is not None and updates is not None:
+        raise InputError("--minutes and --updates: give one of them")
     base = adaptation.base_of(model)
     given = [f"stages.adapt.updates={updates}"] if updates is not None else []
     recipe = adaptation.recipe_of(base, rehearsal, output, [*given, *(settings or [])])
@@ -68,7 +75,12 @@ def adapt(
         sets = adaptation.scored_sets(recipe, own, everything, rehearsal)
         for note in notes:
             screen.say(f"note: {note}")
-        if not dry_run.is_finished(recipe):
+        if minutes is not None:
+            with screen.working("timing some updates of every stage"):
+                recipe = budget.fitted(recipe, minutes, since)
+            planned = ", ".join(f"{stage.updates} of {name}" for name, stage in recipe.stages.items())
+            screen.say(f"--minutes {minutes:g}: updates: {planned}")
+        elif not dry_run.is_finished(recipe):
             with screen.working("dry run: one update of every stage"):
                 dry_run.dry_run(recipe, None)
         trained = run(recipe, screen.show, screen.say)

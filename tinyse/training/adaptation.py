@@ -22,7 +22,8 @@ from tinyse.recordings import Manifest, content, join, open_data, scan
 from tinyse.recordings.layouts import layout_of
 from tinyse.recordings.manifest import SPLITS, Kind
 from tinyse.recordings.splits import check_leaks, with_splits
-from tinyse.released import find_weights, names
+from tinyse.released import find_weights, names, weights
+from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.starting import shipped
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.training.recipe import load_recipe
@@ -31,6 +32,8 @@ LEAST_SECONDS = 1.0
 """Of noise that is not silent."""
 FEWEST = 3
 """Recordings of noise: one to learn from, one to choose by, one to hold back."""
+TEACHER = "teacher"
+"""The released model that teaches beside the one that adapts, where it is there (`tinyse models`)."""
 CORPUS = "own"
 """What the user's recordings are called as a corpus, which the recipe gives a share in `mixture.corpus_shares`."""
 OWN, PAIRS, REPORT = "own.csv", "pairs", "report.json"
@@ -51,25 +54,32 @@ class Base:
 
 def base_of(model: str) -> Base:
     """The released model of a name, or a .safetensors with its .tflite beside it. Raises InputError for anything else."""
-    weights = find_weights(model)
-    if weights.suffix != ".safetensors":
+    path = find_weights(model)
+    if path.suffix != ".safetensors":
         raise InputError(
             f"--model {model}: learning goes on from float weights; give a .safetensors or a released name"
         )
-    network, front_end, header = load_model(weights)
+    network, front_end, header = load_model(path)
     if header["task"] != "denoise":
         raise InputError(f"--model {model}: its task is {header['task']!r}, only a denoiser adapts to noise")
-    quantized = weights.with_suffix(".tflite")
+    quantized = path.with_suffix(".tflite")
     if not quantized.is_file():
         raise InputError(
             f"--model {model}: there is no {quantized} to compare with; make it with tinyse export {model}"
         )
     widths = model if model in names() else as_dict(network.architecture)
     settings = [f"front_end={json.dumps(as_dict(front_end))}"]
-    for stage in ("adapt", "integers"):
+    for stage, teachers in (("adapt", _teachers(model, front_end)), ("integers", [model])):
         settings.append(f"stages.{stage}.model={json.dumps(widths)}")
-        settings.append(f"stages.{stage}.distillation.teacher={json.dumps(model)}")
+        settings.append(f"stages.{stage}.distillation.teacher={json.dumps(teachers)}")
     return Base(model, quantized, (*settings, f"stages.adapt.start={json.dumps(model)}"))
+
+
+def _teachers(model: str, front_end: FrontEndConfig) -> list[str]:
+    """The model as it was and, where its weights came along and take the same frames, the released teacher."""
+    if TEACHER in weights() and load_model(find_weights(TEACHER))[1] == front_end:
+        return [model, TEACHER]
+    return [model]
 
 
 def recipe_of(base: Base, rehearsal: str, output: Path, settings: Sequence[str]) -> Recipe:

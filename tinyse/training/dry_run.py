@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tinyse.tasks import TASKS
 from tinyse.tasks.task import Plan
 from tinyse.training.finish import finish
 from tinyse.training.run import run
+from tinyse.training.stage import Progress
 from tinyse.training.start import model_path
 
 FOLDER = ".dry-run"
@@ -30,11 +32,17 @@ OTHER_FILES = 100 * MEGABYTE
 """Logs, examples, pairs, exported files."""
 
 
-def dry_run(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
+def dry_run(
+    recipe: Recipe,
+    plan: Plan | None,
+    rank: int = 0,
+    updates: int = 1,
+    show: Callable[[Progress], None] = lambda _: None,
+) -> None:
     """Run `recipe` in small, and what `plan` says follows it, in a folder inside its output that is then removed.
 
-    Nothing that the run computes depends on it. Under torchrun all processes take part; `rank` is this one's. Raises
-    InputError for whatever the user can mend.
+    Every stage makes `updates`, and `show` is called after each. Nothing that the run computes depends on it. Under torchrun
+    all processes take part; `rank` is this one's. Raises InputError for whatever the user can mend.
     """
     folder = Path(recipe.output) / FOLDER
     if rank == 0:
@@ -42,12 +50,12 @@ def dry_run(recipe: Recipe, plan: Plan | None, rank: int = 0) -> None:
     small = replace(
         recipe,
         output=str(folder),
-        stages={name: _small(stage) for name, stage in recipe.stages.items()},
+        stages={name: _small(stage, updates) for name, stage in recipe.stages.items()},
         **TASKS[recipe.task].for_dry_run(recipe),
         export=replace(recipe.export, clips=1),
     )
     try:
-        model = run(small, _nothing, _nothing)
+        model = run(small, show, _nothing)
         if plan is not None and rank == 0:
             finish(small, replace(plan, limit=1), model, _nothing, processes=1)
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -87,9 +95,9 @@ def bytes_needed(recipe: Recipe) -> int:
     return sum(sizes) + 2 * copies * max(sizes) + OTHER_FILES
 
 
-def _small(stage: Stage) -> Stage:
+def _small(stage: Stage, updates: int) -> Stage:
     quantize = replace(stage.quantize, clips=1) if stage.quantize else None
-    return replace(stage, updates=1, quantize=quantize)
+    return replace(stage, updates=updates, quantize=quantize)
 
 
 def _nothing(_: object) -> None:

@@ -1,0 +1,90 @@
+"""A budget of minutes: updates follow from the pace of the machine, once, and stay when the run goes on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tinyse.errors import InputError  # noqa: E402
+from tinyse.training import adaptation, budget  # noqa: E402
+from tinyse.training.budget import Pace  # noqa: E402
+from tinyse.training.recipe import load_recipe  # noqa: E402
+from tinyse.training.stage import Progress  # noqa: E402
+
+PACES = {"adapt": Pace(0.5, 4.0), "integers": Pace(2.0, 10.0)}
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return load_recipe(adaptation.shipped() / "adapt.yaml", [f"output={tmp_path / 'out'}"])
+
+
+def seconds(recipe, updates, paces):
+    return sum(
+        updates[name] * (paces[name].update + paces[name].validation / stage.valid_every)
+        for name, stage in recipe.stages.items()
+    )
+
+
+@pytest.mark.parametrize("minutes", [2, 20, 90])
+def test_updates_take_the_time_and_keep_their_proportion(recipe, minutes):
+    updates = budget.schedule(recipe, PACES, 60 * minutes)
+    assert seconds(recipe, updates, PACES) == pytest.approx(60 * minutes, rel=0.1)
+    whole = {name: stage.updates for name, stage in recipe.stages.items()}
+    assert updates["adapt"] / updates["integers"] == pytest.approx(whole["adapt"] / whole["integers"], rel=0.2)
+
+
+def test_a_machine_of_half_the_pace_makes_half_the_updates(recipe):
+    slow = {name: Pace(2 * pace.update, 2 * pace.validation) for name, pace in PACES.items()}
+    fast, half = (budget.schedule(recipe, paces, 1200) for paces in (PACES, slow))
+    assert half["adapt"] == pytest.approx(fast["adapt"] / 2, abs=1)
+
+
+def test_the_pace_leaves_the_first_update_and_the_validation_out(recipe, monkeypatch):
+    """The first update waits for what is loaded and compiled, the last one validates."""
+    now = [0.0]
+
+    def dry_run(recipe, plan, updates, show):
+        for name in recipe.stages:
+            for update in range(1, updates + 1):
+                now[0] += 30 if update == 1 else 3.5 if update == updates else 0.5
+                show(Progress(name, update, updates, 0.0, 0.0, {}))
+
+    monkeypatch.setattr(budget, "dry_run", dry_run)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    assert budget.measured(recipe) == dict.fromkeys(recipe.stages, Pace(0.5, 3.0))
+
+
+def test_what_was_fitted_once_stays_and_other_minutes_are_refused(recipe, monkeypatch):
+    monkeypatch.setattr(budget, "measured", lambda recipe: PACES)
+    first = budget.fitted(recipe, 20, time.monotonic())
+    assert 0.7 * 1200 < seconds(recipe, {k: v.updates for k, v in first.stages.items()}, PACES) < 1200
+    monkeypatch.setattr(budget, "measured", lambda recipe: pytest.fail("it was measured before"))
+    assert budget.fitted(recipe, 20, time.monotonic()) == first
+    with pytest.raises(InputError, match="begun with --minutes 20, not 10"):
+        budget.fitted(recipe, 10, time.monotonic())
+
+
+def test_too_few_minutes_are_refused_before_anything_is_written(recipe, monkeypatch, tmp_path):
+    monkeypatch.setattr(budget, "measured", lambda recipe: PACES)
+    with pytest.raises(InputError, match=r"--minutes 1: this machine makes \d+ updates of a stage in that"):
+        budget.fitted(recipe, 1, time.monotonic())
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="--minutes 20"):
+        budget.fitted(recipe, 20, time.monotonic() - 1200)
+
+
+def test_a_dry_run_measures_every_stage(tiny, tmp_path, monkeypatch):
+    import own_recordings
+    from test_adapt import SHORT
+
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    rehearsal = own_recordings.write(tmp_path / "rehearsal")
+    recipe = adaptation.recipe_of(adaptation.base_of(str(tiny.weights)), str(rehearsal), tmp_path / "out", SHORT)
+    recipe = replace(recipe, data=str(rehearsal))
+    paces = budget.measured(recipe)
+    assert list(paces) == ["adapt", "integers"] and all(pace.update > 0 for pace in paces.values())
