@@ -40,6 +40,7 @@ SHORT = {
 FILES = "--input noisy.wav --output played.wav"
 ADDED = {
     "tinyse data get packages": "--catalog catalog.yaml",
+    "tinyse data get full-band": "--catalog catalog.yaml",
     "tinyse data pairs": "--count 4 --seconds 2",
     "tinyse live": FILES,  # the same path without devices
     "tinyse live --input": "",
@@ -77,7 +78,7 @@ NEEDS = {
 """Programs and files without which a command is left out, by a part of it."""
 
 CATALOG = r"""
-sets: {packages: [sounds]}
+sets: {packages: [sounds], full-band: [sounds]}
 corpora:
   sounds:
     title: Buzzes and hisses
@@ -90,7 +91,7 @@ corpora:
       - {files: 'speech/(?P<speaker>[^/]+)/.*', kind: speech}
       - {files: 'noise/(?P<label>[^/]+)/.*\.wav', kind: noise}
 """
-"""Where the set `packages` comes from."""
+"""Where the sets that pages fetch come from."""
 
 UNUSABLE = "speech/talker0/monday/broken.wav"
 """The recording that is none."""
@@ -171,12 +172,14 @@ def prepare(folder: Path, page: Path) -> None:
 
 
 def write_catalog(folder: Path) -> None:
-    """catalog.yaml with the set `packages`, and its archive where `tinyse data get` keeps what it has fetched."""
-    archive = folder / "recordings/archives/sounds.tar.gz"
-    archive.parent.mkdir()
+    """catalog.yaml with the sets, and their archive where `tinyse data get` keeps what it has fetched, for every `--output`."""
+    archive, other = (folder / output / "archives/sounds.tar.gz" for output in ("recordings", "full-band"))
+    for path in (archive, other):
+        path.parent.mkdir(parents=True)
     with tarfile.open(archive, "w:gz") as tar:
         for kind in ("speech", "noise"):
             tar.add(folder / "recordings" / kind, kind, filter=lambda info: None if "broken" in info.name else info)
+    shutil.copy(archive, other)
     (folder / "catalog.yaml").write_text(CATALOG, encoding="utf-8")
 
 
