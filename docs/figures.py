@@ -29,7 +29,8 @@ from tinyse.released import DEFAULT, FOLDER, names
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"<!--= (?P<name>[^>]*?) -->(?P<text>.*?)<!--/=-->", re.DOTALL)
-MARK = re.compile(r"<!--(= [^>]*? |/=)-->\n?")
+MARK = re.compile(r"^<!--(= [^>]*? |/=)-->\n|<!--(= [^>]*? |/=)-->", re.MULTILINE)
+"""A mark; with its line where it stands alone on one."""
 BOARD = "STM32F446"
 """The board that pages give a time for: a Cortex-M4F of 2014 whose flash has to be waited for."""
 BEST_SCHEDULE = "two-step, view bin, share=0.4, rate=16e-3, then=8e-3"

@@ -48,6 +48,13 @@ def test_a_figure_that_was_edited_by_hand_is_seen():
     assert figures.without_marks(page) == f"in noise {value} of 4.5"
 
 
+def test_a_mark_at_the_end_of_a_line_leaves_the_line_its_end():
+    """Else the next item of a list would become one of the list inside."""
+    page = "    - The models: <!--= models -->some<!--/=-->\n\n-   **Understand**\n"
+    assert figures.without_marks(page) == "    - The models: some\n\n-   **Understand**\n"
+    assert figures.without_marks("<!--= a: b -->\n\n| 1 |\n\n<!--/=-->\n\nmore") == "\n| 1 |\n\n\nmore"
+
+
 def test_a_table_is_filled_in_as_a_block():
     page = figures.filled("<!--= iusp: gains --><!--/=-->", figures.lookup)
     assert "\n\n| student | labels only |" in page and page.endswith("|\n\n<!--/=-->")
