@@ -20,6 +20,7 @@ from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization, Tensor
 from tinyse.models.architecture import classes_of
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.streaming.presets import PRESETS
 from tinyse.tflite import reader
 
 VERSION = (2, 0)
@@ -117,6 +118,7 @@ def make(
     number = names.version({**kernels, **sources, "digest": digest})
     values["BUILD"] = number
     if kind == DENOISER:
+        values["PRESETS"] = _presets()
         sources |= {"denoiser.h": text.fill("denoiser.h.in", values), "denoiser.c": _template("denoiser.c")}
     elif kind == CLASSIFIER:
         sources |= _tagger(graph, values)
@@ -133,6 +135,12 @@ def _symbols(kernels: dict[str, str], version: str) -> str:
     functions = names.functions(text for name, text in kernels.items() if name.endswith(".h"))
     lines = "\n".join(f"#define {name} {name}_{version}" for name in functions)
     return text.fill("symbols.h.in", {"VERSION": version, "NAMES": lines})
+
+
+def _presets() -> str:
+    """Strengths by purpose, to give to set_attenuation_limit."""
+    values = {name: "TINYSE_NO_LIMIT" if limit is None else f"{limit} /* dB */" for name, limit in PRESETS.items()}
+    return "\n".join(f"#define TINYSE_FOR_{name.upper()} {value}" for name, value in values.items())
 
 
 def _kind(graph: Graph) -> str:

@@ -17,9 +17,12 @@ from firmware_export.targets import EXACT
 from tinyse import files
 from tinyse.errors import InputError
 from tinyse.spectra.front_end import latency_ms
+from tinyse.streaming.presets import PRESETS
 
 FOLDER = Path(__file__).parent / "web"
 WASM = "tinyse.wasm"
+NO_LIMIT = -1
+"""What set_limit of web.c takes for none."""
 FLAGS = (
     "--target=wasm32", "-ffreestanding", "-nostdlib", "-O3", "-mbulk-memory", "-msimd128", "-fvisibility=hidden",
     "-Wl,--no-entry", "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,-z,stack-size=16384",
@@ -68,4 +71,5 @@ def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
         "latency_ms": latency_ms(config),
         "sample_rate": config.sample_rate,
         "hop_ms": config.hop_ms,
+        "presets": {preset: NO_LIMIT if limit is None else limit for preset, limit in PRESETS.items()},
     }

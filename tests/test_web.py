@@ -28,6 +28,7 @@ from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.files import sha256
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.presets import PRESETS
 
 RATE = 16000
 
@@ -182,6 +183,7 @@ def test_the_server_gives_the_model_and_its_hash(tiny, address):
         model = json.loads(answer.read())
     assert model["sha256"] == sha256(tiny.quantized)
     assert model["latency_ms"] == 32
+    assert model["presets"] == {name: -1 if limit is None else limit for name, limit in PRESETS.items()}
     with urllib.request.urlopen(f"{address}tinyse.wasm", timeout=30) as answer:
         assert answer.headers["Content-Type"] == "application/wasm"
 
@@ -319,6 +321,19 @@ def test_a_file_on_the_page_is_the_denoised_file_bit_for_bit(tiny, chromium, tmp
     shown = page.evaluate("document.body.innerText")
     assert sha256(tiny.quantized) in shown
     assert "ms of 16 ms" in shown
+    page.evaluate("""(() => {
+        const preset = document.getElementById("preset");
+        preset.value = "recognition";
+        preset.dispatchEvent(new Event("change"));
+    })()""")
+    gentle = Denoiser(tiny.quantized, engine="reference", preset="recognition")
+    np.testing.assert_array_equal(clip(page)[1], gentle.denoise(given))
+    page.evaluate("""(() => {
+        const preset = document.getElementById("preset");
+        preset.value = "listening";
+        preset.dispatchEvent(new Event("change"));
+    })()""")
+    np.testing.assert_array_equal(clip(page)[1], clean)
     assert not page.evaluate("document.getElementById('download').disabled")
 
 

@@ -66,6 +66,12 @@ def denoise(
     attenuation_limit_db: Annotated[
         float | None, typer.Option(help="Attenuate by at most this many dB: 12 leaves some of the noise.", min=0)
     ] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="PRESET", help="Strength by purpose: listening, or recognition for a recognizer."
+        ),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(help="Processes for a folder; by default as many as it has work for.", min=1)
     ] = None,
@@ -89,12 +95,14 @@ def denoise(
     """
     from tinyse.sound_files import RATES, check_layout
     from tinyse.streaming.batch import Settings
+    from tinyse.streaming.presets import limit_for
 
     if rate is not None:
         check_layout("--rate", rate)
     if channels is not None:
         check_layout("--channels", RATES[0], channels)
-    settings = Settings(model, engine.value if engine else None, attenuation_limit_db, rate, mono)
+    limit_db = limit_for(purpose, attenuation_limit_db)
+    settings = Settings(model, engine.value if engine else None, limit_db, rate, mono)
     if PIPE in (source, target):
         if processes is not None:
             raise InputError("--processes is for a folder; a pipe is one stream")

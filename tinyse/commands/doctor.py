@@ -25,6 +25,7 @@ Status = Literal["ok", "missing", "optional", "wrong"]
 RARELY_NEEDED = {
     "tensorflow": "a check of our converter against TensorFlow's",
     "onnx": "third-party teachers, and DNSMOS",
+    "judges": "word errors and opinion scores in tinyse evaluate",
 }
 """Extras that nobody misses who does not look for them: what for."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tinyse.models.making import Networks
 
 ENDINGS = (".json", ".md")
+MEASURES = "si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr, and of wer,dnsmos,distillmos"
 
 
 def evaluate(
@@ -28,10 +29,18 @@ def evaluate(
     quantized_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
     backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
     links: Annotated[str, typer.Option("--links", hidden=True, help="The former name of --backends.")] = "",
-    metrics: Annotated[str, typer.Option(help="si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr.")] = "",
+    metrics: Annotated[str, typer.Option(help=f"Of {MEASURES}.")] = "",
+    attenuation_limit_db: Annotated[
+        str, typer.Option(metavar="DB", help="Score each backend at these attenuation limits: 6,12.")
+    ] = "",
+    purpose: Annotated[
+        str, typer.Option("--for", metavar="PRESET", help="And at the limits of these presets: listening,recognition.")
+    ] = "",
     limit: Annotated[int | None, typer.Option(help="Score only the first N pairs.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that compute the measures.")] = 2,
-    dnsmos: Annotated[Path | None, typer.Option(help="Microsoft's sig_bak_ovr.onnx, to compute DNSMOS, too.")] = None,
+    dnsmos: Annotated[
+        Path | None, typer.Option(help="Another DNSMOS network than the package's sig_bak_ovr.onnx.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="A folder for scores.json and scores.md.")] = None,
     recipe: FromRecipe = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -43,6 +52,9 @@ def evaluate(
     DATA is a folder with clean/ and noisy/, optionally pairs.csv (`tinyse data pairs` makes one of your recordings), the
     output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded. A model
     of speech activity is scored by the area under its ROC curve, float and quantized.
+
+    The measures wer (word errors of a speech recognizer), dnsmos and distillmos come with the extra judges. For wer,
+    DATA/transcripts.txt has what is said: a line NAME TEXT per pair, as in LibriSpeech's .trans.txt.
     """
     from functools import partial
 
@@ -51,18 +63,22 @@ def evaluate(
     from tinyse import files
     from tinyse.evaluation import chain, report
     from tinyse.evaluation.backends import backends_for, rate_of
-    from tinyse.evaluation.checks import check_headers
+    from tinyse.evaluation.checks import check_headers, check_transcripts
     from tinyse.evaluation.pairs import find_pairs
     from tinyse.progress import counted
     from tinyse.released import find
+    from tinyse.streaming.presets import limits_for
 
     pairs = find_pairs(data, limit)
     check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others
     if (task := _task_of(find(str(model)))) is not None:
         _by_its_task(task, find(str(model)), quantized_model, pairs, networks_in(recipe), output, as_json)
         return
-    chosen = backends_for(model, quantized_model, _names(backends or links), networks_in(recipe))
+    limits_db = limits_for(_names(purpose), _names(attenuation_limit_db))
     measures = _names(metrics) or chain.DEFAULT_METRICS
+    if "wer" in measures:
+        check_transcripts(pairs)
+    chosen = backends_for(model, quantized_model, _names(backends or links), networks_in(recipe), limits_db)
     with counted("pairs", len(pairs)) as advance:
         keep = partial(_keep, output, len(pairs))
         scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance, keep, rate_of(model))

@@ -53,6 +53,12 @@ def live(
     attenuation_limit_db: Annotated[
         float | None, typer.Option(help="Attenuate by at most this many dB: 12 leaves some of the noise.", min=0)
     ] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="PRESET", help="Strength by purpose: listening, or recognition for a recognizer."
+        ),
+    ] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Read a file in real time.")] = False,
     buffer_ms: Annotated[
         float, typer.Option(help="Sound that is buffered for the loudspeaker.", min=10, max=1000)
@@ -80,6 +86,7 @@ def live(
     from tinyse.live.screen import summary
     from tinyse.live.session import Session
     from tinyse.streaming.denoiser import Denoiser
+    from tinyse.streaming.presets import limit_for
     from tinyse.streaming.tagger import Tagger
 
     if devices:
@@ -87,7 +94,8 @@ def live(
         return
     if realtime and not _is_file(source):
         raise InputError("--realtime is for reading a file in real time: name one with --input noisy.wav")
-    denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=attenuation_limit_db)
+    limit_db = limit_for(purpose, attenuation_limit_db)
+    denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=limit_db)
     tagger = Tagger(tags) if tags else None
     endpoints = _endpoints(source, sink, realtime, device_rate, seconds, denoiser.sample_rate)
     session = Session(denoiser, *endpoints, buffer_ms / 1000, tagger)

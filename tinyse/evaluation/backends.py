@@ -32,14 +32,15 @@ def backends_for(
     quantized_model: str | Path | None = None,
     names: Sequence[str] = (),
     networks: Networks = (),
+    limits_db: Sequence[float | None] = (None,),
 ) -> dict[str, Backend]:
     """The backends of a model in the order of the chain, by the names that tables print.
 
     For a .safetensors, or the name of a model that came along where torch is installed: the float backends, then those of
     `integer_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
     `names` chooses among `DEFAULT_BACKENDS` and "reference"; what is named must be there. `networks` are classes of your
-    own that the float model may be made of. Raises InputError for an
-    unknown name, a missing file or a backend that this model does not have.
+    own that the float model may be made of. `limits_db` are attenuation limits, None for no limit; each is a backend of
+    its own. Raises InputError for an unknown name, a missing file or a backend that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
 
@@ -64,12 +65,18 @@ def backends_for(
             raise InputError(f"{model} has no backend {name!r}: it needs {needed}")
     chosen = [name for name in there if name in (names or DEFAULT_BACKENDS)]
     backends: dict[str, Backend] = {}
-    for name in chosen:
-        if name in FLOAT_BACKENDS:
-            denoiser = Denoiser(model, engine="torch", networks=networks)
-            backends[name.replace("-", " ")] = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
-        else:
-            backends[QUANTIZED_BACKENDS[name]] = Denoiser(quantized_model, engine=name).denoise  # type: ignore[arg-type]
+    for limit_db in limits_db:
+        ending = "" if limit_db is None else f", at most {limit_db:g} dB"
+        for name in chosen:
+            if name in FLOAT_BACKENDS:
+                denoiser = Denoiser(model, engine="torch", attenuation_limit_db=limit_db, networks=networks)
+                title, backend = name.replace("-", " "), denoiser.denoise_clip
+                if name != "float-clip":
+                    backend = denoiser.denoise
+            else:
+                denoiser = Denoiser(quantized_model, engine=name, attenuation_limit_db=limit_db)  # type: ignore[arg-type]
+                title, backend = QUANTIZED_BACKENDS[name], denoiser.denoise
+            backends[title + ending] = backend
     return backends
 
 

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from tinyse.audio import DEFAULT_RATE
+from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.evaluation.checks import shift
-from tinyse.evaluation.dnsmos import dnsmos
-from tinyse.evaluation.metrics import attenuation_db, bounded, level_change_db, measure, sdr, si_sdr
+from tinyse.evaluation.judges import JUDGES, judge, open_judges
+from tinyse.evaluation.metrics import METRICS, attenuation_db, bounded, level_change_db, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import LoadedPair, Pair
+from tinyse.evaluation.words import normalized
 from tinyse.process_pool import ProcessPool
 
 Backend = Callable[[np.ndarray], np.ndarray]
@@ -32,7 +34,6 @@ Backend = Callable[[np.ndarray], np.ndarray]
 NOISY = "noisy"
 """Name of the row of the unprocessed clips, the bar that every backend is measured against."""
 DEFAULT_METRICS = ("si_sdr", "sdr", "pesq", "stoi", "estoi", "level_change_db")
-DNSMOS_COLUMNS = ("dnsmos_speech", "dnsmos_background", "dnsmos_overall")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Scores:
     sample_rate: int = DEFAULT_RATE
     notices: list[str] = field(default_factory=list)
     """What is wrong with pairs that were scored all the same."""
+    words: list[int] = field(default_factory=list)
+    """That are said in each file, where word errors (`wer`, percent of them) are among the measures."""
 
     @property
     def metrics(self) -> list[str]:
@@ -81,12 +84,15 @@ def score(
     if NOISY in backends:
         raise InputError(f"a backend cannot be named {NOISY!r}: that is the row of the unprocessed clips")
     # A wrong name and a missing package must show before the first clip, not after it.
-    measure(np.zeros(1), np.zeros(1), metrics, sample_rate)
-    if dnsmos_path is not None:
-        dnsmos(np.zeros(1, np.float32), dnsmos_path)
+    for name in metrics:
+        if name not in (*METRICS, *JUDGES):
+            raise InputError(f"unknown metric {name!r}{did_you_mean(name, (*METRICS, *JUDGES))}")
+    intrusive, judges = (tuple(name for name in metrics if name in kind) for kind in (METRICS, JUDGES))
+    measure(np.zeros(1), np.zeros(1), intrusive, sample_rate)
+    open_judges(judges, dnsmos_path)
     so_far = _SoFar(sample_rate)
     try:
-        _run_all(so_far, backends, pairs, tuple(metrics), processes, dnsmos_path, progress)
+        _run_all(so_far, backends, pairs, Measures(intrusive, judges, dnsmos_path), processes, progress)
     except BaseException:
         if finished := so_far.finished():
             interrupted(finished)
@@ -95,6 +101,16 @@ def score(
     if scores is None:
         raise InputError("there are no pairs to score on")
     return scores
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of every output: against the clean side, and by judges that hear the output alone."""
+
+    intrusive: tuple[str, ...]
+    judges: tuple[str, ...]
+    dnsmos_path: str | Path | None
+    """Of a network that is not the package's."""
 
 
 Values = dict[str, dict[str, float]]
@@ -109,6 +125,7 @@ class _SoFar:
         self.pairs: list[tuple[str, float, Future[tuple[Values, Values, Values]]]] = []
         self.clean: dict[str, Future[Values]] = {}
         self.notices: list[str] = []
+        self.words: dict[str, int] = {}
 
     def finished(self) -> Scores | None:
         """The scores of the pairs that are measured; None where there are none."""
@@ -118,7 +135,8 @@ class _SoFar:
         quality, noise, steps = (_columns([values[part] for _, _, values in done]) for part in range(3))
         clean = _columns([job.result() for job in self.clean.values() if _succeeded(job)])
         names, snr_db = [name for name, _, _ in done], [snr for _, snr, _ in done]
-        return Scores(names, snr_db, quality, clean, noise, steps, self.sample_rate, self.notices)
+        words = [self.words[name] for name in names] if self.words else []
+        return Scores(names, snr_db, quality, clean, noise, steps, self.sample_rate, self.notices, words)
 
 
 def _succeeded(job: Future[Any]) -> bool:
@@ -129,9 +147,8 @@ def _run_all(
     so_far: _SoFar,
     backends: Mapping[str, Backend],
     pairs: Iterable[Pair | LoadedPair],
-    metrics: tuple[str, ...],
+    measures: Measures,
     processes: int,
-    dnsmos_path: str | Path | None,
     progress: Callable[[], None],
 ) -> None:
     names = list(backends)
@@ -143,9 +160,13 @@ def _run_all(
                     f"{loaded.name}: the noisy side is {abs(late)} samples {'later' if late > 0 else 'earlier'} than the "
                     "clean one, so its scores mean nothing"
                 )
+            if "wer" in measures.judges:
+                if not loaded.text:
+                    raise InputError(f"{loaded.name}: it is not known what is said, so wer cannot be measured")
+                so_far.words[loaded.name] = len(normalized(loaded.text).split())
             outputs = {name: run(name, backends[name], loaded.noisy, loaded.name) for name in names}
             from_noise = {name: run(name, backends[name], loaded.noise, loaded.name) for name in names}
-            job = pool.submit(_measure_pair, loaded, outputs, from_noise, metrics, dnsmos_path)
+            job = pool.submit(_measure_pair, loaded, outputs, from_noise, measures)
             so_far.pairs.append((loaded.name, loaded.snr_db, job))
             digest = hashlib.sha256(loaded.clean.tobytes()).hexdigest()
             if digest not in so_far.clean:
@@ -174,17 +195,15 @@ def _measure_pair(
     pair: LoadedPair,
     outputs: dict[str, np.ndarray],
     from_noise: dict[str, np.ndarray],
-    metrics: tuple[str, ...],
-    dnsmos_path: str | Path | None,
+    measures: Measures,
 ) -> tuple[Values, Values, Values]:
     quality: Values = {}
     for name, output in {NOISY: pair.noisy, **outputs}.items():
-        measured = measure(pair.clean, output, metrics, pair.sample_rate)
+        measured = measure(pair.clean, output, measures.intrusive, pair.sample_rate)
         # What the noisy clip has no value for, the pair has none for: a backend does not choose its files.
         known = quality.get(NOISY, measured)
         quality[name] = {key: bounded(key, value, not math.isnan(known[key])) for key, value in measured.items()}
-        if dnsmos_path is not None:
-            quality[name] |= dict(zip(DNSMOS_COLUMNS, dnsmos(output, dnsmos_path, pair.sample_rate), strict=True))
+        quality[name] |= judge(measures.judges, output, pair.sample_rate, pair.text or "", measures.dnsmos_path)
     any_noise = bool(pair.noise.any())
     noise = {
         name: {"attenuation_db": bounded("attenuation_db", attenuation_db(pair.noise, output), any_noise)}

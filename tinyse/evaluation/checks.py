@@ -9,7 +9,7 @@ import soundfile
 
 from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
-from tinyse.evaluation.pairs import Pair
+from tinyse.evaluation.pairs import TRANSCRIPTS, Pair
 from tinyse.sound_files import BY_FFMPEG, duration
 
 NAMED = 5
@@ -27,6 +27,17 @@ def check_headers(pairs: Sequence[Pair]) -> None:
     if faults:
         more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         raise InputError(f"{len(faults)} of {len(pairs)} pairs cannot be scored: {'; '.join(faults[:NAMED])}{more}")
+
+
+def check_transcripts(pairs: Sequence[Pair]) -> None:
+    """Raise InputError where it is not known what is said in a pair."""
+    mute = [pair.name for pair in pairs if not pair.text]
+    if mute:
+        more = f" and {len(mute) - NAMED} more" if len(mute) > NAMED else ""
+        raise InputError(
+            f"wer needs the words that are said: {TRANSCRIPTS} in the folder of pairs, a line NAME TEXT each, has none for "
+            f"{', '.join(mute[:NAMED])}{more}"
+        )
 
 
 def _fault(pair: Pair) -> str | None:

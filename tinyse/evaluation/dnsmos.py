@@ -18,6 +18,7 @@ from tinyse.errors import InputError, needs
 
 NETWORK_RATE = 16000
 WINDOW = 144160
+DNSMOS_COLUMNS = ("dnsmos_speech", "dnsmos_background", "dnsmos_overall")
 CALIBRATION = np.array(
     [
         [-0.08397278, 1.22083953, 0.0052439],

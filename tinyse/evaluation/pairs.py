@@ -6,7 +6,9 @@
 - `clean_testset_wav/` and `noisy_testset_wav/` (VoiceBank-DEMAND), by name;
 - `NAME-clean.wav` beside `NAME-noisy.wav`, as `tinyse data preview` writes them.
 
-Where no SNR is given it is measured, and rounded to a whole dB so that tables by SNR stay readable.
+Where no SNR is given it is measured, and rounded to a whole dB so that tables by SNR stay readable. What is said may stand
+in the folder's `transcripts.txt`, a line `NAME TEXT` each, as in LibriSpeech's .trans.txt: NAME is that of the
+pair or of its clean file.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,8 @@ class Pair:
     clean: Path
     noisy: Path
     snr_db: float | None = None
+    text: str | None = None
+    """What is said in it, where that is known."""
 
     def load(self, sample_rate: int = audio.DEFAULT_RATE) -> LoadedPair:
         """Read both files at a rate. Raises InputError, by name, where they are not equally long."""
@@ -44,7 +48,7 @@ class Pair:
                 f"{self.clean} has {len(clean)} samples and {self.noisy} {len(noisy)}: a pair is two equally long clips"
             )
         snr_db = _measured(clean, noisy) if self.snr_db is None else self.snr_db
-        return LoadedPair(self.name, clean, noisy, snr_db, sample_rate)
+        return LoadedPair(self.name, clean, noisy, snr_db, sample_rate, self.text)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class LoadedPair:
     noisy: np.ndarray
     snr_db: float
     sample_rate: int = audio.DEFAULT_RATE
+    text: str | None = None
 
     @property
     def noise(self) -> np.ndarray:
@@ -67,6 +72,7 @@ LAYOUTS = (
     "clean/ and noisy/, a pairs.csv, clean_testset_wav/ and noisy_testset_wav/ (VoiceBank-DEMAND), "
     "or files NAME-clean.wav and NAME-noisy.wav"
 )
+TRANSCRIPTS = "transcripts.txt"
 _FILE_ID = re.compile(r"fileid_\d+$")
 
 
@@ -82,7 +88,30 @@ def find_pairs(folder: str | Path, limit: int | None = None) -> list[Pair]:
     if limit is not None and limit < 1:
         raise InputError(f"a limit of {limit} leaves no pairs: give 1 or more")
     table = folder / "pairs.csv"
-    return (_from_table(folder, table) if table.is_file() else _from_files(folder))[:limit]
+    pairs = (_from_table(folder, table) if table.is_file() else _from_files(folder))[:limit]
+    if not (folder / TRANSCRIPTS).is_file():
+        return pairs
+    texts = read_transcripts(folder / TRANSCRIPTS)
+    return [replace(pair, text=texts.get(pair.name, texts.get(pair.clean.stem))) for pair in pairs]
+
+
+def read_transcripts(path: Path) -> dict[str, str]:
+    """What is said, by name, from a file of lines `NAME TEXT`, as LibriSpeech's .trans.txt. Raises InputError by line."""
+    texts: dict[str, str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, _, text = line.strip().replace("\t", " ").partition(" ")
+        if not text.strip():
+            raise InputError(f"{path}, line {number}: {name!r} has no text: a line is a name and what is said")
+        if name in texts:
+            raise InputError(f"{path}, line {number}: {name!r} is there twice")
+        texts[name] = text.strip()
+    return texts
 
 
 def own_pairs(data: Iterable[Path]) -> Path | None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyse.evaluation.chain import DNSMOS_COLUMNS, NOISY, Scores
+from tinyse.evaluation.chain import NOISY, Scores
+from tinyse.evaluation.dnsmos import DNSMOS_COLUMNS
 from tinyse.evaluation.metrics import LEAST, WIDE_BAND_RATE
-from tinyse.evaluation.statistics import Summary, paired, share_below, summarize
+from tinyse.evaluation.statistics import Summary, paired, pooled, share_below, summarize
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -30,13 +31,19 @@ TITLES = {
     "dnsmos_speech": "DNSMOS speech",
     "dnsmos_background": "DNSMOS background",
     "dnsmos_overall": "DNSMOS overall",
+    "distillmos": "DistillMOS",
+    "wer": "word errors %",
     "largest_difference": "largest difference",
 }
-DECIMALS = {"pesq": 3, "stoi": 3, "estoi": 3, "largest_difference": 6}
+DECIMALS = {"pesq": 3, "stoi": 3, "estoi": 3, "largest_difference": 6, "wer": 1}
 """Decimals in tables, two where not named."""
 
 
 BY_SNR = "By input SNR"
+
+
+Values = Sequence[float] | np.ndarray
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -103,9 +110,10 @@ def as_rich(tables: Sequence[Table]) -> list[RichTable]:
 def as_json(scores: Scores) -> dict[str, Any]:
     """Summaries and every single value; what is not finite is null. `write_json` takes it as it is."""
     quality = scores.quality
-    summaries = {backend: {name: summarize(values) for name, values in row.items()} for backend, row in quality.items()}
+    summaries = {backend: {name: _mean(scores, name, values) for name, values in row.items()}
+                 for backend, row in quality.items()}  # fmt: skip
     gains = {
-        backend: {name: paired(quality[NOISY][name], values) for name, values in row.items()}
+        backend: {name: _change(scores, name, quality[NOISY][name], values) for name, values in row.items()}
         for backend, row in quality.items()
         if backend != NOISY
     }
@@ -129,8 +137,12 @@ def _overall(scores: Scores) -> Table:
     total = len(scores.files)
     rows = []
     for backend, measures in scores.quality.items():
-        rows.append((backend, *(_cell(name, summarize(measures[name]), total=total) for name in scores.metrics)))
+        rows.append(
+            (backend, *(_cell(name, _mean(scores, name, measures[name]), total=total) for name in scores.metrics))
+        )
     note = f"{total} pairs; ± is the 95 % interval of the mean over files (t)."
+    if scores.words:
+        note += f" Word errors: of all {sum(scores.words)} words; their interval is the bootstrap's over files."
     if least := [f"{title(name, scores.sample_rate)} {LEAST[name]:g}" for name in scores.metrics if name in LEAST]:
         note += f" Silence, and what is worse, counts as {', '.join(least)}."
     if any("of" in cell for row in rows for cell in row[1:]):
@@ -150,7 +162,7 @@ def _by_snr(scores: Scores) -> Table:
             for name in scores.metrics:
                 before, after = np.array(scores.quality[NOISY][name])[chosen], np.array(measures[name])[chosen]
                 change = backend != NOISY
-                summary = paired(before, after) if change else summarize(after)
+                summary = _change(scores, name, before, after, chosen) if change else _mean(scores, name, after, chosen)
                 cells.append(_cell(name, summary, "+" if change else "", len(chosen)))
             rows.append((f"{level:g}", backend, str(len(chosen)), *cells))
     header = ("input SNR dB", "backend", "pairs", *_titles(scores.metrics, scores.sample_rate))
@@ -191,13 +203,31 @@ def _steps(scores: Scores) -> Table:
 
 
 def _ordered(scores: Scores) -> list[str]:
-    """The measures of which more is better."""
+    """The measures of which more is better, and word errors, of which less is."""
     return [name for name in scores.metrics if name != "level_change_db"]
 
 
 def _worse_shares(scores: Scores, backend: str) -> dict[str, float]:
-    noisy = scores.quality[NOISY]
-    return {name: share_below(scores.quality[backend][name], noisy[name]) for name in _ordered(scores)}
+    noisy, own = scores.quality[NOISY], scores.quality[backend]
+    return {
+        name: share_below(noisy[name], own[name]) if name == "wer" else share_below(own[name], noisy[name])
+        for name in _ordered(scores)
+    }
+
+
+def _mean(scores: Scores, name: str, values: Values, chosen: np.ndarray | slice = ALL) -> Summary:
+    """The mean over files; of word errors, all of them over all words. `chosen`: the places of the values in `files`."""
+    if name != "wer":
+        return summarize(values)
+    words = np.array(scores.words)[chosen]
+    return pooled(np.asarray(values) * words / 100, words)
+
+
+def _change(scores: Scores, name: str, before: Values, after: Values, chosen: np.ndarray | slice = ALL) -> Summary:
+    """The same of the change, file by file."""
+    if name != "wer":
+        return paired(before, after)
+    return _mean(scores, name, np.asarray(after) - np.asarray(before), chosen)
 
 
 def _summaries(columns: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Summary]]:

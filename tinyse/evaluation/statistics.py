@@ -63,3 +63,22 @@ def t_quantile(degrees: int) -> float:
     with needs("metrics", "scipy"):
         from scipy.special import stdtrit
     return float(stdtrit(degrees, 0.975)) if degrees >= 1 else math.nan
+
+
+def pooled(errors: Sequence[float] | np.ndarray, words: Sequence[float] | np.ndarray, draws: int = 2000) -> Summary:
+    """All errors over all words, in percent: long files count for more, as they hold more words.
+
+    `errors` may be the difference of two systems on the same files. The interval is the bootstrap's, 95 %, over files
+    (always the same draws): half the distance between its ends.
+    """
+    wrong, said = np.asarray(errors, np.float64), np.asarray(words, np.float64)
+    defined = np.isfinite(wrong) & (said > 0)
+    wrong, said, left_out = wrong[defined], said[defined], int((~defined).sum())
+    if not len(wrong):
+        return Summary(math.nan, math.nan, 0, left_out)
+    mean = 100 * float(wrong.sum() / said.sum())
+    if len(wrong) == 1:
+        return Summary(mean, math.nan, 1, left_out)
+    chosen = np.random.default_rng(0).integers(0, len(wrong), (draws, len(wrong)))
+    low, high = np.percentile(100 * wrong[chosen].sum(1) / said[chosen].sum(1), [2.5, 97.5])
+    return Summary(mean, float(high - low) / 2, len(wrong), left_out)

@@ -16,6 +16,7 @@ from tinyse.sound_files import check_layout
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, latency_ms
 from tinyse.streaming import hops, sound
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
+from tinyse.streaming.presets import limit_for
 
 if TYPE_CHECKING:
     from tinyse.models.making import Networks
@@ -37,14 +38,16 @@ class Denoiser:
         model: str | Path | None = None,
         engine: EngineName | None = None,
         attenuation_limit_db: float | None = None,
+        preset: str | None = None,
         networks: Networks = (),
     ) -> None:
         """`model`: a `.tflite` (engines litert, tflm, reference, c) or a `.safetensors` (engine torch), or the name of a
         model that tinyse comes with (see `tinyse.released`), by default student-62k.
 
         `attenuation_limit_db` is the strength: the most that is taken away of anything, in dB; 0 leaves the sound
-        untouched, None sets no limit. `networks` are classes of your own that a `.safetensors` may be made of. Raises
-        InputError for a model that cannot be used, an engine that does not fit it or a negative limit.
+        untouched, None sets no limit. `preset` sets it by purpose: "listening" (no limit), or "recognition" for a speech
+        recognizer. `networks` are classes of your own that a `.safetensors` may be made of. Raises InputError for a model
+        that cannot be used, an engine that does not fit it, a negative limit, an unknown preset, or a preset and a limit.
         """
         path = find(model)
         self.engine = open_engine(path, engine, networks)
@@ -55,7 +58,7 @@ class Denoiser:
             )
         self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
         check_fit(self.engine, self.front_end.config.bands, self.front_end.config.bands, path)
-        self.attenuation_limit_db = attenuation_limit_db
+        self.attenuation_limit_db = limit_for(preset, attenuation_limit_db)
         # The engine c is the firmware, which has a front end of its own.
         self._path = self.engine.signal_path() or SignalPath(self.front_end, self.engine)
         self.reset()

@@ -34,15 +34,17 @@ export class Firmware {
     return hops;
   }
 
-  /** Whether anything is taken away. Untouched sound has the same latency, so one can switch while listening. */
-  set active(on) {
-    this.c.set_limit(on ? -1 : 0);
+  /** The most that is taken away in whole dB, -1 for no limit. At 0 the sound is untouched and as late, so one can
+   * switch while listening. */
+  set limit(decibels) {
+    this.c.set_limit(decibels);
   }
 }
 
 /** 16-bit sound at the firmware's rate as a whole: aligned with its input, and as long. Raises nothing. */
-export function denoise(module, pcm) {
+export function denoise(module, pcm, limit = -1) {
   const firmware = new Firmware(module);
+  firmware.limit = limit;
   const { hop, delay } = firmware;
   const hops = Math.ceil((pcm.length + delay) / hop);
   const stream = new Int16Array(hops * hop);

@@ -17,6 +17,10 @@ let running = null; // the microphone: { context, node, stream, hops }
 let playing = null; // a file: { context, gains }
 let clip = null; // { noisy, clean } of the file or of the microphone
 
+/** The most that is taken away in dB, by the purpose that is chosen. */
+const strength = () => model.presets[$("preset").value];
+const limit = () => (active ? strength() : 0);
+
 function say(text, isError = false) {
   $("message").textContent = text;
   $("message").classList.toggle("error", isError);
@@ -40,7 +44,7 @@ async function startMicrophone() {
   stream.getTracks()[0].onended = () => { stopMicrophone(); say("the microphone was unplugged", true); };
   running = { context, node, stream, hops: [], milliseconds: 0 };
   node.port.onmessage = ({ data }) => showFrame(data);
-  node.port.postMessage({ active });
+  node.port.postMessage({ limit: limit() });
   context.createMediaStreamSource(stream).connect(node).connect(context.destination);
   await context.resume();
   const seconds = late - model.latency_ms / 1000 + context.baseLatency + (context.outputLatency || 0);
@@ -94,14 +98,19 @@ async function openFile(file) {
   if (!file) return;
   say(`Reading ${file.name} ...`);
   const noisy = await read(file);
-  const { pcm, msPerFrame } = denoise(module, noisy);
+  clean(noisy);
+  say(`${file.name}: ${(noisy.length / RATE).toFixed(1)} s.`);
+}
+
+/** A whole clip at the chosen strength, and both of its sides. */
+function clean(noisy) {
+  const { pcm, msPerFrame } = denoise(module, noisy, strength());
   clip = { noisy, clean: pcm };
   $("compute").textContent = `${msPerFrame.toFixed(2)} ms of ${model.hop_ms} ms`;
   spectrograms.before.show(noisy);
   spectrograms.after.show(pcm);
   show("before", noisy);
   show("after", pcm);
-  say(`${file.name}: ${(noisy.length / RATE).toFixed(1)} s.`);
 }
 
 /** Both sides at once; the switch is what makes one of them heard. */
@@ -130,7 +139,7 @@ function stopPlaying() {
 function applySwitch() {
   $("switch").textContent = active ? "B: denoised" : "A: untouched";
   $("switch").setAttribute("aria-pressed", active);
-  running?.node.port.postMessage({ active });
+  running?.node.port.postMessage({ limit: limit() });
   playing?.gains.forEach((gain, side) => (gain.gain.value = side === Number(active) ? 1 : 0));
 }
 
@@ -163,6 +172,11 @@ $("microphone").onclick = action(async () => {
 $("file").onchange = action(() => openFile($("file").files[0]));
 $("play").onclick = action(() => (playing ? stopPlaying() : play()));
 $("switch").onclick = () => { active = !active; applySwitch(); };
+$("preset").onchange = action(() => {
+  stopPlaying();
+  if (clip && !running) clean(clip.noisy);
+  applySwitch();
+});
 $("download").onclick = () => {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(wav(clip.clean, RATE)), download: "denoised.wav" });
   link.click();
@@ -181,6 +195,7 @@ document.ondrop = action(async (event) => {
   await openFile(event.dataTransfer.files[0]);
 });
 
+$("preset").append(...Object.keys(model.presets).map((preset) => new Option(preset)));
 $("model-name").textContent = model.name;
 $("model-hash").textContent = model.sha256;
 $("model-card").innerHTML = model.card;

@@ -9,7 +9,7 @@ class Denoiser extends AudioWorkletProcessor {
     this.firmware = new Firmware(new WebAssembly.Module(module), sampleRate);
     this.milliseconds = 0;
     this.port.onmessage = ({ data }) => {
-      if ("active" in data) this.firmware.active = data.active;
+      if ("limit" in data) this.firmware.limit = data.limit;
       if ("reset" in data) this.firmware.c.reset();
     };
   }

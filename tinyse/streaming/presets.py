@@ -1,0 +1,47 @@
+"""Strengths by purpose: the one place of their numbers, for Python, the command line, the firmware's header and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinyse.errors import InputError
+
+PRESETS: dict[str, int | None] = {"listening": None, "recognition": 6}
+"""The most that is taken away, in whole dB as firmware has them; None is no limit.
+
+A listener wants the noise gone. A speech recognizer was trained on noise and mishears what a network took away with it:
+benchmarks/recognition.py measures word errors against the strength, and its valid split chose the limit.
+"""
+
+
+def limit_for(preset: str | None, limit_db: float | None) -> float | None:
+    """The attenuation limit in dB that is meant: the preset's, or the one that was given.
+
+    Raises InputError for a name that is none, or for both at once.
+    """
+    if preset is None:
+        return limit_db
+    if preset not in PRESETS:
+        raise InputError(f"{preset!r} is no preset: known are {', '.join(PRESETS)}")
+    if limit_db is not None:
+        raise InputError(
+            f"the preset {preset} and an attenuation limit of {limit_db:g} dB are both given: leave one out"
+        )
+    return PRESETS[preset]
+
+
+def limits_for(presets: Sequence[str], limits_db: Sequence[str]) -> list[float | None]:
+    """Several strengths to compare: the presets', then the limits that were written out in dB; no limit where none is named.
+
+    Raises InputError for a name that is none, and for what is no number of dB.
+    """
+    found = [limit_for(preset, None) for preset in presets]
+    for text in limits_db:
+        try:
+            limit = float(text)
+        except ValueError:
+            limit = -1.0
+        if not 0 <= limit < float("inf"):
+            raise InputError(f"attenuation limit: {text!r}; give numbers of dB, 0 (untouched) or more, with commas")
+        found.append(limit)
+    return list(dict.fromkeys(found)) or [None]
