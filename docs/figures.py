@@ -25,6 +25,7 @@ from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.files import write_text
 from tinyse.released import DEFAULT, FOLDER, names
+from tinyse.streaming.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -41,7 +42,7 @@ Rows = Sequence[Sequence[str]]
 
 def pages() -> list[Path]:
     """All that may have marks."""
-    kinds = ("README.md", "docs/**/*.md", "benchmarks/*.md")
+    kinds = ("README.md", "docs/**/*.md", "benchmarks/*.md", "tinyse/released/*/card.md")
     return sorted(path for kind in kinds for path in ROOT.glob(kind))
 
 
@@ -121,6 +122,7 @@ def facts() -> dict[str, str]:
         "chain": chain(DEFAULT),
         "models": ", ".join(f"[{name}](cards/{name}.md)" for name in by_size()),
         "boards: models": models(),
+        "preset: recognition": f"{PRESETS['recognition']} dB",
         "quantization: loss": kept("quantization")[DEFAULT]["rows"][-1][1].split(" ±")[0],
     }
     schedules = kept("two_step")["schedules"]
@@ -131,6 +133,7 @@ def facts() -> dict[str, str]:
     base, *extras = (row for row in kept("installs")["extras"]["rows"])
     found |= {f"installs: more for {row[1]}": f"+{int(row[3]) - int(base[3])} MB" for row in extras}
     for name in names():
+        found[f"recognition: {name}"] = recognition(name)
         found |= {f"{name}: {fact}": value for fact, value in of_model(name).items()}
     return found
 
@@ -261,6 +264,16 @@ def _count(number: int | None) -> str:
     if number is None:
         return ""
     return f"{number / 1e6:.2f} M" if number >= 1e6 else f"{number / 1000:.0f} k"
+
+
+def recognition(name: str) -> str:
+    """Word errors of a recognizer against the strength, of a shipped model: its rows of the test split."""
+    table = kept("recognition").get("test")
+    rows = [row for row in table["rows"] if row[0] == "noisy" or row[0].startswith(f"{name}, ")] if table else []
+    if len(rows) < 2:
+        return markdown(("at most", "word errors"), [["any", "not measured yet"]])
+    shown = [[row[0].removeprefix(f"{name}, "), *row[1:]] for row in rows]
+    return markdown(("at most", *table["header"][1:]), shown)
 
 
 def two_steps() -> str:

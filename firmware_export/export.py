@@ -25,6 +25,7 @@ from tinyse.tflite import reader
 
 VERSION = (2, 0)
 """Major and minor, of the C interface."""
+NO_LIMIT = "TINYSE_NO_LIMIT"
 STACK_BYTES = 1024
 """The tests see that no core takes more."""
 
@@ -118,7 +119,7 @@ def make(
     number = names.version({**kernels, **sources, "digest": digest})
     values["BUILD"] = number
     if kind == DENOISER:
-        values["PRESETS"] = _presets()
+        values |= {f"FOR_{name.upper()}": NO_LIMIT if limit is None else limit for name, limit in PRESETS.items()}
         sources |= {"denoiser.h": text.fill("denoiser.h.in", values), "denoiser.c": _template("denoiser.c")}
     elif kind == CLASSIFIER:
         sources |= _tagger(graph, values)
@@ -135,12 +136,6 @@ def _symbols(kernels: dict[str, str], version: str) -> str:
     functions = names.functions(text for name, text in kernels.items() if name.endswith(".h"))
     lines = "\n".join(f"#define {name} {name}_{version}" for name in functions)
     return text.fill("symbols.h.in", {"VERSION": version, "NAMES": lines})
-
-
-def _presets() -> str:
-    """Strengths by purpose, to give to set_attenuation_limit."""
-    values = {name: "TINYSE_NO_LIMIT" if limit is None else f"{limit} /* dB */" for name, limit in PRESETS.items()}
-    return "\n".join(f"#define TINYSE_FOR_{name.upper()} {value}" for name, value in values.items())
 
 
 def _kind(graph: Graph) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).parent / "web"
 WASM = "tinyse.wasm"
 NO_LIMIT = -1
 """What set_limit of web.c takes for none."""
+COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 FLAGS = (
     "--target=wasm32", "-ffreestanding", "-nostdlib", "-O3", "-mbulk-memory", "-msimd128", "-fvisibility=hidden",
     "-Wl,--no-entry", "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,-z,stack-size=16384",
@@ -62,8 +64,8 @@ def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
     if firmware.front_end is None or firmware.kind != DENOISER:
         raise InputError(f"{name} is not a denoiser")
     config = firmware.front_end.config
-    # The page shows this HTML as it is: what a card writes in HTML itself is text.
-    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(card)
+    # The page shows this HTML as it is: what a card writes in HTML itself is text, and its comments are for nobody.
+    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(COMMENT.sub("", card))
     return {
         "name": name,
         "sha256": firmware.digest,
