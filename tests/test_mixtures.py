@@ -411,6 +411,11 @@ def test_mixers_that_cannot_be_made_say_why(manifest, cache):
         open_mixer(Manifest(manifest.root, manifest.select("speech")), MixtureConfig(), 2, 0, cache_directory=cache)
     with pytest.raises(InputError, match="ship is yes"):
         open_mixer(manifest, MixtureConfig(), 2, 0, ship=True, cache_directory=cache)
+    no_valid = tuple(r for r in manifest.recordings if (r.kind, r.split) != ("speech", "valid"))
+    with pytest.raises(
+        InputError, match=r"no speech recordings in the split valid: .* three talkers or more, or built-in"
+    ):
+        open_mixer(Manifest(manifest.root, no_valid), MixtureConfig(), 2, 0, "valid", cache_directory=cache)
     lonely = tuple(r for r in manifest.recordings if r.kind != "speech" or r.speaker == "s0")
     with pytest.raises(InputError, match="babble needs two speakers"):
         open_mixer(Manifest(manifest.root, lonely), MixtureConfig(), 2, 0, cache_directory=cache)

@@ -78,7 +78,7 @@ NEEDS = {
 """Programs and files without which a command is left out, by a part of it."""
 
 CATALOG = r"""
-sets: {packages: [sounds], full-band: [sounds]}
+sets: {packages: [prompts], full-band: [sounds]}
 corpora:
   sounds:
     title: Buzzes and hisses
@@ -89,6 +89,16 @@ corpora:
     archives: [{url: "https://example.invalid/sounds.tar.gz", megabytes: 10}]
     rules:
       - {files: 'speech/(?P<speaker>[^/]+)/.*', kind: speech}
+      - {files: 'noise/(?P<label>[^/]+)/.*\.wav', kind: noise}
+  prompts:
+    title: Buzzes that all train, as the talkers of packages do, and hisses
+    license: CC0 1.0
+    attribution: nobody
+    homepage: https://example.invalid/
+    ship: true
+    archives: [{url: "https://example.invalid/sounds.tar.gz", megabytes: 10}]
+    rules:
+      - {files: 'speech/(?P<speaker>[^/]+)/.*', kind: speech, split: train}
       - {files: 'noise/(?P<label>[^/]+)/.*\.wav', kind: noise}
 """
 """Where the sets that pages fetch come from."""

@@ -62,6 +62,9 @@ def open_mixer(
             terms = " whose license lets weights be released (ship is yes)" if ship else ""
             there = ship and manifest.has(kind, split)  # type: ignore[arg-type]
             hint = "; --set ship=false trains on all, weights that you may not release" if there else ""
+            if split != "train" and not there and manifest.has(kind, "train", ship):  # type: ignore[arg-type]
+                least = "three talkers" if kind == "speech" else "three sources"
+                hint = f": each split takes others, so give recordings of {least} or more, or built-in beside them in `data`"
             raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}{hint}")
     if isinstance(manifest, Shards):
         manifest.check_rate(sample_rate)
