@@ -201,7 +201,9 @@ def load_state(path: Path) -> Any:
             return arrays["struct"]
         network = {name.removeprefix("network/"): arrays[name] for name in arrays if name.startswith("network/")}
         level = LevelState(np.float32(arrays["level"]), np.float32(arrays["rate"]))
-        return PathState(AnalysisState(arrays["past"]), level, network, SynthesisState(arrays["tail"]))
+        return PathState(
+            AnalysisState(arrays["past"]), level, network, SynthesisState(arrays["tail"], arrays["waiting"])
+        )
 
 
 def resident_bytes() -> int:

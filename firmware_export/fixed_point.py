@@ -29,13 +29,14 @@ FEATURE_BITS = 13
 
 
 class State(NamedTuple):
-    """`past` (config.past,) PCM16; `level` and `rate` with `level_bits` after the point; `tail` (config.delay,) with
-    FRACTION bits."""
+    """`past` (config.past,) PCM16; `level` and `rate` with `level_bits` after the point; `tail` (config.overlap,) with
+    FRACTION bits; `waiting` (2, bins), the spectrum that waits for its mask, where the network looks ahead."""
 
     past: np.ndarray
     level: int
     rate: int
     tail: np.ndarray
+    waiting: np.ndarray
 
 
 def rounded(x: np.ndarray, bits: int) -> np.ndarray:
@@ -80,11 +81,12 @@ class FixedFrontEnd:
 
     def initial_state(self) -> State:
         """Silence."""
-        past, tail = (np.zeros(count, np.int64) for count in (self.config.past, self.config.delay))
-        return State(past, self.silent_level << (self.level_bits - 15), 1 << self.level_bits, tail)
+        past, tail = (np.zeros(count, np.int64) for count in (self.config.past, self.config.overlap))
+        waiting = np.zeros((2, self.config.bins), np.int64)
+        return State(past, self.silent_level << (self.level_bits - 15), 1 << self.level_bits, tail, waiting)
 
     def analyze(self, pcm: np.ndarray, state: State) -> tuple[np.ndarray, np.ndarray, State]:
-        """(hop,) PCM16 -> spectrum (2, bins), features (bands,) int8, and the state with its tail unchanged."""
+        """(hop,) PCM16 -> spectrum (2, bins), features (bands,) int8, and the state, its tail and what waits unchanged."""
         frame = np.concatenate([state.past, pcm.astype(np.int64)])
         values = np.zeros(self.config.transform_size, np.int64)
         values[: self.config.window] = rounded(frame * self.window, 15 - FRACTION)
@@ -101,10 +103,12 @@ class FixedFrontEnd:
             rate = max((rate << bits) // ((1 << bits) + rate), self.slowest_rate)
         steps = rounded((logs - (level >> (bits - 15))) * self.feature_factor, 15 + FEATURE_BITS) + self.feature_zero
         features = np.clip(steps, self.feature_low, self.feature_high).astype(np.int8)
-        return spectrum, features, State(frame[self.config.hop :], level, rate, state.tail)
+        return spectrum, features, state._replace(past=frame[self.config.hop :], level=level, rate=rate)
 
     def synthesize(self, spectrum: np.ndarray, mask: np.ndarray, limit: int, state: State) -> tuple[np.ndarray, State]:
         """Spectrum (2, bins) and mask (bands,) int8 -> (hop,) PCM16. `limit` in Q15 stays of every gain."""
+        if self.config.look_ahead:
+            spectrum, state = state.waiting, state._replace(waiting=spectrum)
         gains = (mask.astype(np.int64) - self.mask_zero) * self.mask_step
         upper = np.minimum(self.lower + 1, self.config.bands - 1)
         gains = rounded(gains[self.lower] * self.weight + gains[upper] * (Q15 - self.weight), 15)
@@ -112,7 +116,7 @@ class FixedFrontEnd:
         window, length = self.config.window, self.config.synthesis
         frame = self._inverse(rounded(spectrum * gains, 15))[window - length : window]
         frame = rounded(frame * self.synthesis_window, 15)
-        frame[: self.config.delay] += state.tail
+        frame[: self.config.overlap] += state.tail
         hop = self.config.hop
         return np.clip(rounded(frame[:hop], FRACTION), -32768, 32767).astype(np.int16), state._replace(tail=frame[hop:])
 

@@ -59,6 +59,7 @@ def header(front_end: spectra.FrontEnd, number: str, twin: str, synthesis: bool)
             "HOP": config.hop,
             "WINDOW": config.window,
             "SYNTHESIS_WINDOW": config.synthesis,
+            "LOOK_AHEAD": config.look_ahead,
             "TRANSFORM": config.transform_size,
             "BANDS": config.bands,
             "TITLE": ", and mask to sound" if synthesis else "",

@@ -61,7 +61,8 @@ def front_end_ram(front_end: FrontEnd, classes: Sequence[str] | None) -> dict[st
 def front_end_bytes(front_end: FrontEnd, synthesis: bool = True) -> int:
     """The size of `tinyse_front_end`, with or without what makes sound again."""
     config = front_end.config
-    words = config.transform_size + 2 + config.bands + 2 + (config.delay + 1 if synthesis else 0)
+    spectrum = config.transform_size + 2
+    words = spectrum + config.bands + 2 + (config.overlap + 1 + config.look_ahead * spectrum if synthesis else 0)
     return 4 * words + 2 * config.past
 
 

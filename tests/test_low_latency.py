@@ -36,6 +36,7 @@ RATE = 16000
 FRONT_ENDS = {
     "8 ms": {"hop_ms": 4, "synthesis_ms": 8},
     "three hops": {"hop_ms": 2.5, "synthesis_ms": 7.5},
+    "a look ahead": {"hop_ms": 4, "synthesis_ms": 8, "look_ahead": 1},
     "a past of no whole fours": {"window_ms": 30.125, "hop_ms": 4, "synthesis_ms": 8},
     "a minute's memory": {"window_ms": 8, "hop_ms": 1, "synthesis_ms": 2, "bands": 20, "linear_hz": 500, "level_seconds": 60},
 }  # fmt: skip
@@ -73,15 +74,74 @@ def test_a_stream_is_8_ms_late_in_every_engine_with_the_same_bits(model):
         np.testing.assert_array_equal(np.concatenate(parts)[denoiser.delay :], expected, engine)
 
 
+def test_with_a_look_ahead_each_frame_has_the_mask_that_came_with_the_next(tiny, tmp_path):
+    """A hop later, in every engine, with the same bits; the network's steps are the same."""
+    config = build(FrontEndConfig, FRONT_ENDS["a look ahead"])
+    save(step(tiny, FRONT_ENDS["a look ahead"]), tmp_path / "ahead.tflite")
+    given, exact = sound(RATE), Denoiser(tmp_path / "ahead.tflite", engine="reference")
+    assert (exact.latency_ms, exact.delay) == (12, 128)
+    expected = exact.denoise(given)
+    front_end, engine = FrontEnd(config), exact.engine
+    padded = np.concatenate([given, np.zeros(config.delay, np.int16)])
+    analysis, level, synthesis = front_end.initial_state()
+    spectra, _ = front_end.analyze(np.float32(padded / 32768), analysis)
+    features, _ = front_end.features(spectra, level)
+    state, masks = engine.initial_state(), []
+    for values in features:
+        mask, state = engine.step(values, state)
+        masks.append(mask)
+    by_hand, _ = front_end.synthesize(front_end.apply(spectra[:-1], np.stack(masks[1:])), synthesis)
+    np.testing.assert_array_equal(to_pcm16(by_hand)[config.overlap :], expected)
+    for name in ("c", "tflm"):
+        if name == "tflm":
+            pytest.importorskip("tflite_micro")
+        elif shutil.which("gcc") is None:
+            continue
+        np.testing.assert_array_equal(Denoiser(tmp_path / "ahead.tflite", engine=name).denoise(given), expected, name)
+
+
+def test_training_hears_a_look_ahead_as_a_stream_does(tmp_path):
+    torch = pytest.importorskip("torch")
+    from tinyse.models.architecture import Architecture
+    from tinyse.models.files import save_model
+    from tinyse.models.front_end import TorchFrontEnd
+    from tinyse.models.network import MaskNetwork
+    from tinyse.tasks.denoise import masks
+
+    config = build(FrontEndConfig, {"look_ahead": 1})
+    torch.manual_seed(0)
+    network = MaskNetwork(Architecture((4, 4), 2)).eval()
+    save_model(tmp_path / "ahead.safetensors", network, config, {})
+    denoiser, given = Denoiser(tmp_path / "ahead.safetensors"), np.float32(sound(40 * 256) / 32768)
+    assert denoiser.latency_ms == 48
+    stream = denoiser.denoise(given)
+    np.testing.assert_allclose(denoiser.denoise_clip(given), stream, atol=1e-6)
+    front_end = TorchFrontEnd(config)
+    with torch.no_grad():
+        spectra, mask = masks(network, front_end, torch.from_numpy(given)[None])
+        assert spectra.shape[:2] == mask.shape[:2] == (1, 40)
+        trained = front_end.synthesize(spectra * front_end.gains(mask))[0].numpy()
+    np.testing.assert_allclose(trained, stream[: len(trained)], atol=1e-5)
+
+
+def test_only_a_denoiser_looks_ahead(tmp_path):
+    pytest.importorskip("torch")
+    with pytest.raises(InputError, match="look_ahead is 2"):
+        build(FrontEndConfig, {"look_ahead": 2})
+    with pytest.raises(InputError, match=r"front_end\.look_ahead: a task that listens has no sound that could wait"):
+        load_recipe("recipes/activity.yaml", ["front_end.look_ahead=1"])
+
+
 @pytest.mark.parametrize("core", [None, "cortex-m4", "cortex-m55", "cortex-m0plus"], ids=lambda core: core or "host")
-@pytest.mark.parametrize("name", list(FRONT_ENDS)[:3])
+@pytest.mark.parametrize("name", list(FRONT_ENDS)[:4])
 def test_firmware_replays_its_vectors(tiny, tmp_path, name, core):
     replayed(step(tiny, FRONT_ENDS[name]), tmp_path, core, core == "cortex-m0plus")
 
 
 @pytest.mark.parametrize("core", [None, "cortex-m3"], ids=lambda core: core or "host")
-def test_fixed_point_firmware_replays_its_vectors(tiny, tmp_path, core):
-    replayed(step(tiny, FRONT_ENDS["8 ms"] | {"level_seconds": 30}), tmp_path, core, fixed_point=True)
+@pytest.mark.parametrize("more", [{"level_seconds": 30}, {"look_ahead": 1}], ids=str)
+def test_fixed_point_firmware_replays_its_vectors(tiny, tmp_path, core, more):
+    replayed(step(tiny, FRONT_ENDS["8 ms"] | more), tmp_path, core, fixed_point=True)
 
 
 def replayed(graph: Graph, folder: Path, core: str | None, fixed_point: bool) -> None:

@@ -18,6 +18,9 @@ void tinyse_front_end_reset(tinyse_front_end *state)
     memset(state->bins, 0, sizeof state->bins);
 #ifdef TINYSE_SYNTHESIS
     memset(state->tail, 0, sizeof state->tail);
+#if TINYSE_LOOK_AHEAD
+    memset(state->waiting, 0, sizeof state->waiting);
+#endif
 #endif
     memset(state->logs, 0, sizeof state->logs);
     memset(state->past, 0, sizeof state->past);
@@ -226,18 +229,33 @@ static void finish_hop(const float *tail, const float *frame, tinyse_sample *out
 
 static void keep_tail(float *tail, const float *frame)
 {
-    for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i++) {
+    for (int32_t i = 0; i < TINYSE_OVERLAP - TINYSE_HOP; i++) {
         tail[i] = tail[i + TINYSE_HOP] + frame[i + TINYSE_HOP] * synthesis_window[i + TINYSE_HOP];
     }
 #pragma GCC unroll 4
-    for (int32_t i = TINYSE_DELAY - TINYSE_HOP; i < TINYSE_DELAY; i++) {
+    for (int32_t i = TINYSE_OVERLAP - TINYSE_HOP; i < TINYSE_OVERLAP; i++) {
         tail[i] = frame[i + TINYSE_HOP] * synthesis_window[i + TINYSE_HOP];
+    }
+}
+#endif
+
+#if TINYSE_LOOK_AHEAD
+/* The spectrum that waited for this mask against the present one, which waits for the next. */
+static void exchange(float *present, float *waiting)
+{
+    for (int32_t i = 0; i < TINYSE_TRANSFORM + 2; i++) {
+        const float last = waiting[i];
+        waiting[i] = present[i];
+        present[i] = last;
     }
 }
 #endif
 
 void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], tinyse_sample out[TINYSE_HOP])
 {
+#if TINYSE_LOOK_AHEAD
+    exchange(state->bins, state->waiting);
+#endif
     apply(state, mask);
     tinyse_transform_inverse(state->bins);
     const float *const newest = state->bins + TINYSE_WINDOW - TINYSE_SYNTHESIS_WINDOW;

@@ -30,6 +30,9 @@ void tinyse_front_end_reset(tinyse_front_end *state)
     memset(state->bins, 0, sizeof state->bins);
 #ifdef TINYSE_SYNTHESIS
     memset(state->tail, 0, sizeof state->tail);
+#if TINYSE_LOOK_AHEAD
+    memset(state->waiting, 0, sizeof state->waiting);
+#endif
 #endif
     memset(state->logs, 0, sizeof state->logs);
     memset(state->past, 0, sizeof state->past);
@@ -149,20 +152,35 @@ static inline int16_t to_pcm(int32_t sample)
     return (int16_t)(pcm < -32768 ? -32768 : pcm > 32767 ? 32767 : pcm);
 }
 
+#if TINYSE_LOOK_AHEAD
+/* The spectrum that waited for this mask against the present one, which waits for the next. */
+static void exchange(int32_t *present, int32_t *waiting)
+{
+    for (int32_t i = 0; i < TINYSE_TRANSFORM + 2; i++) {
+        const int32_t last = waiting[i];
+        waiting[i] = present[i];
+        present[i] = last;
+    }
+}
+#endif
+
 void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
 {
     const int32_t *const frame = state->bins + TINYSE_WINDOW - TINYSE_SYNTHESIS_WINDOW;
     int32_t *tail = state->tail;
 
+#if TINYSE_LOOK_AHEAD
+    exchange(state->bins, state->waiting);
+#endif
     apply(state, mask);
     tinyse_transform_inverse(state->bins);
     for (int32_t i = 0; i < TINYSE_HOP; i++) {
         out[i] = to_pcm(tail[i] + scaled(frame[i], synthesis_window[i], 15));
     }
-    for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i++) {
+    for (int32_t i = 0; i < TINYSE_OVERLAP - TINYSE_HOP; i++) {
         tail[i] = tail[i + TINYSE_HOP] + scaled(frame[i + TINYSE_HOP], synthesis_window[i + TINYSE_HOP], 15);
     }
-    for (int32_t i = TINYSE_DELAY - TINYSE_HOP; i < TINYSE_DELAY; i++) {
+    for (int32_t i = TINYSE_OVERLAP - TINYSE_HOP; i < TINYSE_OVERLAP; i++) {
         tail[i] = scaled(frame[i + TINYSE_HOP], synthesis_window[i + TINYSE_HOP], 15);
     }
 }

@@ -130,11 +130,11 @@ static void keep_tail(float *tail, const float *frame)
 {
     const float *const later = frame + TINYSE_HOP, *const by = synthesis_window + TINYSE_HOP;
 
-    for (int32_t i = 0; i < TINYSE_DELAY - TINYSE_HOP; i += 4) {
+    for (int32_t i = 0; i < TINYSE_OVERLAP - TINYSE_HOP; i += 4) {
         const float32x4_t more = vmulq_f32(vldrwq_f32(later + i), vldrwq_f32(by + i));
         vstrwq_f32(tail + i, vaddq_f32(vldrwq_f32(tail + i + TINYSE_HOP), more));
     }
-    for (int32_t i = TINYSE_DELAY - TINYSE_HOP; i < TINYSE_DELAY; i += 4) {
+    for (int32_t i = TINYSE_OVERLAP - TINYSE_HOP; i < TINYSE_OVERLAP; i += 4) {
         vstrwq_f32(tail + i, vmulq_f32(vldrwq_f32(later + i), vldrwq_f32(by + i)));
     }
 }

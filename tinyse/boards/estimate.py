@@ -142,6 +142,7 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
         "windows and overlap": 5 * config.window + 10 * (ways - 1) * config.synthesis,
         "powers and gains of bins": 12 * ways * config.bins,
         "features and mask of bands": (20 + 10 * ways) * config.bands,
+        **({"spectrum that waits": 5 * (size + 2)} if config.look_ahead and ways == 2 else {}),
     }
     # Without an FPU the front end is the fixed-point one, whose products have 64 bits.
     factor = 1 if board.fpu else board.core.fixed_point_factor

@@ -40,5 +40,5 @@ class SignalPath:
         mask, network = np.empty_like(features), state.network
         for frame, values in enumerate(features):
             mask[frame], network = self.engine.step(values, network)
-        enhanced, synthesis = self.front_end.synthesize(self.front_end.apply(spectra, mask, limit), state.synthesis)
+        enhanced, synthesis = self.front_end.enhance(spectra, mask, state.synthesis, limit)
         return enhanced, PathState(analysis, level, network, synthesis)

@@ -71,5 +71,5 @@ class TorchEngine(Engine):
         features, _ = front_end.features(spectra, level)
         with one_thread(), torch.inference_mode():
             mask, _ = self.network(torch.from_numpy(features)[None], self.network.initial_state())
-        enhanced, _ = front_end.synthesize(front_end.apply(spectra, mask[0].numpy(), limit), synthesis)
+        enhanced, _ = front_end.enhance(spectra, mask[0].numpy(), synthesis, limit)
         return enhanced[delay : delay + len(samples)]

@@ -81,7 +81,7 @@ class TorchFrontEnd(nn.Module):
             return (shared / powers.clamp_min(SILENT_POWER)).clamp(0, 1)
 
     def synthesize(self, spectra: Tensor) -> Tensor:
-        """(batch, frames, bins) -> (batch, frames * hop - delay): what is complete, aligned with the analyzed clip."""
+        """(batch, frames, bins) -> (batch, frames * hop - overlap): what is complete, aligned with the analyzed clip."""
         config = self.config
         newest = slice(config.window - config.synthesis, config.window)
         frames = torch.fft.irfft(spectra, n=config.transform_size)[..., newest] * self.synthesis_window
@@ -91,4 +91,4 @@ class TorchFrontEnd(nn.Module):
         stream = functional.fold(columns, (1, length), (1, config.synthesis), stride=(1, config.hop)).view(
             batch, length
         )
-        return stream[:, config.delay : count * config.hop]
+        return stream[:, config.overlap : count * config.hop]

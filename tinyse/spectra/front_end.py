@@ -47,6 +47,9 @@ class FrontEndConfig:
     synthesis_ms: Annotated[float, Between(1, 256)] | None = None
     """Length of the newest part of a frame, which becomes sound; it is the latency. By default the whole window. A shorter
     one, such as 8 at a hop of 4, lets sound leave sooner and leaves the network the same frame."""
+    look_ahead: Annotated[int, Between(0, 1)] = 0
+    """Frames after this one, 0 or 1, that the network sees before it gives the mask of this one. One costs a hop of latency
+    and the memory of a spectrum, and nothing else."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -99,9 +102,14 @@ class FrontEndConfig:
         return self.window - self.hop
 
     @property
+    def overlap(self) -> int:
+        """Samples that a frame adds to later hops."""
+        return self.synthesis - self.hop
+
+    @property
     def delay(self) -> int:
         """Samples by which the output stream lags behind the input stream."""
-        return self.synthesis - self.hop
+        return self.overlap + self.look_ahead * self.hop
 
     @property
     def frames_per_second(self) -> float:
@@ -114,13 +122,13 @@ def rate_in(header: Mapping[str, Any]) -> int:
     return build(FrontEndConfig, header.get("front_end", {}), "front_end").sample_rate
 
 
-def latency_ms(config: FrontEndConfig, look_ahead: int = 0) -> float:
+def latency_ms(config: FrontEndConfig) -> float:
     """Algorithmic latency: from a sample's arrival to the moment it can leave, at worst.
 
     A sample leaves with the last frame whose synthesis window holds it; a network that looks ahead waits for `look_ahead`
     more hops. Computing and the buffers of devices come on top.
     """
-    return 1000 * (config.synthesis + look_ahead * config.hop) / config.sample_rate
+    return 1000 * (config.synthesis + config.look_ahead * config.hop) / config.sample_rate
 
 
 TAGGING = FrontEndConfig(window_ms=64, hop_ms=32, bands=64, linear_hz=500)
@@ -141,9 +149,11 @@ class LevelState(NamedTuple):
 
 
 class SynthesisState(NamedTuple):
-    """`tail` (config.delay,) float32: what earlier frames add to the next hops."""
+    """`tail` (config.overlap,) float32: what earlier frames add to the next hops; `waiting` (config.look_ahead, bins)
+    complex64: the spectra that wait for their masks."""
 
     tail: np.ndarray
+    waiting: np.ndarray
 
 
 POWER_FLOOR = np.float32(2.0**-24)
@@ -198,8 +208,9 @@ class FrontEnd:
     def initial_state(self) -> tuple[AnalysisState, LevelState, SynthesisState]:
         """Silence before the first sample."""
         level = LevelState(np.float32(np.log2(POWER_FLOOR)), np.float32(1))
-        past, tail = (np.zeros(count, np.float32) for count in (self.config.past, self.config.delay))
-        return AnalysisState(past), level, SynthesisState(tail)
+        past, tail = (np.zeros(count, np.float32) for count in (self.config.past, self.config.overlap))
+        waiting = np.zeros((self.config.look_ahead, self.config.bins), np.complex64)
+        return AnalysisState(past), level, SynthesisState(tail, waiting)
 
     def analyze(self, samples: np.ndarray, state: AnalysisState) -> tuple[np.ndarray, AnalysisState]:
         """(frames * hop,) float32 -> (frames, bins) complex64: the spectra of the frames that end with each hop."""
@@ -251,15 +262,29 @@ class FrontEnd:
         result.imag = spectra.imag * gains
         return result
 
+    def enhance(
+        self, spectra: np.ndarray, mask: np.ndarray, state: SynthesisState, limit: float = 0.0
+    ) -> tuple[np.ndarray, SynthesisState]:
+        """Spectra (frames, bins) and what the network gave with them, mask (frames, bands), to (frames * hop,) float32.
+
+        They are `delay` samples later than what was analyzed: with `look_ahead`, a mask is that of an earlier spectrum,
+        which has waited for it.
+        """
+        if self.config.look_ahead:
+            stream = np.concatenate([state.waiting, spectra])
+            spectra, waiting = stream[: len(spectra)], stream[len(spectra) :].copy()
+            state = state._replace(waiting=waiting)
+        return self.synthesize(self.apply(spectra, mask, limit), state)
+
     def synthesize(self, spectra: np.ndarray, state: SynthesisState) -> tuple[np.ndarray, SynthesisState]:
-        """(frames, bins) complex64 -> (frames * hop,) float32, `delay` samples later than what was analyzed."""
+        """(frames, bins) complex64 -> (frames * hop,) float32, `overlap` samples later than the spectra's frames."""
         window, length, hop = self.config.window, self.config.synthesis, self.config.hop
         frames = self.transform.inverse(spectra)[:, window - length : window] * self.synthesis_window
         stream = np.zeros((len(frames) - 1) * hop + length, np.float32) if len(frames) else np.zeros(0, np.float32)
         if not len(frames):
             return stream, state
-        stream[: self.config.delay] = state.tail
+        stream[: self.config.overlap] = state.tail
         for index, frame in enumerate(frames):
             stream[index * hop : index * hop + length] += frame
         ready = len(frames) * hop
-        return stream[:ready], SynthesisState(stream[ready:].copy())
+        return stream[:ready], state._replace(tail=stream[ready:].copy())

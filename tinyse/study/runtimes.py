@@ -84,7 +84,7 @@ def compare(
     spectra, _ = front_end.analyze(sound[: len(sound) // hop * hop], analysis)
 
     def sound_of(mask: np.ndarray) -> np.ndarray:
-        return front_end.synthesize(front_end.apply(spectra, mask), synthesis)[0]
+        return front_end.enhance(spectra, mask, synthesis)[0]
 
     exact = sound_of(floats)
     snrs = {name: _snr_db(exact, sound_of(mask)) for name, mask in masks.items()}

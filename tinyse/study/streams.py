@@ -63,9 +63,7 @@ def run_streams(
                 _energy(tensors[name][key].dequantize(states[name][key]) - truth[key]) for key in kept
             )
         progress((frame + 1) / len(features))
-    outputs = {
-        name: front_end.synthesize(front_end.apply(spectra, mask), synthesis)[0][delay:] for name, mask in masks.items()
-    }
+    outputs = {name: front_end.enhance(spectra, mask, synthesis)[0][delay:] for name, mask in masks.items()}
     return {name: Stream(outputs[name], power, errors[name]) for name in names}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tinyse import audio
 from tinyse.distillation import external
@@ -39,6 +40,7 @@ class Denoise(MixtureTask):
     name = "denoise"
     losses = LOSSES
     models = ARCHITECTURES
+    looks_ahead = True
     usage = "tinyse denoise noisy.wav clean.wav --model {model}"
 
     @classmethod
@@ -136,11 +138,16 @@ def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int 
 
 
 def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[Tensor, Tensor]:
-    """Noisy clips (batch, samples) to spectra (batch, frames, bins) and masks (batch, frames, bands), from silence."""
-    spectra = front_end.analyze(noisy)
+    """Noisy clips (batch, samples) to spectra (batch, frames, bins) and masks (batch, frames, bands), from silence.
+
+    With `look_ahead`, the mask of a frame comes with the frame after it; after the last one comes silence, as in a stream
+    that ends.
+    """
+    config = front_end.config
+    spectra = front_end.analyze(functional.pad(noisy, (0, config.look_ahead * config.hop)))
     bare: Any = getattr(network, "module", network)
     mask, _ = network(front_end.features(spectra), bare.initial_state(len(noisy)))
-    return spectra, mask.float()
+    return spectra[:, : spectra.shape[1] - config.look_ahead], mask[:, config.look_ahead :].float()
 
 
 def estimate(
@@ -185,8 +192,8 @@ def level_scale(noisy: Tensor) -> Tensor:
 
 def with_speech(front_end: TorchFrontEnd, noisy: Tensor, clean: Tensor) -> Tensor:
     """(batch,) 1 where the clean side, as far as it is synthesized, is within 30 dB of the noisy one, else 0."""
-    hop, delay = front_end.config.hop, front_end.config.delay
-    heard = (clean * level_scale(noisy))[:, : clean.shape[1] // hop * hop - delay]
+    hop, overlap = front_end.config.hop, front_end.config.overlap
+    heard = (clean * level_scale(noisy))[:, : clean.shape[1] // hop * hop - overlap]
     return (heard.square().mean(1) > 1e-3).float()
 
 

@@ -100,6 +100,8 @@ class Task(ABC):
     """What a network of a task that listens usually tells apart, to say what a named model costs."""
     front_end: ClassVar[FrontEndConfig] = FrontEndConfig()
     """What these are made for."""
+    looks_ahead: ClassVar[bool] = False
+    """Whether its output may be that of the frame before, which the network has seen one frame beyond."""
     usage: ClassVar[str]
     """The command that uses a finished model, with {model} in it."""
 
@@ -108,6 +110,8 @@ class Task(ABC):
     @classmethod
     def check(cls, recipe: Recipe) -> None:
         """Raise InputError, by key, for what a recipe says and the task does not do."""
+        if recipe.front_end.look_ahead and not cls.looks_ahead:
+            raise InputError("front_end.look_ahead: a task that listens has no sound that could wait: leave it at 0")
         for name, stage in recipe.stages.items():
             for loss in stage.losses:
                 if loss not in cls.losses:
