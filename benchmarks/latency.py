@@ -1,0 +1,268 @@
+"""Quality and work against latency: one student at several synthesis windows, in float and in int8.
+
+    python benchmarks/latency.py --data $TINYSE_DATA                 # trains, or goes on where it was stopped
+    python benchmarks/latency.py --report --results students         # only the tables of what is finished
+
+Every point has the same network on the same frames of 32 ms, with a synthesis window of its latency in two hops, and the
+same number of updates of as many seconds of sound, first in float, then quantization-aware. All begin with the released
+weights, made for a hop of 16 ms: the update gates of the recurrent layers are moved so that they remember as many
+milliseconds at the point's own hop. --start nothing begins with random weights, which needs many more updates.
+
+The float figures are of the weights after both stages, streamed in float; those of the float stage alone stand beside them.
+The pairs are mixtures of the valid split, the same for all points; the public benchmark is not looked at. Int8 is scored
+in the generated C, whose bits are those of TFLM and of the boards. The loads are estimated, as `tinyse bench` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+# Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import record
+import torch
+
+from tinyse import released
+from tinyse.boards.boards import find_board
+from tinyse.boards.estimate import estimate_file
+from tinyse.commands.screen import Screen
+from tinyse.errors import InputError
+from tinyse.evaluation.chain import NOISY, score
+from tinyse.evaluation.pairs import find_pairs
+from tinyse.evaluation.report import Table, as_markdown
+from tinyse.evaluation.statistics import Summary, paired, summarize
+from tinyse.export import export_model
+from tinyse.files import newer, write_json
+from tinyse.mixtures.pairs import write_pairs
+from tinyse.models.files import load_model, save_model
+from tinyse.models.layers import GatedRecurrence
+from tinyse.recipe import Quantize, Recipe, Stage
+from tinyse.recordings import open_data
+from tinyse.spectra.front_end import FrontEndConfig, latency_ms
+from tinyse.streaming.denoiser import Denoiser
+from tinyse.training.recipe import load_recipe
+from tinyse.training.run import run as train
+from tinyse.training.start import model_path
+
+RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "student-30k.yaml"
+STUDENT = "student-30k"
+LATENCIES_MS = (32.0, 8.0, 16.0, 5.0, 20.0, 10.0)
+"""In the order of training: ends and middle first, so that a run that is cut short says most."""
+LOSSES = {"compressed_spectral": 1.0, "signal_to_noise": 0.05, "lost_speech": 2.0}
+FLOAT, INTEGERS = "supervise", "integers"
+PARENT = "float parent"
+"""The weights before the quantization-aware updates; "float" and "int8" are those after them."""
+METRICS = {"si_sdr": 2, "pesq": 3, "estoi": 3}
+BOARDS = ("stm32f446", "alif-e7")
+"""A Cortex-M4 of 180 MHz and a Cortex-M55 of 400 MHz."""
+
+
+def front_end_of(milliseconds: float) -> FrontEndConfig:
+    """Frames of 32 ms whose sound leaves after so many."""
+    return FrontEndConfig(hop_ms=milliseconds / 2, synthesis_ms=milliseconds)
+
+
+def recipe_of(arguments: argparse.Namespace, milliseconds: float) -> Recipe:
+    """Float and quantization-aware updates of the student at one latency."""
+    base = load_recipe(RECIPE, [f"data={arguments.data}"])
+    front_end, folder = front_end_of(milliseconds), arguments.output / f"{milliseconds:g}ms"
+    start = None
+    if arguments.start != "nothing":
+        start = str(folder / "start.safetensors")
+        if not Path(start).is_file():
+            retimed(released.find_weights(arguments.start), front_end, Path(start))
+    shared = {"model": STUDENT, "losses": LOSSES, "batch": arguments.batch, "seconds": arguments.seconds}
+    stages = {
+        FLOAT: Stage(
+            **shared,
+            start=start,
+            updates=arguments.updates,
+            learning_rate=arguments.learning_rate,
+            average=0.98,
+            valid_every=arguments.updates,
+            keep="last",
+        ),
+        INTEGERS: Stage(
+            **shared,
+            start=FLOAT,
+            quantize=Quantize("int8", clips=8),
+            updates=arguments.integer_updates,
+            learning_rate=arguments.learning_rate / 5,
+            warmup=10,
+            average=0.9,
+            valid_every=arguments.integer_updates,
+            keep="last",
+        ),
+    }
+    return dataclasses.replace(base, front_end=front_end, stages=stages, output=str(folder), seed=arguments.seed,
+                               valid_clips=8, threads=arguments.threads, workers=0)  # fmt: skip
+
+
+def retimed(weights: Path, front_end: FrontEndConfig, target: Path) -> None:
+    """Write the weights for another hop: a gate that keeps a share z per hop keeps about z^(1 / k) of it in a k-th of the
+    time, which is the logarithm of k more before the sigmoid where z is near one."""
+    network, before, _ = load_model(weights)
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, GatedRecurrence):
+                layer.state_bias[:, layer.width : 2 * layer.width] += math.log(before.hop_ms / front_end.hop_ms)
+    save_model(target, network, front_end, {"model": STUDENT})
+
+
+def finish(arguments: argparse.Namespace, milliseconds: float, screen: Screen) -> None:
+    """Train what is left of a point and score it, unless that is done."""
+    recipe = recipe_of(arguments, milliseconds)
+    model = train(recipe, screen.show, screen.say)
+    path = Path(recipe.output) / "result.json"
+    if newer(path, model):
+        return
+    quantized = export_model(model, []).quantized
+    pairs = find_pairs(pairs_of(arguments))
+    # A float stream has the numbers of the whole clip at once (tests/test_engines.py), which takes a fraction of its time.
+    backends = {
+        PARENT: Denoiser(model_path(Path(recipe.output), FLOAT)).denoise_clip,
+        "float": Denoiser(model).denoise_clip,
+        "int8": Denoiser(quantized, engine="c").denoise,
+    }
+    quality = score(backends, pairs, tuple(METRICS)).quality
+    graph = load_model(model)[0].emit()
+    estimates = {name: estimate_file(quantized, find_board(name)) for name in BOARDS}
+    write_json(
+        path,
+        {
+            "latency_ms": latency_ms(recipe.front_end),
+            "hop_ms": recipe.front_end.hop_ms,
+            "macs_per_second": graph.macs * recipe.front_end.frames_per_second,
+            "load": {name: each.seconds / each.hop_seconds for name, each in estimates.items()},
+            "pairs": len(pairs),
+            "start": arguments.start,
+            "updates": {name: stage.updates for name, stage in recipe.stages.items()},
+            "batch": arguments.batch,
+            "seconds": arguments.seconds,
+            "seed": arguments.seed,
+            **{name: summaries(values) for name, values in quality.items()},
+            "int8 loss": {m: dataclasses.asdict(paired(quality["int8"][m], quality["float"][m])) for m in METRICS},
+        },
+    )
+
+
+def summaries(values: dict[str, list[float]]) -> dict[str, Any]:
+    """Mean and interval of each measure."""
+    return {metric: dataclasses.asdict(summarize(values[metric])) for metric in METRICS}
+
+
+def pairs_of(arguments: argparse.Namespace) -> Path:
+    """The folder of the mixtures that are scored, made the first time."""
+    folder = arguments.output / "pairs"
+    if not (folder / "pairs.csv").is_file():
+        write_pairs(open_data([arguments.data]), folder, arguments.pairs, "valid")
+    return folder
+
+
+def results(output: Path) -> list[dict[str, Any]]:
+    """The finished points, the longest latency first."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in output.glob("*ms/result.json")]
+    return sorted(found, key=lambda result: -result["latency_ms"])
+
+
+def table(found: list[dict[str, Any]]) -> Table:
+    """What pages quote. Raises InputError where no point is finished."""
+    if not found:
+        raise InputError("no point is finished: run it without --report first")
+    header = ["latency", "hop", "MMAC/s", *(f"load of {name}" for name in BOARDS)]
+    header += [
+        "SI-SDR dB, float parent",
+        "SI-SDR dB, float",
+        "SI-SDR dB, int8",
+        "int8 loses dB",
+        "PESQ-WB, float",
+        "PESQ-WB, int8",
+    ]
+    header += ["ESTOI, float", "ESTOI, int8"]
+    noisy = found[0][NOISY]
+    rows = [["noisy", "", "", *[""] * len(BOARDS), "", *2 * [mean(noisy, "si_sdr")], "", *2 * [mean(noisy, "pesq")],
+             *2 * [mean(noisy, "estoi")]]]  # fmt: skip
+    for result in found:
+        loss = Summary(**result["int8 loss"]["si_sdr"])
+        cells = [mean(result[side], metric) for metric in METRICS for side in ("float", "int8")]
+        rows.append(
+            [
+                f"{result['latency_ms']:g} ms",
+                f"{result['hop_ms']:g} ms",
+                f"{result['macs_per_second'] / 1e6:.1f}",
+                *(f"{100 * load:.0f} %" for load in result["load"].values()),
+                mean(result[PARENT], "si_sdr"),
+                *cells[:2],
+                f"{loss.mean:.2f} ± {loss.half_width:.2f}",
+                *cells[2:],
+            ]
+        )
+    first = found[0]
+    updates = " + ".join(f"{count} updates ({name})" for name, count in first["updates"].items())
+    note = (f"{updates} of {first['batch']} clips of {first['seconds']:g} s from {first['start']}, seed {first['seed']}; "
+            f"{first['pairs']} pairs of the valid split; loads estimated")  # fmt: skip
+    return Table("Quality against latency", tuple(header), tuple(map(tuple, rows)), note)
+
+
+def mean(values: dict[str, Any], metric: str) -> str:
+    """A cell."""
+    return f"{values[metric]['mean']:.{METRICS[metric]}f}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--data", default=os.environ.get("TINYSE_DATA", "built-in"), help="recordings with splits")
+    result.add_argument("--output", type=Path, default=Path("runs/latency"), help="folder of all points [runs/latency]")
+    result.add_argument("--latencies", type=_latencies, default=LATENCIES_MS, help="ms, in the order of training")
+    result.add_argument("--start", default=STUDENT, help=f"weights of a model of that size, or nothing [{STUDENT}]")
+    result.add_argument("--updates", type=int, default=4000, help="in float, of each point [4000]")
+    result.add_argument("--integer-updates", type=int, default=300, help="quantization-aware [300]")
+    result.add_argument("--learning-rate", type=float, default=2e-3, help="highest rate in float [2e-3]")
+    result.add_argument("--batch", type=int, default=8, help="clips in an update [8]")
+    result.add_argument("--seconds", type=float, default=4.0, help="length of a clip [4]")
+    result.add_argument("--pairs", type=int, default=60, help="mixtures that are scored [60]")
+    result.add_argument("--seed", type=int, default=0)
+    result.add_argument("--threads", type=int, default=1)
+    result.add_argument("--report", action="store_true", help="train nothing: the tables of what is finished")
+    record.add_option(result)
+    return result
+
+
+def _latencies(text: str) -> tuple[float, ...]:
+    return tuple(float(value) for value in text.split(","))
+
+
+def main() -> None:
+    """Train and score, or report."""
+    arguments = parser().parse_args()
+    if not arguments.report:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        pairs_of(arguments)
+        with Screen() as screen:
+            for milliseconds in arguments.latencies:
+                screen.say(f"{milliseconds:g} ms")
+                finish(arguments, milliseconds, screen)
+    made = table(results(arguments.output))
+    print(as_markdown([made]))
+    record.keep(arguments.results, made, "measured")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        print(f"latency.py: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("latency.py: interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)
