@@ -178,7 +178,7 @@ def table(found: list[dict[str, Any]]) -> Table:
     """What pages quote. Raises InputError where no point is finished."""
     if not found:
         raise InputError("no point is finished: run it without --report first")
-    header = ["latency", "hop", "MMAC/s", *(f"load of {name}" for name in BOARDS)]
+    header = ["synthesis window", "hop", "MMAC/s", *(f"load of {name}" for name in BOARDS)]
     header += [
         "SI-SDR dB, float parent",
         "SI-SDR dB, float",
