@@ -402,3 +402,21 @@ def test_a_layer_of_ones_own_is_trained_as_it_is_exported() -> None:
     gradients = torch.autograd.grad(made.sum(), [x, case.layers[0].gain])
     torch.testing.assert_close(gradients[0].mean(), torch.tensor(0.5), atol=0.02, rtol=0)
     torch.testing.assert_close(gradients[1], x.sum(), atol=1, rtol=0.05)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("dilation", [1, 2, 4])
+def test_gradients_in_bfloat16_are_those_in_float32(dilation, groups) -> None:
+    """As a network is trained: channels last, under autocast. Several times, for what was wrong was so now and then."""
+    for seed in range(6):
+        torch.manual_seed(seed)
+        layer = CausalConvolution(8, 8, 34, frames=3, stride=1, groups=groups, dilation=dilation)
+        layer.to(memory_format=torch.channels_last)
+        x, weight = torch.randn(2, 8, 62, 34).to(memory_format=torch.channels_last), layer.convolution.weight
+        wanted = torch.randn(2, 8, 62, 34)
+        gradients = []
+        for enabled in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                y, _ = layer(x, layer.initial_state(2))
+            gradients += torch.autograd.grad((y.float() - wanted).square().sum(), weight)
+        assert (gradients[1] - gradients[0]).abs().max() < 0.1 * gradients[0].abs().max()

@@ -65,7 +65,12 @@ class _Kernel(nn.Module):
 
     def convolved(self, x: Tensor) -> Tensor:
         """(batch, inputs, frames, bins), past frames included, to the activated output."""
-        return self.activation(self.normalization(self.convolution(self.padded(x))))
+        if self.convolution.dilation[0] == 1:
+            return self.activation(self.normalization(self.convolution(self.padded(x))))
+        # On a CPU, torch 2.13 gives wrong gradients to dilated kernels in bfloat16 and channels_last: infinite ones, too.
+        with torch.autocast(x.device.type, enabled=False):
+            y = self.convolution(self.padded(x.float()))
+        return self.activation(self.normalization(y))
 
     def kernel(self, weights: np.ndarray) -> np.ndarray:
         """Weights in the layout of the exported operator."""
