@@ -20,7 +20,7 @@ from tinyse.commands.main import app  # noqa: E402
 from tinyse.recipe import Recipe  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted((ROOT / "examples").iterdir())
+EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_file())
 
 
 def shell(path):

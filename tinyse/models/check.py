@@ -17,6 +17,7 @@ from tinyse.errors import InputError
 from tinyse.graph import float_execution
 from tinyse.graph.operators import OPERATORS
 from tinyse.graph.validation import validate
+from tinyse.models.layers import Layer, StreamingLayer
 from tinyse.models.making import told
 from tinyse.models.network import Network, State
 from tinyse.models.wiring import GraphRunner
@@ -25,7 +26,7 @@ FRAMES = 16
 """Of noise. What a network keeps of the past, and a glance into the future, show within them."""
 TOLERANCE = 1e-4
 """Between two ways of computing the same in float32: values are around one."""
-ADVICE = "use a layer of tinyse.models.layers, or write one with forward(x) and emit(graph, name, x)"
+ADVICE = "use one of tinyse.models.layers, or write class MyLayer(Layer) with forward(x) and emit(graph, name, x)"
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ def check_blocks(network: Network) -> None:
         if not name.startswith("blocks."):
             raise InputError(f"weight {name!r} belongs to no block: put it into a layer of its own, self.blocks[NAME]")
     for name, block in network.blocks.items():
-        if not callable(getattr(block, "emit", None)):
+        if getattr(type(block), "emit", None) in (None, Layer.emit, StreamingLayer.emit):
             raise InputError(f"block {name!r} is a {type(block).__name__}, which no backend has: {ADVICE}")
         for module in block.modules():
             unsaved = [key for key, value in vars(module).items() if isinstance(value, Tensor)]
