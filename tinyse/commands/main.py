@@ -37,7 +37,7 @@ turn that into an int8 .tflite with explicit state, and emit firmware C that com
   tinyse denoise noisy.wav clean.wav           listen to it
   tinyse tag street.wav --model tagger.tflite  which sounds are in it?
 
-`tinyse COMMAND --help` explains each, with an example. `tinyse --install-completion` has the Tab key complete words.
+`tinyse COMMAND --help` explains each, with an example. `tinyse --install-completion` makes the Tab key complete words.
 FORCE_COLOR=1 keeps the colors in a pipe (`FORCE_COLOR=1 tinyse doctor | less -R`), NO_COLOR=1 leaves them out.
 """
 
