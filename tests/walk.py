@@ -91,14 +91,14 @@ corpora:
       - {files: 'speech/(?P<speaker>[^/]+)/.*', kind: speech}
       - {files: 'noise/(?P<label>[^/]+)/.*\.wav', kind: noise}
   prompts:
-    title: Buzzes that all train, as the talkers of packages do, and hisses
+    title: Buzzes of one talker, as a corpus of packages has, and hisses
     license: CC0 1.0
     attribution: nobody
     homepage: https://example.invalid/
     ship: true
     archives: [{url: "https://example.invalid/sounds.tar.gz", megabytes: 10}]
     rules:
-      - {files: 'speech/(?P<speaker>[^/]+)/.*', kind: speech, split: train}
+      - {files: 'speech/talker0/.*', kind: speech, speaker: one}
       - {files: 'noise/(?P<label>[^/]+)/.*\.wav', kind: noise}
 """
 """Where the sets that pages fetch come from."""
