@@ -204,7 +204,7 @@ def test_network_and_sound_keep_their_bits(folder: Path, stand_ins: Path, tmp_pa
 
 
 def test_other_shapes_keep_their_bits(stand_ins: Path, tmp_path: Path) -> None:
-    """Two rows, strides in both directions, VALID, and beside them a layer whose padding CMSIS-NN does not take."""
+    """Two rows, strides, VALID, groups one by one, and beside them a layer whose padding CMSIS-NN does not take."""
     graph = everything()
     builder = Builder()
     builder.graph = graph
@@ -212,7 +212,7 @@ def test_other_shapes_keep_their_bits(stand_ins: Path, tmp_path: Path) -> None:
     save(graph, tmp_path / "step.tflite")
     firmware = export(tmp_path / "step.tflite", tmp_path / "out", cmsis=True)
     kernels = [call.layer.kernel for call in firmware.program.calls if call.layer.struct == "tinyse_convolution"]
-    assert kernels == [layers.CMSIS, layers.CMSIS, layers.DEPTHWISE, layers.CONVOLVE]
+    assert kernels == [layers.CMSIS, layers.CMSIS, layers.DEPTHWISE, *[layers.CMSIS] * 3, layers.CONVOLVE]
     targets.build(tmp_path / "out", None, tmp_path / "replay", sanitized(stand_ins, "nn.c"))
     assert targets.run(None, tmp_path / "replay") == (0, "network equal\n")
 

@@ -28,6 +28,7 @@ from tinyse.models.layers import (  # noqa: E402
     BinMixing,
     CausalConvolution,
     Convolution,
+    Delay,
     GroupedGRU,
     Layer,
     SharedGRU,
@@ -172,7 +173,13 @@ def activations(draw) -> Case:
     return Case([layer], draw(st.integers(1, 5)), draw(st.integers(1, 5)))
 
 
-KINDS = {f.__name__: f() for f in (convolutions, depthwise, causal, mixings, grouped_recurrences, activations)}
+@st.composite
+def delays(draw) -> Case:
+    channels, bins, frames = draw(st.integers(1, 4)), draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    return Case([Delay(channels, bins, frames), seen(lambda: Convolution(channels, 3))], channels, bins)
+
+
+KINDS = {f.__name__: f() for f in (convolutions, depthwise, causal, mixings, grouped_recurrences, activations, delays)}
 
 every_kind = pytest.mark.parametrize("cases", KINDS.values(), ids=list(KINDS))
 some = settings(max_examples=15, deadline=None)
@@ -271,7 +278,7 @@ def test_training_sees_what_is_exported(cases) -> None:
     @some
     @given(cases)
     def check(case: Case) -> None:
-        (layer,) = case.layers
+        layer = torch.nn.ModuleList(case.layers)
         before = {name: value.clone() for name, value in layer.state_dict().items()}
         layer.train()
         _, made, exported = replayed(case)
@@ -314,6 +321,8 @@ def everything(activation: str = "prelu") -> Case:
         lambda: CausalConvolution(8, 8, 8, frames=3, stride=1, groups=8, dilation=2, activation=activation),
         lambda: CausalConvolution(8, 6, 8, frames=3, width=5, stride=1, dilation=3, activation="none"),
         lambda: BinMixing(6, 8),
+        lambda: Delay(6, 8),
+        lambda: Delay(6, 8, 3),
         lambda: CausalConvolution(6, 12, 8, stride=1, groups=3, activation=activation),
         lambda: SharedGRU(12, 8, groups=2),
         lambda: Convolution(12, 5, width=3, stride=2),

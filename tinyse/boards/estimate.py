@@ -23,7 +23,7 @@ from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.graph import memory
 from tinyse.graph.graph import Graph, Operator
-from tinyse.graph.operators import OPERATORS, WEIGHTED, macs
+from tinyse.graph.operators import OPERATORS, WEIGHTED, groups, macs
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 from tinyse.tflite.reader import read
 
@@ -124,6 +124,8 @@ def _operator_time(graph: Graph, operator: Operator, core: Core) -> Figure:
     specification = OPERATORS[operator.kind]
     if operator.kind in WEIGHTED:
         instructions = macs(operator, graph.tensors) * specification.instructions * core.instructions_per_mac
+        if groups(operator, graph.tensors) > 1:  # whose channels are put together, and outputs taken apart
+            instructions += (int(np.prod(graph.shape(operator.inputs[0]))) + elements) * core.element_share
         basis = core.basis
     else:
         instructions, basis = elements * specification.instructions * core.element_share, core.basis

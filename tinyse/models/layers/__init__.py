@@ -11,6 +11,7 @@ layout there is (1, frames, bins, channels). In quantization-aware training it r
 
 from tinyse.models.layers.activations import ACTIVATIONS, Activation
 from tinyse.models.layers.convolutions import CausalConvolution, Convolution, UpsamplingConvolution
+from tinyse.models.layers.delay import Delay
 from tinyse.models.layers.dense import BinMixing, Classifier
 from tinyse.models.layers.layer import Layer, StreamingLayer
 from tinyse.models.layers.recurrent import GatedRecurrence, GroupedGRU, SharedGRU
@@ -22,6 +23,7 @@ __all__ = [
     "CausalConvolution",
     "Classifier",
     "Convolution",
+    "Delay",
     "GatedRecurrence",
     "GroupedGRU",
     "Layer",

@@ -10,7 +10,7 @@ from torch.nn import functional
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
 from tinyse.models.layers.activations import Activation
-from tinyse.models.layers.layer import Layer, StreamingLayer, array, folded
+from tinyse.models.layers.layer import Layer, StreamingLayer, array, folded, keep
 from tinyse.models.replay import Values
 
 
@@ -161,14 +161,10 @@ class CausalConvolution(_Kernel, StreamingLayer):
     def emit(self, graph: Graph, name: str, x: str, state: str) -> tuple[str, str]:
         """One CONV_2D or DEPTHWISE_CONV_2D of past and present frames. Returns output and next state."""
         kept, dilation = self.state_shape[1], self.convolution.dilation[0]
-        if kept == 1:
-            y = self.emit_convolution(graph, name, [state, x])
-            # A step's input cannot also be its output: it is copied.
-            return y, graph.reshape(f"{name}/present", x, graph.shape(x)) if x in graph.inputs.values() else x
-        seen = [graph.slice(f"{name}/past_{kept - at}", state, 1, at, at + 1) for at in range(0, kept, dilation)]
-        y = self.emit_convolution(graph, name, [*seen, x])
-        newer = graph.slice(f"{name}/newer", state, 1, 1, kept)
-        return y, graph.concatenation(f"{name}/kept", [newer, x], axis=1)
+        seen = [state]
+        if kept > 1:
+            seen = [graph.slice(f"{name}/past_{kept - at}", state, 1, at, at + 1) for at in range(0, kept, dilation)]
+        return self.emit_convolution(graph, name, [*seen, x]), keep(graph, name, x, state)
 
     def replay(self, values: Values, name: str, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         stream = torch.cat([state, x], dim=2)

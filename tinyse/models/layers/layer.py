@@ -47,6 +47,16 @@ class StreamingLayer(nn.Module):
         return made
 
 
+def keep(graph: Graph, name: str, x: str, state: str) -> str:
+    """Operators of a state of past frames: `x` comes in as the newest, and the oldest goes. Returns the next state."""
+    frames = graph.shape(state)[1]
+    if frames == 1:
+        # A step's input cannot also be its output: it is copied.
+        return graph.reshape(f"{name}/present", x, graph.shape(x)) if x in graph.inputs.values() else x
+    newer = graph.slice(f"{name}/newer", state, 1, 1, frames)
+    return graph.concatenation(f"{name}/kept", [newer, x], axis=1)
+
+
 def folded(
     convolution: nn.Conv2d, normalization: nn.BatchNorm2d | None, dtype: torch.dtype = torch.float64
 ) -> tuple[Tensor, Tensor]:
