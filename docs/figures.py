@@ -21,13 +21,14 @@ from typing import Any
 
 from tinyse.boards.boards import find_board
 from tinyse.boards.measurements import Measurement, counted
-from tinyse.config import did_you_mean
+from tinyse.config import did_you_mean, renamed
 from tinyse.errors import InputError
-from tinyse.files import write_text
+from tinyse.files import sha256, write_text
 from tinyse.released import DEFAULT, FOLDER, names
 from tinyse.streaming.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
+OPEN = ROOT / "tinyse" / "catalog" / "open.csv"
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"<!--= (?P<name>[^>]*?) -->(?P<text>.*?)<!--/=-->", re.DOTALL)
 MARK = re.compile(r"^<!--(= [^>]*? |/=)-->\n|<!--(= [^>]*? |/=)-->", re.MULTILINE)
@@ -36,6 +37,14 @@ BOARD = "STM32F446"
 """The board that pages give a time for: a Cortex-M4F of 2014 whose flash has to be waited for."""
 BEST_SCHEDULE = "two-step, view bin, share=0.4, rate=16e-3, then=8e-3"
 INTS = "int8 stream (TFLM)"
+
+TRAINED = {"student-62k": (24.1, 95.0), "teacher": (449.8, 17.5)}
+"""MMAC/s, and seconds of audio in which an update learns per second of one core (AMD EPYC, float32): python
+benchmarks/training.py $TINYSE_DATA, idle; and the table of benchmarks/README.md for the teacher."""
+QUANTIZED = 6.4
+"""How many times as long quantization-aware training takes: the same table, student by quantized."""
+WATTS, DOLLARS = 10, 0.05
+"""Assumed of a server's core: power with memory and cooling, and an hour's price in a cloud."""
 
 Rows = Sequence[Sequence[str]]
 
@@ -123,6 +132,8 @@ def facts() -> dict[str, str]:
         "models": ", ".join(f"[{name}](cards/{name}.md)" for name in by_size()),
         "boards: models": models(),
         "preset: recognition": f"{PRESETS['recognition']} dB",
+        "rebuild": rebuild(),
+        "open.csv": f"`{sha256(OPEN)}`",
         "quantization: loss": kept("quantization")[DEFAULT]["rows"][-1][1].split(" ±")[0],
     }
     schedules = kept("two_step")["schedules"]
@@ -288,6 +299,30 @@ def two_steps() -> str:
     header = ("schedule", *(title for title in table["header"][1:] if "seeds" not in title))
     places = [table["header"].index(title) for title in header[1:]]
     return markdown(header, [[text, *(rows[name][place] for place in places)] for name, text in chosen.items()])
+
+
+def rebuild() -> str:
+    """What made each shipped model, by its own header's recipe, and what doing it again costs; estimated."""
+    rows, totals = [], [0.0, 0.0]
+    for name in by_size():
+        card = released(name, "card")
+        # s of one core per s of audio: a straight line in multiply-accumulates through the two that were measured.
+        (small, fast), (large, slow) = (TRAINED[each] for each in ("student-62k", "teacher"))
+        mmacs = float(of_model(name)["MMAC/s"])
+        cost = 1 / fast + (1 / slow - 1 / fast) * (mmacs - small) / (large - small)
+        audio = core = 0.0
+        for stage in card["recipe"]["stages"].values():
+            heard = stage["updates"] * stage["batch"] * stage["seconds"]
+            audio += heard
+            core += heard * cost * (QUANTIZED if renamed(stage)["quantize"] else 1)
+        totals = [totals[0] + audio / 3600, totals[1] + core / 3600]
+        command = f"`python -m tinyse.released.pack {card['recipe_file']} --set data=open/manifest.csv`"
+        rows.append(
+            [name, command, f"{audio / 3600:.0f} h", f"{core / 3600:.1f} h", f"`{card['data_hash'].split('-')[0]}`"]
+        )
+    kwh, dollars = totals[1] * WATTS / 1000, totals[1] * DOLLARS
+    rows.append(["all", "", f"{totals[0]:.0f} h", f"{totals[1]:.1f} h, {kwh:.2f} kWh, {dollars:.2f} USD", ""])
+    return markdown(("model", "command", "audio heard", "of one core", "data"), rows)
 
 
 def training_speed() -> str:

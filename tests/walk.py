@@ -41,6 +41,7 @@ FILES = "--input noisy.wav --output played.wav"
 ADDED = {
     "tinyse data get packages": "--catalog catalog.yaml",
     "tinyse data get full-band": "--catalog catalog.yaml",
+    "tinyse data get open": "--catalog catalog.yaml --cache recordings/archives",
     "tinyse data pairs": "--count 4 --seconds 2",
     "tinyse live": FILES,  # the same path without devices
     "tinyse live --input": "",
@@ -78,7 +79,7 @@ NEEDS = {
 """Programs and files without which a command is left out, by a part of it."""
 
 CATALOG = r"""
-sets: {packages: [prompts], full-band: [sounds]}
+sets: {packages: [prompts], full-band: [sounds], open: [sounds]}
 corpora:
   sounds:
     title: Buzzes and hisses

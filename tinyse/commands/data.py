@@ -48,13 +48,18 @@ def get_command(
 
     The same command resumes what was interrupted; what is there is not fetched again.
     """
-    from tinyse.catalog import get, read_catalog
+    from tinyse.catalog import get, read_catalog, room
 
     known = read_catalog(catalog)
     if not names:
         _print_catalog(known, as_json)
         return
-    done = get(known, names, output, cache or output / "archives", lambda line: print(line, file=sys.stderr))
+    cache = cache or output / "archives"
+    takes = room(known, names, output, cache)
+    if takes.to_fetch:
+        print(f"fetching {takes.to_fetch:,.0f} MB; with what is unpacked at most {takes.at_most:,.0f} MB are taken, of "
+              f"{takes.free:,.0f} MB that are free", file=sys.stderr)  # fmt: skip
+    done = get(known, names, output, cache, lambda line: print(line, file=sys.stderr))
     if as_json:
         facts = {
             got.name: {
