@@ -23,7 +23,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -55,7 +55,30 @@ from tinyse.training.start import model_path
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "student-30k.yaml"
 STUDENT = "student-30k"
-LATENCIES_MS = (32.0, 8.0, 16.0, 5.0, 20.0, 10.0)
+
+
+class Point(NamedTuple):
+    """A synthesis window of two hops in ms, and the frames that the network looks ahead."""
+
+    synthesis_ms: float
+    look_ahead: int = 0
+
+    @classmethod
+    def read(cls, text: str) -> Point:
+        """Such as 8, or 8+1 with a frame of look-ahead."""
+        window, _, ahead = text.partition("+")
+        return cls(float(window), int(ahead or 0))
+
+    def __str__(self) -> str:
+        return f"{self.synthesis_ms:g}" + (f"+{self.look_ahead}" if self.look_ahead else "")
+
+    @property
+    def front_end(self) -> FrontEndConfig:
+        """Frames of 32 ms."""
+        return FrontEndConfig(hop_ms=self.synthesis_ms / 2, synthesis_ms=self.synthesis_ms, look_ahead=self.look_ahead)
+
+
+POINTS = (*map(Point, (32.0, 8.0, 16.0, 5.0, 20.0, 10.0)), Point(8.0, 1))
 """In the order of training: ends and middle first, so that a run that is cut short says most."""
 LOSSES = {"compressed_spectral": 1.0, "signal_to_noise": 0.05, "lost_speech": 2.0}
 FLOAT, INTEGERS = "supervise", "integers"
@@ -66,15 +89,10 @@ BOARDS = ("stm32f446", "alif-e7")
 """A Cortex-M4 of 180 MHz and a Cortex-M55 of 400 MHz."""
 
 
-def front_end_of(milliseconds: float) -> FrontEndConfig:
-    """Frames of 32 ms whose sound leaves after so many."""
-    return FrontEndConfig(hop_ms=milliseconds / 2, synthesis_ms=milliseconds)
-
-
-def recipe_of(arguments: argparse.Namespace, milliseconds: float) -> Recipe:
-    """Float and quantization-aware updates of the student at one latency."""
+def recipe_of(arguments: argparse.Namespace, point: Point) -> Recipe:
+    """Float and quantization-aware updates of the student at one point."""
     base = load_recipe(RECIPE, [f"data={arguments.data}"])
-    front_end, folder = front_end_of(milliseconds), arguments.output / f"{milliseconds:g}ms"
+    front_end, folder = point.front_end, arguments.output / f"{point}ms"
     start = None
     if arguments.start != "nothing":
         start = str(folder / "start.safetensors")
@@ -118,9 +136,9 @@ def retimed(weights: Path, front_end: FrontEndConfig, target: Path) -> None:
     save_model(target, network, front_end, {"model": STUDENT})
 
 
-def finish(arguments: argparse.Namespace, milliseconds: float, screen: Screen) -> None:
+def finish(arguments: argparse.Namespace, point: Point, screen: Screen) -> None:
     """Train what is left of a point and score it, unless that is done."""
-    recipe = recipe_of(arguments, milliseconds)
+    recipe = recipe_of(arguments, point)
     model = train(recipe, screen.show, screen.say)
     path = Path(recipe.output) / "result.json"
     if newer(path, model):
@@ -141,6 +159,7 @@ def finish(arguments: argparse.Namespace, milliseconds: float, screen: Screen) -
         {
             "latency_ms": latency_ms(recipe.front_end),
             "hop_ms": recipe.front_end.hop_ms,
+            "look_ahead": recipe.front_end.look_ahead,
             "macs_per_second": graph.macs * recipe.front_end.frames_per_second,
             "load": {name: each.seconds / each.hop_seconds for name, each in estimates.items()},
             "pairs": len(pairs),
@@ -196,7 +215,7 @@ def table(found: list[dict[str, Any]]) -> Table:
         cells = [mean(result[side], metric) for metric in METRICS for side in ("float", "int8")]
         rows.append(
             [
-                f"{result['latency_ms']:g} ms",
+                f"{2 * result['hop_ms']:g} ms" + (" and a frame ahead" if result.get("look_ahead") else ""),
                 f"{result['hop_ms']:g} ms",
                 f"{result['macs_per_second'] / 1e6:.1f}",
                 *(f"{100 * load:.0f} %" for load in result["load"].values()),
@@ -223,7 +242,9 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--data", default=os.environ.get("TINYSE_DATA", "built-in"), help="recordings with splits")
     result.add_argument("--output", type=Path, default=Path("runs/latency"), help="folder of all points [runs/latency]")
-    result.add_argument("--latencies", type=_latencies, default=LATENCIES_MS, help="ms, in the order of training")
+    known = ",".join(map(str, POINTS))
+    result.add_argument("--points", type=_points, default=POINTS,
+                        help=f"synthesis windows in ms, in this order; +1 looks a frame ahead [{known}]")  # fmt: skip
     result.add_argument("--start", default=STUDENT, help=f"weights of a model of that size, or nothing [{STUDENT}]")
     result.add_argument("--updates", type=int, default=4000, help="in float, of each point [4000]")
     result.add_argument("--integer-updates", type=int, default=300, help="quantization-aware [300]")
@@ -238,8 +259,8 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _latencies(text: str) -> tuple[float, ...]:
-    return tuple(float(value) for value in text.split(","))
+def _points(text: str) -> tuple[Point, ...]:
+    return tuple(map(Point.read, text.split(",")))
 
 
 def main() -> None:
@@ -249,9 +270,9 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         pairs_of(arguments)
         with Screen() as screen:
-            for milliseconds in arguments.latencies:
-                screen.say(f"{milliseconds:g} ms")
-                finish(arguments, milliseconds, screen)
+            for point in arguments.points:
+                screen.say(f"{point} ms")
+                finish(arguments, point, screen)
     made = table(results(arguments.output))
     print(as_markdown([made]))
     record.keep(arguments.results, made, "measured")

@@ -29,17 +29,18 @@ from tinyse.spectra.front_end import latency_ms
 
 
 def test_every_point_has_the_frames_of_the_longest():
-    points = [latency.front_end_of(each) for each in latency.LATENCIES_MS]
-    assert [latency_ms(each) for each in points] == list(latency.LATENCIES_MS)
-    assert {each.window_ms for each in points} == {32}
-    assert {dataclasses.replace(each, hop_ms=16, synthesis_ms=None) for each in points} == {latency.front_end_of(32)}
+    points = [each.front_end for each in latency.POINTS]
+    assert sorted(map(latency_ms, points)) == [5, 8, 10, 12, 16, 20, 32]
+    same = {dataclasses.replace(each, hop_ms=16, synthesis_ms=None, look_ahead=0) for each in points}
+    assert same == {latency.Point(32.0).front_end}
+    assert [latency.Point.read(str(point)) for point in latency.POINTS] == list(latency.POINTS)
 
 
 @pytest.mark.parametrize("milliseconds", [32, 8])
 def test_weights_for_another_hop_remember_as_long(tmp_path, milliseconds):
     """A gate that keeps nine tenths over 16 ms keeps as much over four hops of 4 ms, and all else stays."""
     path = released.find_weights(latency.STUDENT)
-    latency.retimed(path, latency.front_end_of(milliseconds), tmp_path / "start.safetensors")
+    latency.retimed(path, latency.Point(milliseconds).front_end, tmp_path / "start.safetensors")
     network, front_end, _ = load_model(tmp_path / "start.safetensors")
     assert latency_ms(front_end) == milliseconds
     before = load_model(path)[0]
@@ -88,12 +89,12 @@ def test_a_point_is_trained_scored_and_not_done_twice(tmp_path):
         "--output",
         str(tmp_path),
     ]
-    command += ["--latencies", "16", "--updates", "1", "--integer-updates", "1", "--batch", "2", "--seconds", "1"]
+    command += ["--points", "16+1", "--updates", "1", "--integer-updates", "1", "--batch", "2", "--seconds", "1"]
     command += ["--pairs", "2"]
     first = subprocess.run(command, capture_output=True, text=True)
     assert first.returncode == 0, first.stderr
-    assert "| 16 ms | 8 ms |" in first.stdout
-    path = tmp_path / "16ms" / "result.json"
+    assert "| 16 ms and a frame ahead | 8 ms |" in first.stdout
+    path = tmp_path / "16+1ms" / "result.json"
     made = path.stat().st_mtime_ns
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr

@@ -15,6 +15,7 @@ from tinyse.errors import InputError
 from tinyse.files import write_text
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.recipe import Recipe, Stage
+from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.tasks import TASKS
 
 
@@ -106,12 +107,13 @@ def refuse_other_recipe(found: Any, recipe: Recipe, name: str, path: Path) -> No
 
 
 def _completed(record: Any) -> Any:
-    """A record with the defaults of keys that stages and mixtures did not have yet when it was made."""
+    """A record with the defaults of keys that stages, mixtures and front ends did not have yet when it was made."""
     try:
         stage = as_dict(build(Stage, record["stage"]))
         mixture = as_dict(build(MixtureConfig, record["mixture"]))
         return {
             **record,
+            "front_end": as_dict(build(FrontEndConfig, record["front_end"])),
             "stage": stage,
             "mixture": mixture,
             "builds_on": {k: _completed(v) for k, v in record["builds_on"].items()},
