@@ -137,16 +137,22 @@ def lines(results: Path) -> list[dict[str, Any]]:
 
 
 def report(results: Path, split: Split) -> Table:
-    """Word errors in percent by system and SNR, each with its difference to noisy in the same utterances."""
+    """Word errors in percent by system and SNR, each with its difference to noisy in the same utterances.
+
+    Systems that have not been heard in every recording yet have no figure.
+    """
     found = {_key(line): line for line in lines(results) if line["split"] == split}
     if not found:
         raise InputError(f"{results} has no results of the split {split}")
+    recordings = {line["file"] for line in found.values()}
     rows = []
     for name, _, _ in systems():
         cells, counts = [], []
         for snr_db in SNRS_DB:
             own = [line for line in found.values() if line["system"] == name and line["snr_db"] == snr_db]
             pairs = [(line, found[noisy]) for line in own if (noisy := _key(line | {"system": NOISY})) in found]
+            if {line["file"] for line, _ in pairs} != recordings:
+                pairs = []
             cells.append(_cell(pairs, name == NOISY))
             counts.append(str(len(pairs)))
         if counts != ["0"] * len(counts):
