@@ -10,8 +10,8 @@ PRESETS: dict[str, int | None] = {"listening": None, "recognition": 9}
 """The most that is taken away, in whole dB as firmware has them; None is no limit.
 
 A listener wants the noise gone. A speech recognizer was trained on noise and mishears what a network took away with it:
-benchmarks/recognition.py measures word errors against the strength; 9 dB left the fewest on its valid split, of 3, 6, 9 and
-12 dB, over input SNRs of 0, 5 and 10 dB together.
+benchmarks/recognition.py measures word errors against the strength; 9 dB left the fewest on its valid split, over input SNRs
+of 0, 5 and 10 dB together.
 """
 
 
