@@ -316,7 +316,10 @@ def rebuild() -> str:
             audio += heard
             core += heard * cost * (QUANTIZED if renamed(stage)["quantize"] else 1)
         totals = [totals[0] + audio / 3600, totals[1] + core / 3600]
-        command = f"`python -m tinyse.released.pack {card['recipe_file']} --set data=open/manifest.csv`"
+        heard_of = {corpus for part in card["data"].values() for corpus in part["corpora"]}
+        packages = "festvox-ru" in heard_of
+        data = "'data=[open/manifest.csv, packages/manifest.csv]'" if packages else "data=open/manifest.csv"
+        command = f"`python -m tinyse.released.pack {card['recipe_file']} --set {data}`"
         rows.append(
             [name, command, f"{audio / 3600:.0f} h", f"{core / 3600:.1f} h", f"`{card['data_hash'].split('-')[0]}`"]
         )

@@ -42,7 +42,7 @@ def test_the_page_lists_every_released_model_with_its_recipe_and_data():
     assert sorted(row[0] for row in ROWS) == released.names()
     for name, command, recipe, hours, _, data in ROWS:
         header = header_of(name)
-        assert recipe == figures.released(name, "card")["recipe_file"] and "--set data=open/manifest.csv" in command
+        assert recipe == figures.released(name, "card")["recipe_file"] and "open/manifest.csv" in command
         heard = sum(
             each["updates"] * each["batch"] * each["seconds"] for each in header["whole_recipe"]["stages"].values()
         )
@@ -55,6 +55,19 @@ def test_the_recipe_in_the_repository_is_the_one_in_the_header(name):
     given = {key: value for key, value in given.items() if key != "tagging"}  # a task's own keys, of another task
     made, now = build(Recipe, given), load_recipe(ROOT / figures.released(name, "card")["recipe_file"], [])
     assert decisive(made) == decisive(now)
+
+
+def test_a_model_that_heard_packages_is_rebuilt_with_them(monkeypatch):
+    def with_packages(name: str, file: str) -> dict:
+        facts = dict(before(name, file))
+        if file == "card":
+            facts["data"] = {"speech": {"corpora": {"librispeech": [], "festvox-ru": []}}}
+        return facts
+
+    before = figures.released
+    assert "packages" not in figures.rebuild()
+    monkeypatch.setattr(figures, "released", with_packages)
+    assert "--set 'data=[open/manifest.csv, packages/manifest.csv]'`" in figures.rebuild()
 
 
 def test_the_hours_are_what_the_formula_of_the_page_gives():
