@@ -220,3 +220,13 @@ def test_doctor_says_why_torch_does_not_import(tmp_path, monkeypatch):
     (check,) = doctor.torch_checks(CUDA)
     assert check.status == "wrong"
     assert "libcudnn" in check.found
+
+
+def test_the_judges_are_an_extra_that_nobody_misses(monkeypatch):
+    declared = types.SimpleNamespace(get_all=lambda key: ["judges"])
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: ['jiwer<5,>=4; extra == "judges"'])
+    monkeypatch.setattr(doctor.metadata, "metadata", lambda name: declared)
+    for version, status in ((None, "optional"), ("3.0", "wrong"), ("4.0.0", "ok")):
+        monkeypatch.setattr(doctor, "installed", lambda name, version=version: version)
+        (check,) = doctor.package_checks()
+        assert (check.group, check.subject, check.status) == ("judges", "jiwer", status)
