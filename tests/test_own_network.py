@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from firmware_export.export import export as export_firmware  # noqa: E402
+from tinyse import corpus  # noqa: E402
 from tinyse.config import as_dict, build  # noqa: E402
 from tinyse.engines.tflite_engines import ReferenceEngine  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
@@ -135,6 +136,12 @@ def test_commands_take_the_class_from_its_recipe(project):
     assert made.returncode == 0, made.stderr
     here = export_model(model, [], folder / "here", networks=networks)
     assert (folder / "named/model.tflite").read_bytes() == here.quantized.read_bytes()
+    few = ("--clips", 1, "--replayed", 1, "--json")
+    explained = tinyse(folder, "quantize", "explain", model, "--recipe", "flat.yaml", *few)
+    assert explained.returncode == 0 and "memory/step/reset" in explained.stdout, explained.stderr
+    pairs = (corpus.path() / "benchmark", "--backends", "float-clip", "--limit", 1, "--metrics", "si_sdr", "--json")
+    scored = tinyse(folder, "evaluate", model, *pairs, "--recipe", "flat.yaml")
+    assert scored.returncode == 0 and "float clip" in scored.stdout, scored.stderr
 
 
 def test_a_class_that_changes_under_its_run_is_refused(project, monkeypatch):

@@ -55,6 +55,7 @@ ADDED = {
     "tinyse quantize study": "--precisions int8 --clips 2 --limit 2 --minutes 0.1",
     "tinyse quantize explain": "--clips 2 --replayed 1",
     "tinyse export runs/qat": "--clips 2",
+    "tinyse export runs/my_network": "--clips 2",
 }
 """What a command gets besides, by its beginning (the longest that fits), so that it ends soon and needs no hardware."""
 
@@ -174,11 +175,12 @@ def prepare(folder: Path, page: Path) -> None:
     for kind, name in enumerate(("idle", "slow", "fast", "stop")):
         record(folder / f"motor/noise/motor/{name}.wav", hiss(5 + kind, 4.0), 0)
     write_catalog(folder)
-    for language in ("yaml", "c"):
+    for language in ("yaml", "c", "python"):
         for title, code in blocks(page, language):
             if title:
                 (folder / title).write_text(code, encoding="utf-8")
-    for count, (_, code) in enumerate(blocks(page, "python")):
+    scripts = [code for title, code in blocks(page, "python") if not title]
+    for count, code in enumerate(scripts):
         (folder / f"block-{count}.py").write_text(code, encoding="utf-8")
 
 
