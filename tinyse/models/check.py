@@ -26,7 +26,7 @@ FRAMES = 16
 """Of noise. What a network keeps of the past, and a glance into the future, show within them."""
 TOLERANCE = 1e-4
 """Between two ways of computing the same in float32: values are around one."""
-ADVICE = "use one of tinyse.models.layers, or write class MyLayer(Layer) with forward(x) and emit(graph, name, x)"
+ADVICE = "use a layer of tinyse.models.layers, or write class MyLayer(Layer) with forward(x) and emit(graph, name, x)"
 
 T = TypeVar("T")
 
