@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import record
 from peers import Timed, models_arguments, streams
 
 from tinyse.errors import InputError
@@ -144,6 +145,15 @@ def gap(here: Scores, beside: Scores) -> Table:
     )
 
 
+def kept(table: Table, losses: Table | None) -> Table:
+    """What pages quote: the means over all pairs and, where it is known, what is lost to them."""
+    if losses is None:
+        return table
+    lost = {row[0]: row[1:] for row in losses.rows}
+    rows = tuple((*row, *lost.get(row[0], ("", ""))) for row in table.rows)
+    return Table(table.title, (*table.header, "lost from benchmark dB", losses.header[-1]), rows, table.note)
+
+
 def _cell(summary: Summary, decimals: int = 2) -> str:
     return f"{summary.mean:.{decimals}f} ± {summary.half_width:.{decimals}f}" if summary.count else "-"
 
@@ -170,6 +180,7 @@ def parser() -> argparse.ArgumentParser:
     )
     scoring.add_argument("--beside", type=Path, help="other pairs, to tell what is lost from those to these")
     scoring.add_argument("--json", type=Path, help="write all scores here")
+    record.add_option(scoring)
     return result
 
 
@@ -184,8 +195,11 @@ def main() -> None:
     backends = rows(arguments, probes)
     here = _scored(backends, pairs)
     tables = [overall(here), by_class(here, classes(arguments.pairs)[: len(pairs)])]
+    losses = None
     if arguments.beside:
-        tables.append(gap(here, _scored(backends, find_pairs(arguments.beside, arguments.limit))))
+        losses = gap(here, _scored(backends, find_pairs(arguments.beside, arguments.limit)))
+        tables.append(losses)
+    record.keep(arguments.results, kept(tables[0], losses), "measured")
     if arguments.json:
         write_json(arguments.json, as_json(here))
     print(as_markdown(tables))

@@ -145,6 +145,7 @@ def facts() -> dict[str, str]:
     found |= {f"installs: more for {row[1]}": f"+{int(row[3]) - int(base[3])} MB" for row in extras}
     for name in names():
         found[f"recognition: {name}"] = recognition(name)
+        found[f"elsewhere: {name}"] = elsewhere(name)
         found |= {f"{name}: {fact}": value for fact, value in of_model(name).items()}
     return found
 
@@ -279,12 +280,22 @@ def _count(number: int | None) -> str:
 
 def recognition(name: str) -> str:
     """Word errors of a recognizer against the strength, of a shipped model: its rows of the test split."""
-    table = kept("recognition").get("test")
-    rows = [row for row in table["rows"] if row[0] == "noisy" or row[0].startswith(f"{name}, ")] if table else []
+    table = kept("recognition").get("test", {"header": (), "rows": ()})
+    rows = [row for row in table["rows"] if row[0] == "noisy" or row[0].startswith(f"{name}, ")]
     if len(rows) < 2:
         return markdown(("at most", "word errors"), [["any", "not measured yet"]])
     shown = [[row[0].removeprefix(f"{name}, "), *row[1:]] for row in rows]
     return markdown(("at most", *table["header"][1:]), shown)
+
+
+def elsewhere(name: str) -> str:
+    """The sound of strangers: a shipped model's row, the noisy sound's, and that of the system that losses are told against."""
+    table = kept("elsewhere").get("test")
+    if table is None:
+        return markdown(("system", "SI-SDR gain"), [["any", "not measured yet"]])
+    against = table["header"][-1].removeprefix("against ")
+    rows = [row for row in table["rows"] if row[0] in ("noisy", against) or row[0].startswith(f"{name}, ")]
+    return markdown(table["header"], rows)
 
 
 def two_steps() -> str:

@@ -66,11 +66,20 @@ def test_pairs_are_made_scored_and_told_by_class(manifest, tmp_path, capsys, mon
     assert len(find_pairs(tmp_path / "pairs/valid")) == 4
     assert set(elsewhere.classes(tmp_path / "pairs/valid")) <= {"bell", "horn"}
     arguments = ["elsewhere.py", "score", str(tmp_path / "pairs/valid"), "--ours", "student-30k", "--engine", "litert"]
-    monkeypatch.setattr(sys, "argv", [*arguments, "--beside", str(tmp_path / "pairs/test")])
+    monkeypatch.setattr(sys, "argv", [*arguments, "--beside", str(tmp_path / "pairs/test"), "--results", "test"])
+    tables = {}
+    monkeypatch.setattr(elsewhere.record, "keep", lambda name, table, label: tables.update({name: table}))
     elsewhere.main()
     told = capsys.readouterr().out
     assert "| student-30k, int8 stream (LiteRT)" in told and "by class of noise" in told
     assert "lost from the pairs beside" in told and "| +0.00 |" in told.split("lost from")[1]
+    noisy, ours = tables["test"].rows
+    assert noisy[0] == "noisy" and noisy[-2:] == ("", "")
+    assert (
+        ours[0] in tables["test"].header[-1]
+        and float(ours[-2]) == pytest.approx(float(ours[-2]))
+        and ours[-1] == "+0.00"
+    )
 
 
 def test_a_model_that_heard_this_sound_is_refused(tmp_path):
