@@ -11,7 +11,7 @@ of tinyse were chosen by its table of the valid split; what is reported is the t
 Sound: recordings of the split whose text is in recognition.trans.txt; in each round each of them in another noise recording
 of the split, at its SNR over the whole clip. The recognizer is that of `tinyse evaluate --metrics wer`. Texts:
 speechocean762's are those of its repository; LibriSpeech's are what the recognizer heard in the clean recording, corrected by
-hand after the books that are read. A recording whose text could not be completed was left out.
+hand from memory of the books that are read, unverified. A recording whose text could not be completed was left out.
 """
 
 from __future__ import annotations
