@@ -290,11 +290,12 @@ def recognition(name: str) -> str:
 
 def elsewhere(name: str) -> str:
     """The sound of strangers: a shipped model's row, the noisy sound's, and that of the system that losses are told against."""
-    table = kept("elsewhere").get("test")
-    if table is None:
-        return markdown(("system", "SI-SDR gain"), [["any", "not measured yet"]])
+    table = kept("elsewhere").get("test", {"header": ("",), "rows": ()})
     against = table["header"][-1].removeprefix("against ")
-    rows = [row for row in table["rows"] if row[0] in ("noisy", against) or row[0].startswith(f"{name}, ")]
+    ours = [row for row in table["rows"] if row[0].startswith(f"{name}, ")]
+    if not ours:
+        return markdown(("system", "SI-SDR gain"), [[name, "not measured yet"]])
+    rows = [row for row in table["rows"] if row[0] in ("noisy", against) or row in ours]
     return markdown(table["header"], rows)
 
 
