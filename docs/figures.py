@@ -331,7 +331,8 @@ def rebuild() -> str:
         heard_of = {corpus for part in card["data"].values() for corpus in part["corpora"]}
         packages = "festvox-ru" in heard_of
         data = "'data=[open/manifest.csv, packages/manifest.csv]'" if packages else "data=open/manifest.csv"
-        command = f"`python -m tinyse.released.pack {card['recipe_file']} --set {data}`"
+        named = "" if Path(card["recipe_file"]).stem == name else f" --name {name}"
+        command = f"`python -m tinyse.released.pack {card['recipe_file']}{named} --set {data}`"
         rows.append(
             [name, command, f"{audio / 3600:.0f} h", f"{core / 3600:.1f} h", f"`{card['data_hash'].split('-')[0]}`"]
         )
