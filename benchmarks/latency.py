@@ -45,7 +45,7 @@ from tinyse.files import newer, write_json
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.files import load_model, save_model
 from tinyse.models.layers import GatedRecurrence
-from tinyse.recipe import Quantize, Recipe, Stage
+from tinyse.recipe import Quantize, Recipe, Stage, data_paths
 from tinyse.recordings import open_data
 from tinyse.spectra.front_end import FrontEndConfig, latency_ms
 from tinyse.streaming.denoiser import Denoiser
@@ -183,7 +183,7 @@ def pairs_of(arguments: argparse.Namespace) -> Path:
     """The folder of the mixtures that are scored, made the first time."""
     folder = arguments.output / "pairs"
     if not (folder / "pairs.csv").is_file():
-        write_pairs(open_data([arguments.data]), folder, arguments.pairs, "valid")
+        write_pairs(open_data(data_paths(arguments.data)), folder, arguments.pairs, "valid")
     return folder
 
 

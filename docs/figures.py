@@ -24,8 +24,8 @@ from tinyse.boards.measurements import Measurement, counted
 from tinyse.config import did_you_mean, renamed
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_text
+from tinyse.presets import PRESETS
 from tinyse.released import DEFAULT, FOLDER, names
-from tinyse.streaming.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 OPEN = ROOT / "tinyse" / "catalog" / "open.csv"

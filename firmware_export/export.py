@@ -19,8 +19,8 @@ from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization, Tensor
 from tinyse.models.architecture import classes_of
+from tinyse.presets import PRESETS
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
-from tinyse.streaming.presets import PRESETS
 from tinyse.tflite import reader
 
 VERSION = (2, 0)

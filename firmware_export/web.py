@@ -17,8 +17,8 @@ from firmware_export.plugins import denoiser, write_block
 from firmware_export.targets import EXACT
 from tinyse import files
 from tinyse.errors import InputError
+from tinyse.presets import PRESETS
 from tinyse.spectra.front_end import latency_ms
-from tinyse.streaming.presets import PRESETS
 
 FOLDER = Path(__file__).parent / "web"
 WASM = "tinyse.wasm"

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 ORDER = [
-    "tinyse.errors", "tinyse.files", "tinyse.config", "tinyse.documents", "tinyse.audio", "tinyse.recordings",
+    "tinyse.errors", "tinyse.files", "tinyse.config", "tinyse.presets", "tinyse.documents", "tinyse.audio", "tinyse.recordings",
     "tinyse.released", "tinyse.spectra", "tinyse.mixtures", "tinyse.graph", "tinyse.quantization", "tinyse.tflite",
     "tinyse.models", "tinyse.distillation", "tinyse.engines", "firmware_export", "tinyse.targets", "tinyse.export",
     "tinyse.streaming", "tinyse.evaluation", "tinyse.boards", "tinyse.tasks", "tinyse.training", "tinyse.study", "tinyse.live",

@@ -14,8 +14,8 @@ from firmware_export.front_end import LARGEST_LIMIT_DB
 from tinyse.commands import main as command_line
 from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for
+from tinyse.presets import PRESETS, limit_for, limits_for
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.presets import PRESETS, limit_for, limits_for
 from tinyse.tflite.reader import read
 
 runner = CliRunner()

@@ -27,8 +27,8 @@ from tinyse.engines.tflite_engines import ReferenceEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.files import sha256
+from tinyse.presets import PRESETS
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.streaming.presets import PRESETS
 
 RATE = 16000
 

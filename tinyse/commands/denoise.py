@@ -93,9 +93,9 @@ def denoise(
     As IN and OUT, - is raw sound on standard input and output: arecord -f S16_LE -r 16000 -t raw | tinyse denoise
     - - | aplay -f S16_LE -r 16000. A wav on standard input, which arecord writes by default, comes out as a wav.
     """
+    from tinyse.presets import limit_for
     from tinyse.sound_files import RATES, check_layout
     from tinyse.streaming.batch import Settings
-    from tinyse.streaming.presets import limit_for
 
     if rate is not None:
         check_layout("--rate", rate)

@@ -65,9 +65,9 @@ def evaluate(
     from tinyse.evaluation.backends import backends_for, rate_of
     from tinyse.evaluation.checks import check_headers, check_transcripts
     from tinyse.evaluation.pairs import find_pairs
+    from tinyse.presets import limits_for
     from tinyse.progress import counted
     from tinyse.released import find
-    from tinyse.streaming.presets import limits_for
 
     pairs = find_pairs(data, limit)
     check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others

@@ -85,8 +85,8 @@ def live(
     from tinyse.live.library_output import silence_libraries
     from tinyse.live.screen import summary
     from tinyse.live.session import Session
+    from tinyse.presets import limit_for
     from tinyse.streaming.denoiser import Denoiser
-    from tinyse.streaming.presets import limit_for
     from tinyse.streaming.tagger import Tagger
 
     if devices:

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-import tinyse
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.models.architecture import Architecture, OwnNetwork
@@ -89,7 +88,10 @@ def told(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
-    others = tuple(str(Path(str(module.__file__)).parent) for module in (tinyse, torch, importlib))
+    others = (
+        *(str(Path(str(module.__file__)).parent) for module in (torch, importlib)),
+        str(Path(__file__).parents[1]),
+    )
     own = [frame for frame in frames if not frame.filename.startswith((*others, "<frozen"))]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     text = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))

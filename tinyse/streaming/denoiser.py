@@ -11,12 +11,12 @@ import numpy as np
 from tinyse.config import build
 from tinyse.engines.path import SignalPath
 from tinyse.errors import InputError
+from tinyse.presets import limit_for
 from tinyse.released import find
 from tinyse.sound_files import check_layout
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, latency_ms
 from tinyse.streaming import hops, sound
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
-from tinyse.streaming.presets import limit_for
 
 if TYPE_CHECKING:
     from tinyse.models.making import Networks
