@@ -83,7 +83,7 @@ def test_the_score_on_the_card_is_that_of_the_file(folder):
     pytest.importorskip("tinyse.evaluation.metrics")
     from tinyse.released.pack import built_in_gain_db
 
-    assert built_in_gain_db(folder / "model.tflite") == pytest.approx(card_of(folder)["built_in_gain_db"], abs=0.05)
+    assert built_in_gain_db(folder / "model.tflite") == pytest.approx(card_of(folder)["built_in_gain_db"], abs=0.002)
 
 
 def test_the_scores_are_worth_shipping(folder):
