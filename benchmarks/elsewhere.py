@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import record
-from peers import Timed, models_arguments, streams
+from peers import SHORT, Timed, models_arguments, streams
 
 from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for, header_of
@@ -93,7 +93,7 @@ def rows(arguments: argparse.Namespace, probes: list[LoadedPair]) -> dict[str, B
         found[f"{given if not Path(given).suffix else '/'.join(path.parts[-3:-1])}, {kind}"] = stream
     arguments.ours = []
     if arguments.packages or arguments.dtln or arguments.onnx:
-        found |= {name: Timed(stream, probes) for name, stream in streams(arguments).items()}
+        found |= {SHORT.get(name, name): Timed(stream, probes) for name, stream in streams(arguments).items()}
     if not found:
         raise InputError("there is nothing to score: give --ours, --packages, --dtln or --onnx")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import statistics
 import time
 from collections import defaultdict
@@ -51,10 +52,14 @@ def fitted(recipe: Recipe, minutes: float, since: float) -> Recipe:
                              "say the same, or use another output folder")  # fmt: skip
         return with_updates(recipe, found["updates"])
     paces = measured(recipe)
-    updates = schedule(recipe, paces, 60 * minutes * TRAINING - (time.monotonic() - since))
-    if min(updates.values()) < FEWEST:
-        raise InputError(f"--minutes {minutes:g}: this machine makes {min(updates.values())} updates of a stage in that, "
-                         f"fewer than {FEWEST} change nothing; give more minutes")  # fmt: skip
+    before = time.monotonic() - since
+    share = FEWEST / min(stage.updates for stage in recipe.stages.values())
+    least = math.ceil((before + share * seconds(recipe, paces)) / TRAINING / 60)
+    if minutes < least:
+        raise InputError(
+            f"--minutes {minutes:g}: too few, {FEWEST} updates of each stage take {least} minutes on this machine"
+        )
+    updates = schedule(recipe, paces, 60 * minutes * TRAINING - before)
     facts: dict[str, Any] = {name: vars(pace) for name, pace in paces.items()}
     write_json(path, {"minutes": minutes, "seconds": facts, "updates": updates})
     return with_updates(recipe, updates)
@@ -78,14 +83,18 @@ def _pace(moments: list[float]) -> Pace:
     return Pace(update, max(steps[-1] - update, 0.0))
 
 
-def schedule(recipe: Recipe, paces: Mapping[str, Pace], seconds: float) -> dict[str, int]:
-    """Updates by stage that take `seconds` in all, validations included."""
-    whole = sum(
+def schedule(recipe: Recipe, paces: Mapping[str, Pace], budget: float) -> dict[str, int]:
+    """Updates by stage that take `budget` seconds in all, validations included."""
+    share = budget / seconds(recipe, paces)
+    return {name: int(stage.updates * share) for name, stage in recipe.stages.items()}
+
+
+def seconds(recipe: Recipe, paces: Mapping[str, Pace]) -> float:
+    """What all updates of a recipe take, validations included."""
+    return sum(
         stage.updates * (paces[name].update + paces[name].validation / stage.valid_every)
         for name, stage in recipe.stages.items()
     )
-    share = max(seconds, 0.0) / whole
-    return {name: int(stage.updates * share) for name, stage in recipe.stages.items()}
 
 
 def with_updates(recipe: Recipe, updates: Mapping[str, int]) -> Recipe:
