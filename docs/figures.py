@@ -5,7 +5,8 @@
 
 Files are those that benchmarks keep (benchmarks/results, by benchmarks/record.py), the facts of the shipped models
 (tinyse/released) and what was counted of their firmware (tinyse/boards/counted.json). NAME is `FILE: TABLE` for a table of
-a benchmark, `FILE: TABLE: ROW: COLUMN` for one of its cells, or one of `facts()`.
+a benchmark, `FILE: TABLE: ROW: COLUMN` for one of its cells, or one of `facts()`. A shipped model's LADSPA label, which ends in
+the model's hash, is renewed wherever it stands: commands, where it is used, can have no marks.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from firmware_export.plugins import denoiser, label
 from tinyse.boards.boards import find_board
 from tinyse.boards.measurements import Measurement, counted
 from tinyse.config import did_you_mean, renamed
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_text
 from tinyse.presets import PRESETS
-from tinyse.released import DEFAULT, FOLDER, names
+from tinyse.released import DEFAULT, FOLDER, find, names
 
 ROOT = Path(__file__).resolve().parent.parent
 OPEN = ROOT / "tinyse" / "catalog" / "open.csv"
 RESULTS = ROOT / "benchmarks" / "results"
 MARKED = re.compile(r"<!--= (?P<name>[^>]*?) -->(?P<text>.*?)<!--/=-->", re.DOTALL)
+LABEL = re.compile(r"\btinyse_(student_\w+?)_[0-9a-f]{8}\b")
+"""A LADSPA label."""
 MARK = re.compile(r"^<!--(= [^>]*? |/=)-->\n|<!--(= [^>]*? |/=)-->", re.MULTILINE)
 """A mark; with its line where it stands alone on one."""
 BOARD = "STM32F446"
@@ -66,7 +70,13 @@ def filled(text: str, lookup: Callable[[str], str]) -> str:
             raise InputError(f"a mark within a paragraph may not begin its line: {match['name']}")
         return f"<!--= {match['name']} -->{block}{value}{block}<!--/=-->"
 
-    return MARKED.sub(renewed, text)
+    return LABEL.sub(lambda match: plugin_label(match[1].replace("_", "-")), MARKED.sub(renewed, text))
+
+
+@cache
+def plugin_label(name: str) -> str:
+    """The LADSPA label of a shipped model. Raises InputError for an unknown name."""
+    return label(denoiser(find(name)))
 
 
 def without_marks(text: str) -> str:
