@@ -355,12 +355,37 @@ def test_an_equalizer_section_has_its_gain_where_it_acts_and_none_elsewhere(shap
     np.testing.assert_allclose(20 * np.log10(np.abs(response)), [gain, 0], atol=1e-6)
 
 
-@given(factor=st.floats(0.5, 2.0), samples=st.integers(1000, 20000))
+@given(factor=st.floats(0.25, 4.0), backward=st.booleans(), samples=st.integers(1000, 20000))
 @settings(deadline=None)
-def test_a_changed_speed_gives_the_samples_asked_for(factor, samples):
-    coloring = augment.Coloring(factor, None, 16000)
+def test_a_changed_speed_gives_the_samples_asked_for(factor, backward, samples):
+    coloring = augment.Coloring(-factor if backward else factor, None, 16000)
     sound = coloring.apply(np.ones(coloring.needed(samples), np.float32), samples)
     assert sound.shape == (samples,)
+
+
+def test_sound_is_played_faster_slower_and_backward():
+    rising = np.linspace(0, 1, 16000, dtype=np.float32) * np.sin(2 * np.pi * 500 * np.arange(16000) / 16000).astype("f")
+    for factor, hz in ((2.0, 1000), (0.5, 250), (-2.0, 1000), (-1.0, 500)):
+        changed = augment.change_speed(rising, factor)
+        spectrum = np.abs(np.fft.rfft(changed * np.hanning(len(changed))))
+        assert abs(spectrum.argmax() * 16000 / len(changed) - hz) < 3
+        half = len(changed) // 2
+        assert (np.square(changed[:half]).sum() > np.square(changed[half:]).sum()) == (factor < 0)
+
+
+def test_other_speeds_of_noise_change_the_noise_alone(mixer_with):
+    """The speech, its level and which recording is noise stay, so that trainings differ in the speed alone."""
+    plain, varied = (
+        mixer_with(EVERYTHING.plain(snr_db=(5.0, 5.0), noise_speed_probability=p, noise_speed=(0.5, 2.0)))
+        for p in (0, 1)
+    )
+    changed = 0
+    for index in range(8):
+        one, other = plain(0, index), varied(0, index)
+        assert one.description["speech"] == other.description["speech"]
+        assert one.description["noise"][:1] == other.description["noise"][:1]
+        changed += not np.array_equal(one.noisy, other.noisy)
+    assert changed == 8
 
 
 @pytest.mark.parametrize("make", [synthetic.hum, synthetic.clicks, synthetic.wind])

@@ -43,18 +43,33 @@ class Coloring:
 
     def needed(self, samples: int) -> int:
         """How many samples `apply` takes to give `samples`."""
-        return samples if self.factor == 1 else math.ceil(samples * self.factor) + 2
+        return needed_at(self.factor, samples)
 
     def apply(self, sound: np.ndarray, samples: int) -> np.ndarray:
         """`sound`, shape (needed(samples),), changed, float32, shape (samples,)."""
-        if self.factor != 1:
-            sound = change_speed(sound, self.factor, self.sample_rate)[:samples]
+        sound = change_speed(sound, self.factor, self.sample_rate)[:samples]
         return sound if self.sections is None else filtered(sound, self.sections)
 
 
+def needed_at(factor: float, samples: int) -> int:
+    """How many samples `change_speed` takes to give `samples`."""
+    return samples if abs(factor) == 1 else math.ceil(samples * abs(factor)) + 2
+
+
 def change_speed(sound: np.ndarray, factor: float, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
-    """`sound` played `factor` times as fast, with the pitch going along."""
+    """`sound` played `factor` times as fast, with the pitch going along; backward where it is negative."""
+    sound, factor = (sound, factor) if factor > 0 else (sound[::-1], -factor)
+    if factor == 1:
+        return sound
     return soxr.resample(sound, sample_rate * factor, sample_rate)
+
+
+def draw_noise_speed(rng: np.random.Generator, config: MixtureConfig) -> float:
+    """The speed at which a recorded noise is played: negative is backward, 1 is as it was recorded."""
+    varied, backward = rng.random(2) < (config.noise_speed_probability, 0.5)
+    if not varied:
+        return 1.0
+    return _even_octaves(rng, *config.noise_speed) * (-1 if backward else 1)
 
 
 def equalizer(rng: np.random.Generator, gain_db: Range, sample_rate: int = DEFAULT_RATE) -> np.ndarray:

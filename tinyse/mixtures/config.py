@@ -70,6 +70,10 @@ class MixtureConfig:
     """Of changing speed and pitch together, for speech and noise each."""
     speed: tuple[_Factor, _Factor] = (0.9, 1.1)
     """Factor of the speed."""
+    noise_speed_probability: _Probability = 0.0
+    """Of playing a recorded noise at quite another speed, half of the time backward: few recordings give more noises."""
+    noise_speed: tuple[_Factor, _Factor] = (0.5, 2.0)
+    """Factor of that speed, drawn evenly in octaves."""
     equalize_probability: _Probability = 0.5
     """Of a random smooth equalization, for speech and noise each."""
     equalize_db: DecibelRange = (-6.0, 6.0)

@@ -86,7 +86,7 @@ class Mixer:
         """The mixture number `index` of an epoch; another one for each `attempt`, where a recording turned out broken."""
         config = self.config
         again = (attempt,) if attempt else ()
-        streams = np.random.default_rng((self.seed, epoch, index, *again)).spawn(9)
+        streams = np.random.default_rng((self.seed, epoch, index, *again)).spawn(10)
         for_case, for_voice, for_color, for_room, for_channel, for_level, *for_noise = streams
         case = for_case.random()
         silent = 0 <= case - config.clean_probability < config.noise_only_probability

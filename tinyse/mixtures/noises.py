@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from tinyse.mixtures import procedural, synthetic
+from tinyse.mixtures import augment, procedural, synthetic
 from tinyse.mixtures.augment import Coloring
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
@@ -39,16 +39,16 @@ class Noises:
     def draw(
         self, streams: tuple[np.random.Generator, ...], but: int, samples: int, channel: np.ndarray | None
     ) -> Noise:
-        """Noise without the voice `but`. `streams` are random numbers for its choice, its color and a second noise."""
+        """Noise without the voice `but`. `streams` are random numbers for its choice, color, second noise and speed."""
         config, rate = self.config, self.recorded.store.sample_rate
-        rng, for_color, for_second = streams
+        rng, for_color, for_second, for_speed = streams
         kind = self._kind(rng)
         coloring = Coloring.draw(for_color, config, channel, rate)
-        sound, names = self._make(rng, kind, but, coloring.needed(samples))
+        sound, names = self._make(rng, for_speed, kind, but, coloring.needed(samples))
         sound = coloring.apply(sound, samples)
         if for_second.random() < config.second_noise_probability:
             coloring = Coloring.draw(for_color, config, channel, rate)
-            second, more = self._make(for_second, "recorded", but, coloring.needed(samples))
+            second, more = self._recorded(for_second, for_speed, coloring.needed(samples))
             sound = _added(sound, coloring.apply(second, samples), for_second.uniform(*config.second_noise_db), rate)
             names = [*names, *more]
         return Noise(sound, kind, tuple(names))
@@ -67,9 +67,19 @@ class Noises:
             draw -= share
         return "recorded"
 
-    def _make(self, rng: np.random.Generator, kind: NoiseKind, but: int, samples: int) -> tuple[np.ndarray, list[str]]:
+    def _recorded(
+        self, rng: np.random.Generator, for_speed: np.random.Generator, samples: int
+    ) -> tuple[np.ndarray, list[str]]:
+        speed = augment.draw_noise_speed(for_speed, self.config)
+        needed = augment.needed_at(speed, samples)
+        sound, names = noise_of(rng, self.recorded, self.recorded.draw_group(rng), needed)
+        return augment.change_speed(sound, speed, self.recorded.store.sample_rate)[:samples], names
+
+    def _make(
+        self, rng: np.random.Generator, for_speed: np.random.Generator, kind: NoiseKind, but: int, samples: int
+    ) -> tuple[np.ndarray, list[str]]:
         if kind == "recorded":
-            return noise_of(rng, self.recorded, self.recorded.draw_group(rng), samples)
+            return self._recorded(rng, for_speed, samples)
         if kind == "synthetic":
             sound, name = synthetic.noise(rng, samples, self.recorded.store.sample_rate)
             return sound, [name]
