@@ -317,6 +317,62 @@ def test_a_debian_package_is_read(tmp_path):
     assert unpacked(tmp_path / "some.deb") == {"usr/share/a.flac": content}
 
 
+def debian_package(path: Path, files: dict[str, bytes]) -> None:
+    """A package with its data uncompressed, whose size therefore says what reading it takes."""
+    content = gzip.decompress(tar(files))
+    parts = {"debian-binary": b"2.0\n", "data.tar": content}
+    packed = b"!<arch>\n"
+    for name, part in parts.items():
+        packed += (
+            f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(part):<10}`\n".encode() + part + b"\n" * (len(part) % 2)
+        )
+    path.write_bytes(packed)
+
+
+def test_a_large_package_is_not_read_into_memory(tmp_path):
+    debian_package(tmp_path / "some.deb", {"large.bin": bytes(20_000_000), "./usr/a.flac": b"sound"})
+    tracemalloc.start()
+    try:
+        found = dict(members(tmp_path / "some.deb", lambda place: place.suffix == ".flac"))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert {str(place): content for place, content in found.items()} == {"usr/a.flac": b"sound"}
+
+
+@pytest.mark.parametrize("pack", [zipped, tar], ids=["zip", "tar"])
+def test_an_archive_in_an_archive_is_opened(server, tmp_path, pack):
+    """As games have it: all data in one zip in the package, licenses in both."""
+    inner = f"share/data.{'zip' if pack is zipped else 'tar.gz'}"
+    files = {
+        "audio/a.flac": sound(seed=1),
+        "audio/LICENSE.txt": b"sound",
+        "art/LICENSE.txt": b"art",
+        "art/a.png": b"no",
+    }
+    debian_package(
+        tmp_path / "some.deb", {inner: pack(files), "share/copyright": b"all", "share/b.flac": sound(seed=2)}
+    )
+    server.files["some.deb"] = (tmp_path / "some.deb").read_bytes()
+    archive = {"url": f"{server.address}/some.deb", "inside": inner}
+    rule = {"files": rf"{inner}/audio/(?P<label>[a-z])\.flac", "kind": "noise"}
+    some = catalog(tmp_path / "catalog.yaml", some={"archives": [archive], "rules": [rule]})
+    (got,) = get(some, ["some"], tmp_path / "out", tmp_path / "cache")
+    (recording,) = got.manifest.recordings
+    assert (recording.path, recording.label) == (f"{inner}/audio/a.flac", "a")
+    assert (tmp_path / "out/some" / recording.path).read_bytes() == files["audio/a.flac"]
+    assert sorted(path.read_bytes() for path in (tmp_path / "out/some/notices").iterdir()) == [b"all", b"art", b"sound"]
+    assert not list(tmp_path.rglob(".inside*"))
+
+
+@pytest.mark.parametrize("inner", [zipped({"../a.flac": b""}), zipped({"a.flac": bytes(1 << 20)}), b"no archive"])
+def test_an_archive_in_an_archive_is_not_trusted_either(tmp_path, inner):
+    debian_package(tmp_path / "some.deb", {"data.zip": inner})
+    with pytest.raises(InputError, match=r"data\.zip"):
+        list(members(tmp_path / "some.deb", lambda _: True, "data.zip"))
+    assert [path.name for path in tmp_path.iterdir()] == ["some.deb"]
+
+
 def test_files_that_cannot_be_read_are_left_out_by_name(server, tmp_path):
     server.files["n.tar.gz"] = tar({"a.flac": sound(), "b.flac": b"no sound"})
     rule = {"files": r".*\.flac", "kind": "noise"}

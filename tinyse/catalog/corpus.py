@@ -74,7 +74,7 @@ def _one(name: str, corpus: Corpus, folder: Path, cache: Path, say: Callable[[st
         def wanted(place: PurePosixPath) -> bool:
             return described(place) is not None or bool(NOTICES.search(str(place)))
 
-        _take(members(path, wanted), path.name, name, corpus, described, folder, found)
+        _take(members(path, wanted, archive.inside), path.name, name, corpus, described, folder, found)
     there = {each.path for each in found.recordings}
     if not any(archive.each for archive in corpus.archives):
         found.left_out += [
@@ -159,6 +159,8 @@ class _Found:
     """Paths of recordings whose split nobody decided."""
     left_out: list[str] = field(default_factory=list)
     """A line for each file that cannot be read."""
+    notices: set[str] = field(default_factory=set)
+    """Names of the notices that are written."""
 
 
 def _take(
@@ -177,7 +179,10 @@ def _take(
             found.left_out.append(f"left out: {archive}/{place}: a link, which is not followed")
             continue
         if what is None:
-            write_bytes(folder / "notices" / place.name, content)
+            # Of the notices with the same name, the later ones are kept under their paths.
+            notice = place.name if place.name not in found.notices else str(place).replace("/", "_")
+            found.notices.add(notice)
+            write_bytes(folder / "notices" / notice, content)
             continue
         target = folder / place
         write_bytes(target, content)

