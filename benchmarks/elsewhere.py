@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import command
 import numpy as np
 import record
 from peers import SHORT, Timed, models_arguments, streams
@@ -206,8 +207,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"elsewhere.py: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    command.run(main)

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import command
 import cycles
 import record
 
@@ -90,19 +91,15 @@ def main() -> int:
     record.add_option(parser)
     arguments = parser.parse_args()
     flags = ["-DTINYSE_PORTABLE"] if arguments.portable else []
-    try:
-        model = find(arguments.model)
-        with tempfile.TemporaryDirectory() as temporary:
-            floats, quantized = Path(temporary) / "float", Path(temporary) / "fixed"
-            firmware = export(model, floats, arguments.frames)
-            if firmware.front_end is None:
-                raise InputError(f"{arguments.model} is not a denoiser: its front end is unknown")
-            export(model, quantized, arguments.frames, fixed_point=True)
-            cores = [targets.CORES[name] for name in arguments.cores]
-            found = [measure(floats if core.fpu else quantized, core, flags, arguments.frames) for core in cores]
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    model = find(arguments.model)
+    with tempfile.TemporaryDirectory() as temporary:
+        floats, quantized = Path(temporary) / "float", Path(temporary) / "fixed"
+        firmware = export(model, floats, arguments.frames)
+        if firmware.front_end is None:
+            raise InputError(f"{arguments.model} is not a denoiser: its front end is unknown")
+        export(model, quantized, arguments.frames, fixed_point=True)
+        cores = [targets.CORES[name] for name in arguments.cores]
+        found = [measure(floats if core.fpu else quantized, core, flags, arguments.frames) for core in cores]
     figures = [one for one in found if one is not None]
     print(tables(firmware, figures, arguments.wait_states))
     if arguments.operators:
@@ -286,4 +283,4 @@ def emulator() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -23,6 +23,7 @@ from pathlib import Path
 # One thread for every library; read when they are imported.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+import command
 import numpy as np
 import record
 from peer_runners import PACKAGES, TITLES, dtln
@@ -108,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -21,6 +21,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import command
 import numpy as np
 import record
 
@@ -125,4 +126,4 @@ def _is_as_expected(name: str, found: Agreement) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import command
 import record
 
 from tinyse.evaluation.report import Table, as_markdown
@@ -69,8 +70,8 @@ def row(python: str, source: str, extra: str) -> tuple[str, ...]:
 
 def install(python: str, what: str) -> None:
     """Install one requirement, silently."""
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", what]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    line = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", what]
+    subprocess.run(line, check=True, stdin=subprocess.DEVNULL)
 
 
 def megabytes(folder: Path) -> float:
@@ -79,4 +80,4 @@ def megabytes(folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from typing import Any
 # Threads that spin while they wait take the core from somebody else; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import command
 import record
 from iusp_report import METHODS, SIZES, Findings, Result, Run, quoted, write_report
 
 from tinyse.commands.screen import Screen
 from tinyse.distillation.objective import Distillation
-from tinyse.errors import InputError
 from tinyse.evaluation.tag_backends import float_tags, quantized_tags
 from tinyse.evaluation.tags import TagScores
 from tinyse.export import export_model
@@ -134,7 +133,7 @@ def finish(run: Run, arguments: argparse.Namespace, screen: Screen) -> Result:
     return result
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     clips = os.path.join(os.environ.get("TINYSE_DATA", "."), "tagging")
     parser.add_argument("--data", default=clips, help=f"clips with labels and the folds 1 to 4 [{clips}]")
@@ -145,28 +144,20 @@ def main() -> int:
     parser.add_argument("--report", action="store_true", help="only report what is finished")
     record.add_option(parser)
     arguments = parser.parse_args()
-    try:
-        plan, results = planned(arguments), {}
-        for number, run in enumerate(plan):
-            path = folder(run, arguments) / "result.json"
-            if arguments.report:
-                if path.is_file():
-                    results[run] = Result.read(path)
-                continue
-            with Screen() as screen:
-                screen.say(f"[{number + 1} of {len(plan)}]")
-                results[run] = finish(run, arguments, screen)
-            write_report(Path(arguments.output), results, plan)
-        print(write_report(Path(arguments.output), results, plan))
-        record.keep(arguments.results, quoted(Findings(results)), "measured")
-    except InputError as error:
-        print(f"iusp: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("iusp: stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    plan, results = planned(arguments), {}
+    for number, run in enumerate(plan):
+        path = folder(run, arguments) / "result.json"
+        if arguments.report:
+            if path.is_file():
+                results[run] = Result.read(path)
+            continue
+        with Screen() as screen:
+            screen.say(f"[{number + 1} of {len(plan)}]")
+            results[run] = finish(run, arguments, screen)
+        write_report(Path(arguments.output), results, plan)
+    print(write_report(Path(arguments.output), results, plan))
+    record.keep(arguments.results, quoted(Findings(results)), "measured")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, resumes=True)

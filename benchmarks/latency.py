@@ -20,14 +20,13 @@ import dataclasses
 import json
 import math
 import os
-import signal
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import command
 import record
 import torch
 
@@ -267,7 +266,6 @@ def main() -> None:
     """Train and score, or report."""
     arguments = parser().parse_args()
     if not arguments.report:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         pairs_of(arguments)
         with Screen() as screen:
             for point in arguments.points:
@@ -279,11 +277,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"latency.py: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("latency.py: interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    command.run(main, resumes=True)

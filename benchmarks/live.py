@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import command
 import numpy as np
 import soundfile
 import soxr
@@ -75,4 +76,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -25,6 +25,7 @@ from pathlib import Path
 # One thread for every library; read when they are imported.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+import command
 import numpy as np
 import record
 from peer_runners import PACKAGES, SAMPLE_RATE, Stream, dtln
@@ -236,8 +237,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"peers.py: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    command.run(main)

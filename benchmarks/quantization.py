@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import command
 import record
 
 from tinyse.clips import refuse_scored, valid_clips
@@ -82,4 +83,4 @@ def summary(found: Study) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -28,6 +28,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `tinyse train` has it
 
+import command
 import numpy as np
 import torch
 from lightning_fabric import Fabric
@@ -165,8 +166,8 @@ def started(processes: int) -> dict[str, tuple[float, str]]:
     """The rows of this command line in so many processes."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "rows.json"
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        subprocess.run([*command, __file__, *sys.argv[1:], "--worker", str(result)], check=True, stdout=sys.stderr)
+        line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        subprocess.run([*line, __file__, *sys.argv[1:], "--worker", str(result)], check=True, stdout=sys.stderr)
         rows: dict[str, tuple[float, str]] = json.loads(result.read_text())
     return rows
 
@@ -213,4 +214,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 
+import command
 import record
 import torch
 
@@ -67,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

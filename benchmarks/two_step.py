@@ -16,14 +16,13 @@ import dataclasses
 import json
 import math
 import os
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import command
 import record
 import yaml
 from two_step_plan import SCHEDULES, Comparison, Run, last_stage, planned, recipe
@@ -224,17 +223,9 @@ def main() -> None:
         if arguments.results and found.levels:
             record.keep(f"{arguments.results} at the lowest SNR", quoted(found, found.levels[0]), "measured")
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Screen() as screen:
         compare(comparison, screen)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"two_step.py: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("two_step.py: interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    command.run(main, resumes=True)

@@ -95,6 +95,8 @@ def tiny(tmp_path_factory) -> TinyModel:
     and does to sound what nobody would want."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("safetensors")
+    from trained import as_trained
+
     from tinyse.export import export_model
     from tinyse.models.architecture import Architecture
     from tinyse.models.files import save_model
@@ -102,15 +104,9 @@ def tiny(tmp_path_factory) -> TinyModel:
     from tinyse.spectra.front_end import FrontEndConfig
 
     torch.manual_seed(0)
-    network = MaskNetwork(Architecture(channels=(4, 8, 8), groups=4, shared_gru=(2,)))
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            torch.nn.init.uniform_(module.running_var, 0.2, 2)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+    network = as_trained(MaskNetwork(Architecture(channels=(4, 8, 8), groups=4, shared_gru=(2,))))
     path = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"
-    save_model(path, network.eval(), FrontEndConfig(), {})
+    save_model(path, network, FrontEndConfig(), {})
     rng = np.random.default_rng(0)
     clips = [(f"noise {level}", np.float32(rng.normal(0, level, 16000))) for level in (0.1, 0.01)]
     exported = export_model(path, clips)

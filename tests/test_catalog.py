@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from archives import tar, zipped
 from file_server import Server, serving
 
 from tinyse.catalog import get, read_catalog
@@ -34,24 +35,6 @@ def sound(seconds: float = 0.3, kind: str = "FLAC", seed: int = 0) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, 0.1 * np.random.default_rng(seed).normal(size=round(16000 * seconds)), 16000, format=kind)
     return file.getvalue()
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return packed.getvalue()
 
 
 def unpacked(path: Path) -> dict[str, bytes | None]:

@@ -7,6 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from trained import as_trained  # noqa: E402
+
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.graph import float_execution  # noqa: E402
 from tinyse.models.architecture import ARCHITECTURES, Architecture, named  # noqa: E402
@@ -22,14 +24,7 @@ SMALL = Architecture(channels=(4, 6, 8), groups=2, shared_gru=(2,))
 def network(architecture: Architecture = SMALL, bands: int = 32, seed: int = 0) -> MaskNetwork:
     """A network whose normalizations have seen something, as after training."""
     torch.manual_seed(seed)
-    result = MaskNetwork(architecture, bands)
-    for module in result.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            torch.nn.init.uniform_(module.running_var, 0.2, 2)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
-    return result.eval()
+    return as_trained(MaskNetwork(architecture, bands))
 
 
 LAYERS = {

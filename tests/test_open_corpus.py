@@ -7,8 +7,6 @@ import io
 import json
 import re
 import shutil
-import tarfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from archives import tar, zipped
 from file_server import Server, serving
 from typer.testing import CliRunner
 
@@ -152,27 +151,9 @@ def small(known, server) -> Catalog:
             if "cmu_us" in file:
                 inside = {path: content for path, content in inside.items() if path.startswith(file.split(".")[0])}
             inside |= {f"{files[0].path.partition('/')[0]}/LICENSE": b"be kind", "more/other.wav": sound(1, "WAV")}
-            server.files[file] = (zipped if file.endswith("zip") else tar)(inside)
+            server.files[file] = zipped(inside) if file.endswith("zip") else tar(inside, file.rpartition(".")[2])
         corpora[name] = replace(known.corpora[name], listed=files, archives=tuple(archives))
     return Catalog(corpora, {}, {"open": tuple(corpora)})
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:bz2") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return packed.getvalue()
 
 
 def test_the_set_becomes_one_manifest_with_the_listed_speakers_and_splits(small, tmp_path):

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from trained import as_trained  # noqa: E402
+
 from firmware_export import targets  # noqa: E402
 from firmware_export.export import export  # noqa: E402
 from tinyse.boards.boards import Npu  # noqa: E402
@@ -104,14 +106,7 @@ class Case:
 def seen(make):
     """The layer that `make` makes, its normalizations as after training."""
     torch.manual_seed(3)
-    layer = make()
-    for module in layer.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.3, 0.3)
-            torch.nn.init.uniform_(module.running_var, 0.1, 2)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.uniform_(module.bias, -0.5, 0.5)
-    return layer.eval()
+    return as_trained(make())
 
 
 ACTIVATED = st.sampled_from(ACTIVATIONS)

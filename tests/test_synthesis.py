@@ -7,11 +7,11 @@ import io
 import json
 import re
 import shutil
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import tar
 from file_server import serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -230,19 +230,9 @@ def test_a_folder_without_the_network_is_named(tmp_path, folder):
         Kokoro(tmp_path / "cut")
 
 
-def archive(name: str, content: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as file:
-        for path, data in content.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(data)
-            file.addfile(info, io.BytesIO(data))
-    return packed.getvalue()
-
-
 def test_a_material_is_fetched_once_and_must_be_whole(tmp_path):
     with serving() as server:
-        server.files["k.tgz"] = archive("k", {"package/voices/af_x.bin": b"1", "a/part.bin": b"2", "other": b"3"})
+        server.files["k.tgz"] = tar({"package/voices/af_x.bin": b"1", "a/part.bin": b"2", "other": b"3"})
         parts = {"package/voices/([a-z_]+).bin": r"voices/\1.bin", "(a)/part.bin": r"part-\1.bin"}
         material = Material("t", "MIT", "N", "https://x", (Archive(url=f"{server.address}/k.tgz"),), parts)
         place = get_material("k", material, tmp_path / "k", tmp_path / "cache")

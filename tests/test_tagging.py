@@ -22,6 +22,8 @@ from tinyse.streaming import pooling
 torch = pytest.importorskip("torch")
 sklearn = pytest.importorskip("sklearn")
 
+from trained import as_trained  # noqa: E402
+
 from tinyse.evaluation.tag_backends import float_tags, quantized_tags  # noqa: E402
 from tinyse.evaluation.tags import TagScores  # noqa: E402
 from tinyse.export import export_model  # noqa: E402
@@ -74,14 +76,9 @@ def own_cache(tmp_path_factory):
 def network(seed: int = 0) -> ClassifierNetwork:
     """Random weights, and normalizations that have seen something."""
     torch.manual_seed(seed)
-    result = ClassifierNetwork(SMALL, FRONT_END.bands, CLASSES)
-    for module in result.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            torch.nn.init.uniform_(module.running_var, 0.2, 2)
-            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+    result = as_trained(ClassifierNetwork(SMALL, FRONT_END.bands, CLASSES))
     torch.nn.init.normal_(result.blocks["classifier"].linear.weight)
-    return result.eval()
+    return result
 
 
 @pytest.fixture(scope="module")

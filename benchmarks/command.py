@@ -1,0 +1,30 @@
+"""What a benchmark is as a command: 0 for success, one line and 2 for what the user can mend, 130 after Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from tinyse.errors import InputError
+
+
+def run(main: Callable[[], int | None], resumes: bool = False) -> NoReturn:
+    """Run the `main` of the script that was started, and leave with its exit status.
+
+    One that `resumes` goes on where it was interrupted, by Ctrl-C or by a scheduler's SIGTERM.
+    """
+    script = Path(sys.argv[0]).name
+    if resumes:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = main()
+    except InputError as error:
+        print(f"{script}: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print(f"{script}: interrupted{'; the same command goes on' if resumes else ''}", file=sys.stderr)
+        code = 130
+    sys.exit(code)
