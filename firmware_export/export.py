@@ -42,11 +42,11 @@ SYMBOLS = "symbols.h"
 """Made from the kernels."""
 HARNESS = ("main.c", "kernels.c", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
 FLOAT_FRONT_END = (
-    "exact.h", "front_end.c", "front_end_mve.h", "transform.h", "reorder.h",
+    "exact.h", "front_end_state.h", "front_end.c", "front_end_mve.h", "transform.h", "reorder.h",
     "transform_portable.c", "transform_mve.c", "transform_cmsis.c",
 )  # fmt: skip
-FIXED_FRONT_END = ("front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
-"""Kinds of products: sound to sound, sound to probabilities of classes, a network alone."""
+FIXED_FRONT_END = ("front_end_state.h", "front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
+"""Where sound goes in: for cores with an FPU, and for those without."""
 ALIGNMENT = {DENOISER: 4, CLASSIFIER: 8, BARE: 4}
 """Bytes: of int32 and float, and of the sums of 64 bits that a classifier keeps."""
 

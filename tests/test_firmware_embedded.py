@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from firmware_export import targets
+from firmware_export.export import make
+from tinyse.released import find
+from tinyse.tflite.reader import read
 
 PARENT = """
 cmake_minimum_required(VERSION 3.16)
@@ -104,6 +107,67 @@ def test_every_interface_links_from_cpp(exports, tmp_path, header):
         subprocess.run(["g++", *flags, str(source)], check=True)
         symbols = subprocess.run(["nm", str(tmp_path / "main.o")], capture_output=True, text=True, check=True).stdout
         assert f" U {prefix}_network_step\n" in symbols
+
+
+FINER = """
+#include <math.h>
+#include <stdio.h>
+
+#include "student_30k.h"
+
+#ifdef TINYSE_FLOAT_SAMPLES
+#define SAMPLE(steps) ((float)(steps) / 32768.0f)
+#define STEPS(sample) (int)lrintf((sample) * 32768.0f)
+#else
+#define SAMPLE(steps) (int16_t)(steps)
+#define STEPS(sample) (sample)
+#endif
+
+static student_30k_stream stream;
+static tinyse_sample_t hop[STUDENT_30K_HOP];
+
+int main(void)
+{
+    uint32_t random = 1;
+    int status = (int)student_30k_init(&stream);
+    for (int frame = 0; frame < 20; frame++) {
+        for (int i = 0; i < STUDENT_30K_HOP; i++) {
+            random = random * 1664525u + 1013904223u;
+            hop[i] = SAMPLE((int)(random >> 18) - 8192);
+        }
+        status += (int)student_30k_process(&stream, hop, hop);
+        for (int i = 0; i < STUDENT_30K_HOP; i++) {
+            printf("%d ", STEPS(hop[i]));
+        }
+    }
+    return status;
+}
+""".replace("tinyse_sample_t", "student_30k_sample")
+
+
+def test_finer_sound_goes_through_the_interface_too(exports, tmp_path):
+    """With TINYSE_FLOAT_SAMPLES all of the C takes floats, and gives the same sound, finer."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    (tmp_path / "main.c").write_text(FINER)
+    sources, said = sorted(map(str, (exports[1] / "src").glob("*.c"))), []
+    for name, definitions in (("pcm", []), ("floats", ["-DTINYSE_FLOAT_SAMPLES"])):
+        flags = [*targets.EXACT, *targets.WARNINGS, "-Werror", "-O1", f"-I{exports[1] / 'src'}", *definitions]
+        subprocess.run(
+            ["gcc", *flags, "-o", str(tmp_path / name), str(tmp_path / "main.c"), *sources, "-lm"], check=True
+        )
+        said.append(subprocess.run([tmp_path / name], capture_output=True, text=True, check=True).stdout.split())
+    assert said[0] == said[1] and len(set(said[0])) > 100
+
+
+def test_integers_refuse_finer_sound(tmp_path):
+    if shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    for name, content in make(read(find("student-30k")), "0" * 64, fixed_point=True).sources.items():
+        (tmp_path / name).write_text(content)
+    command = ["gcc", "-fsyntax-only", "-DTINYSE_FLOAT_SAMPLES", str(tmp_path / "tinyse_front_end_fixed.c")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode and "takes PCM of 16 bits" in done.stderr
 
 
 def test_a_folder_is_no_project_of_a_product_toolchain(exports, tmp_path):

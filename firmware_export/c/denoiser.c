@@ -22,7 +22,7 @@ tinyse_status tinyse_reset(tinyse_stream *stream)
     return TINYSE_OK;
 }
 
-tinyse_status tinyse_process(tinyse_stream *__restrict stream, const int16_t in[TINYSE_HOP], int16_t out[TINYSE_HOP])
+tinyse_status tinyse_process(tinyse_stream *__restrict stream, const tinyse_sample in[TINYSE_HOP], tinyse_sample out[TINYSE_HOP])
 {
     if (!tinyse_is_aligned(stream, TINYSE_ALIGNMENT) || !tinyse_is_aligned(in, sizeof *in) || !tinyse_is_aligned(out, sizeof *out)) {
         return TINYSE_BAD_ARGUMENT;

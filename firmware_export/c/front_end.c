@@ -6,26 +6,17 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "front_end_state.h"
 #include "front_end_tables.h"
 #include "transform.h"
 
-#if defined(TINYSE_MVE_FLOAT) && TINYSE_HOP % 4 == 0 && TINYSE_PAST % 4 == 0 && TINYSE_BANDS % 4 == 0 && defined(STEPS_PER_FEATURE)
+#if defined(TINYSE_MVE_FLOAT) && !defined(TINYSE_FLOAT_SAMPLES) && TINYSE_HOP % 4 == 0 && TINYSE_PAST % 4 == 0 && TINYSE_BANDS % 4 == 0 && defined(STEPS_PER_FEATURE)
 #define VECTORS
 #endif
 
 void tinyse_front_end_reset(tinyse_front_end *state)
 {
-    memset(state->bins, 0, sizeof state->bins);
-#ifdef TINYSE_SYNTHESIS
-    memset(state->tail, 0, sizeof state->tail);
-#if TINYSE_LOOK_AHEAD
-    memset(state->waiting, 0, sizeof state->waiting);
-#endif
-#endif
-    memset(state->logs, 0, sizeof state->logs);
-    memset(state->past, 0, sizeof state->past);
-    state->level = SILENT_LEVEL;
-    state->rate = 1.0f;
+    silence(state, SILENT_LEVEL, 1.0f);
 }
 
 #ifdef VECTORS
@@ -239,23 +230,9 @@ static void keep_tail(float *tail, const float *frame)
 }
 #endif
 
-#if TINYSE_LOOK_AHEAD
-/* The spectrum that waited for this mask against the present one, which waits for the next. */
-static void exchange(float *present, float *waiting)
-{
-    for (int32_t i = 0; i < TINYSE_TRANSFORM + 2; i++) {
-        const float last = waiting[i];
-        waiting[i] = present[i];
-        present[i] = last;
-    }
-}
-#endif
-
 void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], tinyse_sample out[TINYSE_HOP])
 {
-#if TINYSE_LOOK_AHEAD
-    exchange(state->bins, state->waiting);
-#endif
+    exchange(state);
     apply(state, mask);
     tinyse_transform_inverse(state->bins);
     const float *const newest = state->bins + TINYSE_WINDOW - TINYSE_SYNTHESIS_WINDOW;

@@ -5,11 +5,14 @@
  */
 #include "front_end.h"
 
-#include <string.h>
-
 #include "bytes.h"
+#include "front_end_state.h"
 #include "front_end_tables.h"
 #include "transform_fixed.h"
+
+#ifdef TINYSE_FLOAT_SAMPLES
+#error "the front end in integers takes PCM of 16 bits: leave TINYSE_FLOAT_SAMPLES out"
+#endif
 
 #define ONE 32768
 #define FINER (LEVEL_BITS - 15)
@@ -27,17 +30,7 @@ static inline int32_t scaled(int32_t a, int32_t b, int32_t bits)
 
 void tinyse_front_end_reset(tinyse_front_end *state)
 {
-    memset(state->bins, 0, sizeof state->bins);
-#ifdef TINYSE_SYNTHESIS
-    memset(state->tail, 0, sizeof state->tail);
-#if TINYSE_LOOK_AHEAD
-    memset(state->waiting, 0, sizeof state->waiting);
-#endif
-#endif
-    memset(state->logs, 0, sizeof state->logs);
-    memset(state->past, 0, sizeof state->past);
-    state->level = SILENT_LEVEL * (1 << FINER);
-    state->rate = 1 << LEVEL_BITS;
+    silence(state, SILENT_LEVEL * (1 << FINER), 1 << LEVEL_BITS);
 }
 
 /* log2 of a power of 2^15 or more in units of 2^-45, in units of 2^-15. */
@@ -152,26 +145,12 @@ static inline int16_t to_pcm(int32_t sample)
     return (int16_t)(pcm < -32768 ? -32768 : pcm > 32767 ? 32767 : pcm);
 }
 
-#if TINYSE_LOOK_AHEAD
-/* The spectrum that waited for this mask against the present one, which waits for the next. */
-static void exchange(int32_t *present, int32_t *waiting)
-{
-    for (int32_t i = 0; i < TINYSE_TRANSFORM + 2; i++) {
-        const int32_t last = waiting[i];
-        waiting[i] = present[i];
-        present[i] = last;
-    }
-}
-#endif
-
 void tinyse_front_end_synthesize(tinyse_front_end *state, const int8_t mask[TINYSE_BANDS], int16_t out[TINYSE_HOP])
 {
     const int32_t *const frame = state->bins + TINYSE_WINDOW - TINYSE_SYNTHESIS_WINDOW;
     int32_t *tail = state->tail;
 
-#if TINYSE_LOOK_AHEAD
-    exchange(state->bins, state->waiting);
-#endif
+    exchange(state);
     apply(state, mask);
     tinyse_transform_inverse(state->bins);
     for (int32_t i = 0; i < TINYSE_HOP; i++) {
