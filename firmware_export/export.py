@@ -15,12 +15,11 @@ from firmware_export.names import Names
 from firmware_export.packages import PACKAGES, Product
 from firmware_export.program import Program, lower
 from tinyse import files
-from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization, Tensor
 from tinyse.models.architecture import classes_of
 from tinyse.presets import PRESETS
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, front_end_in
 from tinyse.tflite import reader
 
 VERSION = (2, 0)
@@ -111,7 +110,7 @@ def make(
         "STACK": STACK_BYTES,
     }
     if kind != BARE:
-        tables = FrontEnd(build(FrontEndConfig, graph.metadata.get("front_end", {}), "front_end"))
+        tables = front_end_in(graph.metadata, graph.name)
         features, mask = _ends(graph, kind)
         sources |= front_end.sources(tables, features, mask, fixed_point)
         sources |= {name: _template(name) for name in (FIXED_FRONT_END if fixed_point else FLOAT_FRONT_END)}

@@ -18,7 +18,7 @@ from tinyse.mixtures.labeled import LabeledMixtureConfig
 from tinyse.models.architecture import Architecture
 from tinyse.models.files import load_model, load_tensors, save_tensors
 from tinyse.recipe import Evaluation, Export, Quantize, Stage
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, front_end_in
 from tinyse.tasks.tagging import TaggingOptions
 
 FILLED = (
@@ -75,6 +75,20 @@ def test_a_front_end_out_of_bounds_is_named_from_a_file_and_from_python(values, 
         build(FrontEndConfig, values, "x")
     with pytest.raises(InputError, match=message):
         FrontEndConfig(**values)
+
+
+def test_what_a_class_says_of_its_values_has_their_place():
+    """A stage that trains nothing, a hop that divides nothing: which one, of which file?"""
+    with pytest.raises(InputError, match=r"^stages\.one: a stage needs losses"):
+        build(Stage, {"model": "student-30k", "updates": 1}, "stages.one")
+    with pytest.raises(InputError, match=r"^stages\.one\.distillation\.teacher: name at least one"):
+        build(Stage, {"model": "student-30k", "updates": 1, "distillation": {"teacher": []}}, "stages.one")
+    with pytest.raises(InputError, match=r"^m\.tflite: front_end\.hop_ms: 7\.3 ms is not a whole number"):
+        front_end_in({"front_end": {"hop_ms": 7.3}}, "m.tflite")
+    with pytest.raises(InputError, match=r"^m\.tflite: front_end\.bands: 1024 bands"):
+        front_end_in({"front_end": {"bands": 1024}}, "m.tflite")
+    with pytest.raises(InputError, match=r"^m\.tflite: front_end\.hop_ms is 1000\.0: it has to lie"):
+        front_end_in({"front_end": {"hop_ms": 1000}}, "m.tflite")
 
 
 @dataclasses.dataclass(frozen=True)

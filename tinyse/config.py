@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -97,10 +98,18 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
             raise InputError(f"missing key {prefix}{name}")
     try:
         return cls(**chosen)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(placed(cls, where, error)) from error
     except ValueError as error:
         raise InputError(f"{where or cls.__name__}: {error}") from error
+
+
+def placed(cls: type, where: str, error: InputError) -> str:
+    """What a class says of its own values, with its place: words about a key begin with it, such as "hop_ms: ..."."""
+    if not where:
+        return str(error)
+    key = re.match(r"\w*", str(error))
+    return f"{where}{'.' if key and key[0] in cls.__dataclass_fields__ else ': '}{error}"  # type: ignore[attr-defined]
 
 
 def check_bounds(config: Any) -> None:

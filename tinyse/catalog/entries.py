@@ -45,11 +45,11 @@ class Archive:
         check_bounds(self)
         packages = [name for name in (self.debian, self.pypi, self.npm) if name]
         if len(packages) > 1 or not (packages or self.url or self.parts) or (self.url and self.parts):
-            raise InputError("archive: give a url, the parts of a zip, or the name of one package")
+            raise InputError("give a url, the parts of a zip, or the name of one package")
         if self.each and (self.hash or not (self.url or "").endswith("/")):
-            raise InputError("archive: with `each`, give a url that ends in '/', and no hash")
+            raise InputError("with `each`, give a url that ends in '/', and no hash")
         if self.hash is not None and not _HASH.fullmatch(self.hash):
-            raise InputError(f"archive: the hash {self.hash!r} is not sha256:HEX or md5:HEX")
+            raise InputError(f"hash: {self.hash!r} is not sha256:HEX or md5:HEX")
 
     @property
     def name(self) -> str:

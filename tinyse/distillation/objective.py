@@ -44,20 +44,20 @@ class Distillation:
     def __post_init__(self) -> None:
         check_bounds(self)
         if not self.teachers:
-            raise InputError("distillation.teacher: name at least one")
+            raise InputError("teacher: name at least one")
         for path in self.ours:
             if path.endswith(".onnx"):
-                raise InputError(f"distillation.teacher: say which window {path} uses: "
+                raise InputError(f"teacher: say which window {path} uses: "
                                  f"{{onnx: {path}, window: hann}}, or sqrt-hann")  # fmt: skip
         for view in self.views:
             views.named(view)
         if not (self.output or self.target or any(self.views.values())):
-            raise InputError("distillation: give a view, the output or the target a weight")
+            raise InputError("give a view, the output or the target a weight")
         if any(self.views.values()) and (len(self.teachers) > 1 or self.external):
-            raise InputError("distillation.views: they compare layers with those of one network of ours; "
+            raise InputError("views: they compare layers with those of one network of ours; "
                              "an ensemble or an ONNX model teaches by `output` or `target`")  # fmt: skip
         if any(self.views.values()) and not self.layers:
-            raise InputError("distillation: the views need layers to compare")
+            raise InputError("views: they need layers to compare")
 
     @property
     def teachers(self) -> tuple[str | OnnxTeacher, ...]:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.graph.execution import initial_state
 from tinyse.graph.sequence import Sequence as QuantizedSequence
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, front_end_in
 from tinyse.streaming.pooling import pool
 from tinyse.tflite.reader import read
 
@@ -62,7 +61,7 @@ def quantized_probabilities(model: Path, sounds: Sequence[np.ndarray]) -> tuple[
         raise InputError(f"{model} is not a classifier: its step gives {', '.join(graph.outputs)}")
     features, tags = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs["tags"]]
     run, probabilities = QuantizedSequence(graph), []
-    config = build(FrontEndConfig, graph.metadata.get("front_end", {}), f"{model}: front_end")
+    config = front_end_in(graph.metadata, str(model)).config
     for group in _groups(features_of(config, sounds)):
         given = features.quantize(group).transpose(1, 0, 2).reshape(group.shape[1], len(group), *features.shape)
         state = {name: np.stack([value] * len(group)) for name, value in initial_state(graph).items()}

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from tinyse.audio import DEFAULT_RATE
-from tinyse.config import Between, build, check_bounds
+from tinyse.config import Between, build, check_bounds, placed
 from tinyse.errors import InputError
 from tinyse.spectra.bands import Bands, divide
 from tinyse.spectra.fft import RealTransform
@@ -120,6 +120,17 @@ class FrontEndConfig:
 def rate_in(header: Mapping[str, Any]) -> int:
     """The sample rate that a model file's header names."""
     return build(FrontEndConfig, header.get("front_end", {}), "front_end").sample_rate
+
+
+def front_end_in(header: Mapping[str, Any], where: str) -> FrontEnd:
+    """The front end that a model file's header names. Raises InputError that begins with `where`, the file."""
+    place = f"{where}: front_end"
+    front_end = FrontEnd(build(FrontEndConfig, header.get("front_end", {}), place))
+    try:
+        _ = front_end.bands
+    except InputError as error:
+        raise InputError(placed(FrontEndConfig, place, error)) from error
+    return front_end
 
 
 def latency_ms(config: FrontEndConfig) -> float:

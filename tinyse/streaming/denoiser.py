@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinyse.config import build
 from tinyse.engines.path import SignalPath
 from tinyse.errors import InputError
 from tinyse.presets import limit_for
 from tinyse.released import find
 from tinyse.sound_files import check_layout
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, latency_ms
+from tinyse.spectra.front_end import front_end_in, latency_ms
 from tinyse.streaming import hops, sound
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
 
@@ -56,7 +55,7 @@ class Denoiser:
             raise InputError(
                 f"{path} is not a denoiser of tinyse: its metadata names the task {metadata.get('task')!r}"
             )
-        self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
+        self.front_end = front_end_in(metadata, str(path))
         check_fit(self.engine, self.front_end.config.bands, self.front_end.config.bands, path)
         self.attenuation_limit_db = limit_for(preset, attenuation_limit_db)
         # The engine c is the firmware, which has a front end of its own.

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.models.architecture import classes_of
 from tinyse.released import find
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.front_end import front_end_in
 from tinyse.streaming import hops, pooling
 from tinyse.streaming.opening import EngineName, check_fit, open_engine
 from tinyse.streaming.pooling import PoolingState
@@ -59,7 +58,7 @@ class Tagger:
         if "classes" not in metadata:
             raise InputError(f"{path} is not a tagger of tinyse: its metadata names no classes (its task is "
                              f"{metadata.get('task')!r})")  # fmt: skip
-        self.front_end = FrontEnd(build(FrontEndConfig, metadata.get("front_end", {}), f"{path}: front_end"))
+        self.front_end = front_end_in(metadata, str(path))
         self.classes = classes_of(metadata, str(path))
         check_fit(self.engine, self.front_end.config.bands, len(self.classes), path)
         self.frames_a_decision = round(every_seconds * self.front_end.config.frames_per_second)
