@@ -14,7 +14,6 @@ one is held back) and, as what must not be forgotten, what the released weights 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 import command
 import record
 
+from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, score
 from tinyse.evaluation.pairs import find_pairs
@@ -115,7 +115,7 @@ def main() -> None:
     if arguments.step == "score":
         table = compare(arguments.folder, arguments.models, arguments.floats, arguments.base)
     else:
-        table = adaptation.table(json.loads((arguments.folder / adaptation.REPORT).read_text(encoding="utf-8")))
+        table = adaptation.table(kept(arguments.folder / adaptation.REPORT, "base", "rows"))
         record.keep(arguments.results, table, "measured")
     from rich.console import Console
 

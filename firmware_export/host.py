@@ -26,7 +26,7 @@ from firmware_export.program import STATES, Storage, lower
 from firmware_export.targets import EXACT, OPTIMIZATION
 from tinyse.engines.tflite_engines import FileEngine, Step
 from tinyse.errors import InputError
-from tinyse.files import sha256
+from tinyse.files import read_bytes, sha256
 from tinyse.graph.graph import Graph
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class HostEngine(FileEngine):
     def __init__(self, path: str | Path | bytes) -> None:
         """Raises InputError for a file that cannot be turned into C; where it was not compiled with tinyse, also where there
         is no C compiler."""
-        self._digest = hashlib.sha256(path if isinstance(path, bytes) else Path(path).read_bytes()).hexdigest()
+        self._digest = hashlib.sha256(path if isinstance(path, bytes) else read_bytes(path)).hexdigest()
         super().__init__(path)
 
     def _load(self, graph: Graph) -> Step:

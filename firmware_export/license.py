@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from firmware_export import text
+from tinyse.documents import kept
+from tinyse.errors import InputError
 
 SPDX = "MIT"
 """Of the code, and of the weights of released models."""
@@ -28,12 +29,13 @@ under the license in LICENSE ({spdx}). They were trained on these recordings, wi
 
 
 def card_of(model: Path, digest: str) -> dict[str, Any] | None:
-    """The card of a released model, None for any other file."""
-    path = model.with_name("card.json")
-    if not path.is_file():
+    """The card of a released model, None for any other file, whatever lies beside it under that name."""
+    try:
+        card = kept(model.with_name("card.json"), "sha256")
+    except InputError:
         return None
-    card = json.loads(path.read_text(encoding="utf-8"))
-    return card if card.get("sha256", {}).get(model.name) == digest else None
+    digests = card["sha256"]
+    return card if isinstance(digests, dict) and digests.get(model.name) == digest else None
 
 
 def weights_license(card: dict[str, Any] | None, prefix: str) -> str:

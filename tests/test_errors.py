@@ -1,12 +1,17 @@
-"""What a missing or broken optional package becomes: one line that names it and the command that brings it."""
+"""What a missing or broken package, or a file that cannot be read, becomes: one line that names it and what to do."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 
+from tinyse.documents import kept
 from tinyse.errors import InputError, needs
+from tinyse.released import find
+from tinyse.streaming.denoiser import Denoiser
 
 
 def test_a_package_that_is_not_installed_is_named_with_its_extra(monkeypatch):
@@ -34,3 +39,47 @@ def test_a_package_that_is_broken_says_why(tmp_path, monkeypatch):
 def test_a_mistake_of_ours_stays_a_traceback():
     with pytest.raises(ModuleNotFoundError, match="nothing_here"), needs("train"):
         import tinyse.nothing_here  # noqa: F401
+
+
+def test_a_model_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    """Whoever runs the tests may be root, who can read everything: the system's answer is played."""
+    model = tmp_path / "model.tflite"
+    model.write_bytes(find().read_bytes())
+
+    def refuse(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied", str(model))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    for engine in (None, "c", "litert"):
+        with pytest.raises(InputError, match=r"cannot read .*model\.tflite: .*Permission denied"):
+            Denoiser(model, engine)
+    weights = tmp_path / "model.safetensors"
+    weights.touch()
+    with pytest.raises(InputError, match=r"cannot read .*model\.safetensors: Permission denied"):
+        Denoiser(weights)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", r"sources\.json: no readable JSON"),
+        (b"\xff", r"sources\.json: no readable JSON"),
+        (b"[]", r"sources\.json is not what tinyse writes there: remove it"),
+        (b'{"other": 1}', r"sources\.json is not what tinyse writes there: remove it"),
+        (None, r"cannot read .*sources\.json: Is a directory"),
+    ],
+)
+def test_what_a_command_left_and_somebody_changed_is_named(tmp_path, content, message):
+    path = tmp_path / "sources.json"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        kept(path, "archives")
+
+
+def test_json_of_files_is_read_in_one_place():
+    """Everywhere else it comes from a program that tinyse has run, or line by line from a log of its own."""
+    others = {"sound_files.py", "pack.py", "records.py", "broken.py", "files.py", "kokoro.py"}
+    folders = (REPOSITORY / "tinyse", REPOSITORY / "firmware_export")
+    found = {path.name for folder in folders for path in folder.rglob("*.py") if "json.loads(" in path.read_text()}
+    assert found <= {"documents.py", *others}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from test_firmware import everything
 
 from firmware_export.export import export
+from firmware_export.license import card_of
 from tinyse import released
 from tinyse.tflite.writer import save
 
@@ -42,3 +44,9 @@ def test_a_card_of_another_file_does_not_speak_for_the_weights(tmp_path):
     (tmp_path / "card.json").write_bytes(released.find("student-30k").with_name("card.json").read_bytes())
     export(tmp_path / "model.tflite", tmp_path / "out", 1)
     assert "which is not a model that tinyse released" in (tmp_path / "out/NOTICE.md").read_text()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"sha256": "all"}', '{"sha256": {"own.tflite": "0"}}'])
+def test_what_somebody_else_calls_card_json_is_no_card(tmp_path, content):
+    (tmp_path / "card.json").write_text(content)
+    assert card_of(tmp_path / "own.tflite", "1") is None

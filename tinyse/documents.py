@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyse.errors import InputError, needs
+from tinyse.files import read_bytes
 
 MAX_CHARACTERS = 1 << 20
 """Of YAML, which people write."""
@@ -40,6 +41,17 @@ def from_json(text: str | bytes, where: str, finite: bool = True) -> Any:
     except _FAILURES as error:
         reason = DEEP if isinstance(error, RecursionError) else error
         raise InputError(f"{where}: no readable JSON: {reason}") from error
+
+
+def kept(path: Path, *keys: str) -> dict[str, Any]:
+    """The object in a JSON file that tinyse itself has written, to go on from, with at least these keys.
+
+    Raises InputError for what is damaged or somebody else's.
+    """
+    values = from_json(read_bytes(path), str(path))
+    if not isinstance(values, dict) or not all(key in values for key in keys):
+        raise InputError(f"{path} is not what tinyse writes there: remove it, or take another folder")
+    return values
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

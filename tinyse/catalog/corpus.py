@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from tinyse import sound_files
 from tinyse.catalog.entries import Archive, Catalog, Corpus
 from tinyse.catalog.fetch import fetch, fetch_each
 from tinyse.catalog.unpack import members
+from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes, write_json, write_text
 from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
@@ -96,7 +96,7 @@ def _one(name: str, corpus: Corpus, folder: Path, cache: Path, say: Callable[[st
 def _noted(folder: Path) -> dict[str, Any]:
     """What an earlier call wrote down of the archives."""
     sources = folder / SOURCES
-    return json.loads(sources.read_text(encoding="utf-8")) if sources.is_file() else {}
+    return kept(sources, "archives") if sources.is_file() else {}
 
 
 def _is_there(corpus: Corpus, folder: Path, noted: Mapping[str, Any]) -> bool:

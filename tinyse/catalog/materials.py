@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from tinyse.catalog.entries import Material
 from tinyse.catalog.fetch import fetch
 from tinyse.catalog.unpack import members
+from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes, write_json
 
@@ -25,7 +25,7 @@ def get_material(
     """
     sources = folder / SOURCES
     wanted = [archive.name for archive in material.archives]
-    if sources.is_file() and list(json.loads(sources.read_text(encoding="utf-8"))["archives"]) == wanted:
+    if sources.is_file() and list(kept(sources, "archives")["archives"]) == wanted:
         return folder
     hashes, missing = {}, dict.fromkeys(material.files)
     for archive in material.archives:

@@ -53,6 +53,7 @@ def adapt(
         from tinyse.training import adaptation, budget, dry_run
         from tinyse.training.lock import locked
         from tinyse.training.run import run
+    from tinyse.documents import kept
     from tinyse.evaluation.report import as_markdown, as_rich
     from tinyse.evaluation.statistics import t_quantile
     from tinyse.export import export_model
@@ -90,7 +91,7 @@ def adapt(
             screen.say(export_model(trained, clips, precision=recipe.export.precision).summary)
     path = output / adaptation.REPORT
     if newer(path, quantized):
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = kept(path, "base", "rows")
     else:
         count = sum(len(adaptation.pairs_in(recipe, folder)) for folder in sets.values())
         with counted("scoring", count) as advance:

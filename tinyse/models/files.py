@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from tinyse.config import as_dict, build, convert, present, renamed
 from tinyse.documents import from_json
 from tinyse.errors import InputError
-from tinyse.files import sha256, write_bytes
+from tinyse.files import read_bytes, sha256, write_bytes
 from tinyse.models.architecture import Architecture, OwnNetwork, classes_of
 from tinyse.models.making import Networks, make
 from tinyse.models.network import MaskNetwork, Network
@@ -38,7 +38,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no model file {path}")
-    data = path.read_bytes()
+    data = read_bytes(path)
     try:
         tensors = {present(name): tensor for name, tensor in safetensors.torch.load(data).items()}
         (length,) = struct.unpack("<Q", data[:8])
@@ -122,5 +122,8 @@ def check_weights(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor],
         if tensors[name].shape != expected[name].shape:
             raise InputError(f"{where}: weight {name!r} has shape {tuple(tensors[name].shape)}, "
                              f"the architecture asks for {tuple(expected[name].shape)}")  # fmt: skip
+        if tensors[name].is_floating_point() != expected[name].is_floating_point():
+            raise InputError(f"{where}: weight {name!r} is {tensors[name].dtype}, the architecture asks for "
+                             f"{expected[name].dtype}")  # fmt: skip
         if not torch.isfinite(tensors[name].float()).all():
             raise InputError(f"{where}: weight {name!r} holds NaN or infinite values")

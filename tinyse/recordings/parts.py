@@ -34,7 +34,7 @@ from tinyse.config import renamed
 from tinyse.cores import cores
 from tinyse.documents import from_json
 from tinyse.errors import InputError
-from tinyse.files import replacing, write_text
+from tinyse.files import read_bytes, replacing, write_text
 from tinyse.progress import track
 from tinyse.recordings.analysis import analyze
 from tinyse.recordings.manifest import COLUMNS, Recording
@@ -123,11 +123,7 @@ def parts_in(folder: str | Path) -> list[Path]:
 def read_part(path: Path) -> Part:
     """A part's index. Raises InputError where it is none."""
     index_path = path.with_suffix(".json")
-    try:
-        text = index_path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {index_path}: {error}") from error
-    index = from_json(text, str(index_path))
+    index = from_json(read_bytes(index_path), str(index_path))
     if not isinstance(index, dict) or index.get("format") not in READABLE:
         raise InputError(f"{index_path}: not an index of the format {' or '.join(READABLE)}")
     entries = []

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 from tinyse.config import Between, build, check_bounds
 from tinyse.documents import from_json
 from tinyse.errors import InputError
+from tinyse.files import read_bytes
 from tinyse.recordings.buffer import Buffer
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split
 from tinyse.remote import address_of
@@ -156,10 +157,7 @@ class Shards(Manifest):
         """The digests of all recordings of the train and valid splits, 16 bytes each. Raises InputError where the file is
         not the one that the index names."""
         path = self.root / DIGESTS if self.buffer is None else self.buffer.fetch(DIGESTS, None, self.index.digests)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
+        content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != self.index.digests:
             raise InputError(f"{self.place}/{DIGESTS} is not the file that {INDEX} names: copy it again")
         return content

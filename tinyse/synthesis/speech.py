@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyse import audio, sound_files
+from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import write_json, write_text
 from tinyse.recordings.manifest import Manifest, Recording
@@ -155,11 +155,8 @@ def _check_plan(folder: Path, plan: Plan) -> None:
     if not path.is_file():
         write_json(path, asdict(plan))
         return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        different = next((key for key, value in asdict(plan).items() if found.get(key) != value), None)
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is not what this command wrote: {error}; remove {folder}") from error
+    found = kept(path)
+    different = next((key for key, value in asdict(plan).items() if found.get(key) != value), None)
     if different:
         raise InputError(f"{folder} was filled with {different} {found.get(different)!r}, not {getattr(plan, different)!r}: "
                          "take another --output, or the same options")  # fmt: skip

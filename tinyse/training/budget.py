@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import statistics
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.recipe import Recipe
@@ -46,7 +46,7 @@ def fitted(recipe: Recipe, minutes: float, since: float) -> Recipe:
     """
     path = Path(recipe.output) / FILE
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = kept(path, "minutes", "updates")
         if found["minutes"] != minutes:
             raise InputError(f"{recipe.output} was begun with --minutes {found['minutes']:g}, not {minutes:g}: "
                              "say the same, or use another output folder")  # fmt: skip

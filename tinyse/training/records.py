@@ -25,10 +25,10 @@ class Log:
     def __init__(self, folder: Path, update: int) -> None:
         """Lines after `update`, which a killed run wrote and the present one will write again, are dropped; broken ones too."""
         self.path = folder / "log.jsonl"
-        if self.path.exists():
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-            write_text(self.path, "".join(line for line in lines if _is_entry(line, update)))
         try:
+            if self.path.exists():
+                lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+                write_text(self.path, "".join(line for line in lines if _is_entry(line, update)))
             folder.mkdir(parents=True, exist_ok=True)
             self._writer = SummaryWriter(str(folder / "tensorboard"))
         except OSError as error:
