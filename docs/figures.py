@@ -339,8 +339,9 @@ def rebuild() -> str:
             core += heard * cost * (QUANTIZED if renamed(stage)["quantize"] else 1)
         totals = [totals[0] + audio / 3600, totals[1] + core / 3600]
         heard_of = {corpus for part in card["data"].values() for corpus in part["corpora"]}
-        packages = "festvox-ru" in heard_of
-        data = "'data=[open/manifest.csv, packages/manifest.csv]'" if packages else "data=open/manifest.csv"
+        sets = [each for each, member in (("packages", "festvox-ru"), ("games", "megaglest")) if member in heard_of]
+        manifests = ", ".join(f"{each}/manifest.csv" for each in ("open", *sets))
+        data = f"'data=[{manifests}]'" if sets else f"data={manifests}"
         named = "" if Path(card["recipe_file"]).stem == name else f" --name {name}"
         command = f"`python -m tinyse.released.pack {card['recipe_file']}{named} --set {data}`"
         rows.append(

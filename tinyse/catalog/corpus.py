@@ -281,7 +281,8 @@ def _summarize(catalog: Catalog, output: Path) -> None:
             f"- **{name}**: {corpus.title}. {corpus.attribution}. {corpus.license}; {weights}. {corpus.homepage}"
         )
         lines += [
-            f"    - {each.path.rpartition('/')[2]} ({each.source}): {each.attribution}, {each.license or corpus.license}"
+            f"    - {each.path.rpartition('/')[2]}{f' ({each.source})' if each.source else ''}: {each.attribution}, "
+            f"{each.license or corpus.license}"
             for each in corpus.listed
             if each.attribution
         ]
