@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from firmware_export.vectors import sound
-from tinyse import pcm
+from tinyse.audio import pcm
 from tinyse.commands import main as command_line
 from tinyse.errors import InputError
 from tinyse.live.pipe import PipeReader

@@ -18,9 +18,9 @@ from tinyse.engines.tflite_engines import LiteRTEngine, ReferenceEngine, TFLMEng
 from tinyse.models.check import check_causal, check_emitted, check_stream  # noqa: E402
 from tinyse.models.files import load_model  # noqa: E402
 from tinyse.streaming.denoiser import Denoiser  # noqa: E402
-from tinyse.tasks.networks import networks_of  # noqa: E402
+from tinyse.tasks.stage_networks import networks_of  # noqa: E402
 from tinyse.training.finish import finish, plan  # noqa: E402
-from tinyse.training.networks import check_networks  # noqa: E402
+from tinyse.training.own_networks import check_networks  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
 

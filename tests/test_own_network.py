@@ -22,9 +22,9 @@ from tinyse.models.making import name_of  # noqa: E402
 from tinyse.recipe import Stage  # noqa: E402
 from tinyse.streaming.denoiser import Denoiser  # noqa: E402
 from tinyse.tasks import TASKS  # noqa: E402
-from tinyse.tasks.networks import networks_of  # noqa: E402
+from tinyse.tasks.stage_networks import networks_of  # noqa: E402
 from tinyse.training.finish import finish, plan  # noqa: E402
-from tinyse.training.networks import check_networks  # noqa: E402
+from tinyse.training.own_networks import check_networks  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
 

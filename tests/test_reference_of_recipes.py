@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import pytest
 
 from tinyse.config import Between
-from tinyse.reference import Key, sections
+from tinyse.training.keys import Key, sections
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/reference/recipes.md"
 

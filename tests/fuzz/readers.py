@@ -9,7 +9,8 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
-from tinyse import audio, sound_files
+from tinyse import audio
+from tinyse.audio import sound_files
 from tinyse.config import build
 from tinyse.documents import from_json
 from tinyse.errors import InputError

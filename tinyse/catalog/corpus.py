@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from tinyse import sound_files
+from tinyse.audio import sound_files
 from tinyse.catalog.entries import Archive, Catalog, Corpus
 from tinyse.catalog.fetch import fetch, fetch_each
 from tinyse.catalog.unpack import members

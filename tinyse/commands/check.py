@@ -33,7 +33,7 @@ def check(
     """
     with needs("train"):
         from tinyse.tasks import TASKS
-        from tinyse.training.networks import check_networks
+        from tinyse.training.own_networks import check_networks
         from tinyse.training.recipe import load_recipe
     from tinyse.spectra.front_end import latency_ms
     from tinyse.targets.forecast import forecast, random_step

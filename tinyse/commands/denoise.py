@@ -93,8 +93,8 @@ def denoise(
     As IN and OUT, - is raw sound on standard input and output: arecord -f S16_LE -r 16000 -t raw | tinyse denoise
     - - | aplay -f S16_LE -r 16000. A wav on standard input, which arecord writes by default, comes out as a wav.
     """
+    from tinyse.audio.sound_files import RATES, check_layout
     from tinyse.presets import limit_for
-    from tinyse.sound_files import RATES, check_layout
     from tinyse.streaming.batch import Settings
 
     if rate is not None:
@@ -149,8 +149,9 @@ def _files(source: Path, target: Path, settings: Settings, processes: int | None
 def _pipe(
     source: Path, target: Path, settings: Settings, channels: int | None, raw_format: Format | None, as_json: bool
 ) -> None:
-    from tinyse import audio, pcm
-    from tinyse.encoding import SoundWriter, check_writable, possible_rate
+    from tinyse import audio
+    from tinyse.audio import pcm
+    from tinyse.audio.encoding import SoundWriter, check_writable, possible_rate
     from tinyse.live.pipe import PipeReader, PipeWriter
     from tinyse.streaming import sound
 

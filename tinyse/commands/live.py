@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.audio.sound_files import SUFFIXES
 from tinyse.errors import InputError
-from tinyse.sound_files import SUFFIXES
 
 if TYPE_CHECKING:
     from tinyse.live.endpoints import Endpoint

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tinyse.commands.networks import FromRecipe, networks_in
+from tinyse.commands.recipe_option import FromRecipe, networks_in
 
 if TYPE_CHECKING:
     from tinyse.models.making import Networks

@@ -65,7 +65,7 @@ def train(
     with needs("train"):
         from tinyse.training import dry_run, finish
         from tinyse.training.lock import locked
-        from tinyse.training.networks import check_networks
+        from tinyse.training.own_networks import check_networks
         from tinyse.training.recipe import load_recipe
         from tinyse.training.run import run
     chosen = load_recipe(recipe, settings or [])

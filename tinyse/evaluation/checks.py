@@ -8,9 +8,9 @@ import numpy as np
 import soundfile
 
 from tinyse.audio import DEFAULT_RATE
+from tinyse.audio.sound_files import BY_FFMPEG, duration
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import TRANSCRIPTS, Pair
-from tinyse.sound_files import BY_FFMPEG, duration
 
 NAMED = 5
 """Faults that are told; the others are counted."""

@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from tinyse import audio
+from tinyse.audio.sound_files import SUFFIXES, find_sounds
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import sdr
 from tinyse.files import leads_out
-from tinyse.sound_files import SUFFIXES, find_sounds
 
 
 @dataclass(frozen=True)

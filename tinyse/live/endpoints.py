@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tinyse.audio import DEFAULT_RATE, finite_channels
-from tinyse.encoding import SoundWriter
+from tinyse.audio.encoding import SoundWriter
 from tinyse.errors import InputError
 from tinyse.live.ring import Ring
 

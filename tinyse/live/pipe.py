@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tinyse import pcm
+from tinyse.audio import pcm
 from tinyse.errors import InputError
 from tinyse.streaming.hops import as_float
 

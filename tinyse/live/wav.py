@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tinyse.audio import DEFAULT_RATE
+from tinyse.audio.pcm import encode, wav_header
 from tinyse.errors import InputError
-from tinyse.pcm import encode, wav_header
 
 HEADER_BYTES = len(wav_header("s16", DEFAULT_RATE, 0))
 

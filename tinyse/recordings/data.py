@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tinyse import audio
+from tinyse.audio.sound_files import find_sounds
 from tinyse.errors import InputError
 from tinyse.progress import track
 from tinyse.recordings.broken import LEFT_OUT
@@ -21,7 +22,6 @@ from tinyse.recordings.shards import is_shards, open_shards
 from tinyse.recordings.speakers import LEVEL, level_remarks, name_remarks
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
 from tinyse.recordings.store import recordings_in
-from tinyse.sound_files import find_sounds
 
 
 def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:

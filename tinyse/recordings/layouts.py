@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinyse.audio.sound_files import find_sounds
 from tinyse.errors import InputError
 from tinyse.recordings.manifest import KINDS, UNKNOWN, Kind, Split, rows_of
 from tinyse.recordings.speakers import LEVEL, speaker_of
-from tinyse.sound_files import find_sounds
 
 VARIOUS = "various, see the collection"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from tinyse import audio
-from tinyse.encoding import SoundWriter, check_writable, possible_rate, sample_format
+from tinyse.audio.encoding import SoundWriter, check_writable, possible_rate, sample_format
+from tinyse.audio.sound_files import SUFFIXES, find_sounds
 from tinyse.errors import InputError
 from tinyse.process_pool import ProcessPool
-from tinyse.sound_files import SUFFIXES, find_sounds
 from tinyse.streaming import sound
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.opening import EngineName

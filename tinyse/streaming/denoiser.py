@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinyse.audio.sound_files import check_layout
 from tinyse.engines.path import SignalPath
 from tinyse.errors import InputError
 from tinyse.presets import limit_for
 from tinyse.released import find
-from tinyse.sound_files import check_layout
 from tinyse.spectra.front_end import front_end_in, latency_ms
 from tinyse.streaming import hops, sound
 from tinyse.streaming.opening import EngineName, check_fit, open_engine

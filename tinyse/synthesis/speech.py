@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyse import audio, sound_files
+from tinyse import audio
+from tinyse.audio import sound_files
 from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import write_json, write_text

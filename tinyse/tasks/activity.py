@@ -25,7 +25,7 @@ from tinyse.recipe import Recipe
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.tasks.losses import PROBABILITY_LOSSES
 from tinyse.tasks.mixtures import MixtureTask
-from tinyse.tasks.networks import networks_of
+from tinyse.tasks.stage_networks import networks_of
 from tinyse.tasks.task import Batch, Plan, Say, Scored
 
 CLASSES = ("speech",)

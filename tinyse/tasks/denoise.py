@@ -30,7 +30,7 @@ from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tasks.losses import LOSSES, Estimate, equal_shares, supervised
 from tinyse.tasks.mixtures import MixtureTask, usable
-from tinyse.tasks.networks import networks_of
+from tinyse.tasks.stage_networks import networks_of
 from tinyse.tasks.task import Batch, Plan, Say, Scored
 
 

@@ -28,7 +28,7 @@ from tinyse.recordings import AudioStore
 from tinyse.recordings.labeled import LabeledData, Level, open_labeled
 from tinyse.spectra.front_end import TAGGING, rate_in
 from tinyse.tasks.losses import PROBABILITY_LOSSES
-from tinyse.tasks.networks import networks_of
+from tinyse.tasks.stage_networks import networks_of
 from tinyse.tasks.task import Batch, Plan, Say, Scored, Task
 
 Part = Literal["train", "valid", "test"]

@@ -27,7 +27,7 @@ from tinyse.models.making import Networks, make
 from tinyse.models.network import Network
 from tinyse.recipe import Recipe, Stage
 from tinyse.spectra.front_end import FrontEndConfig
-from tinyse.tasks.networks import network_of
+from tinyse.tasks.stage_networks import network_of
 
 Say = Callable[[str], None]
 

@@ -10,7 +10,7 @@ from tinyse.export import export_model
 from tinyse.files import newer
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS
-from tinyse.tasks.networks import networks_of
+from tinyse.tasks.stage_networks import networks_of
 from tinyse.tasks.task import Plan, Scored
 
 

@@ -9,7 +9,7 @@ from tinyse.quantization.quantize import activation_qparams
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe
 from tinyse.recordings import open_data
-from tinyse.tasks.networks import networks_of
+from tinyse.tasks.stage_networks import networks_of
 from tinyse.training.start import start_path
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyse.distillation.views import VIEWS
 from tinyse.recipe import Recipe
-from tinyse.reference import Section, sections
 from tinyse.tasks import TASKS
+from tinyse.training.keys import Section, sections
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -23,7 +23,7 @@ from tinyse.tasks.task import Task
 from tinyse.training.batches import WithTeachers, batches, in_batches
 from tinyse.training.lock import locked
 from tinyse.training.machine import Machine, settled, this_machine
-from tinyse.training.networks import check_networks, network_hash
+from tinyse.training.own_networks import check_networks, network_hash
 from tinyse.training.processes import launch, processes_here, refuse_undivided
 from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others

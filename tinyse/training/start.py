@@ -13,7 +13,7 @@ from tinyse.models.files import check_weights, load_model
 from tinyse.models.network import Network
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS
-from tinyse.tasks.networks import networks_of
+from tinyse.tasks.stage_networks import networks_of
 
 
 def model_path(folder: Path, stage: str) -> Path:

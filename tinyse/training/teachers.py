@@ -16,7 +16,7 @@ from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.models.files import load_model
 from tinyse.recipe import Recipe
-from tinyse.tasks.networks import networks_of
+from tinyse.tasks.stage_networks import networks_of
 from tinyse.tasks.task import Batch, Task
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import soundfile
 import soxr
 
-from tinyse import sound_files
+from tinyse.audio import sound_files
+from tinyse.audio.sound_files import duration
 from tinyse.errors import InputError
 from tinyse.files import replacing
-from tinyse.sound_files import duration
 
 __all__ = ["DEFAULT_RATE", "FULL_SCALE", "duration", "from_pcm16", "read", "resampled", "to_pcm16", "write"]
 

@@ -23,6 +23,6 @@ def networks_in(recipe: Path | None) -> Networks:
     if recipe is None:
         return ()
     with needs("train"):
-        from tinyse.tasks.networks import networks_of
+        from tinyse.tasks.stage_networks import networks_of
         from tinyse.training.recipe import load_recipe
     return networks_of(load_recipe(recipe))

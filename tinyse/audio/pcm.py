@@ -9,8 +9,8 @@ from io import BufferedIOBase
 import numpy as np
 
 from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.audio.sound_files import check_layout
 from tinyse.errors import InputError
-from tinyse.sound_files import check_layout
 
 FORMATS = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4}
 """Bytes per sample, little-endian."""
