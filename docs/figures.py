@@ -25,6 +25,7 @@ from tinyse.boards.boards import find_board
 from tinyse.boards.measurements import Measurement, counted
 from tinyse.config import did_you_mean, renamed
 from tinyse.errors import InputError
+from tinyse.evaluation.report import markdown_rows
 from tinyse.files import sha256, write_text
 from tinyse.presets import PRESETS
 from tinyse.released import DEFAULT, FOLDER, find, names
@@ -119,12 +120,7 @@ def kept(file: str) -> dict[str, Any]:
 def markdown(header: Sequence[str], rows: Rows, bold: Sequence[str] = ()) -> str:
     """A table; rows whose first cell is in `bold` have it bold."""
     shown = [[f"**{row[0]}**" if row[0] in bold else row[0], *row[1:]] for row in rows]
-    lines = ["| " + " | ".join(row) + " |" for row in (header, *shown)]
-    numbers = [
-        any(re.match(r"[+-]?[\d.]", cell) for cell in column) for column in zip(*(row[1:] for row in rows), strict=True)
-    ]
-    lines.insert(1, "|---" + "".join("|---:" if number else "|---" for number in numbers) + "|")
-    return "\n".join(lines)
+    return "\n".join(markdown_rows(header, shown))
 
 
 @cache

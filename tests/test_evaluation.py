@@ -566,3 +566,10 @@ def test_the_snr_of_the_benchmarks_table_is_what_is_measured(data):
         given = [float(row["snr_db"]) for row in csv.DictReader(file)][:10]
     pairs = find_pairs(data / "benchmark", limit=10)
     assert [Pair(pair.name, pair.clean, pair.noisy).load().snr_db for pair in pairs] == given
+
+
+def test_words_in_a_table_stand_at_the_left_and_figures_at_the_right():
+    lines = report.markdown_rows(
+        ("input SNR dB", "backend", "SDR dB"), [("-5", "noisy", "-5.00"), ("-5", "float clip", "+12.67")]
+    )
+    assert lines[1] == "|---|---|---:|"

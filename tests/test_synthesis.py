@@ -28,7 +28,7 @@ from tinyse.errors import InputError
 from tinyse.synthesis import speech
 from tinyse.synthesis.kokoro import ROWS, STYLE, Kokoro, split_of_voices, talker
 from tinyse.synthesis.phonemes import converted, phonemes
-from tinyse.synthesis.speech import Plan, check_room, levelled, sha256_of, utterance, write_speech
+from tinyse.synthesis.speech import Plan, check_room, leveled, sha256_of, utterance, write_speech
 from tinyse.synthesis.text import sentences
 
 VOICES = tuple(
@@ -163,11 +163,11 @@ def test_pitch_shortens_the_sound_and_speed_makes_up_for_it(model, monkeypatch):
 
 
 def test_levels_fit():
-    quiet = levelled(1e-3 * np.random.default_rng(0).normal(size=16000).astype(np.float32))
+    quiet = leveled(1e-3 * np.random.default_rng(0).normal(size=16000).astype(np.float32))
     assert np.sqrt(np.mean(quiet**2)) == pytest.approx(10 ** (-25 / 20), rel=1e-3)
     peaky = np.zeros(16000, np.float32)
     peaky[5] = 0.1
-    assert np.abs(levelled(peaky)).max() == pytest.approx(0.99)
+    assert np.abs(leveled(peaky)).max() == pytest.approx(0.99)
 
 
 def test_what_was_interrupted_goes_on_to_the_same_files(model, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,10 +84,17 @@ def as_markdown(tables: Sequence[Table]) -> str:
     """Any tables as Markdown."""
     parts = []
     for table in tables:
-        lines = ["| " + " | ".join(row) + " |" for row in (table.header, *table.rows)]
-        lines.insert(1, "|---" + "|---:" * (len(table.header) - 1) + "|")
+        lines = markdown_rows(table.header, table.rows)
         parts.append("\n".join([f"### {table.title}", "", *lines, *(["", table.note] if table.note else [])]))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table: figures stand at the right, words at the left, as the first column always does."""
+    lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
+    figures = [any(re.match(r"[+-]?[\d.]", row[column]) for row in rows) for column in range(1, len(header))]
+    lines.insert(1, "|---" + "".join("|---:" if right else "|---" for right in figures) + "|")
+    return lines
 
 
 def as_rich(tables: Sequence[Table]) -> list[RichTable]:

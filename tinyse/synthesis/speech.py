@@ -65,11 +65,11 @@ def utterance(model: Kokoro, plan: Plan, sentences: Sequence[str], number: int) 
             sound = model.speak(tokens, who.style(model.voices), speed / pitch)
             if len(sound) and np.isfinite(sound).all() and sound.any():
                 sound = audio.resampled(sound, round(RATE * pitch), plan.sample_rate)
-                return levelled(sound), who, sentence
+                return leveled(sound), who, sentence
     raise InputError(f"none of {TRIES} sentences became speech; the last one: {sentence!r}")
 
 
-def levelled(sound: np.ndarray) -> np.ndarray:
+def leveled(sound: np.ndarray) -> np.ndarray:
     """The same at `LEVEL`, or as near to it as its peak allows."""
     gain = min(LEVEL / float(np.sqrt(np.mean(sound**2))), 0.99 / float(np.abs(sound).max()))
     return (sound * gain).astype(np.float32)
