@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -164,3 +165,18 @@ def test_m4a_without_ffmpeg_or_broken_is_named(m4a, monkeypatch):
     for read in (audio.read, audio.duration):
         with pytest.raises(InputError, match=r"voice note\.m4a: \.m4a is read through ffmpeg, which is not installed"):
             read(m4a)
+
+
+def test_a_disk_that_takes_no_more_is_said(tmp_path):
+    """A limit of files stands for a full disk: nothing is left of the file."""
+    script = (
+        "import resource, sys, numpy as np\n"
+        "from tinyse import audio\nfrom tinyse.errors import InputError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
+        "try:\n    audio.write(sys.argv[1], np.zeros(50000, np.float32))\n"
+        "except InputError as error:\n    print(error)\n"
+    )
+    path = tmp_path / "out.wav"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+    assert done.stdout == f"cannot write {path}: the system takes no more of it: is the disk full?\n", done.stderr
+    assert not list(tmp_path.iterdir())

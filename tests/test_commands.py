@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -176,6 +178,16 @@ def test_under_torchrun_one_process_says_what_is_wrong(monkeypatch, capsys, tmp_
                 command_line.main()
             assert (leaving.value.code, capsys.readouterr().err) == (code, said)
     assert "there is no folder x" in (tmp_path / "error.json").read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
+@pytest.mark.parametrize("words", [["models"], ["models", "--json"], ["--version"]])
+def test_an_output_that_takes_no_more_is_one_line(words):
+    """Printed by rich at once, and by print at the end."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "tinyse", *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(r"tinyse: cannot write the output: No space left on device.*\n", done.stderr)
 
 
 def test_a_reader_that_leaves_is_no_error():

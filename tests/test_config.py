@@ -120,3 +120,10 @@ def test_a_loaded_network_holds_the_weights_of_its_file(tiny):
     tensors, _ = load_tensors(tiny.weights)
     for name, value in network.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, tensors[name])
+
+
+def test_a_mistyped_key_of_a_network_of_ones_own_is_told_as_one():
+    with pytest.raises(InputError, match=r"^missing key one\.model\.python"):
+        build(Stage, {"model": {"pyhton": "net:Net"}, "updates": 1, "losses": {"si_sdr": 1}}, "one")
+    with pytest.raises(InputError, match=r"^unknown key one\.model\.chanels: did you mean 'channels'"):
+        build(Stage, {"model": {"chanels": [4, 4]}, "updates": 1, "losses": {"si_sdr": 1}}, "one")

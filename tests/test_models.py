@@ -12,7 +12,7 @@ from trained import as_trained  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.graph import float_execution  # noqa: E402
 from tinyse.models.architecture import ARCHITECTURES, Architecture, named  # noqa: E402
-from tinyse.models.files import load_model, save_model  # noqa: E402
+from tinyse.models.files import load_model, load_tensors, save_model, save_tensors  # noqa: E402
 from tinyse.models.layers import CausalConvolution, GroupedGRU, SharedGRU, UpsamplingConvolution  # noqa: E402
 from tinyse.models.network import MaskNetwork, parameters  # noqa: E402
 from tinyse.models.recurrence import Recurrence  # noqa: E402
@@ -181,7 +181,7 @@ def test_model_file_round_trip(tmp_path):
         assert torch.equal(again.state_dict()[name], tensor)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "foreign", "nan"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "foreign", "nan", "integers"])
 def test_broken_model_files_are_refused(tmp_path, damage):
     path = tmp_path / "model.safetensors"
     net = network(bands=128)
@@ -190,6 +190,10 @@ def test_broken_model_files_are_refused(tmp_path, damage):
             net.blocks["gru"].state_weight[0, 0, 0] = float("nan")
     save_model(path, net, FrontEndConfig(), {})
     whole = path.read_bytes()
+    if damage == "integers":
+        tensors = net.state_dict()
+        tensors["blocks.gru.state_weight"] = tensors["blocks.gru.state_weight"].int()
+        save_tensors(path, tensors, load_tensors(path)[1])
     if damage == "missing":
         path.unlink()
     elif damage == "foreign":
@@ -200,5 +204,5 @@ def test_broken_model_files_are_refused(tmp_path, damage):
         path.write_bytes(
             {"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"hello, this is not a model"}[damage]
         )
-    with pytest.raises(InputError, match="gru" if damage == "nan" else str(path.name)):
+    with pytest.raises(InputError, match="gru" if damage in ("nan", "integers") else str(path.name)):
         load_model(path)

@@ -213,9 +213,10 @@ def test_what_was_interrupted_goes_on_without_fetching_again(small, server, tmp_
     )
 
 
-def test_a_file_that_the_server_no_longer_has_is_left_out_by_name(small, server, tmp_path):
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_the_server_no_longer_has_is_left_out_by_name(small, server, tmp_path, status):
     lost = small.corpora["open-librispeech"].listed[0].path
-    del server.files[next(name for name in server.files if name.endswith(lost))]
+    server.errors.append(status)  # of the first file
     (got,) = get(small, ["open-librispeech"], tmp_path / "open", tmp_path / "cache")
     (notice,) = got.manifest.notices
     assert lost in notice and "the server does not have it" in notice
@@ -264,6 +265,13 @@ def test_room_is_told_and_missing_room_is_refused(small, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1e8))
     with pytest.raises(InputError, match=r"the archives have 2,\d+ MB, and .* has 100 MB left"):
         room(small, ["open"], tmp_path / "open", tmp_path / "cache")
+
+
+def test_a_file_where_a_folder_should_be_is_told_before_anything_is_fetched(small, tmp_path):
+    (tmp_path / "file").touch()
+    for output, cache in (("file", "cache"), ("file/deeper", "cache"), ("open", "file/archives")):
+        with pytest.raises(InputError, match=r"/file is a file: give a folder for --output and for --cache"):
+            room(small, ["open"], tmp_path / output, tmp_path / cache)
 
 
 LIST = "corpus,kind,split,speaker,label,source,license,attribution,folder,files\n"

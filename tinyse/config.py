@@ -206,9 +206,9 @@ def _looks_like(hint: Any, value: Any) -> int:
     if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
         if _rest(hint) is None:
             return 1
-        # One that takes any key is meant where its own are there.
+        # One that takes any key is meant where its own are there, or mistyped.
         own = [field.name for field in dataclasses.fields(hint) if not field.metadata.get(REST)]
-        return 2 * all(name in value for name in own)
+        return 2 * all(difflib.get_close_matches(name, map(str, value), n=1) for name in own)
     if isinstance(value, Mapping):
         return typing.get_origin(hint) is dict
     return isinstance(value, (list, tuple)) and typing.get_origin(hint) is tuple

@@ -78,7 +78,7 @@ def write(path: str | Path, samples: np.ndarray, sample_rate: int = DEFAULT_RATE
         try:
             soundfile.write(temporary, pcm, sample_rate, format="WAV", subtype="PCM_16")
         except soundfile.LibsndfileError as error:
-            raise InputError(f"cannot write {path}: {str(error).strip()}") from error
+            raise InputError(f"cannot write {path}: {sound_files.not_written(error)}") from error
 
 
 def resampled(samples: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from tinyse.audio import DEFAULT_RATE, to_pcm16
+from tinyse.audio.sound_files import not_written
 from tinyse.errors import InputError
 from tinyse.files import replacing
 
@@ -78,7 +79,7 @@ class SoundWriter:
         except soundfile.LibsndfileError as error:
             self._stack.close()
             raise InputError(
-                f"cannot write {path} with {channels} channels at {sample_rate} Hz: {error.error_string.strip().rstrip('.')}"
+                f"cannot write {path} with {channels} channels at {sample_rate} Hz: {not_written(error)}"
                 "; a wav takes any, --mono and --rate ask for others"
             ) from error
 
@@ -89,7 +90,7 @@ class SoundWriter:
         try:
             self._file.write(content)
         except soundfile.LibsndfileError as error:
-            raise InputError(f"cannot write {self.path}: {error}") from error
+            raise InputError(f"cannot write {self.path}: {not_written(error)}") from error
 
     def close(self) -> None:
         """Finish the file and give it its name."""

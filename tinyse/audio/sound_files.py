@@ -266,3 +266,10 @@ def _is_chunks(data: bytes) -> bool:
             return False
         place += 8 + size + size % 2
     return place >= len(data) and place - len(data) <= 1
+
+
+def not_written(error: soundfile.LibsndfileError) -> str:
+    """Why libsndfile did not write a file; of a full disk it says "System error" alone."""
+    if error.code == 2:
+        return "the system takes no more of it: is the disk full?"
+    return str(error.error_string).strip().rstrip(".")

