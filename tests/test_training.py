@@ -269,11 +269,38 @@ def test_the_last_weights_may_be_kept(recipe, tmp_path):
     assert any(not torch.equal(kept["best"][name], value) for name, value in kept["last"].items())
 
 
+def test_a_share_of_what_was_learned_is_kept(recipe, tmp_path):
+    """Training is the same; the kept weights lie on the line from the start's, statistics of normalizations included."""
+    kept, looks = {}, {}
+    for keep, share in (("last", 1.0), ("last", 0.25), ("best", 0.25), ("last", 0.0)):
+        output = tmp_path / f"{keep}-{share}"
+        settings = [f"output={output}", f"stages.supervise.keep={keep}", f"stages.supervise.learned={share}"]
+        run(load_recipe(recipe, [*settings, "stages.supervise.valid_every=6"]), nothing, nothing)
+        kept[keep, share] = weights(output)
+        looks[keep, share] = (output / "supervise/log.jsonl").read_text()
+    start, learned = weights(tmp_path / "last-1.0", "distill"), kept["last", 1.0]
+    moved = [
+        name for name, value in start.items() if value.is_floating_point() and not torch.equal(value, learned[name])
+    ]
+    assert any("running_mean" in name for name in moved) and any("weight" in name for name in moved)
+    for name in moved:
+        torch.testing.assert_close(kept["last", 0.25][name], torch.lerp(start[name], learned[name], 0.25))
+        torch.testing.assert_close(kept["best", 0.25][name], kept["last", 0.25][name], rtol=0, atol=0)
+        torch.testing.assert_close(kept["last", 0.0][name], start[name], rtol=0, atol=0)
+    assert len({json.loads(line)["valid_loss"] for line in looks.values()}) == 3, "what is kept is what is validated"
+
+
+def test_a_share_of_nothing_is_refused(recipe):
+    with pytest.raises(InputError, match="learned: below 1"):
+        load_recipe(recipe, ["stages.distill.learned=0.5"])
+
+
 def test_a_run_from_before_a_key_existed_is_not_another_recipe(recipe, tmp_path):
     chosen = load_recipe(recipe, [f"output={tmp_path / 'run'}"])
     record = stage_record(chosen, "supervise")
     for each in (record, record["builds_on"]["distill"]):
         del each["stage"]["keep"], each["front_end"]["synthesis_ms"], each["front_end"]["look_ahead"]
+        del each["stage"]["learned"]
     refuse_other_recipe(record, chosen, "supervise", tmp_path / "model")
     with pytest.raises(InputError, match="keep: 'best' then, 'last' now"):
         refuse_other_recipe(

@@ -74,6 +74,9 @@ class Stage:
     """Largest norm of the gradient of all weights; a longer one is scaled down."""
     average: Annotated[float, Between(0, 1)] = 0.998
     """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
+    learned: Annotated[float, Between(0, 1)] = 1.0
+    """Share of what was learned in the weights that are validated and kept: they lie on the line from those of `start` to the
+    running average (arXiv 2109.01903). Below 1 a model gains a little less of what is new and forgets much less of the rest."""
     valid_every: Annotated[int, Between(1, 1e9)] = 100
     """Updates between two validations, and between two checkpoints."""
     patience: Annotated[int, Between(0, 1e9)] = 0
@@ -90,6 +93,10 @@ class Stage:
         check_bounds(self)
         if self.distillation and self.distillation.target and not self.losses:
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
+        if self.learned < 1 and self.start is None:
+            raise InputError(
+                "learned: below 1 the kept weights lie between those of `start` and what was learned; name a `start`"
+            )
         if self.quantize and self.start is None:
             raise InputError(
                 "quantize: name the stage or model to go on from in `start`; its ranges give the quantization parameters"

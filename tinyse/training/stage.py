@@ -26,6 +26,7 @@ from tinyse.distillation.objective import distillation_loss
 from tinyse.distillation.views import Gather, Recorder, alone
 from tinyse.errors import InputError
 from tinyse.models.files import save_model
+from tinyse.models.network import Network
 from tinyse.models.quantized import QuantizedNetwork
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
@@ -33,7 +34,7 @@ from tinyse.released import find_weights
 from tinyse.tasks.losses import equal_shares
 from tinyse.tasks.task import Batch, Task
 from tinyse.training import checkpoint
-from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate
+from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate, move_average
 from tinyse.training.processes import gathered
 from tinyse.training.records import Log, refuse_others, stage_record
 from tinyse.training.start import load_start, model_path
@@ -79,7 +80,8 @@ class StageRun:
         if self.stage.start:
             teacher_records += load_start(recipe, name, network)
         self.training = Optimization(fabric, network, self.stage)
-        self.best = copy.deepcopy(self.training.average)
+        self.started = copy.deepcopy(self.training.average)
+        self.best = copy.deepcopy(self.started)
         task.to(fabric.device)
         self.teachers: Teachers | None = None
         if distillation := self.stage.distillation:
@@ -193,25 +195,34 @@ class StageRun:
 
     @torch.no_grad()
     def _validate(self, batches: list[Batch]) -> None:
-        """Losses of the averaged weights on the valid list; the best ones are kept. Raises Diverged."""
-        average = self.training.average
+        """Losses of the weights that would be kept now, on the valid list; the best ones are kept. Raises Diverged."""
+        kept = self._present()
         batches = [batch.to(self.fabric.device) for batch in batches]
         with self.fabric.autocast():
-            results = [self._losses(average, batch, equal_shares(self.task.counted(batch))) for batch in batches]
+            results = [self._losses(kept, batch, equal_shares(self.task.counted(batch))) for batch in batches]
         # All processes must agree on when to stop.
         mean_loss = self.fabric.broadcast(sum(float(loss) for loss, _ in results) / len(results))
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss on the valid split became {mean_loss}")
-        if not is_finite(average.state_dict().values()):
+        if not is_finite(kept.state_dict().values()):
             raise Diverged("weights became infinite")
         scores = self.task.scores([made for _, made in results], batches)
         # A score may be undefined, such as one of speech where no clip has any.
         self.valid = {"loss": mean_loss, **{name: score for name, score in scores.items() if math.isfinite(score)}}
         if mean_loss < self.best_loss:
             self.best_loss, self.validations_without_improvement = mean_loss, 0
-            self.best.load_state_dict(average.state_dict())
+            self.best.load_state_dict(kept.state_dict())
         else:
             self.validations_without_improvement += 1
+
+    def _present(self) -> Network:
+        """The running average, drawn back toward the start by what of it is not to be kept."""
+        average = self.training.average
+        if self.stage.learned == 1:
+            return average
+        kept = copy.deepcopy(self.started)
+        move_average(kept, average, 1 - self.stage.learned)
+        return kept
 
     def _entry(self, loss: float, rate: float) -> dict[str, float]:
         return {"loss": loss, "learning_rate": learning_rate(self.stage, self.update),
@@ -255,7 +266,7 @@ class StageRun:
     def _finish(self) -> Path:
         path = model_path(self.folder, self.name)
         if self.fabric.is_global_zero:
-            kept = self.best if self.stage.keep == "best" else self.training.average
+            kept = self.best if self.stage.keep == "best" else self._present()
             save_model(path, kept, self.recipe.front_end, self._model_facts())
             self.checkpoint_path.unlink(missing_ok=True)
         self.fabric.barrier()
