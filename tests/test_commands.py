@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,8 +15,10 @@ import typer
 from typer.testing import CliRunner
 
 import tinyse
+import tinyse.released
 from tinyse.commands import main as command_line
 from tinyse.commands.examples import EXAMPLES
+from tinyse.commands.models import models
 from tinyse.errors import InputError
 
 runner = CliRunner()
@@ -204,3 +207,16 @@ def test_every_command_explains_itself(name):
     if name not in registered:
         pytest.skip(f"tinyse {name} is not written yet")
     assert runner.invoke(command_line.app, [name, "--help"]).exit_code == 0
+
+
+def test_models_without_torch_lists_those_that_come_along_as_with_it(monkeypatch, capsys):
+    pytest.importorskip("torch")
+    models(as_json=True)
+    family = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    monkeypatch.setattr("tinyse.commands.models.find_spec", lambda name: None)
+    models(as_json=True)
+    printed = capsys.readouterr()
+    shipped = json.loads(printed.out)
+    assert [row["name"] for row in shipped] == tinyse.released.names()
+    assert shipped == [family[row["name"]] for row in shipped]
+    assert "tinyse[train]" in printed.err

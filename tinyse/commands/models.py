@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tinyse.errors import needs
+from tinyse.torch_build import extra_command
+
+if TYPE_CHECKING:
+    from tinyse.graph.graph import Graph
+    from tinyse.spectra.front_end import FrontEndConfig
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -17,40 +24,20 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
     State is in bytes of an int8 export; latency is algorithmic, with the default front end. Taggers are counted with 20
     classes, on frames of 64 ms and 64 bands. Those that tinyse comes with, trained, are marked: `tinyse denoise
-    --model NAME` runs them.
+    --model NAME` runs them. Without the extra `train` only these are listed.
     """
     from rich.console import Console
     from rich.table import Table
 
-    with needs("train"):
-        from tinyse.models.network import parameters
-        from tinyse.tasks import TASKS
-    from tinyse import released
-    from tinyse.spectra.front_end import latency_ms
-
-    shipped = released.weights()
-    rows: list[dict[str, Any]] = []
-    named = [(task, name, architecture) for task in TASKS.values() for name, architecture in task.models.items()]
-    for task, name, architecture in named:
-        front_end = task.front_end
-        network = task.example_network(architecture, front_end.bands).eval()
-        macs = network.emit().macs
-        rows.append(
-            {
-                "name": name,
-                "task": network.task,
-                "parameters": parameters(network),
-                "macs_per_frame": macs,
-                "macs_per_second": round(macs * front_end.frames_per_second),
-                "state_bytes": sum(map(math.prod, network.state_shapes.values())),
-                "latency_ms": latency_ms(front_end),
-                "trained": name in shipped,
-            }
-        )
+    family = find_spec("torch") is not None
+    rows = _family() if family else _shipped()
+    if not family:
+        print(f"note: for all names that a recipe may take: {extra_command('train')}", file=sys.stderr)
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table(caption="* comes along, trained" if shipped else None, caption_justify="left")
+    trained = any(row["trained"] for row in rows)
+    table = Table(caption="* comes along, trained" if trained else None, caption_justify="left")
     for title in ("model", "parameters", "MAC per frame", "MAC/s", "state bytes", "latency ms"):
         table.add_column(title, justify="left" if title == "model" else "right", no_wrap=title == "model")
     for row in rows:
@@ -64,3 +51,48 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         ]
         table.add_row(*map(str, cells))
     Console().print(table)
+
+
+def _family() -> list[dict[str, Any]]:
+    """A row for each named model of each task."""
+    with needs("train"):
+        from tinyse.models.network import parameters
+        from tinyse.tasks import TASKS
+    from tinyse.released import weights
+
+    rows = []
+    for task in TASKS.values():
+        for name, architecture in task.models.items():
+            network = task.example_network(architecture, task.front_end.bands).eval()
+            row = _row(name, network.task, parameters(network), network.emit(), task.front_end)
+            rows.append({**row, "trained": name in weights()})
+    return rows
+
+
+def _shipped() -> list[dict[str, Any]]:
+    """A row for each quantized model that comes along, from its file and its card: torch is not needed."""
+    from tinyse.boards.estimate import front_end_of
+    from tinyse.documents import kept
+    from tinyse.released import find, names
+    from tinyse.tflite.reader import read
+
+    rows = []
+    for name in names():
+        card, graph = kept(find(name).with_name("card.json"), "task", "parameters"), read(find(name))
+        rows.append({**_row(name, card["task"], card["parameters"], graph, front_end_of(graph)), "trained": True})
+    return rows
+
+
+def _row(name: str, task: str, parameters: int, graph: Graph, front_end: FrontEndConfig) -> dict[str, Any]:
+    """What one model costs, by the step that it exports."""
+    from tinyse.spectra.front_end import latency_ms
+
+    return {
+        "name": name,
+        "task": task,
+        "parameters": parameters,
+        "macs_per_frame": graph.macs,
+        "macs_per_second": round(graph.macs * front_end.frames_per_second),
+        "state_bytes": sum(math.prod(graph.tensors[state].shape) for state in graph.states),
+        "latency_ms": latency_ms(front_end),
+    }
