@@ -102,7 +102,6 @@ class _Probe:
     ) -> None:
         self.operator, self.tensor = operator, tensor
         self.names, self.plain, self.rounded = names, plain, rounded
-        self.float_names = [_original(name) for name in names]
         self.sums = dict.fromkeys(("signal", "mean", "total", "clipped", *PARTS), 0.0)
         self.count = 0
 

@@ -12,7 +12,6 @@ import subprocess
 
 from tinyse.errors import InputError
 
-ACCENTS = ("en-us", "en-gb")
 _TIE = "\u200d"
 _TIED = (("aɪ", "I"), ("aʊ", "W"), ("dʒ", "ʤ"), ("eɪ", "A"), ("tʃ", "ʧ"), ("ɔɪ", "Y"), ("əl", "ᵊl"))
 _TIED_IN = {"en-us": (("oʊ", "O"), ("ɪə", "iə")), "en-gb": (("əʊ", "Q"), ("eə", "ɛː"), ("iə", "ɪə"))}
