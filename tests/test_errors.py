@@ -12,6 +12,8 @@ from tinyse.documents import kept
 from tinyse.errors import InputError, needs
 from tinyse.released import find
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.tflite.reader import read
+from tinyse.tflite.writer import save
 
 
 def test_a_package_that_is_not_installed_is_named_with_its_extra(monkeypatch):
@@ -83,3 +85,11 @@ def test_json_of_files_is_read_in_one_place():
     folders = (REPOSITORY / "tinyse", REPOSITORY / "firmware_export")
     found = {path.name for folder in folders for path in folder.rglob("*.py") if "json.loads(" in path.read_text()}
     assert found <= {"documents.py", *others}
+
+
+def test_a_model_that_does_not_give_a_state_back_is_told_so(tmp_path):
+    graph = read(find("student-30k"))
+    del graph.outputs["encoder_1"]
+    save(graph, tmp_path / "model.tflite")
+    with pytest.raises(InputError, match=r"model\.tflite: .* states, alone: the step takes features, encoder_1, not"):
+        Denoiser(tmp_path / "model.tflite")

@@ -64,7 +64,7 @@ def check_fit(engine: Engine, bands: int, results: int, path: Path) -> None:
         result, _ = engine.step(np.zeros(bands, np.float32), engine.initial_state())
     except InputError as error:
         raise InputError(
-            f"{path}: its front end has {bands} bands, which its network does not take: {error}"
+            f"{path}: its network does not take the {bands} bands of its front end, and states, alone: {error}"
         ) from error
     if result.shape != (results,):
         raise InputError(f"{path}: {bands} bands give {result.size} values in its network, not {results}")
