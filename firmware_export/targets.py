@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tinyse.errors import InputError
 
-WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wundef", "-Wdouble-promotion", "-pedantic")
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wundef", "-pedantic")
 EXACT = ("-std=c99", "-ffp-contract=off")
 OPTIMIZATION = ("-O2", "-ffunction-sections", "-fdata-sections")
 RUN_SECONDS = 120
