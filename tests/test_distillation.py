@@ -164,7 +164,7 @@ def test_teachers_are_ours_or_external():
         ({"teacher": "a.onnx", "output": 1}, "say which window a.onnx uses"),
         ({"teacher": ("t", "u"), "views": {"bin": 1}}, "layers with those of one network of ours"),
         ({"teacher": OnnxTeacher("x.onnx", "hann"), "views": {"bin": 1}}, "layers with those of one network of ours"),
-        ({"teacher": "t", "views": {"bin": 1}, "layers": ()}, "the views need layers"),
+        ({"teacher": "t", "views": {"bin": 1}, "layers": ()}, "views: they need layers"),
         ({"teacher": "t", "views": {"bin": 0}}, "give a view, the output or the target a weight"),
         ({"teacher": "t", "output": -1}, "output is -1"),
         ({"teacher": "t", "target": 1.01}, "target is 1.01"),

@@ -211,7 +211,7 @@ def test_a_folder_of_another_plan_is_refused(model, tmp_path):
     with pytest.raises(InputError, match="was filled with seed 1, not 2"):
         write_speech(tmp_path, model, Plan(seed=2), TEXT, 1)
     (tmp_path / "synthesis.json").write_text("[]")
-    with pytest.raises(InputError, match="not what this command wrote"):
+    with pytest.raises(InputError, match="not what tinyse writes there"):
         write_speech(tmp_path, model, Plan(seed=1), TEXT, 1)
 
 
