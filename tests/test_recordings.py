@@ -407,8 +407,11 @@ def test_a_source_recording_in_two_splits_is_refused_by_name(tmp_path):
 
 def test_a_manifest_survives_its_file(plain, tmp_path):
     manifest = open_data(plain)
-    for place in (plain / "m.csv", tmp_path / "elsewhere/m.csv"):
-        manifest.write(place)
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/link").symlink_to(tmp_path / "elsewhere")
+    manifest.write(plain / "m.csv")
+    manifest.write(tmp_path / "elsewhere/m.csv")
+    for place in (plain / "m.csv", tmp_path / "elsewhere/m.csv", tmp_path / "a/b/link/m.csv"):
         again = open_data(place)
         assert [replace(r, seconds=round(r.seconds, 6)) for r in manifest.recordings] == list(again.recordings)
         assert all((again.root / r.path).is_file() for r in again.recordings)

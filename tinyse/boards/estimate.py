@@ -18,13 +18,12 @@ from firmware_export.text import array_bytes
 from tinyse.boards.boards import KIB, Board, Core, Npu
 from tinyse.boards.measurements import Measurement, choose, counted
 from tinyse.boards.vela import VelaSummary, compile_for
-from tinyse.config import build
 from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.graph import memory
 from tinyse.graph.graph import Graph, Operator
 from tinyse.graph.operators import OPERATORS, WEIGHTED, groups, macs
-from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
+from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, front_end_in
 from tinyse.tflite.reader import read
 
 Label = Literal["measured", "modeled", "emulated", "estimated"]
@@ -115,7 +114,7 @@ def front_end_of(graph: Graph) -> FrontEndConfig:
     """The front end that the model carries in its metadata. Raises InputError where it carries none."""
     if "front_end" not in graph.metadata:
         raise InputError(f"{graph.name} carries no tinyse metadata with a front end: it was not exported by tinyse")
-    return build(FrontEndConfig, graph.metadata["front_end"], "front_end")
+    return front_end_in(graph.metadata, graph.name).config
 
 
 def _operator_time(graph: Graph, operator: Operator, core: Core) -> Figure:

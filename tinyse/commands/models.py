@@ -71,15 +71,16 @@ def _family() -> list[dict[str, Any]]:
 
 def _shipped() -> list[dict[str, Any]]:
     """A row for each quantized model that comes along, from its file and its card: torch is not needed."""
-    from tinyse.boards.estimate import front_end_of
     from tinyse.documents import kept
     from tinyse.released import find, names
+    from tinyse.spectra.front_end import front_end_in
     from tinyse.tflite.reader import read
 
     rows = []
     for name in names():
         card, graph = kept(find(name).with_name("card.json"), "task", "parameters"), read(find(name))
-        rows.append({**_row(name, card["task"], card["parameters"], graph, front_end_of(graph)), "trained": True})
+        front_end = front_end_in(graph.metadata, name).config
+        rows.append({**_row(name, card["task"], card["parameters"], graph, front_end), "trained": True})
     return rows
 
 

@@ -127,7 +127,8 @@ class Manifest:
             raise InputError(f"{path}: the manifest lists no recordings")
         if all(_is_below(each.path) and _is_below(each.minus) for each in recordings):
             return cls(path.parent, recordings)
-        return cls(*_under_one_root([(path.parent, each) for each in recordings]))
+        # "../" of a linked folder leads out of where the link points, as for the system that opens the file.
+        return cls(*_under_one_root([(path.parent.resolve(), each) for each in recordings]))
 
     def summary(self) -> list[dict[str, Any]]:
         """A row per kind and split: files, hours, speakers or classes, licenses and the hours that may ship."""
