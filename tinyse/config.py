@@ -89,7 +89,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         del fields[rest]
         given[rest] = {str(key): given.pop(key) for key in list(given) if key not in fields}
     for key in given:
-        if key not in fields and key != rest:
+        if key not in fields and (rest is None or key != rest):
             raise InputError(f"unknown key {prefix}{key}{did_you_mean(str(key), fields)}")
     chosen = {key: convert(hints[key], value, f"{prefix}{key}") for key, value in given.items()}
     for name, field in fields.items():

@@ -102,6 +102,19 @@ def from_yaml(text: str, where: str) -> Any:
             self.depth -= 1
             return node
 
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            seen = set()
+            for key, _ in node.value:
+                at, kind = f"line {key.start_mark.line + 1}", key.tag.rsplit(":")[-1]
+                if kind not in ("str", "merge"):
+                    written = f" {key.value!r}" if isinstance(key, yaml.ScalarNode) else ""
+                    raise InputError(f"{at}: YAML takes the key{written} for {kind}, not for text: put it in quotes")
+                if kind == "str" and key.value in seen:
+                    raise InputError(f"{at}: the key {key.value!r} was given before")
+                seen.add(key.value)
+            return node
+
     number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
     try:
