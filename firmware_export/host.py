@@ -49,7 +49,8 @@ class HostEngine(FileEngine):
         super().__init__(path)
 
     def _load(self, graph: Graph) -> Step:
-        self.library = Library(graph, self._digest)
+        if not hasattr(self, "library"):  # which a copy has already
+            self.library = Library(graph, self._digest)
         program, memory = lower(graph), _memory(self.library.network_bytes())
         homes = {"states": self.library.states(), "arena": self.library.arena()}
 
@@ -109,6 +110,7 @@ class Library:
 
     def __init__(self, graph: Graph, digest: str) -> None:
         """Raises InputError for a graph that cannot be turned into C, and where there is neither a library nor a compiler."""
+        self._made_of = graph, digest
         self.built_in = built_in.holds(digest)
         found = built_in.library() if self.built_in else compiled(graph, digest)
         prefix = built_in.prefix(digest)
@@ -127,6 +129,10 @@ class Library:
             self.hop, self.bytes = function("host_hop", c_size_t), function("host_bytes", c_size_t)
             self.reset = function("host_reset", None, c_void_p)
             self.process = function("host_process", None, c_void_p, c_void_p, c_void_p, c_size_t, c_float)
+
+    def __reduce__(self) -> tuple[type[Library], tuple[Graph, str]]:
+        """Addresses of functions mean nothing in another process, which loads or compiles them anew."""
+        return Library, self._made_of
 
 
 def compiled(graph: Graph, digest: str) -> ctypes.CDLL:

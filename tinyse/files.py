@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +23,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the place of `path` when the block ends without an error.
 
     A reader sees the old file or the new one, never half of one, also when the disk fills up or the process is killed.
+    A link stays, and what it leads to is replaced. A device or a named pipe stays too, and gets the bytes at the end.
     Raises InputError where the file cannot be written.
     """
     path = Path(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        with _copied_to(path) as temporary:
+            yield temporary
+        return
+    path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{LEFTOVER}{path.stem}.", suffix=path.suffix)
@@ -42,6 +49,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _copied_to(path: Path) -> Iterator[Path]:
+    """Yield a temporary path whose bytes go to `path`, a device or a named pipe, when the block ends without an error."""
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / f"file{path.suffix}"
+        temporary.touch()
+        yield temporary
+        try:
+            with open(temporary, "rb") as source, open(path, "wb") as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

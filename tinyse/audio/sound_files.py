@@ -163,7 +163,8 @@ def duration(path: str | Path) -> float:
 
 def _check_exists(path: Path) -> None:
     if not path.is_file():
-        raise InputError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'no such file'}")
+        no_file = "it is no file: give - as IN and pipe the sound in" if path.exists() else "no such file"
+        raise InputError(f"cannot read {path}: {'it is a folder' if path.is_dir() else no_file}")
     if not os.access(path, os.R_OK):
         raise InputError(f"cannot read {path}: permission denied")
 

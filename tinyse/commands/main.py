@@ -127,6 +127,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def main() -> None:
     """Run the command line: 0 for success, 2 for what the user can mend, 130 after Ctrl-C or SIGTERM; never a traceback."""
     code: int | str | None
+    _open_standard_streams()
     # What a scheduler sends before it takes the machine away: what is done is kept, as after Ctrl-C.
     signal.signal(signal.SIGTERM, _terminated)
     try:
@@ -153,6 +154,16 @@ def main() -> None:
     if code == 130 and _is_first():
         print("tinyse: interrupted", file=sys.stderr)
     sys.exit(_flushed(code))
+
+
+def _open_standard_streams() -> None:
+    """Put nothing where the caller has closed a standard stream (`>&-`, as some services do).
+
+    Python has None there, and the next file that is opened would get the stream's number, and with it what is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _is_first() -> bool:

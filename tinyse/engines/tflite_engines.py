@@ -58,6 +58,15 @@ class FileEngine(Engine):
     def _load(self, graph: Graph) -> Step:
         """What runs one frame of a validated graph; its results are the caller's own arrays."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the interpreter, which neither goes to another process nor serves another thread."""
+        return {name: value for name, value in vars(self).items() if name != "_run"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """With an interpreter of its own."""
+        vars(self).update(state)
+        self._run = self._load(self.graph)
+
     @property
     def state_bytes(self) -> int:
         """Size of the state between frames, in bytes."""

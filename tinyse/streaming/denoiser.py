@@ -30,6 +30,9 @@ class Denoiser:
         denoiser = Denoiser()
         for chunk in microphone:
             loudspeaker.play(denoiser.process(chunk))
+
+    It serves one thread at a time. A pickle, which goes to another process, and a `copy.deepcopy`, for another thread, go
+    on from where it stands.
     """
 
     def __init__(

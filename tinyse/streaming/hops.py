@@ -25,11 +25,11 @@ def as_float(chunk: np.ndarray) -> np.ndarray:
     """A chunk of sound, int16 or float, as float32 (samples,). Raises InputError for what is not sound."""
     if chunk.ndim != 1:
         raise InputError(f"a chunk is one channel of samples, not an array of shape {chunk.shape}")
-    if chunk.dtype == np.int16:
+    if np.issubdtype(chunk.dtype, np.int16):  # in either order of bytes
         return from_pcm16(chunk)
     if not np.issubdtype(chunk.dtype, np.floating):
         raise InputError(f"samples are int16 or float, not {chunk.dtype}")
-    loudest = np.abs(chunk).max(initial=0)
+    loudest = float(np.abs(chunk).max(initial=0))  # a float16 has no number as large as the limit
     if not loudest <= LOUDEST:  # or NaN
         if not np.isfinite(loudest):
             raise InputError("samples hold NaN or infinite values")
@@ -48,4 +48,4 @@ def from_device(samples: np.ndarray) -> np.ndarray:
 
 def as_type(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """float32 sound as the type that it came in."""
-    return to_pcm16(samples) if dtype == np.int16 else samples.astype(dtype, copy=False)
+    return (to_pcm16(samples) if np.issubdtype(dtype, np.int16) else samples).astype(dtype, copy=False)

@@ -45,6 +45,8 @@ class Tagger:
         for chunk in microphone:
             for decision in tagger.process(chunk):
                 print(decision.likeliest())
+
+    Threads and processes as with a `Denoiser`.
     """
 
     def __init__(self, model: str | Path, engine: EngineName | None = None, every_seconds: float = 1.0) -> None:
