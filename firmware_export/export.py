@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from firmware_export import cmake, front_end, license, names, network, packages, report, text, vectors
+from firmware_export.folder import refuse_foreign, remove_earlier
 from firmware_export.kinds import BARE, CLASSIFIER, DENOISER
 from firmware_export.names import Names
 from firmware_export.packages import PACKAGES, Product
@@ -46,6 +47,8 @@ FLOAT_FRONT_END = (
 )  # fmt: skip
 FIXED_FRONT_END = ("front_end_state.h", "front_end_fixed.c", "transform_fixed.h", "transform_fixed.c")
 """Where sound goes in: for cores with an FPU, and for those without."""
+SIZES = "sizes.json"
+"""The sizes, and which files are the export's."""
 ALIGNMENT = {DENOISER: 4, CLASSIFIER: 8, BARE: 4}
 """Bytes: of int32 and float, and of the sums of 64 bits that a classifier keeps."""
 
@@ -209,9 +212,12 @@ def export(
     contents = {name: license.with_line(name, content, weights) for name, content in contents.items()}
     contents |= license.texts(model, digest, prefix, card)
     # Nothing is written before all of it is known.
+    refuse_foreign(folder, SIZES, contents)
+    remove_earlier(folder, SIZES, prefix, contents)
+    # First: it says whose the folder is.
+    files.write_json(folder / SIZES, {**sizes, "prefix": prefix, "files": sorted(contents)})
     for name, content in contents.items():
         files.write_text(folder / name, content)
-    files.write_json(folder / "sizes.json", sizes)
     return firmware
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from firmware_export.export import DENOISER, Firmware
+from firmware_export.folder import refuse_foreign
 from firmware_export.host import checked
 from firmware_export.plugins import denoiser, write_block
 from firmware_export.targets import EXACT
@@ -21,7 +22,7 @@ from tinyse.presets import PRESETS
 from tinyse.spectra.front_end import latency_ms
 
 FOLDER = Path(__file__).parent / "web"
-WASM = "tinyse.wasm"
+WASM, MODEL = "tinyse.wasm", "model.json"
 NO_LIMIT = -1
 """What set_limit of web.c takes for none."""
 COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
@@ -39,10 +40,12 @@ def export_page(model: str | Path, folder: str | Path, card: str, name: str) -> 
     """
     folder, firmware = Path(folder), denoiser(model)
     wasm = build_wasm(firmware)
-    for path in sorted((FOLDER / "page").iterdir()):
+    page = sorted((FOLDER / "page").iterdir())
+    refuse_foreign(folder, WASM, [*(path.name for path in page), MODEL])
+    files.write_bytes(folder / WASM, wasm)  # first: it says whose the folder is
+    for path in page:
         files.write_bytes(folder / path.name, path.read_bytes())
-    files.write_bytes(folder / WASM, wasm)
-    files.write_json(folder / "model.json", _facts(firmware, card, name))
+    files.write_json(folder / MODEL, _facts(firmware, card, name))
     return len(wasm)
 
 

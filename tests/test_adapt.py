@@ -81,6 +81,12 @@ def test_a_model_adapts_and_goes_on_where_it_was(motor, tiny, tmp_path, monkeypa
     assert (output / "adapt/model.safetensors").stat().st_mtime_ns == learned, "what is finished is not done again"
     assert model.read_bytes() == first
 
+    reported = (output / "report.json").stat().st_mtime_ns
+    assert json.loads(tinyse(monkeypatch, capsys, *command)[1])["rows"][0]["files"] == 2
+    assert (output / "report.json").stat().st_mtime_ns == reported
+    fewer = json.loads(tinyse(monkeypatch, capsys, *command, "--set", "evaluation.mixtures=1")[1])
+    assert [row["files"] for row in fewer["rows"]] == [1, 1, 2], "other pairs have a report of their own"
+
 
 def empty(folder):
     folder.mkdir()

@@ -79,8 +79,9 @@ def test_a_front_end_out_of_bounds_is_named_from_a_file_and_from_python(values, 
 
 def test_what_a_class_says_of_its_values_has_their_place():
     """A stage that trains nothing, a hop that divides nothing: which one, of which file?"""
-    with pytest.raises(InputError, match=r"^stages\.one: a stage needs losses"):
-        build(Stage, {"model": "student-30k", "updates": 1}, "stages.one")
+    for losses in ({}, {"losses": {"si_sdr": 0}}):
+        with pytest.raises(InputError, match=r"^stages\.one: a stage needs losses"):
+            build(Stage, {"model": "student-30k", "updates": 1, **losses}, "stages.one")
     with pytest.raises(InputError, match=r"^stages\.one\.distillation\.teacher: name at least one"):
         build(Stage, {"model": "student-30k", "updates": 1, "distillation": {"teacher": []}}, "stages.one")
     with pytest.raises(InputError, match=r"^m\.tflite: front_end\.hop_ms: 7\.3 ms is not a whole number"):

@@ -316,6 +316,8 @@ def test_ffmpeg_on_both_sides(tiny, tmp_path):
         (("-", "x.m4a"), b"", "cannot write x.m4a"),
         (("a.wav", "b.wav", "--channels", "2"), b"", "give - as IN or OUT"),
         (("no.wav", "-"), b"", "no such file"),
+        (("-", "-"), b"", "ended before the first sample"),
+        (("-", "-"), b"fLaC" + bytes(99), "a file of the kind FLAC"),
     ],
 )
 def test_what_a_pipe_cannot_do_is_one_line(tiny, tmp_path, arguments, given, words):
@@ -324,6 +326,24 @@ def test_what_a_pipe_cannot_do_is_one_line(tiny, tmp_path, arguments, given, wor
     assert (answer.returncode, answer.stdout) == (2, b"")
     assert words in answer.stderr.decode()
     assert answer.stderr.count(b"\n") == 1
+
+
+def test_a_pipe_without_a_sample_leaves_what_was_there(tiny, tmp_path):
+    """`failing | tinyse denoise - out.wav` must not put silence of no length in the place of yesterday's file."""
+    (tmp_path / "out.wav").write_bytes(b"yesterday's")
+    for nothing in (b"", pcm.wav_header("s16", RATE)):
+        answer = run("-", tmp_path / "out.wav", "--model", tiny.quantized, input=nothing)
+        assert (answer.returncode, answer.stdout) == (2, b"")
+        assert (tmp_path / "out.wav").read_bytes() == b"yesterday's"
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "AIFF", "RF64", "W64", "CAF", "AU"])
+def test_other_files_on_standard_input_are_not_taken_for_samples(kind):
+    """They would be noise at full scale."""
+    file = io.BytesIO()
+    soundfile.write(file, sound(300), RATE, format=kind)
+    with pytest.raises(InputError, match="not raw sound or a wav"):
+        PipeReader(io.BufferedReader(io.BytesIO(file.getvalue())), pcm.Layout("s16", RATE))
 
 
 def test_half_a_sample_at_the_end_is_said(tiny):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import own_recordings
@@ -16,6 +17,7 @@ from tinyse import audio  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.evaluation.pairs import find_pairs  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
+from tinyse.tflite.reader import read  # noqa: E402
 from tinyse.training import dry_run, finish  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 
@@ -174,6 +176,29 @@ def test_voicebank_demand_alone_is_enough_to_train_and_score(recipe, tmp_path):
     assert planned.pairs == folder and [pair.name for pair in find_pairs(folder)] == ["p231_001"]
     model = dry_run.run(chosen, lambda _: None, lambda _: None)
     assert finish.finish(chosen, planned, model, lambda _: None).scored.tables
+
+
+def test_a_finished_run_is_exported_and_scored_anew_by_other_keys(recipe, own, tmp_path):
+    """Else int8 would be told to be what `--set export.precision=int16x8` asked for, and old scores those of new pairs."""
+
+    def ended(*more):
+        chosen = load_recipe(recipe, settings(tmp_path, own, ONE_VOICE, "stages.student.updates=1", *more))
+        said: list[str] = []
+        planned = replace(finish.plan(chosen), metrics=("si_sdr",), backends=("litert",))
+        model = dry_run.run(chosen, lambda _: None, lambda _: None)
+        quantized = finish.finish(chosen, planned, model, said.append, 1).quantized
+        before = [line.split()[0] for line in said if " before: " in line]
+        scores = json.loads(quantized.with_name("scores.json").read_text())
+        report = json.loads(quantized.with_name("model-report.json").read_text())
+        return before, read(quantized).metadata["precision"], len(report["calibration"]), len(scores["files"]["files"])
+
+    assert ended() == ([], "int8", 2, 3)
+    assert ended() == (["exported", "scored"], "int8", 2, 3)
+    assert ended("evaluation.limit=2") == (["exported"], "int8", 2, 2)
+    assert ended("evaluation.limit=2", "export.precision=int16x8") == ([], "int16x8", 2, 2)
+    assert ended("evaluation.limit=2", "export.precision=int16x8", "export.clips=1") == ([], "int16x8", 1, 2)
+    (tmp_path / "run/student/model-report.json").unlink()  # of a run that was killed before it
+    assert ended() == ([], "int8", 2, 3)
 
 
 def test_data_may_be_a_list(recipe, own, tmp_path):

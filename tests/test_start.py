@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,27 @@ def test_a_run_does_not_go_on_from_a_file_that_was_exchanged(tmp_path):
     with pytest.raises(InputError, match="made with other weights in the file that it starts from"):
         run(chosen, nothing, nothing)
     own.unlink()  # what is finished needs it no more
+    assert run(chosen, nothing, nothing) == model_path(tmp_path / "run", "on")
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_does_not_go_on_with_a_teacher_that_was_exchanged(tmp_path, finished):
+    teacher = tmp_path / "teacher.safetensors"
+    tensors, header = load_tensors(find_weights("student-62k"))
+    save_tensors(teacher, tensors, header)
+    taught = {"distillation": {"teacher": [str(teacher), "student-30k"], "output": 1.0}, "updates": 2}
+    chosen = one_stage(tmp_path / "run", **taught)
+
+    def interrupt(progress):
+        if not finished:
+            signal.raise_signal(signal.SIGINT)
+
+    with nullcontext() if finished else pytest.raises(KeyboardInterrupt):
+        run(chosen, interrupt, nothing)
+    save_tensors(teacher, {name: tensor * 1.01 for name, tensor in tensors.items()}, header)
+    with pytest.raises(InputError, match="made with other weights in the file that teaches it"):
+        run(chosen, nothing, nothing)
+    save_tensors(teacher, tensors, header)
     assert run(chosen, nothing, nothing) == model_path(tmp_path / "run", "on")
 
 

@@ -88,9 +88,9 @@ class Stage:
     """Keys of the recipe's `mixture` that are others in this stage, such as {clean_probability: 0.2}."""
 
     def __post_init__(self) -> None:
-        if not self.losses and self.distillation is None:
-            raise InputError("a stage needs losses, distillation, or both")
         check_bounds(self)
+        if not any(self.losses.values()) and self.distillation is None:
+            raise InputError("a stage needs losses with a weight, distillation, or both")
         if self.distillation and self.distillation.target and not self.losses:
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
         if self.learned < 1 and self.start is None:

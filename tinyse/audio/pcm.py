@@ -17,6 +17,19 @@ FORMATS = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4}
 FLOAT_TAG, EXTENSIBLE_TAG = 3, 0xFFFE
 UNKNOWN_BYTES = 0xFFFFFFFF
 """What a wav that is a stream says of its size."""
+OTHER_FILES = {
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3": "MP3",
+    b"FORM": "AIFF",
+    b"RF64": "RF64",
+    b"RIFX": "big-endian wav",
+    b"riff": "W64",
+    b"caff": "CAF",
+    b".snd": "AU",
+    b"\x1aE\xdf\xa3": "Matroska",
+}
+"""How files begin whose bytes, taken for raw samples, would be noise at full scale."""
 ENDLESS_BYTES = 0x7FFF0000
 """From here on a promised size is not a size: recorders to a pipe promise 2 or 4 GB."""
 
@@ -84,9 +97,13 @@ def wav_header(format: str, rate: int, size: int | None = None, channels: int = 
 def read_header(stream: BufferedIOBase) -> tuple[Layout | None, bytes]:
     """What the header of a wav says, up to its first sample; or None for raw sound, and what of it was read.
 
-    Raises InputError for a wav of another kind, and for one that ends in its header.
+    Raises InputError for a wav of another kind, for one that ends in its header, and for another kind of sound file.
     """
     start = stream.read(12)
+    for beginning, kind in OTHER_FILES.items():
+        if start.startswith(beginning):
+            raise InputError(f"standard input is a file of the kind {kind}, not raw sound or a wav: name the file, or pipe it "
+                             "through ffmpeg -i - -f wav -")  # fmt: skip
     if start[:4] != b"RIFF" or start[8:] != b"WAVE":
         return None, start
     layout = None

@@ -50,7 +50,7 @@ def adapt(
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in `tinyse train`
     with needs("train"):
-        from tinyse.training import adaptation, budget, dry_run
+        from tinyse.training import adaptation, budget, dry_run, finish
         from tinyse.training.lock import locked
         from tinyse.training.run import run
     from tinyse.documents import kept
@@ -86,16 +86,17 @@ def adapt(
                 dry_run.dry_run(recipe, None)
         trained = run(recipe, screen.show, screen.say)
         quantized = trained.with_suffix(".tflite")
-        if not newer(quantized, trained):
+        if not finish.is_exported(recipe, trained, quantized):
             clips = TASKS[recipe.task].calibration(recipe, recipe.export.clips)
             screen.say(export_model(trained, clips, precision=recipe.export.precision).summary)
     path = output / adaptation.REPORT
-    if newer(path, quantized):
-        report = kept(path, "base", "rows")
+    scored = adaptation.hashes(recipe, base, sets)
+    if newer(path, quantized) and kept(path, "base", "rows").get("hashes", scored) == scored:
+        report = kept(path)
     else:
         count = sum(len(adaptation.pairs_in(recipe, folder)) for folder in sets.values())
         with counted("scoring", count) as advance:
-            report = adaptation.compare(recipe, base, quantized, sets, advance)
+            report = {**adaptation.compare(recipe, base, quantized, sets, advance), "hashes": scored}
         write_text(path.with_suffix(".md"), as_markdown([adaptation.table(report)]))
         write_json(path, report)
     if as_json:

@@ -18,7 +18,7 @@ import typer
 from tinyse.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
 
@@ -191,7 +191,7 @@ def _pipe(
         came.format, rate if target == PIPE else possible_rate(target, rate), 1 if settings.mono else came.channels
     )
     notices += sound.notices(denoiser, came.rate, leaving.rate)
-    clean = sound.denoised(denoiser, blocks, came.rate, leaving.rate)
+    clean = _not_nothing(sound.denoised(denoiser, blocks, came.rate, leaving.rate))
     samples, start = 0, time.perf_counter()
     try:
         if target == PIPE:
@@ -227,6 +227,17 @@ def _pipe(
         print(json.dumps(facts, indent=2), file=screen)
     elif target != PIPE:
         print(f"{target}: {facts['seconds']:.1f} s of sound, latency {latency_ms:.4g} ms", file=screen)
+
+
+def _not_nothing(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The blocks. Raises InputError at the end of none or empty ones: what filled the pipe has failed, and an output that is
+    there already stays."""
+    samples = 0
+    for block in blocks:
+        samples += len(block)
+        yield block
+    if not samples:
+        raise InputError("standard input ended before the first sample: did the program fail that writes to it?")
 
 
 def _without_paths(result: Result) -> dict[str, Any]:

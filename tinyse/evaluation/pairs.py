@@ -14,6 +14,7 @@ pair or of its clean file.
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -26,7 +27,7 @@ from tinyse import audio
 from tinyse.audio.sound_files import SUFFIXES, find_sounds
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import sdr
-from tinyse.files import leads_out
+from tinyse.files import leads_out, sha256
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ LAYOUTS = (
 )
 TRANSCRIPTS = "transcripts.txt"
 _FILE_ID = re.compile(r"fileid_\d+$")
+
+
+def digest_of(pairs: Iterable[Pair]) -> str:
+    """A SHA-256 that changes with the name or a byte of any pair."""
+    named = (f"{pair.name}\0{sha256(pair.clean)}{sha256(pair.noisy)}" for pair in pairs)
+    return hashlib.sha256("\0".join(named).encode(errors="surrogateescape")).hexdigest()
 
 
 def find_pairs(folder: str | Path, limit: int | None = None) -> list[Pair]:

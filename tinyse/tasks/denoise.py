@@ -14,12 +14,13 @@ from torch.nn import functional
 
 from tinyse import audio
 from tinyse.distillation import external
+from tinyse.documents import kept
 from tinyse.engines.tflite_engines import require_tflm
 from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.chain import score
 from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
-from tinyse.evaluation.pairs import Pair, find_pairs
+from tinyse.evaluation.pairs import Pair, digest_of, find_pairs
 from tinyse.evaluation.report import as_json, markdown, summary_tables
 from tinyse.files import newer, write_json, write_text
 from tinyse.models.architecture import ARCHITECTURES
@@ -64,15 +65,17 @@ class Denoise(MixtureTask):
 
     @classmethod
     def score(cls, recipe: Recipe, plan: Plan, model: Path, quantized: Path, say: Say, processes: int) -> Scored:
-        """Every backend on the planned pairs, and examples to listen to. What is newer than the .tflite is not made again."""
+        """Every backend on the planned pairs, and examples to listen to. Scores on the same pairs that are newer than the
+        .tflite are not made again."""
         if plan.pairs is None:
             return Scored()
         scores = model.parent / "scores.json"
         report = scores.with_suffix(".md")
-        if newer(scores, quantized):
+        pairs = find_pairs(plan.pairs, plan.limit)
+        scored = {"pairs_hash": digest_of(pairs)}
+        if newer(scores, quantized) and kept(scores).get("pairs_hash", scored["pairs_hash"]) == scored["pairs_hash"]:
             say(f"scored before: {scores}")
             return Scored(report=report)
-        pairs = find_pairs(plan.pairs, plan.limit)
         say(f"examples to listen to and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
         with counted("scoring", len(pairs)) as advance:
@@ -84,7 +87,7 @@ class Denoise(MixtureTask):
         for notice in result.notices:
             say(f"note: {notice}")
         write_text(report, markdown(result))
-        write_json(scores, as_json(result))  # last: where it is, the report is
+        write_json(scores, as_json(result) | scored)  # last: where it is, the report is
         return Scored(summary_tables(result), report)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -12,9 +12,10 @@ from tinyse.clips import refuse_trained
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, score
-from tinyse.evaluation.pairs import Pair, find_pairs, own_pairs
+from tinyse.evaluation.pairs import Pair, digest_of, find_pairs, own_pairs
 from tinyse.evaluation.report import Table
 from tinyse.evaluation.statistics import Summary, paired, summarize
+from tinyse.files import sha256
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.files import load_model
 from tinyse.recipe import BUILT_IN, Recipe, data_paths
@@ -168,6 +169,13 @@ def scored_sets(recipe: Recipe, own: Manifest, everything: Manifest, rehearsal: 
         general = folder / "general"
         write_pairs(open_data(data_paths(rehearsal)), general, count, sample_rate=rate)
     return {"your noise, held back": folder / "own", "general": general}
+
+
+def hashes(recipe: Recipe, base: Base, sets: Mapping[str, Path]) -> dict[str, str]:
+    """What `compare` is told, by content: of the model before, and of each set of pairs."""
+    return {"before": sha256(base.quantized)} | {
+        name: digest_of(pairs_in(recipe, folder)) for name, folder in sets.items()
+    }
 
 
 def compare(

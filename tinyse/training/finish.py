@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinyse.documents import kept
 from tinyse.export import export_model
 from tinyse.files import newer
 from tinyse.recipe import Recipe
@@ -29,9 +30,9 @@ def plan(recipe: Recipe) -> Plan:
 
 
 def finish(recipe: Recipe, plan: Plan, model: Path, say: Callable[[str], None], processes: int = 2) -> Finished:
-    """Write the .tflite beside `model` and score it as planned. What is newer than the model is not made again."""
+    """Write the .tflite beside `model` and score it as planned. What the same recipe made before is kept."""
     task, quantized = TASKS[recipe.task], model.with_suffix(".tflite")
-    if newer(quantized, model):
+    if is_exported(recipe, model, quantized):
         say(f"exported before: {quantized}")
     else:
         say(
@@ -43,3 +44,13 @@ def finish(recipe: Recipe, plan: Plan, model: Path, say: Callable[[str], None], 
             ).summary
         )
     return Finished(quantized, task.score(recipe, plan, model, quantized, say, processes))
+
+
+def is_exported(recipe: Recipe, model: Path, quantized: Path) -> bool:
+    """Whether the .tflite is newer than the model, and of the precision and the number of clips that the recipe asks for."""
+    report = quantized.with_name(f"{quantized.stem}-report.json")
+    if not (newer(quantized, model) and report.exists()):
+        return False
+    made = kept(report, "precision", "calibration")
+    clips = made["calibration"]  # none where the model brought its quantization parameters along
+    return made["precision"] == recipe.export.precision and (clips is None or len(clips) == recipe.export.clips)

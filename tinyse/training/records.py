@@ -90,6 +90,7 @@ def refuse_others(facts: Mapping[str, Any], recipe: Recipe, name: str, data: Map
         ("data_hash", "recordings"),
         ("valid_hash", "recordings of the valid split"),
         ("start_hash", "weights in the file that it starts from"),
+        ("teacher_hash", "weights in the file that teaches it"),
         ("network_hash", "operators of its network, whose class has changed"),
     ):
         if key in facts and key in data and facts[key] != data[key]:

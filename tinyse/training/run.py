@@ -28,7 +28,7 @@ from tinyse.training.processes import launch, processes_here, refuse_undivided
 from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others
 from tinyse.training.stage import Progress, StageRun, checkpoint_path
-from tinyse.training.start import check_start, model_path, start_hash
+from tinyse.training.start import check_start, model_path, start_hash, teacher_hash
 from tinyse.training.stopping import stop_requests
 
 PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors", "onnxruntime")
@@ -138,7 +138,7 @@ def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
 
 def names_of(recipe: Recipe, name: str) -> dict[str, str]:
     """Of what a stage is made from beside its recipe and its recordings: hashes by what they are of."""
-    return start_hash(recipe, name) | network_hash(recipe, name)
+    return start_hash(recipe, name) | teacher_hash(recipe, name) | network_hash(recipe, name)
 
 
 def write_record(recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:

@@ -66,7 +66,7 @@ class StageRun:
         data: Mapping[str, str],
         qparams: TrainedQparams | None = None,
     ) -> None:
-        """`data` names what it learns from (`Task.open`, `start_hash`); `qparams` are those of a stage of
+        """`data` names what it learns from (`Task.open`, `run.names_of`); `qparams` are those of a stage of
         quantization-aware training."""
         self.fabric, self.recipe, self.task, self.name = fabric, recipe, task, name
         self.data, self.qparams = data, qparams

@@ -45,6 +45,20 @@ def start_hash(recipe: Recipe, name: str) -> dict[str, str]:
         return {}
 
 
+def teacher_hash(recipe: Recipe, name: str) -> dict[str, str]:
+    """`{"teacher_hash": SHA-256}` of the files that teach the stage `name` and are no stage's of this recipe; empty where
+    there is none, or one is gone."""
+    distillation = recipe.stages[name].distillation
+    if distillation is None:
+        return {}
+    try:
+        ours = [released.find_weights(each) for each in distillation.ours if each not in recipe.stages]
+        digests = [sha256(path) for path in [*ours, *(Path(each.onnx) for each in distillation.external)]]
+    except InputError:
+        return {}
+    return {"teacher_hash": " ".join(digests)} if digests else {}
+
+
 def check_start(recipe: Recipe, name: str) -> None:
     """Open the model that the stage `name` goes on from, where that is no stage of the recipe.
 
