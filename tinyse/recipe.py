@@ -49,43 +49,44 @@ class Stage:
     updates: Annotated[int, Between(1, 1e9)]
     """Optimizer steps."""
     start: str | None = None
-    """Whose weights this one goes on from: an earlier stage, a released model by its name (`tinyse models`), or a model file
-    (.safetensors); nothing starts from random weights."""
+    """Weights that the stage starts from: those of an earlier stage, of a released model by its name (`tinyse models`), or of
+    a model file (.safetensors); without it, random weights."""
     losses: dict[str, _Weight] = field(default_factory=dict)
     """Weight of each supervised loss; empty for a stage that only distills."""
     distillation: Distillation | None = None
-    """Learn from a teacher, alone or beside the supervised losses."""
+    """Distillation from a teacher, alone or together with the supervised losses."""
     quantize: Quantize | None = None
     """Quantization-aware training; needs `start`. Exporting then calibrates nothing again."""
     batch: Annotated[int, Between(1, 65536)] = 16
-    """Clips in an update, over all processes."""
+    """Clips per update, over all processes."""
     accumulate: Annotated[int, Between(1, 65536)] = 1
-    """Parts that a process learns its share of a batch in, one after another, for less memory. Losses and gradients are those
-    of the whole batch but for batch normalization, whose statistics are a part's; a quantized stage has none."""
+    """Number of parts in which a process computes its share of a batch, one after another, to save memory. Losses and gradients
+    are those of the whole batch, except that batch normalization uses the statistics of a part; a quantized stage has none."""
     seconds: Annotated[float, Between(0.1, 600)] = 4.0
     """Length of a clip."""
     learning_rate: Annotated[float, Between(1e-12, 1e6)] = 1e-3
-    """Highest rate, reached after `warmup` updates; from there a half cosine leads to zero."""
+    """Highest learning rate, reached after `warmup` updates; from there it falls to zero along half a cosine."""
     warmup: Annotated[int, Between(0, 1e9)] = 50
-    """Updates over which the rate rises in a straight line."""
+    """Updates over which the learning rate rises linearly."""
     weight_decay: Annotated[float, Between(0, 1e3)] = 0.01
-    """AdamW's decay of the weights; biases and normalizations are left out."""
+    """Weight decay of AdamW; biases and normalizations are exempt."""
     clip_gradient: Annotated[float, Between(1e-9, 1e9)] = 5.0
-    """Largest norm of the gradient of all weights; a longer one is scaled down."""
+    """Largest norm of the gradient of all weights; a larger one is scaled down."""
     average: Annotated[float, Between(0, 1)] = 0.998
-    """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the last weights."""
+    """Decay of the running average of the weights, which is validated and kept; 0 keeps the last weights."""
     learned: Annotated[float, Between(0, 1)] = 1.0
-    """Share of what was learned in the weights that are validated and kept: they lie on the line from those of `start` to the
-    running average (arXiv 2109.01903). Below 1 a model gains a little less of what is new and forgets much less of the rest."""
+    """Share of the learned change that is validated and kept: the weights are on the line from those of `start` to the
+    running average (arXiv 2109.01903). Below 1, a model learns a little less of what is new and forgets much less of the
+    rest."""
     valid_every: Annotated[int, Between(1, 1e9)] = 100
     """Updates between two validations, and between two checkpoints."""
     patience: Annotated[int, Between(0, 1e9)] = 0
-    """Validations in a row without a better loss after which the stage stops early; 0: never."""
+    """The stage stops early after this many validations in a row without a better loss; 0: never."""
     keep: Literal["best", "last"] = "best"
-    """Which running average becomes the model: of the least loss on the valid split, or of the last update. No clip of
-    that split is clean: a stage that is to spare clean speech keeps its last."""
+    """Which running average becomes the model: that with the lowest validation loss, or that of the last update. The validation
+    split has no clean clips, so a stage that should preserve clean speech keeps the last."""
     mixture: dict[str, Any] | None = None
-    """Keys of the recipe's `mixture` that are others in this stage, such as {clean_probability: 0.2}."""
+    """Keys of the recipe's `mixture` that differ in this stage, such as {clean_probability: 0.2}."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -144,23 +145,23 @@ class Evaluation:
     """What the chain of numbers is measured on."""
 
     pairs: str | None = None
-    """A folder of pairs. By default the data's own (`benchmark/` in its folder, or VoiceBank-DEMAND's test set), else
+    """A folder of pairs. By default those of the data (`benchmark/` in its folder, or VoiceBank-DEMAND's test set), else
     mixtures of the test split, which are written to `pairs/` in the output folder."""
     mixtures: _Count = 60
-    """How many mixtures of the test split are scored where no pairs are given."""
+    """How many mixtures of the test split are scored if no pairs are given."""
     limit: Annotated[int, Between(0, 1e9)] = 0
     """Only the first pairs; 0 takes all."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a run's result."""
+    """Everything that determines the result of a run."""
 
     stages: dict[str, Stage]
     """Training stages by name, in order. The last one's model is exported."""
     task: str = "denoise"
-    """What the model does (`tinyse.tasks`): denoise takes noise out of speech, tagging names the sounds, activity whether
-    somebody speaks."""
+    """What the model does (`tinyse.tasks`): denoise removes noise from speech, tagging names the sounds, activity detects
+    speech."""
     options: dict[str, Any] = field(default_factory=dict)
     """Keys of the task's own. In a recipe they stand under its name: `tagging: {valid: [4]}`."""
     data: str | tuple[str, ...] = BUILT_IN
@@ -168,12 +169,12 @@ class Recipe:
     shards (`tinyse data shard`), or `built-in`, the small corpus that tinyse ships; for the task `tagging`, one folder of
     clips with labels."""
     output: str = "runs/recipe"
-    """Folder for checkpoints, logs, models and reports. In the file it lies below the folder that the run is started in; for
-    another place say `--set output=FOLDER`."""
+    """Folder for checkpoints, logs, models and reports. In a recipe, it must be below the folder in which the run is started;
+    for another place use `--set output=FOLDER`."""
     ship: bool = False
-    """Train only on recordings whose license lets the weights be released."""
+    """Train only on recordings whose license allows the weights to be released."""
     seed: Annotated[int, Between(0, 2**63 - 1)] = 0
-    """Of weights and mixtures: the same seed, the same run."""
+    """Seed of weights and mixtures: the same seed gives the same run."""
     broken: Annotated[float, Between(0, 0.5)] = 0.05
     """Share of the recordings that may turn out broken, counted as if they were at least 100. They are left out, and named
     in `broken.jsonl` in the output folder; more of them end the run."""
@@ -188,12 +189,12 @@ class Recipe:
     evaluation: Evaluation = field(default_factory=Evaluation)
     """What the finished model is scored on."""
     precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"
-    """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed where the machine has instructions for
-    it, 32-true (float32) elsewhere. The run keeps what it began with."""
+    """Arithmetic of training, as Lightning Fabric names it; `auto` is bf16-mixed if the machine has instructions for
+    it, else 32-true (float32). A run keeps its choice when it resumes."""
     threads: Annotated[int, Between(0, 1024)] = 0
-    """Threads of a training process; 0 takes the cores there are, divided among the processes of torchrun."""
+    """Threads of a training process; 0 uses all cores, divided among the processes of torchrun."""
     workers: Literal["auto"] | Annotated[int, Between(0, 1024)] = "auto"
-    """Processes that mix, for each that trains; the result does not depend on their number."""
+    """Processes that load and mix data, for each process that trains; the result does not depend on their number."""
 
     def __post_init__(self) -> None:
         if not self.stages:

@@ -38,11 +38,11 @@ def adapt(
     """Teach a released model the noise of your product, and measure what it gained and what it lost.
 
     The recordings of NOISE (3 or more) are divided: most train, some validate, some are held back. Training mixes them with
-    the rehearsal, and the released weights teach along, so that the rest is not forgotten. Then the model becomes int8, and
-    before and after are scored on the held-back recordings, on a general set and on clean speech: report.md in OUTPUT.
+    other recordings (the rehearsal), and the released weights act as a teacher, so that the model forgets little. Then it is
+    converted to int8, and before and after are scored on the held-back recordings, on general pairs and on clean speech:
+    report.md in OUTPUT.
 
-    Stop it with Ctrl-C and start it again with the same command: it goes on where it was. The recipe is recipes/adapt.yaml,
-    which `tinyse init` copies.
+    After Ctrl-C, the same command resumes. The recipe is recipes/adapt.yaml, which `tinyse init` copies.
     """
     from rich.console import Console
 

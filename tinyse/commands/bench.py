@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 def bench(
     model: Annotated[Path | None, typer.Argument(help="An int8 or int16 .tflite made by tinyse, or a name.")] = None,
     board: Annotated[
-        str | None, typer.Option(help="A board's name; without one, MODEL is judged on all of them.")
+        str | None, typer.Option(help="Name of a board; without one, MODEL is checked on all of them.")
     ] = None,
     core: Annotated[
-        str | None, typer.Option(help="A board of your own: cortex-m4, cortex-m7, cortex-m33 or cortex-m55, ...")
+        str | None, typer.Option(help="Core of your own board: cortex-m4, cortex-m7, cortex-m33 or cortex-m55.")
     ] = None,
-    mhz: Annotated[float | None, typer.Option(help="... its clock,")] = None,
-    ram: Annotated[int | None, typer.Option(help="... its RAM in KiB,")] = None,
-    flash: Annotated[int | None, typer.Option(help="... and its flash in KiB.")] = None,
+    mhz: Annotated[float | None, typer.Option(help="With --core: its clock in MHz.")] = None,
+    ram: Annotated[int | None, typer.Option(help="With --core: its RAM in KiB.")] = None,
+    flash: Annotated[int | None, typer.Option(help="With --core: its flash in KiB.")] = None,
     sound: Annotated[Path | None, typer.Option("--input", help="Sound to stream; default: noise in bursts.")] = None,
     output: Annotated[Path | None, typer.Option(help="A wav of what the board would play.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="A png of how long hops take.")] = None,
-    seconds: Annotated[float, typer.Option(help="How much of the sound to stream.")] = 10.0,
+    picture: Annotated[Path | None, typer.Option(help="A png that plots the time of each hop.")] = None,
+    seconds: Annotated[float, typer.Option(help="Seconds of the sound to stream.")] = 10.0,
     engine: Annotated[str, typer.Option(help="Runtime on this machine: litert, tflm or reference.")] = "litert",
     firmware: Annotated[
         Path | None, typer.Option(help="JSON of measured figures, from benchmarks/firmware.py.")
@@ -41,15 +41,15 @@ def bench(
     burst_probability: Annotated[
         float, typer.Option(help="Probability of an interruption during a hop, 0 to 1.")
     ] = 0.0,
-    burst_ms: Annotated[float, typer.Option(help="Longest interference.")] = 0.0,
-    jitter: Annotated[float, typer.Option(help="Largest share by which a hop takes longer.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the interference.")] = 0,
+    burst_ms: Annotated[float, typer.Option(help="Longest interruption in ms.")] = 0.0,
+    jitter: Annotated[float, typer.Option(help="Largest share by which a hop takes longer: 0.1 for 10 %.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the interruptions and the jitter.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Stream sound through MODEL as a board would: flash, RAM and time, missed deadlines and how they sound.
 
-    Without a board: one line for each that tinyse knows; without a model either: those boards. A board of your own is named
-    by its core and sizes: tinyse bench MODEL --core cortex-m4 --mhz 168 --ram 192 --flash 1024.
+    Without a board, this prints a line for each board that tinyse knows; without MODEL, it lists these boards. Describe
+    your own board by its core and sizes: tinyse bench MODEL --core cortex-m4 --mhz 168 --ram 192 --flash 1024.
     """
     from tinyse import audio
     from tinyse.boards import estimate as estimates

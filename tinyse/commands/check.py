@@ -28,8 +28,8 @@ def check(
 ) -> None:
     """Print the operators that the last stage of RECIPE will export, and whether TFLM, CMSIS-NN and Ethos-U have them.
 
-    fast: a kernel made for the hardware; plain: one in portable C, or on the core beside an NPU; none: it cannot run.
-    Exits with 0 if the step can ship on TFLM, with 1 if not.
+    fast: a kernel optimized for the hardware; plain: portable C, or the core beside an NPU; none: it cannot run.
+    The exit status is 0 if the step can run on TFLM, and 1 if not.
     """
     with needs("train"):
         from tinyse.tasks import TASKS

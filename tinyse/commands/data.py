@@ -29,7 +29,7 @@ Data = Annotated[
     Path, typer.Argument(help="A manifest (.csv, or .jsonl of lhotse), a folder in a known layout, or shards.")
 ]
 
-Rate = Annotated[int | None, typer.Option(help="Hz of the sound that is written; by default 16000.")]
+Rate = Annotated[int | None, typer.Option(help="Sample rate of the written sound in Hz; by default 16000.")]
 
 
 @app.command("get")
@@ -84,7 +84,7 @@ def get_command(
 def scan_command(
     folders: Annotated[list[Path], typer.Argument(help="Folders or manifests; several become one data set.")],
     output: Annotated[Path | None, typer.Option(help="Write the manifest here, as .csv.")] = None,
-    kind: Annotated[str | None, typer.Option(help="All of it is speech, noise or rir.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What all of the files are: speech, noise or rir.")] = None,
     speaker_level: Annotated[
         int | None,
         typer.Option(
@@ -102,13 +102,13 @@ def scan_command(
         bool, typer.Option("--json", help="Print JSON in place of a table, every left out file in it.")
     ] = False,
 ) -> None:
-    """Say what is in a data set, and write its manifest.
+    """List what is in a data set, and write its manifest.
 
     Known layouts: folders speech/SPEAKER, noise/CLASS and rir/ROOM; LibriSpeech; VoiceBank-DEMAND; DNS-Challenge;
     MS-SNSD; ESC-50; manifests of this project; audio folders of Hugging Face (metadata.csv or .jsonl). Manifests are those of
     this project (.csv) and recordings or cuts of lhotse (.jsonl, .jsonl.gz). Splits that a data set does not have are drawn
     by speaker and source.
-    The manifest keeps who speaks, so --speaker-level is given once: train and preview take the manifest.
+    The manifest stores the speakers, so you give --speaker-level only here: train and preview take the manifest.
     """
     from tinyse.recordings import check_leaks, join, open_data, scan
 
@@ -247,7 +247,7 @@ def shard(
 ) -> None:
     """Pack a data set into WebDataset tar files, which train from a disk or from a server.
 
-    Training holds a few shards at a time, however large the data set; any few of them are a representative sample of it.
+    Training holds a few shards at a time, however large the data set; a few of them are a representative sample of it.
     Copy the folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
     """
     from tinyse.recordings import brief, open_data, write_shards
@@ -292,9 +292,9 @@ def cache_command(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that no process has open.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
 ) -> None:
-    """Say what decoded sound is cached, for which folders, and where; or remove it.
+    """Show which decoded sound is cached, for which folders, and where; or remove it.
 
-    The cache is $TINYSE_CACHE, else ~/.cache/tinyse. It fills itself when recordings are mixed for the first time.
+    The cache is $TINYSE_CACHE, or ~/.cache/tinyse by default. It is filled when recordings are mixed for the first time.
     """
     from tinyse.recordings import cache
 

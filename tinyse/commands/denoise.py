@@ -73,22 +73,24 @@ def denoise(
         ),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(help="Processes for a folder; by default as many as it has work for.", min=1)
+        int | None, typer.Option(help="Processes for a folder; by default as many as are useful.", min=1)
     ] = None,
     rate: Annotated[
-        int | None, typer.Option(help="Hz of the output; by default of the input. Of raw sound in a pipe: of both.")
+        int | None,
+        typer.Option(help="Sample rate of the output in Hz; by default that of the input. For raw sound: of both."),
     ] = None,
     mono: Annotated[bool, typer.Option("--mono", help="Mix the channels down to one.")] = False,
-    channels: Annotated[int | None, typer.Option(help="Channels of raw sound that comes in; by default 1.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Channels of raw input; by default 1.")] = None,
     raw_format: Annotated[
-        Format | None, typer.Option("--format", help="Samples of raw sound in a pipe; by default s16.")
+        Format | None, typer.Option("--format", help="Sample format of raw sound in a pipe; by default s16.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Write IN without its noise to OUT: its rate, its channels, each a stream of its own, its length, the latency taken out.
+    """Remove the noise from IN and write OUT, with the same rate, channels and length.
 
-    Sound at another rate than the model's is resampled for it and back. A wav stays in its sample format. In a folder,
-    files that cannot be used are named, the others are done, and the exit status is 1.
+    Each channel is a separate stream, and the latency is compensated. If the rate is not the model's, the sound is
+    resampled for the model and back. A wav keeps its sample format. In a folder, files that cannot be used are named, the
+    others are processed, and the exit status is 1.
 
     As IN and OUT, - is raw sound on standard input and output: arecord -f S16_LE -r 16000 -t raw | tinyse denoise
     - - | aplay -f S16_LE -r 16000. A wav on standard input, which arecord writes by default, comes out as a wav.

@@ -25,7 +25,7 @@ MEASURES = "si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr, and of wer
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
-    data: Annotated[Path, typer.Argument(help="A folder of pairs: see below.")],
+    data: Annotated[Path, typer.Argument(help="A folder of pairs: see above.")],
     quantized_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
     backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
     links: Annotated[str, typer.Option("--links", hidden=True, help="The former name of --backends.")] = "",
@@ -47,14 +47,14 @@ def evaluate(
 ) -> None:
     """Score MODEL on the pairs in DATA: every backend of its chain, on noisy clips, clean speech and noise alone.
 
-    Where an error, Ctrl-C or SIGTERM ends it, the scores until then are in OUTPUT/scores-partial.json, or on the screen.
+    After an error, Ctrl-C or SIGTERM, the scores so far are in OUTPUT/scores-partial.json, or on the screen.
 
-    DATA is a folder with clean/ and noisy/, optionally pairs.csv (`tinyse data pairs` makes one of your recordings), the
-    output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as it was downloaded. A model
+    DATA is a folder with clean/ and noisy/, optionally with pairs.csv (`tinyse data pairs` makes one of your recordings), the
+    output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as downloaded. A model
     of speech activity is scored by the area under its ROC curve, float and quantized.
 
-    The measures wer (word errors of a speech recognizer), dnsmos and distillmos come with the extra judges. For wer,
-    DATA/transcripts.txt has what is said: a line NAME TEXT per pair, as in LibriSpeech's .trans.txt.
+    The measures wer (word errors of a speech recognizer), dnsmos and distillmos need the extra judges. For wer,
+    DATA/transcripts.txt contains what is said: a line NAME TEXT per pair, as in LibriSpeech's .trans.txt.
     """
     from functools import partial
 

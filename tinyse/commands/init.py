@@ -15,7 +15,7 @@ def init(
 ) -> None:
     """Copy the recipes that come with tinyse to FOLDER/recipes, to train from and to edit.
 
-    A recipe that was edited there is never written over.
+    A recipe that you have edited there is never overwritten.
     """
     from tinyse.starting import start
 

@@ -81,7 +81,10 @@ def live(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the final figures as JSON.")] = False,
 ) -> None:
-    """Play the microphone without its noise; use headphones, or it hears itself. Files take the same path."""
+    """Denoise the microphone and play the result live; files can take the same path.
+
+    Use headphones, so that the microphone does not pick up the loudspeaker.
+    """
     from tinyse.live.library_output import silence_libraries
     from tinyse.live.screen import summary
     from tinyse.live.session import Session

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the named models: parameters, multiply-accumulates per frame and per second, state and latency.
 
-    A recipe names one of them (`model: student-62k`) or gives widths of its own (`model: {channels: [8, 16], ...}`).
+    A recipe names one of them (`model: student-62k`) or gives its own widths (`model: {channels: [8, 16], ...}`).
     State is in bytes of an int8 export; latency is algorithmic, with the default front end. Taggers are counted with 20
-    classes, on frames of 64 ms and 64 bands. Those that tinyse comes with, trained, are marked: `tinyse denoise
-    --model NAME` runs them. Without the extra `train` only these are listed.
+    classes, frames of 64 ms and 64 bands. Models that are included as trained files are marked: `tinyse denoise
+    --model NAME` runs them. Without the extra `train`, only these are listed.
     """
     from rich.console import Console
     from rich.table import Table

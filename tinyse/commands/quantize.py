@@ -113,10 +113,10 @@ def explain(
     recipe: FromRecipe = None,
     as_json: Json = False,
 ) -> None:
-    """Where the quantization error of CHECKPOINT comes from, operator by operator, in dB against each output's signal.
+    """Show where the quantization error of CHECKPOINT comes from, by operator, in dB relative to each output's signal.
 
-    propagated: handed on by the inputs; weights: rounded weights; quantization: the output's scale and
-    range; rounding: the kernel's own arithmetic.
+    propagated: error of the inputs; weights: rounded weights; quantization: the output's scale and range; rounding: the
+    kernel's own arithmetic.
     """
     from dataclasses import asdict
 

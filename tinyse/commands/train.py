@@ -53,10 +53,9 @@ def train(
 ) -> None:
     """Run the stages of RECIPE: train, distill, supervise, then quantize the last model and measure the chain.
 
-    Before the first update, everything that the end needs is checked, and a dry run makes one update of every stage.
-    Stop it with Ctrl-C or SIGTERM (or worse) and start it again with the same command: finished stages are not run again, an
-    unfinished one resumes from its last checkpoint, with the same result. On several GPUs: torchrun --nproc-per-node N
-    -m tinyse train RECIPE.
+    Before the first update, everything that later steps need is checked, and a dry run makes one update of every stage.
+    After Ctrl-C, SIGTERM or a crash, the same command resumes: finished stages are skipped, and an unfinished one continues
+    from its last checkpoint, with the same result. On several GPUs: torchrun --nproc-per-node N -m tinyse train RECIPE.
     """
     from tinyse.commands.screen import Screen
 

@@ -17,12 +17,12 @@ from tinyse.errors import InputError
 
 @dataclass(frozen=True)
 class Distillation:
-    """What the student learns of the teacher. Alone in a stage it is the first of two steps; beside a supervised loss
-    it is the weighted mixture, the usual baseline."""
+    """What the student learns from the teacher. Alone in a stage, it is the first of two steps; together with a supervised
+    loss, it is the weighted mixture, the usual baseline."""
 
     teacher: str | OnnxTeacher | tuple[str | OnnxTeacher, ...]
     """The stage of this recipe whose model teaches, a released model by its name, the path of a .safetensors, or
-    `{onnx: PATH, window: hann}` for a model that is not ours; several are an ensemble, which teaches their mean output."""
+    `{onnx: PATH, window: hann}` for a third-party model; several are an ensemble, which teaches their mean output."""
     views: dict[str, Annotated[float, Between(0, 1e9)]] = field(default_factory=dict)
     """Weight of the similarity loss for each view (batch, frame, bin, utterance)."""
     layers: tuple[str, ...] = (
@@ -35,11 +35,11 @@ class Distillation:
         "decoder_3",
         "decoder_2",
     )
-    """Blocks compared by the views, student's and teacher's of the same name."""
+    """Blocks that the views compare, in student and teacher by the same name."""
     output: Annotated[float, Between(0, 1e9)] = 0.0
     """Weight of output distillation: the squared difference of the two outputs (masks, or logits' probabilities)."""
     target: Annotated[float, Between(0, 1)] = 0.0
-    """Share of the teacher's result (sound, or tags) in what the supervised losses compare with; the rest is the truth."""
+    """Share of the teacher's result (sound, or tags) in the target of the supervised losses; the rest is the truth."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

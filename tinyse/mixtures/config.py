@@ -27,9 +27,9 @@ class MixtureConfig:
     """How noisy and clean pairs are drawn. A range is (lowest, highest), drawn evenly between."""
 
     snr_db: DecibelRange = (-5.0, 20.0)
-    """Active speech against noise over the same frames, before anything is clipped."""
+    """SNR of a mixture: active speech against noise over the same frames, before clipping."""
     level_db: DecibelRange = (-45.0, -12.0)
-    """Level of the active speech, dB re full scale (of the noise where there is no speech)."""
+    """Level of the active speech, or of the noise if there is no speech, in dB re full scale."""
 
     speaker_power: _Power = 0.5
     """A speaker is drawn in proportion to their seconds to this power: 1 draws every second alike, 0 every voice."""
@@ -37,67 +37,69 @@ class MixtureConfig:
     """The same for classes of noise and for rooms."""
     corpus_shares: dict[str, _Probability] = field(default_factory=dict)
     """How often a corpus is drawn, by its name in the manifest: `{own: 0.5}` makes half of the noise the user's own, however
-    few recordings there are. Voices and rooms alike; all other corpora share the rest as they would without it."""
+    few recordings there are. The same holds for voices and rooms; all other corpora share the rest as they would without it."""
     pause_s: tuple[_Seconds, _Seconds] = (0.0, 0.8)
-    """Silence before an utterance that has to be joined to others to fill the time."""
+    """Silence before an utterance, where several are joined to fill a clip."""
 
     clean_probability: _Probability = 0.05
-    """Speech with next to no noise (`clean_snr_db`) or, half of the time, none: what is clean must stay so."""
+    """Probability of speech with almost no noise (`clean_snr_db`) or, half of the time, none, so that the model learns to
+    leave clean speech alone."""
     clean_snr_db: DecibelRange = (35.0, 50.0)
-    """SNR of what is nearly clean."""
+    """SNR of the nearly clean clips."""
     noise_only_probability: _Probability = 0.03
-    """No speech at all: the target is silence."""
+    """Probability of no speech at all: the target is silence."""
 
     synthetic_probability: _Probability = 0.1
-    """Colored noise, hum, clicks or wind in place of a recording."""
+    """Probability of colored noise, hum, clicks or wind instead of a recording."""
     procedural_probability: _Probability = 0.0
-    """Noise by procedure in place of a recording: impacts, cries and calls, bells, horns and alarms, music, machines, crowds
-    (`tinyse data synthesize` lets them be heard)."""
+    """Probability of procedural noise instead of a recording: impacts, cries and calls, bells, horns and alarms, music,
+    machines, crowds (`tinyse data synthesize` writes some to listen to)."""
     babble_probability: _Probability = 0.08
-    """Several other voices at once, in place of a recording."""
+    """Probability of several other voices at once, instead of a recording."""
     babble_talkers: tuple[_Talkers, _Talkers] = (3, 6)
-    """How many voices babble."""
+    """Number of voices in babble."""
     talker_probability: _Probability = 0.03
-    """One other voice, in place of a recording. Rare: which of two voices is wanted, nobody can know but by level."""
+    """Probability of one other voice, instead of a recording. Rare, because only the level shows which voice is wanted."""
     talker_snr_db: DecibelRange = (5.0, 20.0)
-    """The wanted voice against the other one."""
+    """Level of the wanted voice relative to the other one."""
     second_noise_probability: _Probability = 0.3
-    """Of a second recorded noise beside the first."""
+    """Probability of a second recorded noise in addition to the first."""
     second_noise_db: DecibelRange = (-15.0, 0.0)
-    """Level of the second noise against the first."""
+    """Level of the second noise relative to the first."""
 
     speed_probability: _Probability = 0.3
-    """Of changing speed and pitch together, for speech and noise each."""
+    """Probability of changing speed and pitch together, for speech and for noise."""
     speed: tuple[_Factor, _Factor] = (0.9, 1.1)
     """Factor of the speed."""
     noise_speed_probability: _Probability = 0.0
-    """Of playing a recorded noise at quite another speed, half of the time backward: few recordings give more noises."""
+    """Probability of playing a recorded noise at a very different speed, half of the time backward, for more variety from few
+    recordings."""
     noise_speed: tuple[_Factor, _Factor] = (0.5, 2.0)
     """Factor of that speed, drawn evenly in octaves."""
     equalize_probability: _Probability = 0.5
-    """Of a random smooth equalization, for speech and noise each."""
+    """Probability of a random smooth equalization, for speech and for noise."""
     equalize_db: DecibelRange = (-6.0, 6.0)
-    """Gain of each of its sections."""
+    """Gain of each section of the equalizer."""
     band_limit_probability: _Probability = 0.05
-    """Of a channel that passes part of the band, for speech and noise together."""
+    """Probability of a band-limited channel, for speech and noise together."""
     low_pass_hz: tuple[_Hertz, _Hertz] = (3400.0, 7500.0)
     """Upper edge of the channel's band, below half the sample rate."""
     high_pass_hz: tuple[_Hertz, _Hertz] = (50.0, 300.0)
     """Lower edge of the channel's band."""
 
     room_probability: _Probability = 0.3
-    """Of speech in a room. The target keeps the direct sound and the early reflections."""
+    """Probability of speech in a room. The target keeps the direct sound and the early reflections."""
     synthetic_room_probability: _Probability = 0.3
-    """Of these, the share in rooms of decaying noise; all of them where there are no measured responses."""
+    """Share of these whose room is synthetic (decaying noise); all of them if there are no measured responses."""
     decay_s: tuple[_Decay, _Decay] = (0.15, 0.7)
     """Time in which a synthetic room decays by 60 dB."""
     early_ms: Annotated[float, Between(0, 1000)] = 50.0
-    """Reflections up to here help understanding and stay in the target."""
+    """Reflections up to this time help intelligibility and stay in the target."""
 
     clip_probability: _Probability = 0.02
-    """Of clipping the noisy side, never the target."""
+    """Probability of clipping the noisy side, never the target."""
     clip_at: tuple[_Share, _Share] = (0.2, 0.8)
-    """Where, as a share of the noisy side's peak."""
+    """Clipping level, as a share of the noisy side's peak."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -26,10 +26,10 @@ SAMPLE_RATES = (8000, 16000, 24000, 32000, 48000)
 
 @dataclass(frozen=True)
 class FrontEndConfig:
-    """The front end's measures. Sizes follow from them as properties."""
+    """The parameters of the front end. Sizes follow from them as properties."""
 
     sample_rate: int = DEFAULT_RATE
-    """Of the sound, in Hz: 8000, 16000, 24000, 32000 or 48000. Recordings of other rates are resampled.
+    """Sample rate in Hz: 8000, 16000, 24000, 32000 or 48000. Recordings at other rates are resampled.
 
     At 8000, `bands: 96` and a `mixture.low_pass_hz` below 4000 are needed."""
     window_ms: Annotated[float, Between(1, 256)] = 32.0
@@ -43,13 +43,13 @@ class FrontEndConfig:
     level_seconds: Annotated[float, Between(0.01, 60)] = 1.0
     """Memory of the running level that features are relative to."""
     feature_range_db: Annotated[float, Between(1, 200)] = 48.0
-    """Level against the running level that a feature of 1 stands for; beyond it features are clipped."""
+    """Level relative to the running level that gives a feature of 1; beyond it, features are clipped."""
     synthesis_ms: Annotated[float, Between(1, 256)] | None = None
-    """Length of the newest part of a frame, which becomes sound; it is the latency. By default the whole window. A shorter
-    one, such as 8 at a hop of 4, lets sound leave sooner and leaves the network the same frame."""
+    """Length of the newest part of a frame, which becomes sound; it is the algorithmic latency. By default the whole window.
+    A shorter one, such as 8 at a hop of 4, has less latency, while the network still sees the same frame."""
     look_ahead: Annotated[int, Between(0, 1)] = 0
-    """Frames after this one, 0 or 1, that the network sees before it gives the mask of this one. One costs a hop of latency
-    and the memory of a spectrum, and nothing else."""
+    """Frames after the current one, 0 or 1, that the network sees before it computes the current mask. One costs a hop of
+    latency and the memory of a spectrum, and nothing else."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

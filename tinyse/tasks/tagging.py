@@ -41,14 +41,14 @@ SECONDS = 4.0
 
 @dataclass(frozen=True)
 class TaggingOptions:
-    """What the task `tagging` makes of clips with labels (`tinyse.recordings.labeled`)."""
+    """How the task `tagging` uses clips with labels (`tinyse.recordings.labeled`)."""
 
     train: tuple[str, ...] = ()
-    """Folds that are trained on."""
+    """Folds to train on."""
     valid: tuple[str, ...] = ()
     """Folds on whose mixtures losses are compared and activations calibrated."""
     test: tuple[str, ...] = ()
-    """Folds that the finished model is scored on; none for no scores."""
+    """Folds on which the finished model is scored; none for no scores."""
     level: Level = "coarse"
     """Which classes of SONYC-UST are learned."""
     mixture: LabeledMixtureConfig = field(default_factory=LabeledMixtureConfig)

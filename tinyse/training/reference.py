@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 TITLE = "Recipe reference"
 INTRODUCTION = """
-A recipe is a YAML file of these keys; `tinyse train RECIPE --set KEY=VALUE` changes one, with dots between keys of keys.
-`extends: FILE` takes the keys of another recipe, named relative to this one's folder, where this one does not say otherwise.
-A key without a default must be given.
+A recipe is a YAML file with these keys. `tinyse train RECIPE --set KEY=VALUE` changes one; separate nested keys with
+dots, as in `stages.student.updates`. `extends: FILE` inherits the keys of another recipe, whose path is relative to the
+folder of this one; this recipe's own keys override them.
+Keys without a default are required.
 """.strip()
 
 
@@ -60,7 +61,7 @@ def markdown() -> str:
     lines = [
         f"# {TITLE}",
         "",
-        "Generated: `tinyse train --reference > docs/reference/recipes.md`.",
+        "This page is the output of `tinyse train --reference`.",
         "",
         INTRODUCTION,
         "",
