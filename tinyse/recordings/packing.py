@@ -75,16 +75,24 @@ def write_shards(
     """Write a manifest's sound, at a rate, as shards of about `megabytes` each; `open_data(folder)` reads them.
 
     Recordings that cannot be decoded are left out and named in the index's notices. Raises InputError if the folder has
-    shards already, where nothing can be decoded, and where the same sound is in two splits.
+    shards already, where nothing can be decoded, and where the same sound is in two splits. Whatever ends it early, an error
+    or Ctrl-C, leaves no shard, so that it can be started again.
     """
     folder = Path(folder)
     _check(manifest, folder, megabytes, sample_rate, codec)
     workers = workers or cores()
     notes = _Notes()
+    shards: list[Shard] = []
+
+    def undo(kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            for name in (INDEX, DIGESTS, *(shard.name for shard in shards)):
+                (folder / name).unlink(missing_ok=True)
+
     with ExitStack() as stack:
+        stack.push(undo)
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         open_shards: dict[tuple[str, str, bool], ShardWriter] = {}
-        shards: list[Shard] = []
         counts: Counter[str] = Counter()
         kept: list[Recording] = []
         ordered = _in_runs(manifest.recordings)
@@ -111,26 +119,30 @@ def write_shards(
             raise InputError(
                 f"{manifest.root}: none of {len(ordered)} recordings can be decoded; the first: {notes.left_out[0]}"
             )
-        shards += [writer.finish() for writer in open_shards.values()]
-    write_bytes(folder / DIGESTS, b"".join(sorted(notes.learned)))
-    index = ShardIndex(
-        FORMAT,
-        sample_rate,
-        codec,
-        tuple(sorted(shards, key=lambda shard: shard.name)),
-        sha256(folder / DIGESTS),
-        tuple(replace(manifest, recordings=tuple(kept)).summary()),
-        tuple(notes.lines()),
-    )
-    write_json(folder / INDEX, as_dict(index))
-    return index
+        for writer in open_shards.values():
+            shards.append(writer.finish())
+        write_bytes(folder / DIGESTS, b"".join(sorted(notes.learned)))
+        index = ShardIndex(
+            FORMAT,
+            sample_rate,
+            codec,
+            tuple(sorted(shards, key=lambda shard: shard.name)),
+            sha256(folder / DIGESTS),
+            tuple(replace(manifest, recordings=tuple(kept)).summary()),
+            tuple(notes.lines()),
+        )
+        write_json(folder / INDEX, as_dict(index))
+        return index
 
 
 def _check(manifest: Manifest, folder: Path, megabytes: int, sample_rate: int, codec: Codec) -> None:
     if not 1 <= megabytes <= 2000:
         raise InputError(f"a shard of {megabytes} megabytes is not possible: give 1 to 2000")
-    if (folder / INDEX).exists() or parts_in(folder) or any(folder.glob("*.tar")):
+    if (folder / INDEX).exists() or parts_in(folder):
         raise InputError(f"{folder} has shards already: give an empty folder")
+    if tars := sorted(path.name for path in folder.glob("*.tar")):
+        raise InputError(f"{folder} has {len(tars)} .tar files, such as {tars[0]}, and no {INDEX}: if packing was interrupted "
+                         "there, remove them and start again, else give an empty folder")  # fmt: skip
     if isinstance(manifest, Shards) or parts_in(manifest.root):
         raise InputError(f"{manifest.root}: these are shards already; pack the recordings that they were made from")
     if codec == "opus" and sample_rate not in OPUS_RATES:
