@@ -64,3 +64,13 @@ def test_with_closed_standard_streams_nothing_is_printed_into_a_file(tmp_path):
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
     assert (tmp_path / "code").read_text() == "0\n"
     assert (tmp_path / "out.wav").stat().st_size == 44 + 2 * 4000
+
+
+@pytest.mark.parametrize("name", [b"\xff.wav", ("x" * 251 + ".wav").encode(), "名 %s\n.wav".encode()])
+def test_whatever_the_file_system_takes_is_a_name(tmp_path, name):
+    soundfile.write(tmp_path / "in.wav", np.zeros(4000), 16000)
+    command = [os.fsencode(sys.executable), b"-m", b"tinyse", b"denoise", b"in.wav", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"0.2 s of sound" in done.stdout
+    assert (os.fsencode(tmp_path) + b"/" + name) in [os.fsencode(path) for path in tmp_path.iterdir()]
