@@ -37,7 +37,8 @@ from tinyse.files import write_bytes, write_json, write_text
 from tinyse.mixtures import MixtureConfig, open_mixer
 from tinyse.recordings import Recording, open_data, write_shards
 from tinyse.recordings.packing import Piece, ShardWriter, encode
-from tinyse.recordings.shard_file import ShardFile, digest_of
+from tinyse.recordings.parts import digest_of
+from tinyse.recordings.shard_file import ShardFile
 from tinyse.recordings.shards import DIGESTS, FORMAT, INDEX, ShardIndex, Shards
 
 RATE = 16000

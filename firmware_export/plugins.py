@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from firmware_export import text
-from firmware_export.export import DENOISER, Firmware, make
+from firmware_export.export import Firmware, make
 from firmware_export.host import build, write_sources
+from firmware_export.kinds import DENOISER
 from tinyse.errors import InputError
 from tinyse.files import replacing, sha256
 from tinyse.tflite import reader
@@ -62,8 +63,8 @@ def unique_id(firmware: Firmware) -> int:
 def denoiser(model: str | Path) -> Firmware:
     """The firmware of a .tflite that denoises. Raises InputError for another."""
     firmware = make(reader.read(Path(model)), sha256(model))
-    if firmware.front_end is None or firmware.kind != DENOISER:
-        raise InputError(f"{model} is not a denoiser: it has no front end")
+    if firmware.kind != DENOISER:
+        raise InputError(f"{model} is not a denoiser: no sound comes out of it")
     return firmware
 
 

@@ -15,14 +15,14 @@ FEW = 100
 
 
 @contextmanager
-def bars(*columns: ProgressColumn, transient: bool = True) -> Iterator[Progress]:
-    """Rich's bars, with its usual columns by default. `transient` ones leave nothing on the screen."""
+def bars(*columns: ProgressColumn) -> Iterator[Progress]:
+    """Rich's bars, with its usual columns by default. They leave nothing on the screen."""
     from rich.console import Console
     from rich.progress import Progress
 
     screen = Console(stderr=True)
     # Where nobody looks there is no bar: rich would leave an empty line of it.
-    with Progress(*columns, console=screen, transient=transient, disable=not screen.is_terminal) as shown:
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown:
         yield shown
 
 

@@ -226,9 +226,6 @@ class Recipe:
         if last and last.precision != self.export.precision:
             raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
                              f"not in {self.export.precision!r}")  # fmt: skip
-        for name in ("threads", "workers"):
-            if isinstance(value := getattr(self, name), int) and value < 0:
-                raise InputError(f"{name} is {value}: it cannot be negative")
 
     @property
     def data_paths(self) -> tuple[Path, ...]:

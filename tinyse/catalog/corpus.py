@@ -17,6 +17,7 @@ from tinyse.catalog.unpack import members
 from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes, write_json, write_text
+from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
 from tinyse.recordings.splits import check_leaks, with_splits
 
@@ -61,7 +62,7 @@ def _one(name: str, corpus: Corpus, folder: Path, cache: Path, say: Callable[[st
         say(f"{name}: {archive.name}, {archive.megabytes:,.0f} MB")
         if archive.each:
             place, missing = fetch_each(archive, [each.path for each in corpus.listed], cache)
-            found.left_out += [f"left out: {archive.url}{path}: the server does not have it" for path in missing]
+            found.left_out += [f"{LEFT_OUT}{archive.url}{path}: the server does not have it" for path in missing]
             content = {each.path: place / each.path for each in corpus.listed if each.path not in missing}
             before = noted if noted.get("list") == _list_hash(corpus) else {}
             hashes[archive.name] = _unchanged(archive, _hash_of(content), place, before)
@@ -78,7 +79,7 @@ def _one(name: str, corpus: Corpus, folder: Path, cache: Path, say: Callable[[st
     there = {each.path for each in found.recordings}
     if not any(archive.each for archive in corpus.archives):
         found.left_out += [
-            f"left out: {each.path}: no archive has it" for each in corpus.listed if each.path not in there
+            f"{LEFT_OUT}{each.path}: no archive has it" for each in corpus.listed if each.path not in there
         ]
     if not found.recordings and found.left_out:
         raise InputError(f"{name}: none of its {len(found.left_out)} files can be read; the first: {found.left_out[0]}")
@@ -180,7 +181,7 @@ def _take(
     for place, content in files:
         what = described(place)
         if content is None:
-            found.left_out.append(f"left out: {archive}/{place}: a link, which is not followed")
+            found.left_out.append(f"{LEFT_OUT}{archive}/{place}: a link, which is not followed")
             continue
         if what is None:
             # Of the notices with the same name, the later ones are kept under their paths.
@@ -193,7 +194,7 @@ def _take(
         try:
             seconds = sound_files.duration(target)
         except InputError as error:
-            found.left_out.append(f"left out: {error}")
+            found.left_out.append(f"{LEFT_OUT}{error}")
             continue
         path = target.relative_to(folder).as_posix()
         found.recordings.append(

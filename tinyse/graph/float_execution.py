@@ -15,17 +15,6 @@ def compile(graph: Graph) -> Program:
     return Program(graph, KERNELS, WITHOUT)
 
 
-def run(
-    graph: Graph, inputs: Mapping[str, np.ndarray], intermediates: bool = False
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """One frame: the outputs, and every activation by the name of its tensor where `intermediates` are asked for."""
-    program = compile(graph)
-    if not intermediates:
-        return program(inputs), {}
-    values = program.trace(inputs)
-    return {name: values[tensor] for name, tensor in graph.outputs.items()}, values
-
-
 def replay(program: Program, frames: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
     """Every activation of each frame in turn, from silence on, the state carried; `frames` give the step's data."""
     graph = program.graph

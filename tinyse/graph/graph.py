@@ -63,9 +63,9 @@ class Graph:
 
     # Building: each method appends one operator and returns the name of its output.
 
-    def add_input(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> str:
-        """Declare an input of the signature; the tensor carries the same name."""
-        self._declare(Tensor(name, tuple(shape), np.dtype(dtype)))
+    def add_input(self, name: str, shape: Sequence[int]) -> str:
+        """Declare a float32 input of the signature; the tensor carries the same name."""
+        self._declare(Tensor(name, tuple(shape), np.dtype(np.float32)))
         self.inputs[name] = name
         return name
 

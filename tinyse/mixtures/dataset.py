@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,11 @@ class MixtureDataset:
     """One epoch as a sequence of (noisy, clean), each float32, shape (samples,).
 
     It has what torch's `DataLoader` asks of a map-style dataset, whose default collation makes tensors of the arrays;
-    its workers share the recordings' pages. An epoch that was interrupted goes on with `first`.
+    its workers share the recordings' pages.
     """
 
-    def __init__(self, mixer: AnyMixer, epoch: int, length: int, first: int = 0) -> None:
-        self.mixer, self.epoch, self.length, self.first = mixer, epoch, length, first
+    def __init__(self, mixer: AnyMixer, epoch: int, length: int) -> None:
+        self.mixer, self.epoch, self.length = mixer, epoch, length
 
     def __len__(self) -> int:
         return self.length
@@ -35,11 +35,8 @@ class MixtureDataset:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         if not 0 <= index < self.length:
             raise IndexError(index)
-        mixture = self.mixer(self.epoch, self.first + index)
+        mixture = self.mixer(self.epoch, index)
         return mixture.noisy, mixture.clean
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return (self[index] for index in range(self.length))
 
 
 def open_mixer(
@@ -86,8 +83,6 @@ def valid_mixtures(
     manifest: Manifest,
     count: int,
     seconds: float = 4.0,
-    seed: int = 0,
-    ship: bool | None = None,
     cache_directory: str | Path | None = None,
     sample_rate: int = DEFAULT_RATE,
     corpus_shares: Mapping[str, float] | None = None,
@@ -98,5 +93,5 @@ def valid_mixtures(
     """
     shares = dict(corpus_shares or {})
     config = MixtureConfig().plain(snr_db=(-5.0, 15.0), level_db=(-35.0, -15.0), corpus_shares=shares)
-    mixer = open_mixer(manifest, config, seconds, seed, "valid", ship, cache_directory, sample_rate)
+    mixer = open_mixer(manifest, config, seconds, 0, "valid", None, cache_directory, sample_rate)
     return [mixer(0, index) for index in range(count)]

@@ -60,6 +60,11 @@ class Broken:
                 self.add(BrokenItem(name or reason, reason), tried)
 
 
+def of_files(notice: str, count: int, first: str) -> str:
+    """A notice about so many files, in a line."""
+    return f"{first}: {notice}" if count == 1 else f"{count} files: {notice}; the first is {first}"
+
+
 def named_in(folder: Path) -> list[str]:
     """The recordings that the record in a run's folder names, each once."""
     found: dict[str, None] = {}

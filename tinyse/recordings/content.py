@@ -6,7 +6,6 @@ told: a jingle that is in two recordings is no reason to stop.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tinyse.audio import DEFAULT_RATE, from_pcm16, to_pcm16
 from tinyse.errors import InputError
 from tinyse.recordings.analysis import SILENT, analyze
 from tinyse.recordings.manifest import SPLITS, Manifest, Split
+from tinyse.recordings.parts import digest_of
 from tinyse.recordings.shards import Shards
 from tinyse.recordings.store import AudioStore
 
@@ -48,9 +48,7 @@ class Sound:
         analysis = analyze(from_pcm16(pcm), False, sample_rate)
         if SILENT in analysis.faults:
             return None
-        return cls(
-            name, place, hashlib.blake2b(pcm.astype("<i2", copy=False).data, digest_size=16).hexdigest(), analysis.marks
-        )
+        return cls(name, place, digest_of(pcm), analysis.marks)
 
 
 def sounds_of(
@@ -78,19 +76,14 @@ def sounds_of(
     return sounds, notices
 
 
-def check_splits(
-    manifest: Manifest,
-    ship: bool | None = None,
-    cache_directory: str | Path | None = None,
-    sample_rate: int = DEFAULT_RATE,
-) -> list[str]:
+def check_splits(manifest: Manifest, ship: bool | None = None, sample_rate: int = DEFAULT_RATE) -> list[str]:
     """Raise InputError, by name, where the same sound is in two splits; returns a line for what seems to be of one.
 
     Shards were checked for the same sound when they were packed, and keep no marks.
     """
     if isinstance(manifest, Shards):
         return []
-    sounds, _ = sounds_of(manifest, SPLITS, ship, cache_directory, sample_rate)
+    sounds, _ = sounds_of(manifest, SPLITS, ship, sample_rate=sample_rate)
     refuse_same(sounds)
     trained = [sound for sound in sounds if sound.place == "train"]
     return remarks_on(trained, [sound for sound in sounds if sound.place != "train"])

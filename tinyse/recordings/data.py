@@ -23,6 +23,9 @@ from tinyse.recordings.speakers import LEVEL, level_remarks, name_remarks
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
 from tinyse.recordings.store import recordings_in
 
+NAMED = 5
+"""Files that were left out and are told by name."""
+
 
 def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
     """The manifest of a manifest's file, of a folder in any known layout (scanned now), or of shards in a folder or at an
@@ -91,7 +94,7 @@ def scan(
     root = folder.resolve()
     listing = find_sounds(root)
     found, told = _find(root, kind, speaker_level, listing.paths)
-    problems = [f"left out: {path}: {reason}" for path, reason in listing.left_out]
+    problems = [f"{LEFT_OUT}{path}: {reason}" for path, reason in listing.left_out]
     settled = _settled(folder, root, found, problems, fractions)
     return replace(settled, notices=(*settled.notices, *told))
 
@@ -107,7 +110,7 @@ def _settled(
         lengths = pool.map(_seconds, found)
         for item, seconds in zip(found, track(lengths, len(found), "reading headers"), strict=True):
             if isinstance(seconds, InputError):
-                problems.append(f"left out: {seconds}")
+                problems.append(f"{LEFT_OUT}{seconds}")
                 continue
             path = item.path.relative_to(root).as_posix()
             facts = {
@@ -194,11 +197,11 @@ def remarks(recordings: Sequence[Recording]) -> list[str]:
     return told
 
 
-def brief(notices: Iterable[str], most: int = 5) -> list[str]:
-    """The notices with no more than `most` files left out by name; the rest of these is counted."""
+def brief(notices: Iterable[str]) -> list[str]:
+    """The notices with no more than `NAMED` files left out by name; the rest of these is counted."""
     notices = list(notices)
     left_out = [line for line in notices if line.startswith(LEFT_OUT)]
     others = [line for line in notices if not line.startswith(LEFT_OUT)]
-    if len(left_out) > most:
-        left_out[most:] = [f"left out: {len(left_out) - most} more files (tinyse data scan --json names all)"]
+    if len(left_out) > NAMED:
+        left_out[NAMED:] = [f"{LEFT_OUT}{len(left_out) - NAMED} more files (tinyse data scan --json names all)"]
     return [*left_out, *others]

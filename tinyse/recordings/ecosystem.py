@@ -17,6 +17,7 @@ from typing import Any
 
 from tinyse.documents import json_lines
 from tinyse.errors import InputError
+from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.layouts import Found
 from tinyse.recordings.manifest import KINDS, UNKNOWN, Kind, Split, rows_of
 
@@ -60,7 +61,7 @@ def lhotse(path: Path, kind: Kind | None = None) -> tuple[list[Found], list[str]
                              "file name such as musan_recordings_noise.jsonl.gz")  # fmt: skip
         place, reason = _place(path.parent, item, recording, where)
         if reason:
-            left_out.append(f"left out: {where}: {reason}")
+            left_out.append(f"{LEFT_OUT}{where}: {reason}")
             continue
         speakers = {str(each.get("speaker") or "") for each in supervisions if isinstance(each, dict)}
         speaker = speakers.pop() if chosen == "speech" and len(speakers) == 1 else ""

@@ -20,6 +20,7 @@ from typing import Literal
 from tinyse import audio
 from tinyse.config import did_you_mean
 from tinyse.errors import InputError
+from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.layouts import sounds
 from tinyse.recordings.manifest import Recording, rows_of
 from tinyse.recordings.store import AudioStore
@@ -71,7 +72,7 @@ class LabeledData:
         ]  # fmt: skip
         store = AudioStore.build(root, recordings, cache_directory, sample_rate=sample_rate)
         if len(store) != len(recordings):
-            raise InputError(f"{root}: {next(line for line in store.notices if line.startswith('left out'))}")
+            raise InputError(f"{root}: {next(line for line in store.notices if line.startswith(LEFT_OUT))}")
         return store
 
 

@@ -27,9 +27,11 @@ from tinyse.cores import cores
 from tinyse.errors import InputError
 from tinyse.files import replacing, sha256, write_bytes, write_json
 from tinyse.progress import track
+from tinyse.recordings.analysis import SILENT
+from tinyse.recordings.broken import LEFT_OUT, of_files
 from tinyse.recordings.manifest import Manifest, Recording
-from tinyse.recordings.parts import decode, in_order, parts_in
-from tinyse.recordings.shard_file import SUFFIXES, digest_of
+from tinyse.recordings.parts import decode, digest_of, in_order, parts_in
+from tinyse.recordings.shard_file import SUFFIXES
 from tinyse.recordings.shards import DIGESTS, FORMAT, INDEX, Shard, ShardIndex, Shards
 
 Codec = Literal["flac", "opus"]
@@ -99,7 +101,7 @@ def write_shards(
         work = in_order(pool, lambda each: _pack(manifest.root, each, sample_rate, codec), ordered, 4 * workers)
         for recording, packed in track(work, len(ordered), "packing"):
             if isinstance(packed, InputError):
-                notes.left_out.append(f"left out: {packed}")
+                notes.left_out.append(f"{LEFT_OUT}{packed}")
                 continue
             notes.add(recording, packed)
             kept.append(recording)
@@ -212,7 +214,7 @@ class _Notes:
         for notice in packed.notices:
             self.found.setdefault(notice, [0, recording.path])[0] += 1
         digest = bytes.fromhex(packed.digest)
-        if recording.kind != "rir" and "silent throughout" not in packed.notices:
+        if recording.kind != "rir" and SILENT not in packed.notices:
             split, path = self.places.setdefault(digest, (recording.split, recording.path))
             if split != recording.split:
                 raise InputError(f"the same sound is in {split} as {path} and in {recording.split} as {recording.path}: "
@@ -222,10 +224,10 @@ class _Notes:
 
     def lines(self) -> Iterator[str]:
         for notice, (count, path) in sorted(self.found.items()):
-            yield f"{path}: {notice}" if count == 1 else f"{count} files: {notice}; the first is {path}"
+            yield of_files(notice, count, path)
         yield from self.left_out[:TOLD]
         if len(self.left_out) > TOLD:
-            yield f"left out: {len(self.left_out) - TOLD} more files"
+            yield f"{LEFT_OUT}{len(self.left_out) - TOLD} more files"
 
 
 class ShardWriter:

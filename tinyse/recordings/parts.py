@@ -237,9 +237,8 @@ def write_part(
                     continue
                 pcm_file.write(got.pcm.data)
                 marks_file.write(got.marks.astype("<u4").tobytes())
-                digest = hashlib.blake2b(got.pcm.data, digest_size=16).hexdigest()
-                entry = Entry(recording, path, start, len(got.pcm), digest, first_mark, len(got.marks), got.offset, got.notices,
-                              got.sources)  # fmt: skip
+                entry = Entry(recording, path, start, len(got.pcm), digest_of(got.pcm), first_mark, len(got.marks), got.offset,
+                              got.notices, got.sources)  # fmt: skip
                 entries.append(entry)
                 start, first_mark = start + entry.frames, first_mark + entry.marks
             if not entries:
@@ -306,6 +305,11 @@ def decode(root: Path, recording: Recording, for_cache: bool, sample_rate: int) 
     return Decoded(
         pcm.astype("<i2", copy=False), analysis.marks, analysis.offset, (*notices, *analysis.faults), sources
     )
+
+
+def digest_of(pcm: np.ndarray) -> str:
+    """The name of a sound: BLAKE2b-128 of its samples, int16 (samples,), in hexadecimal."""
+    return hashlib.blake2b(pcm.astype("<i2", copy=False).data, digest_size=16).hexdigest()
 
 
 def key_of(recording: Recording) -> tuple[str, str]:

@@ -7,7 +7,6 @@ recording whose JSON or sound makes no sense is broken, and only that one is lef
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import tarfile
@@ -189,8 +188,3 @@ def _item(path: Path, key: str, start: int, size: int, text: bytes | None, shard
             where, f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
         ) from error
     return Item(recording, key, start, size, frames, offset, digest)
-
-
-def digest_of(pcm: np.ndarray) -> str:
-    """BLAKE2b-128 of samples, int16, in hexadecimal."""
-    return hashlib.blake2b(pcm.astype("<i2", copy=False).data, digest_size=16).hexdigest()

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinyse.audio import DEFAULT_RATE, FULL_SCALE, from_pcm16
 from tinyse.errors import InputError
+from tinyse.recordings.broken import LEFT_OUT, of_files
 from tinyse.recordings.cache import cached, default_cache
 from tinyse.recordings.manifest import Recording
 from tinyse.recordings.parts import Entry, check_size, key_of, mapped, parts_in, read_part
@@ -114,7 +115,7 @@ class AudioStore:
         entries, broken = cached(root, recordings, Path(cache_directory or default_cache()), workers, sample_rate)
         if not entries:
             raise InputError(f"{root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}")
-        return cls._of(recordings, entries, [f"left out: {line}" for line in broken], str(root), sample_rate)
+        return cls._of(recordings, entries, [f"{LEFT_OUT}{line}" for line in broken], str(root), sample_rate)
 
     @classmethod
     def _of(
@@ -183,10 +184,7 @@ def _summed(recordings: Sequence[Recording], entries: Sequence[Entry]) -> list[s
     for recording, entry in zip(recordings, entries, strict=True):
         for notice in entry.notices:
             found[notice].append(recording.path)
-    return [
-        f"{paths[0]}: {notice}" if len(paths) == 1 else f"{len(paths)} files: {notice}; the first is {paths[0]}"
-        for notice, paths in sorted(found.items())
-    ]
+    return [of_files(notice, len(paths), paths[0]) for notice, paths in sorted(found.items())]
 
 
 def _offset(entry: Entry) -> float:

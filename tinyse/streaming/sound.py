@@ -8,11 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from tinyse.streaming.aligned import Stream
 from tinyse.streaming.rates import Resampler
 
 
-class Denoising(Stream, Protocol):
+class Denoising(Protocol):
     """What is needed of a `Denoiser`: it holds a stream as values, so that a copy of it is a stream beside it."""
 
     @property
@@ -23,6 +22,19 @@ class Denoising(Stream, Protocol):
     @property
     def latency_ms(self) -> float:
         """Algorithmic."""
+        ...
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the output is late."""
+        ...
+
+    def process(self, chunk: np.ndarray) -> np.ndarray:
+        """Samples in, what is ready out."""
+        ...
+
+    def flush(self) -> np.ndarray:
+        """The rest of the stream, and a reset."""
         ...
 
     def reset(self) -> None:

@@ -46,7 +46,6 @@ class Finding:
     dtype: str
     count: int
     support: Support
-    note: str = ""
 
 
 def support(runtime: str, kind: str, dtype: str) -> Support:
@@ -66,10 +65,7 @@ def check(graph: Graph, runtime: str) -> list[Finding]:
     counts = collections.Counter(
         (operator.kind, str(graph.tensors[operator.outputs[0]].dtype)) for operator in graph.operators
     )
-    findings = [
-        Finding(kind, dtype, count, support(runtime, kind, dtype), NOTES.get((kind, dtype), ""))
-        for (kind, dtype), count in counts.items()
-    ]
+    findings = [Finding(kind, dtype, count, support(runtime, kind, dtype)) for (kind, dtype), count in counts.items()]
     return sorted(findings, key=lambda finding: (("none", "plain", "fast").index(finding.support), finding.kind))
 
 

@@ -39,7 +39,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe_from(values)
 
 
-def recipe_from(values: Mapping[str, Any], where: str = "") -> Recipe:
+def recipe_from(values: Mapping[str, Any]) -> Recipe:
     """The recipe of plain values, checked by its task; the keys of a task stand under the task's name.
 
     Raises InputError, by key, for what is unknown or does not fit. Keys of other tasks mean nothing and are dropped.
@@ -48,7 +48,7 @@ def recipe_from(values: Mapping[str, Any], where: str = "") -> Recipe:
     common = {key: value for key, value in values.items() if key not in TASKS}
     if task.name in values:
         common["options"] = values[task.name]
-    recipe = build(Recipe, common, where)
+    recipe = build(Recipe, common)
     task.check(recipe)
     return recipe
 
