@@ -20,9 +20,9 @@ from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.network import MaskNetwork
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.tasks.denoise import estimate, masks
-from tinyse.tasks.losses import supervised
+from tinyse.tasks.losses import LOSSES, weighted_sum
 
-LOSSES = {"compressed_spectral": 1.0, "signal_to_noise": 0.05}
+WEIGHTS = {"compressed_spectral": 1.0, "signal_to_noise": 0.05}
 
 
 def rate(name: str, bf16: bool, batch: int, seconds: float, updates: int) -> float:
@@ -40,7 +40,7 @@ def rate(name: str, bf16: bool, batch: int, seconds: float, updates: int) -> flo
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             spectra, mask = masks(network, front_end, noisy)
-        loss = supervised(estimate(front_end, spectra, mask, noisy, clean), LOSSES)
+        loss = weighted_sum(LOSSES, WEIGHTS, estimate(front_end, spectra, mask, noisy, clean))
         loss.backward()
         optimizer.step()
         float(loss.detach())  # waits for the device

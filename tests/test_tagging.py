@@ -525,7 +525,7 @@ def test_a_tagger_learns_labels_blended_with_its_teachers_tags(recipe, tmp_path)
         ("tagging.valid=['1']", "a fold is in one of train, valid and test"),
         ("tagging.level=medium", "'fine', 'coarse'"),
         ("data=built-in", "has no labels"),
-        ("stages.first.distillation={teacher: teacher, views: {batch: 1}}", "a tagger has no 'decoder_4'"),
+        ("stages.first.distillation={teacher: teacher, views: {batch: 1}}", "there is no 'decoder_4'"),
         ("stages.first.distillation={teacher: {onnx: a.onnx, window: hann}, output: 1}", "only the task 'denoise'"),
         ("ship=true", "labels do not say"),
         ("stages.teacher.losses={compressed_spectral: 1}", "no supervised loss is named 'compressed_spectral'"),

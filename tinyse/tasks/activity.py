@@ -23,10 +23,10 @@ from tinyse.models.front_end import TorchFrontEnd
 from tinyse.models.making import Networks
 from tinyse.recipe import Recipe
 from tinyse.spectra.front_end import FrontEndConfig
-from tinyse.tasks.losses import PROBABILITY_LOSSES
+from tinyse.tasks.losses import PROBABILITY_LOSSES, weighted_sum
 from tinyse.tasks.mixtures import MixtureTask
 from tinyse.tasks.stage_networks import networks_of
-from tinyse.tasks.task import Batch, Plan, Say, Scored
+from tinyse.tasks.task import Batch, Plan, Say, Scored, results_of
 
 CLASSES = ("speech",)
 ACTIVE_DB = 30.0
@@ -47,17 +47,10 @@ class Activity(MixtureTask):
     def check(cls, recipe: Recipe) -> None:
         super().check(recipe)
         for name, stage in recipe.stages.items():
-            if stage.quantize:
-                raise InputError(f"stages.{name}.quantize: quantization-aware training is for the task 'denoise' only")
             if stage.distillation and (stage.distillation.target or stage.external_teachers):
                 raise InputError(
                     f"stages.{name}.distillation: sound says nothing of probabilities; use views or output"
                 )
-            if stage.distillation and stage.distillation.views:
-                for layer in stage.distillation.layers:
-                    if layer.startswith("decoder"):
-                        raise InputError(f"stages.{name}.distillation.layers: there is no {layer!r}; name blocks such as "
-                                         "encoder_1 and gru")  # fmt: skip
 
     @classmethod
     def classes_of(cls, recipe: Recipe) -> tuple[str, ...]:
@@ -128,14 +121,12 @@ class Activity(MixtureTask):
         return tables, facts
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        bare: Any = getattr(network, "module", network)
         features = self.torch_front_end.features(self.torch_front_end.analyze(batch.sound))
-        probabilities, _ = network(features, bare.initial_state(len(features)))
-        return probabilities[..., 0].float(), probabilities[..., 0].float()
+        probabilities = results_of(network, features)[..., 0].float()
+        return probabilities, probabilities
 
     def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float], shares: Tensor) -> Tensor:
-        labels = self._labels(batch)
-        return torch.stack([weight * self.losses[name](made, labels) for name, weight in weights.items()]).sum()
+        return weighted_sum(self.losses, weights, made, self._labels(batch))
 
     def scores(self, made: Sequence[Tensor], batches: Sequence[Batch]) -> dict[str, float]:
         with needs("train", "scikit-learn"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +28,10 @@ from tinyse.progress import counted
 from tinyse.recipe import Recipe
 from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
 from tinyse.streaming.denoiser import Denoiser
-from tinyse.tasks.losses import LOSSES, Estimate, equal_shares, supervised
+from tinyse.tasks.losses import LOSSES, Estimate, equal_shares, weighted_sum
 from tinyse.tasks.mixtures import MixtureTask, usable
 from tinyse.tasks.stage_networks import networks_of
-from tinyse.tasks.task import Batch, Plan, Say, Scored
+from tinyse.tasks.task import Batch, Plan, Say, Scored, results_of
 
 
 class Denoise(MixtureTask):
@@ -41,7 +40,7 @@ class Denoise(MixtureTask):
     name = "denoise"
     losses = LOSSES
     models = ARCHITECTURES
-    looks_ahead = True
+    listens = False
     usage = "tinyse denoise noisy.wav clean.wav --model {model}"
 
     @classmethod
@@ -110,7 +109,8 @@ class Denoise(MixtureTask):
         weights: Mapping[str, float],
         shares: Tensor,
     ) -> Tensor:
-        return supervised(estimate(self.torch_front_end, *made, batch.sound, batch.truth, shares), weights)
+        compared = estimate(self.torch_front_end, *made, batch.sound, batch.truth, shares)
+        return weighted_sum(self.losses, weights, compared)
 
     def counted(self, batch: Batch) -> Tensor:
         """Clips with speech."""
@@ -148,8 +148,7 @@ def masks(network: nn.Module, front_end: TorchFrontEnd, noisy: Tensor) -> tuple[
     """
     config = front_end.config
     spectra = front_end.analyze(functional.pad(noisy, (0, config.look_ahead * config.hop)))
-    bare: Any = getattr(network, "module", network)
-    mask, _ = network(front_end.features(spectra), bare.initial_state(len(noisy)))
+    mask = results_of(network, front_end.features(spectra))
     return spectra[:, : spectra.shape[1] - config.look_ahead], mask[:, config.look_ahead :].float()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -130,6 +131,6 @@ PROBABILITY_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"binary_cro
 """Losses of probabilities, as `LOSSES` are those of sound."""
 
 
-def supervised(estimate: Estimate, weights: Mapping[str, float]) -> Tensor:
-    """The weighted sum of the named losses."""
-    return torch.stack([weight * LOSSES[name](estimate) for name, weight in weights.items()]).sum()
+def weighted_sum(losses: Mapping[str, Callable[..., Tensor]], weights: Mapping[str, float], *compared: Any) -> Tensor:
+    """The weighted sum of the named losses of what is compared: an `Estimate`, or probabilities and labels."""
+    return torch.stack([weight * losses[name](*compared) for name, weight in weights.items()]).sum()

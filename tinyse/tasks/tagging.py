@@ -27,9 +27,9 @@ from tinyse.recipe import BUILT_IN, Recipe, Stage, data_paths
 from tinyse.recordings import AudioStore
 from tinyse.recordings.labeled import LabeledData, Level, open_labeled
 from tinyse.spectra.front_end import TAGGING, rate_in
-from tinyse.tasks.losses import PROBABILITY_LOSSES
+from tinyse.tasks.losses import PROBABILITY_LOSSES, weighted_sum
 from tinyse.tasks.stage_networks import networks_of
-from tinyse.tasks.task import Batch, Plan, Say, Scored, Task
+from tinyse.tasks.task import Batch, Plan, Say, Scored, Task, results_of
 
 Part = Literal["train", "valid", "test"]
 
@@ -80,16 +80,9 @@ class Tagging(Task):
         for name, stage in recipe.stages.items():
             if stage.mixture:
                 raise InputError(f"stages.{name}.mixture: a tagger's mixing is tagging.mixture, in all stages the same")
-            if stage.quantize:
-                raise InputError(f"stages.{name}.quantize: quantization-aware training is for the task 'denoise' only")
             if stage.external_teachers:
                 raise InputError(f"stages.{name}.distillation.teacher: an ONNX model teaches by its sound, and only the task "
                                  "'denoise' learns sound; name a tagger of ours")  # fmt: skip
-            if stage.distillation and stage.distillation.views:
-                for layer in stage.distillation.layers:
-                    if layer.startswith("decoder"):
-                        raise InputError(f"stages.{name}.distillation.layers: a tagger has no {layer!r}; name blocks such "
-                                         "as encoder_1 and gru")  # fmt: skip
         if recipe.data == BUILT_IN:
             raise InputError(
                 "data: the built-in corpus has no labels; name a folder with labels.csv: --set data=FOLDER"
@@ -191,19 +184,15 @@ class Tagging(Task):
         self.torch_front_end.to(device)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        bare: Any = getattr(network, "module", network)
         features = self.torch_front_end.features(self.torch_front_end.analyze(batch.sound))
-        probabilities, _ = network(features, bare.initial_state(len(features)))
-        tags = pooled(probabilities)
+        tags = pooled(results_of(network, features))
         return tags, tags
 
     def answer(self, made: Tensor, batch: Batch) -> Tensor:
         return made
 
     def supervised(self, made: Tensor, batch: Batch, weights: Mapping[str, float], shares: Tensor) -> Tensor:
-        return torch.stack(
-            [weight * PROBABILITY_LOSSES[name](made, batch.truth) for name, weight in weights.items()]
-        ).sum()
+        return weighted_sum(self.losses, weights, made, batch.truth)
 
     def scores(self, made: Sequence[Tensor], batches: Sequence[Batch]) -> dict[str, float]:
         tags = torch.cat(list(made)).float().cpu().numpy()

@@ -85,6 +85,24 @@ class Scored:
     """All scores, to read; None where there are none."""
 
 
+def results_of(network: nn.Module, features: Tensor) -> Tensor:
+    """What a network, as it is or set up by Fabric, makes of features (batch, frames, bands), from silence: (batch, frames,
+    values)."""
+    bare: Any = getattr(network, "module", network)
+    results, _ = network(features, bare.initial_state(len(features)))
+    return results
+
+
+def _check_listening(name: str, stage: Stage) -> None:
+    """Raise InputError, by key, for what only a network that makes sound has."""
+    if stage.quantize:
+        raise InputError(f"stages.{name}.quantize: quantization-aware training is for the task 'denoise' only")
+    for layer in stage.distillation.compared if stage.distillation else ():
+        if layer.startswith("decoder"):
+            raise InputError(f"stages.{name}.distillation.layers: there is no {layer!r} in a network that listens; name "
+                             "blocks such as encoder_1 and gru")  # fmt: skip
+
+
 class Task(ABC):
     """A recipe's data, opened, and what is made of it. A batch is passed back as it was drawn."""
 
@@ -100,8 +118,9 @@ class Task(ABC):
     """What a network of a task that listens usually tells apart, to say what a named model costs."""
     front_end: ClassVar[FrontEndConfig] = FrontEndConfig()
     """What these are made for."""
-    looks_ahead: ClassVar[bool] = False
-    """Whether its output may be that of the frame before, which the network has seen one frame beyond."""
+    listens: ClassVar[bool] = True
+    """Whether its output says what is heard. What makes sound may wait for a later frame, has a decoder, and is trained as it
+    is quantized."""
     usage: ClassVar[str]
     """The command that uses a finished model, with {model} in it."""
 
@@ -110,9 +129,11 @@ class Task(ABC):
     @classmethod
     def check(cls, recipe: Recipe) -> None:
         """Raise InputError, by key, for what a recipe says and the task does not do."""
-        if recipe.front_end.look_ahead and not cls.looks_ahead:
+        if cls.listens and recipe.front_end.look_ahead:
             raise InputError("front_end.look_ahead: a task that listens has no sound that could wait: leave it at 0")
         for name, stage in recipe.stages.items():
+            if cls.listens:
+                _check_listening(name, stage)
             for loss in stage.losses:
                 if loss not in cls.losses:
                     raise InputError(
