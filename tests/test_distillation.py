@@ -11,10 +11,11 @@ torch = pytest.importorskip("torch")
 
 from tinyse.distillation.external import OnnxTeacher  # noqa: E402
 from tinyse.distillation.objective import Distillation, distillation_loss  # noqa: E402
-from tinyse.distillation.views import VIEWS, Recorder, similarity_loss  # noqa: E402
+from tinyse.distillation.views import VIEWS, similarity_loss  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.architecture import Architecture  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
+from tinyse.models.recorder import Recorder  # noqa: E402
 
 
 def literal_gram(rows: np.ndarray) -> np.ndarray:

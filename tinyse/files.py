@@ -113,6 +113,12 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk that a folder lies on, or would if it were made."""
+    there = next(place for place in (folder, *folder.resolve().parents) if place.is_dir())
+    return shutil.disk_usage(there).free
+
+
 def newer(path: Path, than: Path) -> bool:
     """Whether `path` is there and not older than `than`."""
     return path.exists() and path.stat().st_mtime >= than.stat().st_mtime

@@ -50,6 +50,10 @@ class Npu:
     clock_hz: float
 
 
+ETHOS_U55_128 = Npu("Ethos-U55-128", "ethos-u55-128", 500e6)
+"""What a network is compiled for where no board is named."""
+
+
 @dataclass(frozen=True)
 class Board:
     """A microcontroller. `flash_bytes` and `ram_bytes` are all that the chip has, not what an application leaves."""

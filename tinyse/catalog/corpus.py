@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ from tinyse.catalog.fetch import fetch, fetch_each
 from tinyse.catalog.unpack import members
 from tinyse.documents import kept
 from tinyse.errors import InputError
-from tinyse.files import sha256, write_bytes, write_json, write_text
+from tinyse.files import free_bytes, sha256, write_bytes, write_json, write_text
 from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
 from tinyse.recordings.splits import check_leaks, with_splits
@@ -136,10 +135,8 @@ def room(catalog: Catalog, names: Sequence[str], output: Path, cache: Path) -> R
         for archive in corpus.archives
     ]
     to_fetch = sum(archive.megabytes for archive in missing if archive.each or not (cache / archive.name).is_file())
-    there = next(place for place in (cache, *cache.resolve().parents) if place.is_dir())
-    found = Room(
-        to_fetch, to_fetch + sum(archive.megabytes for archive in missing), shutil.disk_usage(there).free / 1e6
-    )
+    unpacked = sum(archive.megabytes for archive in missing)
+    found = Room(to_fetch, to_fetch + unpacked, free_bytes(cache) / 1e6)
     if found.to_fetch > found.free:
         raise InputError(f"the archives have {found.to_fetch:,.0f} MB, and {cache} has {found.free:,.0f} MB left: make room, "
                          "or give another --output or --cache")  # fmt: skip

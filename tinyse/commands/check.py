@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.boards.boards import ETHOS_U55_128
 from tinyse.errors import needs
 
 if TYPE_CHECKING:
     from tinyse.boards.vela import VelaSummary
     from tinyse.targets.forecast import Forecast
 
-NPU = "ethos-u55-128"
+NPU = ETHOS_U55_128.accelerator
 
 
 def check(
@@ -46,10 +47,9 @@ def check(
     found, latency = forecast(quantized), latency_ms(chosen.front_end)
     summary = None
     if vela:
-        from tinyse.boards.boards import Npu
         from tinyse.boards.vela import compile_graph
 
-        summary = compile_graph(Npu("Ethos-U55-128", NPU, 500e6), quantized)
+        summary = compile_graph(ETHOS_U55_128, quantized)
     if as_json:
         print(json.dumps(_as_dict(found, latency, summary), indent=2))
     else:

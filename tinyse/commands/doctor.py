@@ -177,12 +177,11 @@ def torch_checks(build: torch_build.Build) -> Iterator[Check]:
 
 def cache_check(least_gigabytes: float = 2.0) -> Check:
     """Room for the cache of decoded recordings."""
+    from tinyse.files import free_bytes
     from tinyse.recordings.cache import default_cache
 
     folder = default_cache()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free / 1e9
+    free = free_bytes(folder) / 1e9
     enough = free >= least_gigabytes
     mend = "" if enough else f"free {least_gigabytes:g} GB, or set TINYSE_CACHE to a folder with room"
     return Check("machine", "free disk for the cache", "ok" if enough else "wrong", f"{free:.1f} GB in {folder}", mend)

@@ -14,7 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from tinyse.errors import InputError, needs
+from tinyse.errors import InputError
+from tinyse.onnx import first_line, open_network
 
 SAMPLE_RATE = 16000
 """Hz that the published models were trained for; their files do not say."""
@@ -52,16 +53,7 @@ class OnnxStream:
             raise InputError(f"{path}: window {window!r} is not one of {', '.join(WINDOWS)}")
         if not Path(path).is_file():
             raise InputError(f"there is no model file {path}")
-        with needs("onnx", "onnxruntime"):
-            import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors: what it warns of is how the file was written
-        # onnxruntime raises its own kinds of errors, which share no base class.
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise InputError(f"{path} is not an ONNX network: {_line(error)}") from error
+        self._session = open_network(path, path)
         self._inputs = self._session.get_inputs()
         shapes = [node.shape for node in self._inputs]
         whole = all(isinstance(size, int) for shape in shapes for size in shape)
@@ -75,9 +67,9 @@ class OnnxStream:
         self._norm = self._window[:hop] ** 2 + self._window[hop:] ** 2
         try:
             self(np.zeros(2 * hop, np.float32))
-        except Exception as error:
+        except Exception as error:  # as `open_network` says
             raise InputError(
-                f"{path} is not a streaming model: it does not take its own caches: {_line(error)}"
+                f"{path} is not a streaming model: it does not take its own caches: {first_line(error)}"
             ) from error
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
@@ -111,7 +103,3 @@ def hops(samples: np.ndarray, hop: int) -> Iterator[np.ndarray]:
 @lru_cache(maxsize=8)
 def _opened(teacher: OnnxTeacher, _process: int) -> OnnxStream:
     return OnnxStream(teacher.onnx, teacher.window)
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -97,31 +96,3 @@ def similarity_loss(student: Tensor, teacher: Tensor, view: str, gather: Gather 
                              f"{teacher.shape[axis]}; match layers of equal resolution")  # fmt: skip
     difference = gram(items(teacher.detach()), items(every_teacher)) - gram(items(student), items(every_student))
     return difference.square().mean(dim=(1, 2)).mean()
-
-
-class Recorder:
-    """Records outputs of submodules while it is entered: `with Recorder(network, names) as seen: ...; seen["gru"]`."""
-
-    def __init__(self, network: torch.nn.Module, layers: list[str]) -> None:
-        blocks = {name.removeprefix("blocks."): module for name, module in network.named_modules()}
-        for layer in layers:
-            if layer not in blocks:
-                known = [name for name in blocks if name and "." not in name and name != "blocks"]
-                raise InputError(f"no layer is named {layer!r}{did_you_mean(layer, known)}")
-        self._modules = {layer: blocks[layer] for layer in layers}
-        self._seen: dict[str, Tensor] = {}
-
-    def __enter__(self) -> dict[str, Tensor]:
-        def keep(layer: str) -> Callable[..., None]:
-            def hook(_module: torch.nn.Module, _inputs: object, output: object) -> None:
-                # A streaming layer gives (y, state); others give y.
-                self._seen[layer] = output[0] if isinstance(output, tuple) else output  # type: ignore[assignment]
-
-            return hook
-
-        self._hooks = [module.register_forward_hook(keep(layer)) for layer, module in self._modules.items()]
-        return self._seen
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()

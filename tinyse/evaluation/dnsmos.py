@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyse.audio import resampled
-from tinyse.errors import InputError, needs
+from tinyse.errors import InputError
+from tinyse.onnx import open_network
 
 NETWORK_RATE = 16000
 WINDOW = 144160
@@ -68,14 +69,7 @@ def _run(path: str | Path, batch: np.ndarray) -> np.ndarray:
 def _session(path: str) -> Any:
     if not Path(path).is_file():
         raise InputError(f"there is no DNSMOS network at {path}: give the path of sig_bak_ovr.onnx")
-    with needs("onnx", "onnxruntime"):
-        import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # it runs in a process pool
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own kinds, which share no base class
-        raise InputError(f"{path} is not an ONNX network: {str(error).splitlines()[0]}") from error
+    session = open_network(path, path)
     shape = session.get_inputs()[0].shape
     if len(shape) != 2 or shape[1] != WINDOW:
         raise InputError(f"{path} takes inputs of shape {shape}, not (windows, {WINDOW}): give sig_bak_ovr.onnx")

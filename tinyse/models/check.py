@@ -5,9 +5,8 @@ A network of our family is, by its layers' tests; one of your own is tried, on a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from tinyse.graph.validation import validate
 from tinyse.models.layers import Layer, StreamingLayer
 from tinyse.models.making import told
 from tinyse.models.network import Network, State
+from tinyse.models.recorder import Recorder
 from tinyse.models.wiring import GraphRunner
 
 FRAMES = 16
@@ -109,8 +109,7 @@ def check_stream(network: Network, features: Tensor, result: Tensor) -> None:
 def check_emitted(network: Network, features: Tensor, result: Tensor) -> None:
     """The operators of every block exist, and compute what its forward computes."""
     run = _emitted(network)
-    seen: dict[str, Any] = {}
-    with _recorded(network, seen):
+    with Recorder(network, network.blocks) as seen:
         _, following = _run(network, features, network.initial_state())
     frames = [{"features": frame.reshape(1, 1, -1, 1)} for frame in features[0].numpy()]
     replayed = list(float_execution.replay(float_execution.compile(run.graph), frames))
@@ -146,24 +145,6 @@ def _compare(what: str, emitted: np.ndarray, computed: Tensor, frame: int) -> No
         )
     if (difference := float(np.abs(emitted - computed.numpy()).max())) > TOLERANCE:
         raise InputError(f"{what}: what it emits is not what it computes: frame {frame} differs by {difference:.2g}")
-
-
-@contextmanager
-def _recorded(network: Network, seen: dict[str, Any]) -> Iterator[None]:
-    """Leave what each block gives in `seen`."""
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(_module: Any, _inputs: Any, output: Any) -> None:
-            seen[name] = output[0] if isinstance(output, tuple) else output
-
-        return hook
-
-    hooks = [block.register_forward_hook(keep(name)) for name, block in network.blocks.items()]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _run(network: Network, features: Tensor, state: State) -> tuple[Tensor, State]:

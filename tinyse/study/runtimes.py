@@ -19,7 +19,7 @@ from tinyse.engines.tflite_engines import FileEngine, LiteRTEngine, ReferenceEng
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.study.streams import ratio_db
+from tinyse.study.streams import snr_db
 from tinyse.tflite.writer import save, write
 
 REFERENCE, BUILTIN, OLDER = "reference", "LiteRT builtin", "tflite-runtime 2.14"
@@ -87,12 +87,12 @@ def compare(
         return front_end.enhance(spectra, mask, synthesis)[0]
 
     exact = sound_of(floats)
-    snrs = {name: _snr_db(exact, sound_of(mask)) for name, mask in masks.items()}
+    snrs = {name: snr_db(exact, sound_of(mask)) for name, mask in masks.items()}
     result = {}
     for name, mask in masks.items():
         base = bases.get(name, REFERENCE)
         equal = float(np.mean(mask == masks[base]))
-        result[name] = Agreement(_snr_db(floats, mask), snrs[name], base, snrs[name] - snrs[base], equal)
+        result[name] = Agreement(snr_db(floats, mask), snrs[name], base, snrs[name] - snrs[base], equal)
     return result
 
 
@@ -132,8 +132,3 @@ def _run(command: list[str]) -> None:
     if finished.returncode:
         lines = finished.stderr.strip().splitlines() or ["it gave no reason"]
         raise InputError(f"{' '.join(command[:4])} ... failed: {lines[-1]}")
-
-
-def _snr_db(exact: np.ndarray, other: np.ndarray) -> float:
-    exact, other = np.asarray(exact, np.float64), np.asarray(other, np.float64)
-    return ratio_db(np.square(exact).sum(), np.square(other - exact).sum())

@@ -81,6 +81,12 @@ def ratio_db(signal: float, error: float) -> float:
     return float(np.clip(10 * np.log10(signal / max(error, 1e-300)), -MOST_DB, MOST_DB))
 
 
+def snr_db(exact: np.ndarray, other: np.ndarray) -> float:
+    """`ratio_db` of a signal and of what another one of its shape differs by."""
+    exact, other = np.asarray(exact, np.float64), np.asarray(other, np.float64)
+    return ratio_db(np.square(exact).sum(), np.square(other - exact).sum())
+
+
 def _state(graph: Graph, name: str) -> Tensor:
     return graph.tensors[graph.inputs[name]]
 

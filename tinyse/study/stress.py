@@ -16,7 +16,7 @@ from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import LoadedPair
 from tinyse.spectra.front_end import FrontEnd
-from tinyse.study.streams import Stream, ratio_db, run_streams
+from tinyse.study.streams import Stream, run_streams, snr_db
 
 SILENCE_SECONDS = 30
 QUIET_DB = -50.0
@@ -129,17 +129,15 @@ def sticking(engines: Mapping[str, FileEngine], front_end: FrontEnd, speech: np.
 
 def _sdr(streams: Mapping[str, Stream], name: str, first: int = 0) -> float:
     """SDR of one engine's output against the float one's, from sample `first` on."""
-    exact = next(iter(streams.values())).output[first:].astype(np.float64)
-    return ratio_db(np.square(exact).sum(), np.square(streams[name].output[first:] - exact).sum())
+    return snr_db(next(iter(streams.values())).output[first:], streams[name].output[first:])
 
 
 def _part(clean: np.ndarray, exact: Stream, stream: Stream, first: int, last: int, hop: int) -> Part:
     """Frames `first` to `last` of a stream."""
     reference, before, after = (sound[first * hop : last * hop] for sound in (clean, exact.output, stream.output))
     reference = reference[: len(before)]
-    error = before.astype(np.float64) - after
     return Part(
         stream.state_snr_db(first, last),
-        ratio_db(np.square(before, dtype=np.float64).sum(), np.square(error).sum()),
+        snr_db(before, after),
         si_sdr(reference, before) - si_sdr(reference, after),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tinyse.boards.boards import Npu
+from tinyse.boards.boards import ETHOS_U55_128
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.config import did_you_mean
 from tinyse.engines.tflite_engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
@@ -35,7 +35,6 @@ ENGINES: dict[str, type[FileEngine]] = {"tflm": TFLMEngine, "reference": Referen
 TIMED_FRAMES = 200
 GENERAL_STEM = "model"
 """What training calls every file: no name of a model."""
-NPU = Npu("Ethos-U55-128", "ethos-u55-128", 500e6)
 
 Progress = Callable[[str, float], None]
 """Gets what is being done, and the share of it that is, 0 to 1."""
@@ -182,7 +181,7 @@ def _cost(facts: dict[str, Any], path: Path, features: np.ndarray, vela: bool) -
         arena,
         _median_us(LiteRTEngine(path), features),
         _median_us(TFLMEngine(path), features) if arena is not None else None,
-        compile_for(NPU, path) if vela else None,
+        compile_for(ETHOS_U55_128, path) if vela else None,
     )
 
 

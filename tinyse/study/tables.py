@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tinyse.boards.boards import ETHOS_U55_128
 from tinyse.evaluation.report import DECIMALS, TITLES, Table, plain
 from tinyse.evaluation.statistics import Summary, paired
-from tinyse.study.study import FLOAT, METRICS, NPU, Study
+from tinyse.study.study import FLOAT, METRICS, Study
 
 
 def losses(study: Study, precision: str, metric: str, snr_db: float | None = None) -> Summary:
@@ -130,7 +131,7 @@ def _costs(study: Study) -> Table:
     note = "Arena and median microseconds per frame are this computer's."
     if any(cost.vela for cost in study.costs.values()):
         header += ("Vela cycles", "Vela SRAM bytes", "on the NPU %")
-        note += f" Vela's cycles per frame and SRAM are computed, for an {NPU.name} with all in SRAM."
+        note += f" Vela's cycles per frame and SRAM are computed, for an {ETHOS_U55_128.name} with all in SRAM."
     return Table("Cost", header, tuple(rows), note)
 
 

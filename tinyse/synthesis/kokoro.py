@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyse.errors import InputError, needs
+from tinyse.errors import InputError
+from tinyse.onnx import open_network
 from tinyse.recordings.manifest import Split
 
 RATE = 24000
@@ -31,23 +32,18 @@ class Kokoro:
     def __init__(self, folder: Path, threads: int = 1) -> None:
         """`folder` holds part-1.bin and so on, vocab.json, and voices/NAME.bin. Raises InputError where they do not fit, or
         onnxruntime is missing."""
-        with needs("onnx", "onnxruntime"):
-            import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
         try:
             self.symbols: dict[str, int] = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]
             network = b"".join(part.read_bytes() for part in sorted(folder.glob("part-*.bin")))
-            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
             voices = {
                 path.stem: np.fromfile(path, "<f4").reshape(ROWS, STYLE)
                 for path in sorted((folder / "voices").glob("*.bin"))
             }
-        except Exception as error:  # onnxruntime raises its own kinds of errors, which share no base class
-            raise InputError(
-                f"{folder} is not what the catalog's packages hold: {str(error).splitlines()[0]}"
-            ) from error
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{folder} is not what the catalog's packages hold: {error}") from error
+        self._session = open_network(
+            network, f"{folder} is not what the catalog's packages hold: part-*.bin together", threads
+        )
         if not voices:
             raise InputError(f"{folder} holds no voices")
         self.voices: Mapping[str, np.ndarray] = voices

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from tinyse import audio
 from tinyse.audio import sound_files
 from tinyse.documents import kept
 from tinyse.errors import InputError
-from tinyse.files import write_json, write_text
+from tinyse.files import free_bytes, write_json, write_text
 from tinyse.recordings.manifest import Manifest, Recording
 from tinyse.recordings.splits import check_leaks
 from tinyse.synthesis.kokoro import RATE, ROWS, Kokoro, Talker, talker
@@ -77,8 +76,7 @@ def leveled(sound: np.ndarray) -> np.ndarray:
 
 def check_room(folder: Path, seconds: float, sample_rate: int) -> int:
     """The bytes that so much sound takes. Raises InputError where the disk has less."""
-    there = next(place for place in (folder, *folder.resolve().parents) if place.is_dir())
-    needed, free = int(2 * seconds * sample_rate), shutil.disk_usage(there).free
+    needed, free = int(2 * seconds * sample_rate), free_bytes(folder)
     if needed > free:
         raise InputError(f"{seconds / 3600:g} h take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left")
     return needed

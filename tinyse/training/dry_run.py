@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from tinyse.errors import InputError
+from tinyse.files import free_bytes
 from tinyse.models.network import parameters
 from tinyse.recipe import Recipe, Stage
 from tinyse.tasks import TASKS
@@ -81,7 +82,7 @@ def refuse_full_disk(recipe: Recipe) -> None:
         raise InputError(f"output: cannot make the folder {folder}: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"output: the folder {folder} cannot be written")
-    needed, free = bytes_needed(recipe), shutil.disk_usage(folder).free
+    needed, free = bytes_needed(recipe), free_bytes(folder)
     if free < needed:
         raise InputError(
             f"output: the disk of {folder} has {free // MEGABYTE} MB free, this run needs {needed // MEGABYTE} MB"

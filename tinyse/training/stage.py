@@ -23,11 +23,12 @@ from torch import Tensor, nn
 
 from tinyse.config import as_dict
 from tinyse.distillation.objective import distillation_loss
-from tinyse.distillation.views import Gather, Recorder, alone
+from tinyse.distillation.views import Gather, alone
 from tinyse.errors import InputError
 from tinyse.models.files import save_model
 from tinyse.models.network import Network
 from tinyse.models.quantized import QuantizedNetwork
+from tinyse.models.recorder import Recorder
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
 from tinyse.released import find_weights

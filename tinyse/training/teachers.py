@@ -11,10 +11,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from tinyse.distillation.objective import Distillation
-from tinyse.distillation.views import Recorder
 from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.models.files import load_model
+from tinyse.models.recorder import Recorder
 from tinyse.recipe import Recipe
 from tinyse.tasks.stage_networks import networks_of
 from tinyse.tasks.task import Batch, Task
