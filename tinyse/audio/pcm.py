@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from io import BufferedIOBase
+from typing import Literal
 
 import numpy as np
 
@@ -12,9 +13,18 @@ from tinyse.audio import from_pcm16, to_pcm16
 from tinyse.audio.sound_files import check_layout
 from tinyse.errors import InputError
 
-FORMATS = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4}
+Format = Literal["u8", "s16", "s24", "s32", "f32"]
+FORMATS: dict[Format, int] = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4}
 """Bytes per sample, little-endian."""
 FLOAT_TAG, EXTENSIBLE_TAG = 3, 0xFFFE
+WAV_KINDS: dict[tuple[int, int], Format] = {
+    (1, 8): "u8",
+    (1, 16): "s16",
+    (1, 24): "s24",
+    (1, 32): "s32",
+    (FLOAT_TAG, 32): "f32",
+}
+"""By a wav's format tag and its bits per sample."""
 UNKNOWN_BYTES = 0xFFFFFFFF
 """What a wav that is a stream says of its size."""
 OTHER_FILES = {
@@ -38,7 +48,7 @@ ENDLESS_BYTES = 0x7FFF0000
 class Layout:
     """How samples lie in a stream of bytes."""
 
-    format: str
+    format: Format
     rate: int
     channels: int = 1
     size: int | None = None
@@ -67,7 +77,7 @@ def decode(content: bytes, layout: Layout) -> np.ndarray:
     return samples
 
 
-def encode(samples: np.ndarray, format: str) -> bytes:
+def encode(samples: np.ndarray, format: Format) -> bytes:
     """(samples,) or (samples, channels) float32 -> bytes; integers are rounded and clipped."""
     if format == "f32":
         return samples.astype("<f4").tobytes()
@@ -81,7 +91,7 @@ def encode(samples: np.ndarray, format: str) -> bytes:
     return whole.tobytes() if format == "s32" else whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
 
-def wav_header(format: str, rate: int, size: int | None = None, channels: int = 1) -> bytes:
+def wav_header(format: Format, rate: int, size: int | None = None, channels: int = 1) -> bytes:
     """The 44 bytes before `size` bytes of sound; None for a stream whose end is not known."""
     width, tag = FORMATS[format], FLOAT_TAG if format == "f32" else 1
     size = UNKNOWN_BYTES if size is None else size
@@ -126,13 +136,12 @@ def _layout(content: bytes) -> Layout:
     tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
     if tag == EXTENSIBLE_TAG and len(content) >= 26:
         (tag,) = struct.unpack("<H", content[24:26])
-    kinds = {(1, 8): "u8", (1, 16): "s16", (1, 24): "s24", (1, 32): "s32", (FLOAT_TAG, 32): "f32"}
     check_layout("standard input", rate, channels)
-    if (tag, bits) not in kinds:
+    if (tag, bits) not in WAV_KINDS:
         raise InputError(
             f"standard input is a wav of kind {tag} with {bits} bits: PCM of 8 to 32 bits or float of 32 can be read"
         )
-    return Layout(kinds[tag, bits], rate, channels)
+    return Layout(WAV_KINDS[tag, bits], rate, channels)
 
 
 def _exactly(stream: BufferedIOBase, count: int) -> bytes:

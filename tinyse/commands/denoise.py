@@ -8,13 +8,14 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict
-from enum import Enum
 from io import BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tinyse.audio.pcm import Format
+from tinyse.commands.options import AttenuationLimit, Engine, Model, Purpose
 from tinyse.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,48 +31,15 @@ FILES_PER_PROCESS = 4
 """A process takes a second or two to open a model: fewer files are done before."""
 
 
-class Engine(str, Enum):
-    """What runs the network."""
-
-    litert = "litert"
-    tflm = "tflm"
-    reference = "reference"
-    torch = "torch"
-    c = "c"
-
-
-class Format(str, Enum):
-    """Samples of raw sound, little-endian."""
-
-    u8 = "u8"
-    s16 = "s16"
-    s24 = "s24"
-    s32 = "s32"
-    f32 = "f32"
-
-
 def denoise(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A sound file, a folder of them, or - for a pipe.")],
     target: Annotated[
         Path, typer.Argument(metavar="OUT", help="The file to write (wav, flac, ogg, opus, mp3, aiff), a folder, or -.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which comes with tinyse."),
-    ] = None,
-    engine: Annotated[
-        Engine | None,
-        typer.Option(help="The engine; by default c for the models that come with tinyse, else litert for a .tflite."),
-    ] = None,
-    attenuation_limit_db: Annotated[
-        float | None, typer.Option(help="Attenuate by at most this many dB: 12 leaves some of the noise.", min=0)
-    ] = None,
-    purpose: Annotated[
-        str | None,
-        typer.Option(
-            "--for", metavar="PRESET", help="Strength by purpose: listening, or recognition for a recognizer."
-        ),
-    ] = None,
+    model: Model = None,
+    engine: Engine = None,
+    attenuation_limit_db: AttenuationLimit = None,
+    purpose: Purpose = None,
     processes: Annotated[
         int | None, typer.Option(help="Processes for a folder; by default as many as are useful.", min=1)
     ] = None,
@@ -104,7 +72,7 @@ def denoise(
     if channels is not None:
         check_layout("--channels", RATES[0], channels)
     limit_db = limit_for(purpose, attenuation_limit_db)
-    settings = Settings(model, engine.value if engine else None, limit_db, rate, mono)
+    settings = Settings(model, engine, limit_db, rate, mono)
     if PIPE in (source, target):
         if processes is not None:
             raise InputError("--processes is for a folder; a pipe is one stream")
@@ -173,9 +141,7 @@ def _pipe(
     reader, notices = None, list[str]()
     blocks: Iterable[np.ndarray]
     if source == PIPE:
-        assumed = pcm.Layout(
-            raw_format.value if raw_format else "s16", settings.rate or denoiser.sample_rate, channels or 1
-        )
+        assumed = pcm.Layout(raw_format or "s16", settings.rate or denoiser.sample_rate, channels or 1)
         reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), assumed)
         if reader.is_wav and (settings.rate or raw_format or channels):
             raise InputError(
@@ -187,7 +153,7 @@ def _pipe(
     else:
         noisy, rate, notices = audio.read_channels(source, settings.mono)
         blocks = [noisy]
-        came = pcm.Layout(raw_format.value if raw_format else "s16", rate, noisy.shape[1])
+        came = pcm.Layout(raw_format or "s16", rate, noisy.shape[1])
     rate = came.rate if source == PIPE else settings.rate or came.rate
     leaving = pcm.Layout(
         came.format, rate if target == PIPE else possible_rate(target, rate), 1 if settings.mono else came.channels

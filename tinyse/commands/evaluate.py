@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tinyse.commands.recipe_option import FromRecipe, networks_in
+from tinyse.commands.options import FromRecipe, listed, networks_in
 from tinyse.errors import needs
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def evaluate(
     if (task := _task_of(find(str(model)))) is not None:
         _by_its_task(task, find(str(model)), quantized_model, pairs, networks_in(recipe), output, as_json)
         return
-    limits_db = limits_for(_names(purpose), _names(attenuation_limit_db))
-    measures = _names(metrics) or chain.DEFAULT_METRICS
+    limits_db = limits_for(listed(purpose), listed(attenuation_limit_db))
+    measures = listed(metrics) or chain.DEFAULT_METRICS
     if "wer" in measures:
         check_transcripts(pairs)
-    chosen = backends_for(model, quantized_model, _names(backends or links), networks_in(recipe), limits_db)
+    chosen = backends_for(model, quantized_model, listed(backends or links), networks_in(recipe), limits_db)
     with counted("pairs", len(pairs)) as advance:
         keep = partial(_keep, output, len(pairs))
         scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance, keep, rate_of(model))
@@ -159,8 +159,3 @@ def _keep(output: Path | None, total: int, scores: Scores) -> None:
         files.write_text(output / "scores-partial.md", report.markdown(scores))
         place = output / "scores-partial.json"
         print(f"tinyse: the scores of {len(scores.files)} of {total} pairs are in {place}", file=sys.stderr)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """The parts of a list with commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tinyse.commands.recipe_option import FromRecipe, networks_in
+from tinyse.commands.options import FromRecipe, networks_in
 from tinyse.errors import InputError, needs
 from tinyse.released import FOLDER, find
 

@@ -8,13 +8,13 @@ import re
 import sys
 import time
 from dataclasses import asdict, replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tinyse.audio.sound_files import SUFFIXES
+from tinyse.commands.options import AttenuationLimit, Engine, Model, Purpose
 from tinyse.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,16 +25,6 @@ FILE_NAME = re.compile(r"\S*\w\.[A-Za-z]\w{0,3}")
 """What ends in a suffix: x.raw is not a device's name, whether or not tinyse knows the format."""
 
 
-class Engine(str, Enum):
-    """What runs the network, or, as c, the whole signal path."""
-
-    litert = "litert"
-    tflm = "tflm"
-    reference = "reference"
-    c = "c"
-    torch = "torch"
-
-
 def live(
     source: Annotated[
         str | None, typer.Option("--input", help="A microphone by its name or a part of it, or a sound file.")
@@ -43,22 +33,10 @@ def live(
         str | None, typer.Option("--output", help="A loudspeaker by its name or a part of it, or a file to write.")
     ] = None,
     devices: Annotated[bool, typer.Option("--devices", help="List microphones and loudspeakers, and exit.")] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which comes with tinyse."),
-    ] = None,
-    engine: Annotated[
-        Engine | None, typer.Option(help="The engine that runs it; by default one that fits the file.")
-    ] = None,
-    attenuation_limit_db: Annotated[
-        float | None, typer.Option(help="Attenuate by at most this many dB: 12 leaves some of the noise.", min=0)
-    ] = None,
-    purpose: Annotated[
-        str | None,
-        typer.Option(
-            "--for", metavar="PRESET", help="Strength by purpose: listening, or recognition for a recognizer."
-        ),
-    ] = None,
+    model: Model = None,
+    engine: Engine = None,
+    attenuation_limit_db: AttenuationLimit = None,
+    purpose: Purpose = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Read a file in real time.")] = False,
     buffer_ms: Annotated[
         float, typer.Option(help="Sound that is buffered for the loudspeaker.", min=10, max=1000)
@@ -98,7 +76,7 @@ def live(
     if realtime and not _is_file(source):
         raise InputError("--realtime is for reading a file in real time: name one with --input noisy.wav")
     limit_db = limit_for(purpose, attenuation_limit_db)
-    denoiser = Denoiser(model, engine=engine.value if engine else None, attenuation_limit_db=limit_db)
+    denoiser = Denoiser(model, engine=engine, attenuation_limit_db=limit_db)
     tagger = Tagger(tags) if tags else None
     endpoints = _endpoints(source, sink, realtime, device_rate, seconds, denoiser.sample_rate)
     session = Session(denoiser, *endpoints, buffer_ms / 1000, tagger)

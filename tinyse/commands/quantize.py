@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tinyse.commands.recipe_option import FromRecipe, networks_in
-
-if TYPE_CHECKING:
-    from tinyse.models.making import Networks
+from tinyse.commands.options import FromRecipe, listed, networks_in
 
 app = typer.Typer(
     help="Study the quantization of a model: how much each precision loses, and where.", no_args_is_help=True
@@ -53,11 +50,14 @@ def study(
     """
     from rich.console import Console
 
-    from tinyse.clips import refuse_scored
+    from tinyse.clips import refuse_scored, valid_clips
     from tinyse.evaluation.pairs import find_pairs, require_own_pairs
     from tinyse.evaluation.report import as_markdown, as_rich
+    from tinyse.export import float_step
     from tinyse.files import write_json, write_text
     from tinyse.quantization.precision import PRECISIONS
+    from tinyse.recipe import data_paths
+    from tinyse.recordings import open_data
     from tinyse.released import find_weights
     from tinyse.spectra.picture import require_matplotlib
     from tinyse.study import study as work
@@ -68,10 +68,10 @@ def study(
 
     require_matplotlib()
     weights = find_weights(checkpoint)
-    scored = find_pairs(require_own_pairs([_place(data)]) if pairs is None else pairs, limit)
+    scored = find_pairs(require_own_pairs(data_paths(data)) if pairs is None else pairs, limit)
     networks = networks_in(recipe)
-    rate = _rate(weights, networks)
-    chosen = _clips(data, clips, rate)
+    rate = float_step(weights, networks).front_end.config.sample_rate
+    chosen = valid_clips(open_data(data_paths(data)), clips, rate)
     refuse_scored(chosen, scored, rate)
     # Beside a checkpoint of one's own, in the working folder for a model that came along.
     folder = output or checkpoint.parent / "quantization"
@@ -81,7 +81,7 @@ def study(
             [(clip.name, clip.sound) for clip in chosen],
             scored,
             folder,
-            tuple(name.strip() for name in precisions.split(",") if name.strip()) or PRECISIONS,
+            listed(precisions) or PRECISIONS,
             minutes,
             engine,  # type: ignore[arg-type]
             processes,
@@ -120,12 +120,16 @@ def explain(
     """
     from dataclasses import asdict
 
+    from tinyse.clips import valid_clips
     from tinyse.export import calibration_of, float_step
     from tinyse.quantization import explain as work
+    from tinyse.recipe import data_paths
+    from tinyse.recordings import open_data
     from tinyse.released import find_weights
 
     step = float_step(find_weights(checkpoint), networks_in(recipe))
-    chosen = [(clip.name, clip.sound) for clip in _clips(data, clips + replayed, step.front_end.config.sample_rate)]
+    rate = step.front_end.config.sample_rate
+    chosen = [(clip.name, clip.sound) for clip in valid_clips(open_data(data_paths(data)), clips + replayed, rate)]
     quantized = step.quantized(precision, calibration_of(step.graph, step.front_end, chosen[:clips]))
     frames = [(name, {"features": step.front_end.clip_features(sound)}) for name, sound in chosen[clips:]]
     errors = work.explain(step.graph, quantized, frames)
@@ -133,22 +137,3 @@ def explain(
         print(json.dumps([asdict(error) for error in errors], indent=2))
     else:
         print(work.as_text(errors, only))
-
-
-def _place(data: str) -> Path:
-    from tinyse import corpus
-
-    return corpus.path() if data == "built-in" else Path(data)
-
-
-def _rate(weights: Path, networks: Networks) -> int:
-    from tinyse.export import float_step
-
-    return float_step(weights, networks).front_end.config.sample_rate
-
-
-def _clips(data: str, count: int, rate: int):  # type: ignore[no-untyped-def]
-    from tinyse.clips import valid_clips
-    from tinyse.recordings import open_data
-
-    return valid_clips(open_data(_place(data)), count, rate)

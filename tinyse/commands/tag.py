@@ -10,15 +10,13 @@ from typing import Annotated
 
 import typer
 
-from tinyse.commands.denoise import Engine
+from tinyse.commands.options import Engine
 
 
 def tag(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file.")],
     model: Annotated[str, typer.Option(help="A tagger: a .tflite or a .safetensors, from tinyse train.")],
-    engine: Annotated[
-        Engine | None, typer.Option(help="The engine that runs it; by default one that fits the file.")
-    ] = None,
+    engine: Engine = None,
     every: Annotated[float, typer.Option(help="Seconds between two decisions.")] = 1.0,
     least: Annotated[float, typer.Option(help="Show tags of at least this probability.", min=0, max=1)] = 0.3,
     as_json: Annotated[bool, typer.Option("--json", help="Print every probability as JSON.")] = False,
@@ -27,7 +25,7 @@ def tag(
     from tinyse import audio
     from tinyse.streaming.tagger import Tagger
 
-    tagger = Tagger(model, engine.value if engine else None, every)
+    tagger = Tagger(model, engine, every)
     sound, notices = audio.read(source, tagger.sample_rate)
     for notice in notices:
         print(f"tinyse: {notice}", file=sys.stderr)

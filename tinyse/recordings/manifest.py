@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tinyse.config import FORMER
 from tinyse.errors import InputError
@@ -16,8 +16,8 @@ from tinyse.files import write_text
 
 Kind = Literal["speech", "noise", "rir"]
 Split = Literal["train", "valid", "test"]
-KINDS: tuple[Kind, ...] = ("speech", "noise", "rir")
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 UNKNOWN = "unknown"
 """The license of what nobody stated one for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tinyse.models.making import Networks
 
 EngineName = Literal["litert", "tflm", "reference", "c", "torch"]
-ENGINES = ("litert", "tflm", "reference", "c", "torch")
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 
 def open_engine(path: Path, name: EngineName | None = None, networks: Networks = ()) -> Engine:
@@ -31,7 +31,8 @@ def open_engine(path: Path, name: EngineName | None = None, networks: Networks =
     if not path.is_file():
         raise InputError(f"there is no model file {path}")
     if (path.suffix == ".safetensors") != (name == "torch"):
-        fitting = "torch" if path.suffix == ".safetensors" else "litert, tflm, reference or c"
+        others = ", ".join(each for each in ENGINES if each != "torch")
+        fitting = "torch" if path.suffix == ".safetensors" else f"one of {others}"
         raise InputError(f"engine {name!r} does not run {path.name}: use {fitting}")
     if name == "torch":
         from tinyse.engines.torch_engine import TorchEngine
