@@ -12,9 +12,10 @@ import numpy as np
 from firmware_export import cmake, front_end, license, names, network, packages, report, text, vectors
 from firmware_export.folder import refuse_foreign, remove_earlier
 from firmware_export.kinds import BARE, CLASSIFIER, DENOISER
+from firmware_export.lowering import lower
 from firmware_export.names import Names
 from firmware_export.packages import PACKAGES, Product
-from firmware_export.program import Program, lower
+from firmware_export.program import Program
 from tinyse import files
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization, Tensor

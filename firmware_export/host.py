@@ -21,8 +21,9 @@ import numpy as np
 
 from firmware_export import built_in
 from firmware_export.kinds import DENOISER
+from firmware_export.lowering import lower
 from firmware_export.names import INTERFACES
-from firmware_export.program import STATES, Storage, lower
+from firmware_export.program import STATES, Storage
 from firmware_export.targets import EXACT, OPTIMIZATION
 from tinyse.engines.tflite_engines import FileEngine, Step
 from tinyse.errors import InputError

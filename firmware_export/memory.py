@@ -44,12 +44,12 @@ def plan(buffers: Sequence[Buffer]) -> MemoryPlan:
         for low, high, other in sorted(placed, key=lambda item: item[:2]):
             if other.first > buffer.last or other.last < buffer.first:
                 continue
-            if start + _aligned(buffer.bytes) <= low:
+            if start + aligned(buffer.bytes) <= low:
                 break
             start = max(start, high)
-        placed.append((start, start + _aligned(buffer.bytes), buffer))
+        placed.append((start, start + aligned(buffer.bytes), buffer))
     moments = range(max((buffer.last for buffer in buffers), default=-1) + 1)
-    live = [{b.name: _aligned(b.bytes) for b in buffers if b.first <= moment <= b.last} for moment in moments]
+    live = [{b.name: aligned(b.bytes) for b in buffers if b.first <= moment <= b.last} for moment in moments]
     largest = max(moments, key=lambda moment: sum(live[moment].values()), default=0)
     return MemoryPlan(
         {buffer.name: start for start, _, buffer in placed},
@@ -59,5 +59,6 @@ def plan(buffers: Sequence[Buffer]) -> MemoryPlan:
     )
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """Bytes up to the next place where a buffer may begin."""
     return -(-size // ALIGNMENT) * ALIGNMENT

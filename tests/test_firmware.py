@@ -23,7 +23,7 @@ from firmware_export import front_end, layers, memory, network, targets, text, v
 from firmware_export.export import STACK_BYTES, export, make
 from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.layers import packed
-from firmware_export.program import lower
+from firmware_export.lowering import lower
 from firmware_export.report import report
 from tinyse.errors import InputError
 from tinyse.graph import reference

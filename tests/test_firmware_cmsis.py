@@ -13,7 +13,7 @@ from test_firmware import Builder, Stream, everything, shared_library
 
 from firmware_export import layers, targets, vectors
 from firmware_export.export import export
-from firmware_export.program import lower
+from firmware_export.lowering import lower
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tflite.reader import read
 from tinyse.tflite.writer import save

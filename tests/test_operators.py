@@ -9,7 +9,7 @@ import pytest
 import steps
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from firmware_export import program
+from firmware_export import lowering
 from tinyse.boards.boards import Npu
 from tinyse.boards.vela import compile_graph
 from tinyse.engines.tflite_engines import LiteRTEngine, tflm_interpreter
@@ -33,7 +33,7 @@ BACKENDS: dict[str, tuple[Mapping, Mapping[str, str]]] = {
     "sequences": (sequence.KERNELS, {}),
     ".tflite": (layouts.LAYOUTS, {}),
     "TensorFlow's converter": (converter.KERNELS, converter.WITHOUT),
-    "firmware": (program.KERNELS, {}),
+    "firmware": (lowering.KERNELS, {}),
 }
 
 

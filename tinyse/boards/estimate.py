@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from firmware_export import front_end as generated
+from firmware_export.lowering import lower
 from firmware_export.network import constant_bytes
-from firmware_export.program import lower
 from firmware_export.report import CALL_BYTES, CODE_BYTES, front_end_ram, network_ram
 from firmware_export.text import array_bytes
 from tinyse.boards.boards import KIB, Board, Core, Npu

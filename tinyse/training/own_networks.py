@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from firmware_export.program import lower
+from firmware_export.lowering import lower
 from tinyse.errors import InputError
 from tinyse.models.architecture import OwnNetwork
 from tinyse.models.check import check_network
