@@ -358,7 +358,7 @@ def test_muting_hard_files_does_not_raise_a_mean():
         (8 * -20 + sum(scores.quality["noisy"]["si_sdr"][8:])) / 12
     )
     assert plain["least"]["pesq"] == 1.0
-    assert "counts as SI-SDR dB -20, PESQ-WB 1" in report.markdown(scores)
+    assert "counts as SI-SDR dB -20, PESQ-WB 1" in report.as_markdown(report.tables(scores))
 
 
 def speech_like(seed: int, seconds: float = 1.5) -> np.ndarray:
@@ -517,11 +517,11 @@ def test_the_report_says_the_same_everywhere():
         "count": 4,
         "undefined": 0,
     }
-    text = report.markdown(scores)
+    text = report.as_markdown(report.tables(scores))
     assert "### By input SNR" in text
     assert "| half |" in text
     assert "as it is -> half" in text
-    assert len(report.rich_tables(scores)) == 5
+    assert len(report.as_rich(report.tables(scores))) == 5
 
 
 def test_backends_of_a_model_are_chosen_by_name(tmp_path):

@@ -151,7 +151,7 @@ def test_word_errors_go_through_the_chain(told):
     assert facts["summary"]["noisy"]["wer"]["mean"] == pytest.approx(100 / 9)
     assert facts["difference_from_noisy"]["half"]["wer"]["mean"] == pytest.approx(-100 / 9)
     assert facts["worse_than_noisy_percent"]["half"] == {"sdr": 100, "wer": 0}  # fewer errors are better
-    text = report.markdown(scores)
+    text = report.as_markdown(report.tables(scores))
     assert "word errors %" in text and "of all 9 words" in text
     assert "| noisy | 100.00" in text and "11.1 ±" in text
 

@@ -19,6 +19,9 @@ DEFAULT_RATE = 16000
 """Hz where no configuration says another rate: a model's is `FrontEndConfig.sample_rate`."""
 
 FULL_SCALE = 32768
+"""Steps of 16 bits in a sample of 1."""
+CLIPPED = 1 - 2 / FULL_SCALE
+"""From this magnitude on a sample counts as clipped."""
 
 
 def read(path: str | Path, sample_rate: int = DEFAULT_RATE) -> tuple[np.ndarray, list[str]]:
@@ -97,5 +100,5 @@ def from_pcm16(pcm: np.ndarray) -> np.ndarray:
 
 
 def _is_clipped(channels: np.ndarray) -> bool:
-    full = np.abs(channels) >= 1 - 2 / FULL_SCALE
+    full = np.abs(channels) >= CLIPPED
     return bool((full[2:] & full[1:-1] & full[:-2]).any())

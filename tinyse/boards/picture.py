@@ -15,10 +15,8 @@ def draw_latencies(
 ) -> None:
     """Two histograms, (hops,) seconds each: the board's emulated time per hop and this machine's measured time."""
     with needs("train", "matplotlib"):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    FigureCanvasAgg(figure)  # no window, no global state
+    figure = Figure(figsize=(8, 5), layout="constrained")  # no window, no global state
     figure.suptitle(title)
     rows = (("the board's, on its virtual clock", board_seconds), ("this machine's, measured", host_seconds))
     for axes, (name, seconds) in zip(figure.subplots(2), rows, strict=True):

@@ -86,14 +86,14 @@ def evaluate(
         print(f"tinyse: {notice}", file=sys.stderr)
     if output is not None:
         files.write_json(output / "scores.json", report.as_json(scores))
-        files.write_text(output / "scores.md", report.markdown(scores))
+        files.write_text(output / "scores.md", report.as_markdown(report.tables(scores)))
         for ending in ENDINGS:
             (output / f"scores-partial{ending}").unlink(missing_ok=True)
     if as_json:
         print(json.dumps(report.as_json(scores), indent=2, allow_nan=False))
         return
     console = Console()
-    for table in report.rich_tables(scores):
+    for table in report.as_rich(report.tables(scores)):
         console.print(table)
 
 
@@ -148,7 +148,7 @@ def _keep(output: Path | None, total: int, scores: Scores) -> None:
     from tinyse.evaluation import report
 
     if output is None:
-        for table in report.rich_tables(scores):
+        for table in report.as_rich(report.tables(scores)):
             Console(stderr=True).print(table)
         print(
             f"tinyse: ended after {len(scores.files)} of {total} pairs; --output FOLDER keeps their scores",
@@ -156,6 +156,6 @@ def _keep(output: Path | None, total: int, scores: Scores) -> None:
         )
     else:
         files.write_json(output / "scores-partial.json", report.as_json(scores))
-        files.write_text(output / "scores-partial.md", report.markdown(scores))
+        files.write_text(output / "scores-partial.md", report.as_markdown(report.tables(scores)))
         place = output / "scores-partial.json"
         print(f"tinyse: the scores of {len(scores.files)} of {total} pairs are in {place}", file=sys.stderr)

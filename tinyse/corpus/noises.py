@@ -17,7 +17,7 @@ Noise = Callable[[float, np.random.Generator], np.ndarray]
 
 def fan(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Air through blades: broad noise that falls with frequency, and a soft tone of the blades with its harmonics."""
-    air = coloured(seconds, random, slope_db=random.uniform(-7, -3), ripple_db=6)
+    air = colored(seconds, random, slope_db=random.uniform(-7, -3), ripple_db=6)
     blades = harmonics(wander(seconds, random, random.uniform(60, 180), 0.004), random, count=8, slope_db=-5)
     return air * (1 + 0.1 * slow(seconds, random, 1.5)) + random.uniform(0.1, 0.6) * blades
 
@@ -25,12 +25,12 @@ def fan(seconds: float, random: np.random.Generator) -> np.ndarray:
 def hum(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Mains hum: harmonics of 50 or 60 Hz that stand still, over a little hiss."""
     mains = np.full(samples(seconds), random.choice([50.0, 60.0]))
-    return harmonics(mains, random, count=24, slope_db=-4) + 0.08 * coloured(seconds, random, slope_db=-2)
+    return harmonics(mains, random, count=24, slope_db=-4) + 0.08 * colored(seconds, random, slope_db=-2)
 
 
 def rain(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Drops on a surface: very many short, ringing clicks of random size over a bright hiss."""
-    hiss = coloured(seconds, random, slope_db=random.uniform(-1, 2), ripple_db=4)
+    hiss = colored(seconds, random, slope_db=random.uniform(-1, 2), ripple_db=4)
     drops = clicks(seconds, random, each_second=random.uniform(40, 250), low=800, high=6500, decay=0.004)
     return hiss + random.uniform(1, 3) * drops
 
@@ -38,50 +38,50 @@ def rain(seconds: float, random: np.random.Generator) -> np.ndarray:
 def wind(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Gusts at a microphone: low noise whose level comes and goes."""
     gusts = np.exp(random.uniform(0.5, 0.9) * np.clip(slow(seconds, random, random.uniform(0.3, 1)), -2, 2))
-    howl = resonate(coloured(seconds, random, slope_db=0), random.uniform(300, 700), 80)
-    return gusts * coloured(seconds, random, slope_db=random.uniform(-10, -7)) + 0.15 * gusts**2 * howl
+    howl = resonate(colored(seconds, random, slope_db=0), random.uniform(300, 700), 80)
+    return gusts * colored(seconds, random, slope_db=random.uniform(-10, -7)) + 0.15 * gusts**2 * howl
 
 
 def engine(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Firing cylinders: harmonics of a rate that drifts, through the resonance of a body, and combustion noise."""
     rate = wander(seconds, random, random.uniform(22, 75), 0.08)
     tone = resonate(harmonics(rate, random, count=40, slope_db=-2.5), random.uniform(150, 500), 200)
-    roar = coloured(seconds, random, slope_db=-6) * (1 + 0.7 * np.sin(2 * np.pi * np.cumsum(rate) / DEFAULT_RATE))
+    roar = colored(seconds, random, slope_db=-6) * (1 + 0.7 * np.sin(2 * np.pi * np.cumsum(rate) / DEFAULT_RATE))
     return tone + random.uniform(0.3, 0.8) * roar
 
 
 def typing(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Keys struck in bursts, over the hush of a room."""
     keys = clicks(seconds, random, each_second=random.uniform(5, 9), low=600, high=5000, decay=0.012, bursts=True)
-    return keys + 0.012 * coloured(seconds, random, slope_db=-5)
+    return keys + 0.012 * colored(seconds, random, slope_db=-5)
 
 
 def traffic(seconds: float, random: np.random.Generator) -> np.ndarray:
-    """Vehicles that pass: tyre noise that swells and fades, over a city far away."""
-    sound = 0.15 * coloured(seconds, random, slope_db=-7)
+    """Vehicles that pass: tire noise that swells and fades, over a city far away."""
+    sound = 0.15 * colored(seconds, random, slope_db=-7)
     time = np.arange(samples(seconds)) / DEFAULT_RATE
     for _ in range(random.poisson(seconds / 2.5) + 1):
         nearness = 1 / (1 + ((time - random.uniform(0, seconds)) / random.uniform(0.5, 1.5)) ** 2)
-        sound += random.uniform(0.4, 1) * nearness * coloured(seconds, random, slope_db=random.uniform(-6, -3))
+        sound += random.uniform(0.4, 1) * nearness * colored(seconds, random, slope_db=random.uniform(-6, -3))
     return sound
 
 
 def washer(seconds: float, random: np.random.Generator) -> np.ndarray:
     """A drum that turns: motor tones and sloshing in its rhythm."""
     turn = np.sin(2 * np.pi * np.cumsum(wander(seconds, random, random.uniform(0.7, 3), 0.02)) / DEFAULT_RATE)
-    water = (1.1 + turn) * coloured(seconds, random, slope_db=-4, ripple_db=6)
+    water = (1.1 + turn) * colored(seconds, random, slope_db=-4, ripple_db=6)
     return water + 0.5 * harmonics(wander(seconds, random, random.uniform(90, 300), 0.01), random, 12, slope_db=-4)
 
 
 def fire(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Crackling: sparse sharp clicks of every size over a low roar."""
     crackle = clicks(seconds, random, each_second=random.uniform(8, 30), low=1500, high=7000, decay=0.002)
-    return crackle + 0.1 * coloured(seconds, random, slope_db=-9)
+    return crackle + 0.1 * colored(seconds, random, slope_db=-9)
 
 
 def knocks(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Things put down and doors: a few dull, ringing blows."""
-    return clicks(seconds, random, random.uniform(1, 2.5), 90, 900, decay=0.05) + 0.004 * coloured(seconds, random, -6)
+    return clicks(seconds, random, random.uniform(1, 2.5), 90, 900, decay=0.05) + 0.004 * colored(seconds, random, -6)
 
 
 def alarm(seconds: float, random: np.random.Generator) -> np.ndarray:
@@ -93,12 +93,12 @@ def alarm(seconds: float, random: np.random.Generator) -> np.ndarray:
         tone = harmonics(low + (high - low) * np.abs(2 * phase - 1), random, count=4, slope_db=-9)
     else:
         tone = harmonics(np.full(len(time), high), random, count=3, slope_db=-9) * smooth(phase < 0.5)
-    return tone + 0.03 * coloured(seconds, random, slope_db=-5)
+    return tone + 0.03 * colored(seconds, random, slope_db=-5)
 
 
 def chimes(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Notes of a plucked or struck instrument in the next room."""
-    sound = 0.005 * coloured(seconds, random, slope_db=-5)
+    sound = 0.005 * colored(seconds, random, slope_db=-5)
     scale = random.uniform(180, 300) * 2 ** (np.array([0, 2, 4, 7, 9, 12, 14, 16]) / 12)
     start = 0.0
     while (start := start + random.choice([0.2, 0.4, 0.8])) < seconds:
@@ -112,14 +112,14 @@ def drill(seconds: float, random: np.random.Generator) -> np.ndarray:
     """A hammer drill that starts and stops: rapid blows and the whine of its motor."""
     on = smooth(slow(seconds, random, 0.4) > -0.4)
     rate = wander(seconds, random, random.uniform(25, 45), 0.03)
-    blows = np.exp(-8 * ((np.cumsum(rate) / DEFAULT_RATE) % 1)) * coloured(seconds, random, slope_db=0)
+    blows = np.exp(-8 * ((np.cumsum(rate) / DEFAULT_RATE) % 1)) * colored(seconds, random, slope_db=0)
     whine = harmonics(rate * random.integers(9, 15), random, count=8, slope_db=-3)
-    return on * (blows + 0.3 * whine) + 0.01 * coloured(seconds, random, slope_db=-5)
+    return on * (blows + 0.3 * whine) + 0.01 * colored(seconds, random, slope_db=-5)
 
 
 def stream(seconds: float, random: np.random.Generator) -> np.ndarray:
     """Running water: bubbles, each a tone that rises and dies, over a rush."""
-    sound = 0.25 * coloured(seconds, random, slope_db=-2)
+    sound = 0.25 * colored(seconds, random, slope_db=-2)
     time = np.arange(samples(0.06)) / DEFAULT_RATE
     for start in random.integers(0, len(sound) - len(time), round(60 * seconds)):
         pitch = random.uniform(400, 2500)
@@ -139,7 +139,7 @@ def samples(seconds: float) -> int:
     return round(seconds * DEFAULT_RATE)
 
 
-def coloured(seconds: float, random: np.random.Generator, slope_db: float, ripple_db: float = 3) -> np.ndarray:
+def colored(seconds: float, random: np.random.Generator, slope_db: float, ripple_db: float = 3) -> np.ndarray:
     """Noise of unit level whose spectrum falls by `slope_db` an octave above 60 Hz, with a smooth random ripple."""
     length = samples(seconds)
     octave = np.log2(np.maximum(np.fft.rfftfreq(length, 1 / DEFAULT_RATE), 60) / 60)

@@ -178,6 +178,9 @@ class ReferenceEngine(FileEngine):
         return reference.compile(graph)
 
 
+ENGINES: dict[str, type[FileEngine]] = {kind.name: kind for kind in (LiteRTEngine, TFLMEngine, ReferenceEngine)}
+"""By name."""
+
 ARENA_STEP = 16
 """TFLM aligns its buffers to so many bytes."""
 

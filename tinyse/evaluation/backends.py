@@ -37,10 +37,10 @@ def backends_for(
     """The backends of a model in the order of the chain, by the names that tables print.
 
     For a .safetensors, or the name of a model that came along where torch is installed: the float backends, then those of
-    `integer_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
-    `names` chooses among `DEFAULT_BACKENDS` and "reference"; what is named must be there. `networks` are classes of your
-    own that the float model may be made of. `limits_db` are attenuation limits, None for no limit; each is a backend of
-    its own. Raises InputError for an unknown name, a missing file or a backend that this model does not have.
+    `quantized_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
+    `names` chooses among these, and what is named must be there; by default all but "reference" are chosen. `networks` are
+    classes of your own that the float model may be made of. `limits_db` are attenuation limits, None for no limit; each is a
+    backend of its own. Raises InputError for an unknown name, a missing file or a backend that this model does not have.
     """
     from tinyse.streaming.denoiser import Denoiser
 
@@ -70,9 +70,8 @@ def backends_for(
         for name in chosen:
             if name in FLOAT_BACKENDS:
                 denoiser = Denoiser(model, engine="torch", attenuation_limit_db=limit_db, networks=networks)
-                title, backend = name.replace("-", " "), denoiser.denoise_clip
-                if name != "float-clip":
-                    backend = denoiser.denoise
+                title = name.replace("-", " ")
+                backend = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
             else:
                 denoiser = Denoiser(quantized_model, engine=name, attenuation_limit_db=limit_db)  # type: ignore[arg-type]
                 title, backend = QUANTIZED_BACKENDS[name], denoiser.denoise

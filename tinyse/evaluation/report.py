@@ -70,16 +70,6 @@ def summary_tables(scores: Scores) -> list[Table]:
     return [table for table in tables(scores) if table.title != BY_SNR]
 
 
-def markdown(scores: Scores) -> str:
-    """The tables as Markdown."""
-    return as_markdown(tables(scores))
-
-
-def rich_tables(scores: Scores) -> list[RichTable]:
-    """The tables for a terminal."""
-    return as_rich(tables(scores))
-
-
 def as_markdown(tables: Sequence[Table]) -> str:
     """Any tables as Markdown."""
     parts = []

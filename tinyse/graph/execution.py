@@ -81,17 +81,17 @@ def initial_state(graph: Graph) -> dict[str, np.ndarray]:
 # Kernels that only move values; they are the same for every type.
 
 
-def concatenation(graph: Graph, operator: Operator) -> Function:
+def _concatenation(graph: Graph, operator: Operator) -> Function:
     axis = operator.options["axis"]
     return lambda *parts: np.concatenate(parts, axis)
 
 
-def reshape(graph: Graph, operator: Operator) -> Function:
+def _reshape(graph: Graph, operator: Operator) -> Function:
     shape = graph.shape(operator.outputs[0])
     return lambda x: x.reshape(shape)
 
 
-def split(graph: Graph, operator: Operator) -> Function:
+def _split(graph: Graph, operator: Operator) -> Function:
     axis = int(np.ravel(graph.tensors[operator.inputs[0]].constant)[0])
     size = graph.shape(operator.outputs[0])[axis]
     before = (slice(None),) * axis
@@ -101,7 +101,7 @@ def split(graph: Graph, operator: Operator) -> Function:
     return lambda x: [x[part] for part in parts]
 
 
-def strided_slice(graph: Graph, operator: Operator) -> Function:
+def _strided_slice(graph: Graph, operator: Operator) -> Function:
     part = taken(graph, operator)
     return lambda x: x[part]
 
@@ -113,10 +113,10 @@ def taken(graph: Graph, operator: Operator) -> tuple[slice, ...]:
 
 
 MOVING: dict[str, Kernel] = {
-    "CONCATENATION": concatenation,
-    "RESHAPE": reshape,
-    "SPLIT": split,
-    "STRIDED_SLICE": strided_slice,
+    "CONCATENATION": _concatenation,
+    "RESHAPE": _reshape,
+    "SPLIT": _split,
+    "STRIDED_SLICE": _strided_slice,
 }
 
 

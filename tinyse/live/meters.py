@@ -7,10 +7,10 @@ from collections import deque
 
 import numpy as np
 
+from tinyse.audio import CLIPPED
+
 SILENCE_DB = -100.0
 """The lowest level that is shown, just below the least bit of 16."""
-FULL_SCALE = 1 - 2 / 32768
-"""From here on a sample counts as clipped."""
 FLOOR_SECONDS = 5
 FLOOR_SHARE = 0.1
 """The noise floor is the level that this share of the last `FLOOR_SECONDS` lies below: what is left between words."""
@@ -37,7 +37,7 @@ class LevelMeter:
         """Measure (samples,) float32."""
         power = float(np.mean(np.square(block, dtype=np.float64)))
         peak = float(np.abs(block).max())
-        self.clipped += int((np.abs(block) >= FULL_SCALE).sum())
+        self.clipped += int((np.abs(block) >= CLIPPED).sum())
         self._smooth += self._share * (power - self._smooth)
         self.level_db = decibels(self._smooth)
         self.peak_db = max(decibels(peak * peak), self.peak_db - self._fall_db, self.level_db)

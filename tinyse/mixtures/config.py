@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from tinyse.config import Between, check_bounds
 from tinyse.errors import InputError
@@ -20,6 +20,15 @@ _Factor = Annotated[float, Between(0.25, 4)]
 
 Range = tuple[float, float]
 DecibelRange = tuple[_Decibels, _Decibels]
+
+
+def check_ranges(config: Any) -> None:
+    """Raise InputError, by name, for a field of a dataclass beyond its `Between`, and for a range whose ends are exchanged."""
+    check_bounds(config)
+    for key in fields(config):
+        value = getattr(config, key.name)
+        if isinstance(value, tuple) and not value[0] <= value[1]:
+            raise InputError(f"{key.name} is {value}: the lowest value comes first")
 
 
 @dataclass(frozen=True)
@@ -102,11 +111,7 @@ class MixtureConfig:
     """Clipping level, as a share of the noisy side's peak."""
 
     def __post_init__(self) -> None:
-        check_bounds(self)
-        for key in fields(self):
-            value = getattr(self, key.name)
-            if isinstance(value, tuple) and not value[0] <= value[1]:
-                raise InputError(f"{key.name} is {value}: the lowest value comes first")
+        check_ranges(self)
         noises = (
             self.synthetic_probability + self.babble_probability + self.talker_probability + self.procedural_probability
         )

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import numpy as np
 
-from tinyse.config import Between, check_bounds
+from tinyse.config import Between
 from tinyse.errors import InputError
-from tinyse.mixtures.config import DecibelRange
+from tinyse.mixtures.config import DecibelRange, check_ranges
 from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
 from tinyse.mixtures.sources import active_span, faded
 from tinyse.recordings.labeled import LabeledData
@@ -34,10 +34,7 @@ class LabeledMixtureConfig:
     """Level of the first clip's active frames, dB re full scale."""
 
     def __post_init__(self) -> None:
-        check_bounds(self)
-        for name in ("clips", "snr_db", "level_db"):
-            if not getattr(self, name)[0] <= getattr(self, name)[1]:
-                raise InputError(f"{name} is {getattr(self, name)}: the lowest value comes first")
+        check_ranges(self)
 
 
 class LabeledMixer:

@@ -29,7 +29,7 @@ from tinyse.evaluation.backends import backends_for, rate_of
 from tinyse.evaluation.chain import DEFAULT_METRICS, score
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import find_pairs
-from tinyse.evaluation.report import as_json, markdown
+from tinyse.evaluation.report import as_json, as_markdown, tables
 from tinyse.files import newer, sha256, write_bytes, write_json, write_text
 from tinyse.models.files import load_model, save_rounded
 from tinyse.models.network import parameters
@@ -82,7 +82,7 @@ def pack_teacher(
     write_json(folder / "scores.json", {"pairs": pairs.name, **summary})
     card = facts(folder, name, recipe_file, manifest, TEACHER_FILES)
     write_json(folder / "card.json", card)
-    write_text(folder / "card.md", prose(card, markdown(scores), TEACHER_TEMPLATE))
+    write_text(folder / "card.md", prose(card, as_markdown(tables(scores)), TEACHER_TEMPLATE))
     return folder
 
 

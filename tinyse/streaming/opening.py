@@ -42,10 +42,9 @@ def open_engine(path: Path, name: EngineName | None = None, networks: Networks =
         from firmware_export.host import HostEngine
 
         return HostEngine(path)
-    from tinyse.engines import tflite_engines as engines
+    from tinyse.engines import tflite_engines
 
-    kinds = {"litert": engines.LiteRTEngine, "tflm": engines.TFLMEngine, "reference": engines.ReferenceEngine}
-    return kinds[name](path)
+    return tflite_engines.ENGINES[name](path)
 
 
 def _fitting(path: Path) -> EngineName:

@@ -7,20 +7,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinyse.boards.boards import ETHOS_U55_128
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.config import did_you_mean
-from tinyse.engines.tflite_engines import FileEngine, LiteRTEngine, ReferenceEngine, TFLMEngine
+from tinyse.engines.tflite_engines import ENGINES, FileEngine, LiteRTEngine, TFLMEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import Scores, score
 from tinyse.evaluation.pairs import LoadedPair, Pair
 from tinyse.export import FloatStep, calibration_of, float_step
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.streaming.opening import EngineName
 from tinyse.study.stress import LongStream, Sticking, check_minutes, long_streams, sticking
 from tinyse.targets.report import report
 from tinyse.tflite.writer import save
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 FLOAT = "float stream"
 METRICS = ("si_sdr", "pesq", "stoi")
-EngineName = Literal["tflm", "reference", "litert"]
-ENGINES: dict[str, type[FileEngine]] = {"tflm": TFLMEngine, "reference": ReferenceEngine, "litert": LiteRTEngine}
 TIMED_FRAMES = 200
 GENERAL_STEM = "model"
 """What training calls every file: no name of a model."""
@@ -113,7 +112,7 @@ def study(
     files = {FLOAT: folder / f"{stem}-float.tflite", **files}
     for name, graph in {FLOAT: origin.graph, **graphs}.items():
         save(graph, files[name])
-    engines = {name: LiteRTEngine(path) if name == FLOAT else ENGINES[engine](path) for name, path in files.items()}
+    engines = {name: ENGINES["litert" if name == FLOAT else engine](path) for name, path in files.items()}
     features = front_end.clip_features(clips[0][1])
     costs = {}
     for index, (name, graph) in enumerate(graphs.items()):
@@ -126,7 +125,8 @@ def study(
     stuck = sticking(engines, front_end, speech)
     long = f"a stream of {minutes:g} minutes"
     streams = long_streams(engines, front_end, loaded, minutes, _part(minutes), lambda share: progress(long, share))
-    backends = {name: _denoiser(path, "litert" if name == FLOAT else engine).denoise for name, path in files.items()}
+    runs: dict[str, EngineName] = {name: "litert" if name == FLOAT else engine for name in files}
+    backends = {name: Denoiser(path, engine=runs[name]).denoise for name, path in files.items()}
     done = itertools.count(1)
     scores = score(backends, pairs, METRICS, processes,
                    sample_rate=front_end.config.sample_rate,
@@ -151,10 +151,6 @@ def _title(step: FloatStep, model: str | Path) -> str:
     if named not in ("custom", GENERAL_STEM):
         return str(named)
     return path.parent.name if path.stem == GENERAL_STEM else path.stem
-
-
-def _denoiser(path: Path, engine: EngineName) -> Denoiser:
-    return Denoiser(path, engine=engine)
 
 
 def _part(minutes: float) -> float:

@@ -20,7 +20,7 @@ from tinyse.evaluation.backends import backends_for
 from tinyse.evaluation.chain import score
 from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import Pair, digest_of, find_pairs
-from tinyse.evaluation.report import as_json, markdown, summary_tables
+from tinyse.evaluation.report import as_json, as_markdown, summary_tables, tables
 from tinyse.files import newer, write_json, write_text
 from tinyse.models.architecture import ARCHITECTURES
 from tinyse.models.front_end import TorchFrontEnd
@@ -85,7 +85,7 @@ class Denoise(MixtureTask):
             result = score(backends, pairs, plan.metrics, processes, progress=advance, sample_rate=rate)
         for notice in result.notices:
             say(f"note: {notice}")
-        write_text(report, markdown(result))
+        write_text(report, as_markdown(tables(result)))
         write_json(scores, as_json(result) | scored)  # last: where it is, the report is
         return Scored(summary_tables(result), report)
 
