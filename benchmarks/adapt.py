@@ -77,13 +77,13 @@ def compare(folder: Path, models: Sequence[str], floats: bool, base: str) -> Tab
         result = score(backends, find_pairs(folder / "valid" / name), ("si_sdr",))
         values = {model: quality["si_sdr"] for model, quality in result.quality.items()}
         gain = paired(values[NOISY], values[base])
-        rows.append((name, base, f"{gain.mean:.2f} ± {gain.half_width:.2f}", ""))
+        rows.append((name, base, gain.as_text(), ""))
         for model in models:
             gain, change = paired(values[NOISY], values[model]), paired(values[base], values[model])
-            rows.append((name, model, f"{gain.mean:.2f}", f"{change.mean:+.2f} ± {change.half_width:.2f}"))
+            rows.append((name, model, f"{gain.mean:.2f}", change.as_text(sign="+")))
         for model in models:
             change = paired(result.clean[base]["si_sdr"], result.clean[model]["si_sdr"])
-            rows.append((f"clean speech of {name}", model, "", f"{change.mean:+.2f} ± {change.half_width:.2f}"))
+            rows.append((f"clean speech of {name}", model, "", change.as_text(sign="+")))
     return Table("SI-SDR in dB, valid", ("pairs", "model", "gain", "against the base"), tuple(rows), "")
 
 

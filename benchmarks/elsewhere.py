@@ -31,7 +31,7 @@ from tinyse.evaluation.backends import backends_for, header_of
 from tinyse.evaluation.chain import NOISY, Backend, Scores, score
 from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
 from tinyse.evaluation.report import TITLES, Table, as_json, as_markdown
-from tinyse.evaluation.statistics import Summary, paired, summarize
+from tinyse.evaluation.statistics import paired, summarize
 from tinyse.files import write_json
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.recordings import Manifest, Recording, Split, open_data
@@ -115,9 +115,9 @@ def overall(scores: Scores) -> Table:
     """Means over all pairs; SI-SDR as the gain over the noisy clip."""
     lines = []
     for name, values in scores.quality.items():
-        gain = "0" if name == NOISY else _cell(paired(scores.quality[NOISY]["si_sdr"], values["si_sdr"]))
+        gain = "0" if name == NOISY else paired(scores.quality[NOISY]["si_sdr"], values["si_sdr"]).as_text()
         clean = "" if name == NOISY else f"{summarize(scores.clean[name]['si_sdr']).mean:.1f}"
-        lines.append((name, gain, *(_cell(summarize(values[metric]), 3) for metric in COMPARED[1:]), clean))
+        lines.append((name, gain, *(summarize(values[metric]).as_text(3) for metric in COMPARED[1:]), clean))
     header = ("system", "SI-SDR gain dB", *(TITLES[metric] for metric in COMPARED[1:]), "clean dB")
     return Table(
         "All pairs", header, tuple(lines), f"Measured: {len(scores.files)} pairs; ± is the 95 % interval of the mean."
@@ -153,10 +153,6 @@ def kept(table: Table, losses: Table | None) -> Table:
     lost = {row[0]: row[1:] for row in losses.rows}
     rows = tuple((*row, *lost.get(row[0], ("", ""))) for row in table.rows)
     return Table(table.title, (*table.header, "lost from benchmark dB", losses.header[-1]), rows, table.note)
-
-
-def _cell(summary: Summary, decimals: int = 2) -> str:
-    return f"{summary.mean:.{decimals}f} ± {summary.half_width:.{decimals}f}" if summary.count else "-"
 
 
 def _scored(backends: Mapping[str, Backend], pairs: Iterable[Pair | LoadedPair]) -> Scores:

@@ -183,7 +183,4 @@ def _facts(findings: Findings, missing: Sequence[Run]) -> dict[str, Any]:
 
 
 def _cell(summary: Summary, sign: str = "") -> str:
-    if not summary.count:
-        return "-"
-    text = f"{summary.mean:{sign}.3f}"
-    return text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.3f}"
+    return summary.as_text(3, sign)

@@ -220,7 +220,7 @@ def table(found: list[dict[str, Any]]) -> Table:
                 *(f"{100 * load:.0f} %" for load in result["load"].values()),
                 mean(result[PARENT], "si_sdr"),
                 *cells[:2],
-                f"{loss.mean:.2f} ± {loss.half_width:.2f}",
+                loss.as_text(),
                 *cells[2:],
             ]
         )

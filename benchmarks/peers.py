@@ -13,7 +13,6 @@ around the networks included: read ratios. Writes peers.md and peers.json to --o
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import platform
 import re
@@ -175,11 +174,7 @@ def _against_first(scores: Scores) -> Table:
 
 
 def _cell(metric: str, summary: Summary, sign: str = "") -> str:
-    if not summary.count:
-        return "-"
-    decimals = DECIMALS.get(metric, 2)
-    text = f"{summary.mean:{sign}.{decimals}f}"
-    return text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
+    return summary.as_text(DECIMALS.get(metric, 2), sign)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -175,8 +175,8 @@ def _cell(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]], plain: bool) -
     after, before, words = np.array(list(by_file.values())).T
     total, change = pooled(after, words), pooled(after - before, words)
     if plain:
-        return f"{total.mean:.1f} ± {total.half_width:.1f}"
-    return f"{total.mean:.1f} ({change.mean:+.1f} ± {change.half_width:.1f})"
+        return total.as_text(1)
+    return f"{total.mean:.1f} ({change.as_text(1, '+')})"
 
 
 def _key(line: dict[str, Any]) -> tuple[Any, ...]:

@@ -337,11 +337,7 @@ def heading(metric: str) -> str:
 
 def cell(metric: str, summary: Summary | None, sign: str = "") -> str:
     """A mean and its interval as text."""
-    if summary is None or not summary.count:
-        return "-"
-    decimals = DECIMALS.get(metric, 2)
-    text = f"{summary.mean:{sign}.{decimals}f}"
-    return text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
+    return "-" if summary is None else summary.as_text(DECIMALS.get(metric, 2), sign)
 
 
 def _rows(findings: Findings) -> list[tuple[str, str]]:

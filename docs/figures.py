@@ -26,6 +26,7 @@ from tinyse.boards.measurements import Measurement, counted
 from tinyse.config import did_you_mean, renamed
 from tinyse.errors import InputError
 from tinyse.evaluation.report import markdown_rows
+from tinyse.evaluation.statistics import Summary
 from tinyse.files import sha256, write_text
 from tinyse.presets import PRESETS
 from tinyse.released import DEFAULT, FOLDER, find, names
@@ -231,8 +232,7 @@ def chain(name: str) -> str:
     parent = kept("evaluate")["float parent"]
     rows = []
     for backend, values in scores.items():
-        cells = [f"{values[key]['mean'] + 0.0:.{decimals}f} ± {values[key]['half_width']:.{decimals}f}"
-                 for key, decimals in measures.items()]  # fmt: skip
+        cells = [Summary(**values[key]).as_text(decimals) for key, decimals in measures.items()]
         rows.append([backend, *cells])
         if backend == "noisy":
             rows += parent["rows"]

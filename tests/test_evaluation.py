@@ -175,6 +175,9 @@ def test_undefined_values_are_counted_and_left_out():
     assert (summary.mean, summary.count, summary.undefined) == (2.0, 2, 2)
     assert math.isnan(statistics.summarize([]).mean)
     assert math.isnan(statistics.summarize([1.0]).half_width)
+    assert statistics.summarize([1.0, 1.2]).as_text(1, "+") == "+1.1 ± 1.3"
+    assert statistics.summarize([-0.001]).as_text() == "0.00", "no sign and no interval"
+    assert statistics.summarize([math.nan]).as_text() == "-"
 
 
 def test_paired_differences_are_tighter_than_means():

@@ -247,12 +247,8 @@ def title(name: str, sample_rate: int) -> str:
 
 def _cell(name: str, summary: Summary, sign: str = "", total: int | None = None) -> str:
     """A mean and its interval; and of how many files it is, where that is not `total`."""
-    decimals = DECIMALS.get(name, 2)
-    if not summary.count:
-        return "-"
-    text = f"{summary.mean:{sign}.{decimals}f}"
-    text = text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
-    return text if total in (None, summary.count) else f"{text} ({summary.count} of {total})"
+    text = summary.as_text(DECIMALS.get(name, 2), sign)
+    return text if not summary.count or total in (None, summary.count) else f"{text} ({summary.count} of {total})"
 
 
 def _number(value: float, decimals: int) -> str:

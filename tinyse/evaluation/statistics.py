@@ -28,6 +28,14 @@ class Summary:
     count: int
     undefined: int
 
+    def as_text(self, decimals: int = 2, sign: str = "") -> str:
+        """ "1.23 ± 0.04"; the mean alone where there is no interval, a dash without values. A `sign` of "+" shows it always."""
+        if not self.count:
+            return "-"
+        # Adding zero makes a zero of what rounds to minus zero.
+        text = f"{round(self.mean, decimals) + 0.0:{sign}.{decimals}f}"
+        return text if math.isnan(self.half_width) else f"{text} ± {self.half_width:.{decimals}f}"
+
 
 def summarize(values: Sequence[float] | np.ndarray) -> Summary:
     """The summary of a list of values, nan for an empty one."""

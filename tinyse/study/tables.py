@@ -136,11 +136,7 @@ def _costs(study: Study) -> Table:
 
 
 def _cell(summary: Summary, metric: str) -> str:
-    if not summary.count:
-        return "-"
-    decimals = DECIMALS.get(metric, 2)
-    text = _number(summary.mean, decimals)
-    return text if math.isnan(summary.half_width) else f"{text} ± {summary.half_width:.{decimals}f}"
+    return summary.as_text(DECIMALS.get(metric, 2))
 
 
 def _number(value: float, decimals: int) -> str:
