@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -65,9 +66,7 @@ def source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool
     given = sound(frames * front_end.config.hop, sample_rate=front_end.config.sample_rate)
     enhanced, checksums = (fixed_stream if fixed_point else float_stream)(program.graph, front_end, given)
     values = {
-        "FRAMES": frames,
-        "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
-        "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
+        **_replayed(program, checksums),
         "IN": text.array("tinyse_vectors_in", given, "const"),
         "OUT": text.array("tinyse_vectors_out", enhanced, "const"),
     }
@@ -95,10 +94,8 @@ def network_source(program: Program, frames: int) -> str:
         loads.append(f"    memcpy(TINYSE_{macro}(network), value, {size});\n    value += {size};")
     stream = np.concatenate(given)
     contents = {
-        "FRAMES": frames,
+        **_replayed(program, checksums),
         "FRAME_BYTES": len(stream) // frames,
-        "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
-        "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
         "IN": text.array("network_in", stream),
         "LOADS": "\n".join(loads),
     }
@@ -123,9 +120,7 @@ def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_poin
     # C has no empty arrays: of less than a second one zero is kept.
     decisions = np.stack([decision(second) for second in seconds]) if seconds else np.zeros(1, np.uint8)
     values = {
-        "FRAMES": frames,
-        "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": checks(program)}),
-        "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
+        **_replayed(program, checksums),
         "IN": text.array("tinyse_vectors_in", given, "const"),
         "TAGS": text.array("tinyse_vectors_tags", decisions, "const"),
         "LATEST": text.array("tinyse_vectors_latest", probabilities[-1].astype(np.uint8), "const"),
@@ -183,8 +178,13 @@ def fixed_stream(graph: Graph, front_end: FrontEnd, given: np.ndarray, limit: in
     return np.concatenate(outputs), checksums
 
 
-def checks(program: Program) -> str:
-    """The lines of C that take the checksum, in the order of `checksum`."""
+def _replayed(program: Program, checksums: list[int]) -> dict[str, Any]:
+    """What every vectors.c has: each frame's checksum, and the lines that take it in the order of `checksum`."""
     names = [f"OUTPUT_{text.identifier(name)}" for name in program.outputs if name not in program.graph.states]
     names += [f"STATE_{text.identifier(name)}" for name in program.graph.states]
-    return "\n".join(f"    crc = update(crc, TINYSE_{name}(network), TINYSE_BYTES_OF_{name});" for name in names)
+    lines = "\n".join(f"    crc = update(crc, TINYSE_{name}(network), TINYSE_BYTES_OF_{name});" for name in names)
+    return {
+        "FRAMES": len(checksums),
+        "UPDATE": text.fill("test/checksum.c.in", {"CHECKS": lines}),
+        "CHECKSUMS": text.array("tinyse_vectors_checksums", np.array(checksums, np.uint32), "const"),
+    }

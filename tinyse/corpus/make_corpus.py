@@ -7,10 +7,8 @@ the Ogg files differ from run to run.
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import soundfile
 
 from tinyse.audio import DEFAULT_RATE
 from tinyse.corpus import noises, sentences, voices
-from tinyse.files import replacing, write_text
+from tinyse.files import replacing, write_csv
 
 SEED = 2309
 
@@ -73,7 +71,7 @@ def write_speech(folder: Path, split: str) -> list[dict[str, Any]]:
                     "ship": "yes",
                 }
             )
-    write_csv(folder / "manifests" / f"speech_{split}.csv", rows)
+    write_csv(folder / "manifests" / f"speech_{split}.csv", rows[0], rows)
     return rows
 
 
@@ -99,7 +97,7 @@ def write_noise(folder: Path, split: str) -> list[dict[str, Any]]:
                     "ship": "yes",
                 }
             )
-    write_csv(folder / "manifests" / f"noise_{split}.csv", rows)
+    write_csv(folder / "manifests" / f"noise_{split}.csv", rows[0], rows)
     return rows
 
 
@@ -133,7 +131,7 @@ def write_pairs(folder: Path, speech: list[dict[str, Any]], noise: list[dict[str
                 "scale": f"{scale:.4f}",
             }
         )
-    write_csv(folder / "benchmark" / "pairs.csv", rows)
+    write_csv(folder / "benchmark" / "pairs.csv", rows[0], rows)
 
 
 def read_aloud(voice: voices.Voice, texts: tuple[str, ...], random: np.random.Generator) -> np.ndarray:
@@ -201,15 +199,6 @@ def write_opus(path: Path, samples: np.ndarray, compression: float) -> None:
     """Write sound at 16 kHz as Ogg Opus."""
     with replacing(path) as temporary:
         soundfile.write(temporary, samples, DEFAULT_RATE, format="OGG", subtype="OPUS", compression_level=compression)
-
-
-def write_csv(path: Path, rows: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
-    """Write a table whose columns are the keys of its rows."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 if __name__ == "__main__":

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinyse import audio
 from tinyse.errors import InputError
-from tinyse.files import write_text
+from tinyse.files import write_csv
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.dataset import open_mixer
 from tinyse.recordings import Manifest, Split
@@ -43,9 +41,7 @@ def write_pairs(
     plain = MixtureConfig().plain
     configs = [plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0), noise_power=noise_power) for snr_db in snrs_db]
     mixers = [open_mixer(manifest, config, seconds, seed, split, sample_rate=sample_rate) for config in configs]
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
+    rows = []
     for index in range(count):
         mixture, snr_db = mixers[index % len(mixers)](0, index), snrs_db[index % len(mixers)]
         name = f"{index:0{max(4, len(str(count)))}d}"
@@ -54,7 +50,7 @@ def write_pairs(
             row[side] = f"{side}/{name}.wav"
             audio.write(folder / row[side], sound, sample_rate)
         noises = " + ".join(mixture.description["noise"])
-        table.writerow(row | {"speaker": mixture.description["speaker"], "noise": noises})
+        rows.append(row | {"speaker": mixture.description["speaker"], "noise": noises})
         progress()
-    write_text(folder / "pairs.csv", text.getvalue())
+    write_csv(folder / "pairs.csv", COLUMNS, rows)
     return folder / "pairs.csv"

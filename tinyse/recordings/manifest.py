@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from tinyse.config import FORMER
 from tinyse.errors import InputError
-from tinyse.files import write_text
+from tinyse.files import write_csv
 
 Kind = Literal["speech", "noise", "rir"]
 Split = Literal["train", "valid", "test"]
@@ -100,20 +99,17 @@ class Manifest:
 
     def write(self, path: str | Path) -> None:
         """Write a CSV, with paths relative to its folder: data and manifest may move together."""
-        start = Path(path).resolve().parent
-        text = io.StringIO()
-        rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        rows.writeheader()
+        start, rows = Path(path).resolve().parent, []
         for recording in self.recordings:
             places = {
                 name: Path(os.path.relpath(self.root.resolve() / place, start)).as_posix() if place else ""
                 for name, place in (("path", recording.path), ("minus", recording.minus))
             }
-            rows.writerow(
+            rows.append(
                 asdict(recording)
                 | {**places, "seconds": f"{recording.seconds:.6f}", "ship": "yes" if recording.ship else "no"}
             )
-        write_text(path, text.getvalue())
+        write_csv(path, COLUMNS, rows)
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:

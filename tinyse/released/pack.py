@@ -31,7 +31,7 @@ from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.evaluation.report import as_json, as_markdown, tables
 from tinyse.files import newer, sha256, write_bytes, write_json, write_text
-from tinyse.models.files import load_model, save_rounded
+from tinyse.models.files import load_model, load_tensors, save_rounded, save_tensors
 from tinyse.models.network import parameters
 from tinyse.progress import counted
 from tinyse.recordings.manifest import KINDS, Manifest, hours
@@ -91,8 +91,6 @@ def without_places(model: Path, folder: Path, name: str) -> Path:
 
     Returns the new file, which is left as it is where it is newer than `model`.
     """
-    from tinyse.models.files import load_tensors, save_tensors
-
     target = folder / "model.safetensors"
     if not newer(target, model):
         tensors, header = load_tensors(model)

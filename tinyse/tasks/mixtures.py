@@ -43,7 +43,7 @@ class MixtureTask(Task):
         self.mixer = training_mixer(self.recipe, stage, self.manifest, record=True)
         if self._content is None:
             self._content = content.check_splits(
-                self.manifest, True if self.recipe.ship else None, sample_rate=self.recipe.front_end.sample_rate
+                self.manifest, self.recipe.ship or None, sample_rate=self.recipe.front_end.sample_rate
             )
         self.notices = (*self.mixer.notices, *self._content)
         rate = self.recipe.front_end.sample_rate
@@ -88,7 +88,7 @@ class MixtureTask(Task):
         clips = valid_clips(manifest, recipe.export.clips, rate)
         if pairs is not None:
             refuse_scored(clips, find_pairs(pairs, limit), rate)
-            notes += refuse_trained(manifest, find_pairs(pairs, limit), True if recipe.ship else None, rate)
+            notes += refuse_trained(manifest, find_pairs(pairs, limit), recipe.ship or None, rate)
         return Plan(pairs, limit, notes=tuple(notes))
 
 

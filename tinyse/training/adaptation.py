@@ -96,11 +96,11 @@ def own_recordings(noise: Path, speech: Path | None, rooms: Path | None, sample_
     Splits that are all there already (folders train, valid and test, or a manifest) stay. Raises InputError where there is
     less than a second of noise that is not silent, or too few recordings to hold any back.
     """
-    motor = _of_kind(noise, "noise")
-    heard = {sound.name for sound in content.sounds_of(motor, sample_rate=sample_rate)[0]}
-    kept = tuple(recording for recording in motor.recordings if recording.path in heard)
+    noises = _of_kind(noise, "noise")
+    heard = {sound.name for sound in content.sounds_of(noises, sample_rate=sample_rate)[0]}
+    kept = tuple(recording for recording in noises.recordings if recording.path in heard)
     if sum(recording.seconds for recording in kept) < LEAST_SECONDS:
-        raise InputError(f"--noise {noise}: no usable second in {_count(len(motor.recordings))}, all silent, broken or too "
+        raise InputError(f"--noise {noise}: no usable second in {_count(len(noises.recordings))}, all silent, broken or too "
                          "short; record the noise alone, without speech, at the level that the microphone gives")  # fmt: skip
     if len({recording.group for recording in kept}) < FEWEST:
         raise InputError(f"--noise {noise}: {_count(len(kept))} cannot be divided: one trains, one validates, one is held "
@@ -109,7 +109,7 @@ def own_recordings(noise: Path, speech: Path | None, rooms: Path | None, sample_
         kept = with_splits(kept, [recording.path for recording in kept])
     kept = tuple(replace(recording, label=f"own {recording.group}") for recording in kept)
     others: list[tuple[Path | None, Kind]] = [(speech, "speech"), (rooms, "rir")]
-    given = [replace(motor, recordings=kept), *(_of_kind(path, kind) for path, kind in others if path is not None)]
+    given = [replace(noises, recordings=kept), *(_of_kind(path, kind) for path, kind in others if path is not None)]
     own = [tuple(replace(recording, corpus=CORPUS) for recording in manifest.recordings) for manifest in given]
     return join([replace(manifest, recordings=mine) for manifest, mine in zip(given, own, strict=True)])
 
