@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from tinyse.commands.doctor import MODULES
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,10 +24,15 @@ ORDER = [
 """The lowest first: none imports what stands after it, at its top, inside a function or for types alone."""
 
 
+def paths() -> dict[str, Path]:
+    """The file of each module of ours."""
+    files = [path for package in ("tinyse", "firmware_export") for path in (ROOT / package).rglob("*.py")]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+
+
 def modules() -> dict[str, set[str]]:
     """What each module of ours imports, of ours: at its top, inside functions and for types alike."""
-    files = [path for package in ("tinyse", "firmware_export") for path in (ROOT / package).rglob("*.py")]
-    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+    names = paths()
     imports: dict[str, set[str]] = {}
     for name, path in names.items():
         found = set()
@@ -65,6 +74,38 @@ def test_folders_import_downward():
         for target in imports[name] & set(ORDER[place + 1 :])
     ]
     assert not upward
+
+
+NEEDS_EXTRAS = ("tinyse.mixtures", "tinyse.models", "tinyse.distillation", "tinyse.tasks", "tinyse.training",
+                "tinyse.engines.torch_engine", "tinyse.study.tflite_runtime_stream")  # fmt: skip
+"""Where packages of extras may be imported at the top: nothing there works without them."""
+
+
+def outermost(body: list[ast.stmt]) -> Iterator[str]:
+    """The packages that a module imports when it is imported itself."""
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            yield str(statement.module).partition(".")[0]
+        elif isinstance(statement, (ast.With, ast.Try, ast.If)) and "if TYPE_CHECKING" not in ast.unparse(statement):
+            yield from outermost(statement.body)
+
+
+def test_what_the_base_has_not_is_imported_where_it_is_used():
+    base = (
+        {module.partition(".")[0] for module in MODULES.values()}
+        | {"tinyse", "firmware_export"}
+        | sys.stdlib_module_names
+    )
+    foreign = {
+        f"{name}: {package}"
+        for name, path in paths().items()
+        if not name.startswith(NEEDS_EXTRAS)
+        for package in outermost(ast.parse(path.read_text()).body)
+        if package not in base
+    }
+    assert not foreign
 
 
 def test_no_two_modules_import_each_other():
