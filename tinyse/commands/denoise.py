@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict
 from io import BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
@@ -19,10 +20,12 @@ from tinyse.commands.options import AttenuationLimit, Engine, Model, Purpose
 from tinyse.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     import numpy as np
 
+    from tinyse.audio.pcm import Layout
+    from tinyse.live.pipe import PipeReader
     from tinyse.streaming.batch import Result, Settings
     from tinyse.streaming.denoiser import Denoiser
 
@@ -121,20 +124,10 @@ def _pipe(
 ) -> None:
     from tinyse import audio
     from tinyse.audio import pcm
-    from tinyse.audio.encoding import SoundWriter, check_writable, possible_rate
-    from tinyse.live.pipe import PipeReader, PipeWriter
+    from tinyse.audio.encoding import check_writable, possible_rate
     from tinyse.streaming import sound
 
-    if source.is_dir() or target.is_dir():
-        raise InputError("a pipe is one stream: give a file, not a folder, on its other side")
-    if target == PIPE and sys.stdout.isatty():
-        raise InputError(
-            "standard output is a terminal: send the sound to a program or a file, or name a file to write"
-        )
-    if source == PIPE and sys.stdin.isatty():
-        raise InputError("standard input is a terminal: pipe sound into it, or name a file to read")
-    if source != PIPE and channels is not None:
-        raise InputError(f"--channels is for raw sound that comes in; {source} says its own")
+    _refuse_pipe(source, target, channels)
     if target != PIPE:
         check_writable(target)
     denoiser = settings.open()
@@ -142,11 +135,7 @@ def _pipe(
     blocks: Iterable[np.ndarray]
     if source == PIPE:
         assumed = pcm.Layout(raw_format or "s16", settings.rate or denoiser.sample_rate, channels or 1)
-        reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), assumed)
-        if reader.is_wav and (settings.rate or raw_format or channels):
-            raise InputError(
-                "standard input is a wav, which says what it is: leave out --rate, --channels and --format"
-            )
+        reader = _standard_input(assumed, is_told=bool(settings.rate or raw_format or channels))
         blocks, came = reader, reader.layout
         if settings.mono:
             blocks = (block.mean(axis=1, keepdims=True) for block in reader)
@@ -159,23 +148,9 @@ def _pipe(
         came.format, rate if target == PIPE else possible_rate(target, rate), 1 if settings.mono else came.channels
     )
     notices += sound.notices(denoiser, came.rate, leaving.rate)
-    clean = _not_nothing(sound.denoised(denoiser, blocks, came.rate, leaving.rate))
-    samples, start = 0, time.perf_counter()
-    try:
-        if target == PIPE:
-            to_wav = reader is not None and reader.is_wav
-            writer = PipeWriter(BufferedWriter(FileIO(1, "w", closefd=False)), leaving, to_wav)
-            for block in clean:
-                writer.write(block)
-                samples += len(block)
-        else:
-            with SoundWriter(target, sample_rate=leaving.rate, channels=leaving.channels) as file:
-                for block in clean:
-                    file.write(block)
-                    samples += len(block)
-    except BrokenPipeError as leaving_pipe:  # whoever listened has left: that is how a pipe ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from leaving_pipe
+    start = time.perf_counter()
+    clean = sound.denoised(denoiser, blocks, came.rate, leaving.rate)
+    samples = _written(clean, target, leaving, to_wav=reader is not None and reader.is_wav)
     if reader is not None and reader.cut:
         notices = [*notices, f"{reader.cut} bytes at the end of standard input were no whole sample"]
     for notice in notices:
@@ -197,15 +172,57 @@ def _pipe(
         print(f"{target}: {facts['seconds']:.1f} s of sound, latency {latency_ms:.4g} ms", file=screen)
 
 
-def _not_nothing(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The blocks. Raises InputError at the end of none or empty ones: what filled the pipe has failed, and an output that is
-    there already stays."""
+def _refuse_pipe(source: Path, target: Path, channels: int | None) -> None:
+    """Raise InputError where one of the sides is no stream."""
+    if source.is_dir() or target.is_dir():
+        raise InputError("a pipe is one stream: give a file, not a folder, on its other side")
+    if target == PIPE and sys.stdout.isatty():
+        raise InputError(
+            "standard output is a terminal: send the sound to a program or a file, or name a file to write"
+        )
+    if source == PIPE and sys.stdin.isatty():
+        raise InputError("standard input is a terminal: pipe sound into it, or name a file to read")
+    if source != PIPE and channels is not None:
+        raise InputError(f"--channels is for raw sound that comes in; {source} says its own")
+
+
+def _standard_input(assumed: Layout, is_told: bool) -> PipeReader:
+    """What comes in, which is as `assumed` where it does not say; `is_told`: whether the user said what it is."""
+    from tinyse.live.pipe import PipeReader
+
+    reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), assumed)
+    if reader.is_wav and is_told:
+        raise InputError("standard input is a wav, which says what it is: leave out --rate, --channels and --format")
+    return reader
+
+
+def _written(clean: Iterable[np.ndarray], target: Path, layout: Layout, to_wav: bool) -> int:
+    """Write the blocks as they come, and return how many samples of each channel there were. A reader that has left ends it.
+
+    Raises InputError where there was nothing: what filled the pipe has failed.
+    """
+    from tinyse.audio.encoding import SoundWriter
+    from tinyse.live.pipe import PipeWriter
+
     samples = 0
-    for block in blocks:
-        samples += len(block)
-        yield block
-    if not samples:
-        raise InputError("standard input ended before the first sample: did the program fail that writes to it?")
+    try:
+        with ExitStack() as stack:
+            file: PipeWriter | SoundWriter
+            if target == PIPE:
+                file = PipeWriter(BufferedWriter(FileIO(1, "w", closefd=False)), layout, to_wav)
+            else:
+                file = stack.enter_context(SoundWriter(target, sample_rate=layout.rate, channels=layout.channels))
+            for block in clean:
+                file.write(block)
+                samples += len(block)
+            if not samples:  # an output that is there already stays
+                raise InputError(
+                    "standard input ended before the first sample: did the program fail that writes to it?"
+                )
+    except BrokenPipeError as leaving:  # whoever listened has left: that is how a pipe ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from leaving
+    return samples
 
 
 def _without_paths(result: Result) -> dict[str, Any]:
