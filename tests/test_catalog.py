@@ -82,6 +82,20 @@ def test_a_corpus_becomes_a_manifest_with_licenses_speakers_and_splits(server, s
     assert not list(tmp_path.rglob("x.txt")) and not got.was_there
 
 
+def test_whoever_waits_sees_how_many_files_are_read(server, speech, tmp_path, monkeypatch):
+    """Thousands of short files take minutes; between two archives nothing else is said."""
+    read = []
+
+    def track(items, total, text):
+        for item in items:
+            read.append(text)
+            yield item
+
+    monkeypatch.setattr("tinyse.catalog.corpus.track", track)
+    get(speech, ["libri"], tmp_path / "out", tmp_path / "cache")
+    assert read == ["libri: reading dev.tar.gz"] * 9, "eight recordings and the license"
+
+
 def test_what_is_there_is_not_fetched_again(server, speech, tmp_path):
     get(speech, ["libri"], tmp_path / "out", tmp_path / "cache")
     server.asked.clear()

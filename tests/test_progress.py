@@ -15,6 +15,13 @@ with counted("pairs", 3) as advance:
 print(sum(track(range(200), 200, "files")))
 """
 
+COUNT = """
+import time
+from tinyse.progress import track
+for item in track(iter("abc"), None, "reading sounds"):
+    time.sleep(0.3)
+"""
+
 
 def test_there_is_no_bar_in_a_log_or_a_pipe():
     run = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
@@ -33,3 +40,13 @@ def test_a_terminal_shows_the_bar_and_keeps_nothing_of_it():
     assert run.stdout == b"19900\n"
     assert b"pairs" in shown and b"files" in shown
     assert shown.rstrip(b"\x1b[?25h\r").endswith((b"\x1b[2K", b"\x1b[1A")), shown[-80:]
+
+
+def test_where_nobody_knows_the_total_a_terminal_shows_the_count():
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    subprocess.run([sys.executable, "-c", COUNT], stderr=theirs, env=environment, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16)
+    os.close(ours)
+    assert b"reading sounds" in shown and b"2/?" in shown and b"%" not in shown

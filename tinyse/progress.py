@@ -27,16 +27,20 @@ def bars(*columns: ProgressColumn) -> Iterator[Progress]:
 
 
 @contextmanager
-def counted(text: str, total: float) -> Iterator[Callable[..., None]]:
-    """One bar; call what is yielded after each item, or with the number of items that were done."""
-    with bars() as shown:
+def counted(text: str, total: float | None) -> Iterator[Callable[..., None]]:
+    """One bar, or a count where nobody knows the total; call what is yielded after each item, or with the number of items
+    that were done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()) if total is None else ()
+    with bars(*columns) as shown:
         task = shown.add_task(text, total=total)
         yield lambda items=1: shown.advance(task, items)
 
 
-def track(items: Iterable[T], total: int, text: str) -> Iterator[T]:
-    """Yield from `items`, with a bar if there are more than a few."""
-    if total < FEW:
+def track(items: Iterable[T], total: int | None, text: str) -> Iterator[T]:
+    """Yield from `items`, with a bar if there are more than a few, or a count where nobody knows the total."""
+    if total is not None and total < FEW:
         yield from items
         return
     with counted(text, total) as advance:

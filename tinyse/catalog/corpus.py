@@ -16,6 +16,7 @@ from tinyse.catalog.unpack import members
 from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, sha256, write_bytes, write_json, write_text
+from tinyse.progress import track
 from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
 from tinyse.recordings.splits import check_leaks, with_splits
@@ -175,7 +176,7 @@ def _take(
     found: _Found,
 ) -> None:
     """Write the files of an archive that are described, and add what they are to `found`."""
-    for place, content in files:
+    for place, content in track(files, None, f"{name}: reading {archive}"):
         what = described(place)
         if content is None:
             found.left_out.append(f"{LEFT_OUT}{archive}/{place}: a link, which is not followed")
