@@ -23,7 +23,7 @@ class BoundedInfo(tarfile.TarInfo):
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:  # tarfile's own entry point for subclasses
         if self.type in _EXTENDED and not 0 <= self.size <= MAX_HEADER_BYTES:
             raise tarfile.ReadError(f"a header of {self.size} bytes")
-        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 def fault_of(name: str) -> str | None:

@@ -139,7 +139,7 @@ def _decompressed(file: IO[bytes]) -> IO[bytes]:
     head = file.read(6)
     file.seek(start)
     opener = next((opener for magic, opener in _COMPRESSIONS if head.startswith(magic)), None)
-    return file if opener is None else opener(file)  # type: ignore[no-any-return]
+    return file if opener is None else opener(file)
 
 
 class _Limited:

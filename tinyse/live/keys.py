@@ -47,4 +47,4 @@ def _read_windows(seconds: float) -> str:
         if time.monotonic() > end:
             return ""
         time.sleep(0.02)
-    return msvcrt.getwch()  # type: ignore[attr-defined,no-any-return]
+    return msvcrt.getwch()  # type: ignore[attr-defined]

@@ -55,11 +55,11 @@ def open_mixer(
     `broken` notes recordings that cannot be used. Raises InputError where the split has no speech or no noise.
     """
     for kind in ("speech", "noise"):
-        if not manifest.has(kind, split, ship):  # type: ignore[arg-type]
+        if not manifest.has(kind, split, ship):
             terms = " whose license lets weights be released (ship is yes)" if ship else ""
-            there = ship and manifest.has(kind, split)  # type: ignore[arg-type]
+            there = ship and manifest.has(kind, split)
             hint = "; --set ship=false trains on all, weights that you may not release" if there else ""
-            if split != "train" and not there and manifest.has(kind, "train", ship):  # type: ignore[arg-type]
+            if split != "train" and not there and manifest.has(kind, "train", ship):
                 least = "three talkers" if kind == "speech" else "three sources"
                 hint = f": each split takes others, so give recordings of {least} or more, or built-in beside them in `data`"
             raise InputError(f"{manifest.root}: no {kind} recordings in the split {split}{terms}{hint}")

@@ -22,7 +22,7 @@ class Recurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         frames, groups, rows, triple = x.shape
         width = triple // 3
         transposed = weight.transpose(1, 2).contiguous()
@@ -41,7 +41,7 @@ class Recurrence(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         first, weight, gates, remembered, new, outputs = ctx.saved_tensors
         frames, groups, _, width = new.shape
         previous = torch.cat([first[None], outputs[:-1]])

@@ -22,11 +22,11 @@ class Straight(torch.autograd.Function):
     """The second argument forward, the first one's gradient backward."""
 
     @staticmethod
-    def forward(ctx: Any, approximate: Tensor, exact: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, approximate: Tensor, exact: Tensor) -> Tensor:
         return exact.view_as(exact)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
 
 

@@ -63,7 +63,7 @@ def sounds_of(
     notices: list[str] = []
     for split in splits:
         for kind in ("speech", "noise"):
-            recordings = manifest.select(kind, split, ship if split == "train" else None)  # type: ignore[arg-type]
+            recordings = manifest.select(kind, split, ship if split == "train" else None)
             if not recordings:
                 continue
             store = AudioStore.build(manifest.root, recordings, cache_directory, sample_rate=sample_rate)

@@ -26,7 +26,7 @@ _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}  # type: ignore[dict-item]
+}
 _KINDS: dict[str, Kind] = {"speech": "speech", "noise": "noise", "noises": "noise", "rir": "rir", "rirs": "rir"}
 _WHOLE_SECONDS = 0.01
 """A cut that leaves out no more than this is the whole recording."""

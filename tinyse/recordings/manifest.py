@@ -197,7 +197,7 @@ def rows_of(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str
                 raise InputError(f"{path}: not a manifest, it lacks the column {missing[0]!r}")
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                if any(row.pop(None, ())):  # type: ignore[call-overload]
+                if any(row.pop(None, ())):
                     raise InputError(
                         f"{where}: it has more cells than the header: put what has a comma in it in quotes"
                     )

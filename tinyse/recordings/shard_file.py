@@ -130,7 +130,7 @@ def _members(file: IO[bytes], path: Path, size: int) -> tuple[dict[str, tuple[in
     sounds: dict[str, tuple[int, int]] = {}
     facts: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape", tarinfo=BoundedInfo) as archive:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape", tarinfo=BoundedInfo) as archive:
             while member := archive.next():
                 archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps what is never asked for
                 name = member.name

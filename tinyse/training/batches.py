@@ -104,7 +104,7 @@ def _stacked(group: Sequence[Batch | InputError]) -> Batch | InputError:
     for example in group:
         if isinstance(example, InputError):
             return example
-    return default_collate(list(group))  # type: ignore[no-any-return]
+    return default_collate(list(group))
 
 
 def _started(loader: DataLoader[Batch]) -> Any:

@@ -104,5 +104,5 @@ def precision_of_run(recipe: Recipe) -> Arithmetic | None:
             if path.exists():
                 record = load_tensors(path)[1].get("recipe")
                 if isinstance(record, dict) and record.get("precision") in get_args(Arithmetic):
-                    return record["precision"]  # type: ignore[no-any-return]
+                    return record["precision"]
     return None
