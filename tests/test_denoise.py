@@ -233,6 +233,19 @@ def test_names_that_fall_together_are_refused(halving, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("out", ["in/clean", "."])
+def test_a_folder_in_the_folder_or_around_it_may_be_written_to_again(halving, tmp_path, out):
+    """What the first call wrote into it is no input of the second."""
+    write_noise(tmp_path / "in" / "a.wav")
+    write_noise(tmp_path / "in" / "b" / "c.wav")
+    for _ in range(2):
+        answer = denoise(tmp_path / "in", tmp_path / out, "--json")
+        assert [Path(file["out"]) for file in json.loads(answer.stdout)["files"]] == [
+            tmp_path / out / "a.wav",
+            tmp_path / out / "b/c.wav",
+        ]
+
+
 def test_an_empty_folder_says_what_it_looked_for(halving, tmp_path):
     answer = denoise(tmp_path, tmp_path / "out")
     assert isinstance(answer.exception, InputError)

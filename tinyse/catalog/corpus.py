@@ -18,7 +18,7 @@ from tinyse.errors import InputError
 from tinyse.files import free_bytes, sha256, write_bytes, write_json, write_text
 from tinyse.progress import track
 from tinyse.recordings.broken import LEFT_OUT
-from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join
+from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join, refuse_to_lose
 from tinyse.recordings.splits import check_leaks, with_splits
 
 NOTICES = re.compile(r"(?i)(^|/)(licen[cs]e|copying|copyright|readme|attribution|credits)[^/]*$")
@@ -44,6 +44,7 @@ def get(
     What is finished is not done again; what was interrupted goes on. Archives stay in `cache`. Raises InputError by name
     for a corpus that cannot be had; those before it are finished.
     """
+    refuse_to_lose(output / MANIFEST, catalog.corpora)
     done: list[Got] = []
     for name, corpus in catalog.chosen(names).items():
         done.append(_one(name, corpus, output / name, cache, say))

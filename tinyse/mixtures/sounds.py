@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tinyse import audio
 from tinyse.mixtures.procedural import numbered
-from tinyse.recordings.manifest import Manifest, Recording
+from tinyse.recordings.manifest import Manifest, Recording, refuse_to_lose
 
-LICENSE = "CC0-1.0"
+CORPUS, LICENSE, MANIFEST = "procedural", "CC0-1.0", "manifest.csv"
 LEVEL = 10 ** (-23 / 20)
 """Root mean square; a sound whose peak would not fit is quieter."""
 
@@ -28,6 +28,7 @@ def write_sounds(
     The same files for the same seed; more of them are the same ones and others. Raises InputError for a family that
     there is not.
     """
+    refuse_to_lose(folder / MANIFEST, [CORPUS])
     recordings = []
     for family in dict.fromkeys(families):
         for index in range(count):
@@ -42,12 +43,12 @@ def write_sounds(
                     split="train",
                     label=family,
                     source=f"procedure:{family}/{seed}/{index}",
-                    corpus="procedural",
+                    corpus=CORPUS,
                     license=LICENSE,
                     ship=True,
                 )
             )
             progress()
     manifest = Manifest(folder, tuple(recordings))
-    manifest.write(folder / "manifest.csv")
+    manifest.write(folder / MANIFEST)
     return manifest

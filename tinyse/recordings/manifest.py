@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -148,6 +148,18 @@ class Manifest:
                     }
                 )
         return rows
+
+
+def refuse_to_lose(path: Path, corpora: Collection[str]) -> None:
+    """Raise InputError where a manifest at `path`, which one of `corpora` is about to replace, lists files of others."""
+    if not path.is_file():
+        return
+    manifest = Manifest.read(path)
+    for each in manifest.recordings:
+        if each.corpus not in corpora and (manifest.root / each.path).is_file():
+            whose = f"the corpus {each.corpus!r}" if each.corpus else "no corpus"
+            raise InputError(f"{path} would be overwritten, and lists {each.path} of {whose}: give another --output, "
+                             "or rename it; data may be a list of manifests")  # fmt: skip
 
 
 def hours(recordings: Sequence[Recording]) -> float:

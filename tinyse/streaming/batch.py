@@ -83,7 +83,11 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
         if target.is_file():
             raise InputError(f"{source} is a folder but {target} is a file: name a folder to write to")
         listing = find_sounds(source)
-        found = [(path, None) for path in listing.paths] + [(Path(path), fault) for path, fault in listing.left_out]
+        found: list[tuple[Path, str | None]] = [(path, None) for path in listing.paths]
+        found += [(Path(path), fault) for path, fault in listing.left_out]
+        inside = target.resolve()
+        if source.resolve() in inside.parents:  # what an earlier call has written there is no input of this one
+            found = [(path, fault) for path, fault in found if inside not in path.resolve().parents]
         if not found:
             raise InputError(f"no sound files in {source}: looked for {', '.join(sorted(SUFFIXES))}")
         jobs = [

@@ -15,7 +15,7 @@ from tinyse.audio import sound_files
 from tinyse.documents import kept
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, write_json, write_text
-from tinyse.recordings.manifest import Manifest, Recording
+from tinyse.recordings.manifest import Manifest, Recording, refuse_to_lose
 from tinyse.recordings.splits import check_leaks
 from tinyse.synthesis.kokoro import RATE, ROWS, Kokoro, Talker, talker
 from tinyse.synthesis.phonemes import phonemes
@@ -95,6 +95,7 @@ def write_speech(
     Those of an earlier call are kept; more of them are the same ones and others. Raises InputError for a folder that
     another plan or text filled.
     """
+    refuse_to_lose(folder / MANIFEST, [CORPUS])
     _check_plan(folder, plan)
     voices = list(model.voices)
     recordings: list[Recording] = []

@@ -1,0 +1,47 @@
+"""A manifest.csv that a command writes by itself takes the place of one of its own, and of nobody else's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinyse import audio
+from tinyse.catalog import get, read_catalog
+from tinyse.errors import InputError
+from tinyse.mixtures.sounds import write_sounds
+from tinyse.recordings import open_data
+from tinyse.recordings.manifest import Manifest
+from tinyse.synthesis.speech import Plan, write_speech
+
+WRITERS = {
+    "data get": lambda folder: get(read_catalog(), ["packages"], folder, folder / "archives"),
+    "data synthesize noise": lambda folder: write_sounds(folder, 1, ["signals"], 0.1),
+    "data synthesize speech": lambda folder: write_speech(folder, None, Plan(0, 1, False, 16000, ""), [], 1.0),
+}
+
+
+@pytest.fixture
+def scanned(tmp_path):
+    """What `tinyse data scan recordings --output recordings/manifest.csv` leaves, to be edited by hand."""
+    for number in range(3):
+        audio.write(tmp_path / f"noise/motor/{number}.wav", np.full(1600, number / 8 + 0.1, np.float32))
+    open_data(tmp_path).write(tmp_path / "manifest.csv")
+    return tmp_path
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_manifest_of_ones_own_recordings_is_not_overwritten(scanned, writer):
+    before = {path: path.read_bytes() for path in scanned.rglob("*") if path.is_file()}
+    with pytest.raises(
+        InputError, match=r"manifest\.csv would be overwritten, and lists noise/motor/0\.wav of the corpus"
+    ):
+        WRITERS[writer](scanned)
+    assert {path: path.read_bytes() for path in scanned.rglob("*") if path.is_file()} == before
+
+
+def test_one_of_files_that_are_gone_and_one_of_its_own_are(scanned):
+    for path in scanned.rglob("*.wav"):
+        path.unlink()
+    for count in (2, 1):
+        write_sounds(scanned, count, ["signals"], 0.1)
+        assert len(Manifest.read(scanned / "manifest.csv").recordings) == count
