@@ -33,10 +33,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with _copied_to(path) as temporary:
             yield temporary
         return
-    path = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=LEFTOVER, suffix=path.suffix)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=LEFTOVER, suffix=path.suffix)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     os.close(handle)
@@ -46,7 +46,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
