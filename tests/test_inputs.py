@@ -194,6 +194,11 @@ REFUSED = {
     "denoise by text weights": ("denoise good.wav OUT --model text.safetensors", "not a complete safetensors"),
     "denoise by foreign weights": ("denoise good.wav OUT --model foreign.safetensors", "no classifier of format 1"),
     "denoise by an engine for others": ("denoise good.wav OUT --model good.tflite --engine torch", "does not run"),
+    # what takes a number with a fraction
+    "tag every NaN seconds": ("tag good.wav --model good.tflite --every nan", "--every nan: not a number"),
+    "live for ever": ("live --input good.wav --output OUT --seconds inf", "--seconds inf: not a number"),
+    "adapt for ever": ("adapt --noise pairs --output OUT --minutes inf", "--minutes inf: not a number"),
+    "study for NaN minutes": ("quantize study good.safetensors --output OUT --minutes nan", "--minutes nan: not a"),
     # evaluate
     "evaluate a missing model": ("evaluate none.tflite pairs", "there is no model"),
     "evaluate a sound": ("evaluate good.wav pairs", "is not a model"),
@@ -242,7 +247,7 @@ REFUSED = {
     "bench for less than a hop": ("bench good.tflite --board stm32f446 --seconds 0.01", "less than one hop"),
     "bench with odd bursts": ("bench good.tflite --board stm32f446 --burst-probability 2", "probability"),
     "bench with NaN jitter": ("bench good.tflite --board stm32f446 --jitter nan", "jitter"),
-    "bench with endless bursts": ("bench good.tflite --board stm32f446 --burst-ms inf", "bursts"),
+    "bench with endless bursts": ("bench good.tflite --board stm32f446 --burst-ms inf", "--burst-ms inf"),
     "bench with a negative seed": ("bench good.tflite --board stm32f446 --seconds 0.5 --seed -1", "seed"),
     "bench with missing firmware": ("bench good.tflite --board stm32f446 --firmware none.json", "none.json"),
     "bench with firmware that is text": ("bench good.tflite --board stm32f446 --firmware text.csv", "no readable JSON"),
@@ -307,9 +312,9 @@ REFUSED = {
     "preview NaN": ("data preview nan-data --output OUT", "can be decoded"),
     "preview without noise": ("data preview speech-data --output OUT", "no noise recordings"),
     "preview no time": ("data preview BUILT-IN --seconds 0 --output OUT", "at least 0.1 s"),
-    "synthesize NaN seconds": ("data synthesize --seconds nan --output OUT", "--seconds nan: give 0.1 to 600"),
+    "synthesize NaN seconds": ("data synthesize --seconds nan --output OUT", "--seconds nan: not a number"),
     "synthesize an unknown family": ("data synthesize --family bell --output OUT", "no family of sounds 'bell'"),
-    "preview NaN seconds": ("data preview BUILT-IN --seconds nan --output OUT", "mixtures of nan s"),
+    "preview NaN seconds": ("data preview BUILT-IN --seconds nan --output OUT", "--seconds nan: not a number"),
     "preview into a file": ("data preview BUILT-IN --seconds 0.5 --count 1 --output file/OUT", "cannot write"),
     "shard an empty folder": ("data shard nothing OUT", "not laid out"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import math
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.models import CommandInfo
 
 import tinyse
@@ -62,6 +63,18 @@ class InOrder(TyperGroup):
         return [name for names in COMMANDS.values() for name in names]
 
 
+class Finite(TyperCommand):
+    """A command that takes no number which is none: `nan` lies between any bounds, since it compares with nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Raises InputError, by option."""
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{parameter.opts[0]} {value}: not a number to work with")
+        return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="tinyse",
     cls=InOrder,
@@ -83,6 +96,7 @@ def register() -> None:
                 app.command(name, rich_help_panel=panel)(getattr(module, name))
     app.info.help = _paragraphs(HELP)
     for name, command in every_command():
+        command.cls = Finite
         command.help = _paragraphs(inspect.getdoc(command.callback) or "")
         command.epilog = "[bold]For example[/bold]\n" + "\n".join(f"  {line}" for line in EXAMPLES[name])
 
