@@ -209,6 +209,41 @@ def test_every_command_explains_itself(name):
     assert runner.invoke(command_line.app, [name, "--help"]).exit_code == 0
 
 
+BASE_ONLY = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("scipy", "torch", "safetensors", "pesq", "pystoi", "matplotlib", "tflite_micro"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+from tinyse.commands.main import main
+sys.argv[0] = "tinyse"
+main()
+"""
+"""The command line as the base installation has it: without the packages of every extra."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "quantize study student-62k",
+        "quantize explain student-62k",
+        "check recipes/demo.yaml",
+        "train recipes/demo.yaml",
+        "data preview recipes/demo.yaml --output heard",
+        "data synthesize --output sounds",
+        "adapt --noise motor",
+    ],
+)
+def test_a_command_that_needs_an_extra_says_so_in_one_line(line, tmp_path):
+    (tmp_path / "motor").mkdir()
+    assert run("init", tmp_path).returncode == 0
+    command = [sys.executable, "-c", BASE_ONLY, *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "pip install 'tinyse[" in done.stderr
+
+
 def test_models_without_torch_lists_those_that_come_along_as_with_it(monkeypatch, capsys):
     pytest.importorskip("torch")
     models(as_json=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tinyse.commands.options import FromRecipe, listed, networks_in
+from tinyse.errors import needs
 
 app = typer.Typer(
     help="Study the quantization of a model: how much each precision loses, and where.", no_args_is_help=True
@@ -50,7 +51,8 @@ def study(
     """
     from rich.console import Console
 
-    from tinyse.clips import refuse_scored, valid_clips
+    with needs("train"):
+        from tinyse.clips import refuse_scored, valid_clips
     from tinyse.evaluation.pairs import find_pairs, require_own_pairs
     from tinyse.evaluation.report import as_markdown, as_rich
     from tinyse.export import float_step
@@ -120,7 +122,8 @@ def explain(
     """
     from dataclasses import asdict
 
-    from tinyse.clips import valid_clips
+    with needs("train"):
+        from tinyse.clips import valid_clips
     from tinyse.export import calibration_of, float_step
     from tinyse.quantization import explain as work
     from tinyse.recipe import data_paths
