@@ -1,9 +1,10 @@
 """Records what a terminal shows of `tinyse train` and `tinyse bench`, as SVG with colors.
 
-    python docs/terminals.py            # minutes, for it trains; what is in the screen then depends on the computer
+    python docs/terminals.py            # minutes, for it trains; what is on the screen then depends on the computer
     python docs/terminals.py bench
 
-The commands run in a pseudo-terminal, and pyte keeps what stands on its screen at the end, or after a while.
+The commands run in a pseudo-terminal, with the recipes and the files that a page has its reader save. pyte keeps what is on
+the screen at the end, or after a while.
 """
 
 from __future__ import annotations
@@ -36,19 +37,33 @@ IMAGES = ROOT / "docs" / "images"
 
 
 class Recording(NamedTuple):
-    """A command line, the size of the terminal, and after how many seconds its screen is taken: 0 for the end."""
+    """A command line, the size of the terminal, after how many seconds its screen is taken (0: at the end), the page whose
+    files it needs, and a text of the last line that is shown of a long output."""
 
     command: str
     columns: int
     lines: int
     seconds: float = 0.0
+    page: str = ""
+    until: str = ""
 
 
 RECORDINGS = {
     "train": Recording("tinyse train recipes/demo.yaml", 108, 24, 150.0),
+    "distill": Recording("tinyse train short.yaml", 108, 200, page="tutorials/distill.md", until="± is the 95 %"),
     "bench": Recording("tinyse bench student-62k", 108, 24),
 }
 FONT = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)
+TITLED = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
+"""A file that a page has its reader save: name and content."""
+
+
+def prepare(recording: Recording, folder: Path) -> None:
+    """What its command needs: the recipes, and the files of its page."""
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
+    text = (ROOT / "docs" / recording.page).read_text(encoding="utf-8") if recording.page else ""
+    for name, content in TITLED.findall(text):
+        (folder / name).write_text(content, encoding="utf-8")
 
 
 def record(recording: Recording, folder: Path) -> list[Text]:
@@ -99,6 +114,22 @@ def shown(screen: pyte.Screen) -> list[Text]:
     return lines
 
 
+def cut(lines: list[Text], until: str) -> list[Text]:
+    """The lines up to the first that has the text in it; all for no text. Raises ValueError where none has it."""
+    if not until:
+        return lines
+    last = next((number for number, line in enumerate(lines) if until in line.plain), None)
+    if last is None:
+        raise ValueError(f"{until!r} was not printed")
+    return lines[: last + 1]
+
+
+def placed(line: Text) -> Text:
+    """A line with a reader's clone in the place of this one: no picture shows where it was made."""
+    before, found, _ = line.plain.partition(str(ROOT))
+    return line[: len(before)] + Text("~/tinyse") + line[len(before + found) :] if found else line
+
+
 def style(character: pyte.screens.Char) -> str:
     """Rich's words for a character's look."""
     words = ["bold"] if character.bold else []
@@ -129,8 +160,8 @@ def main() -> None:
     for name in sys.argv[1:] or RECORDINGS:
         recording = RECORDINGS[name]
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(ROOT / "recipes", Path(folder) / "recipes")
-            lines = record(recording, Path(folder))
+            prepare(recording, Path(folder))
+            lines = [placed(line) for line in cut(record(recording, Path(folder)), recording.until)]
         write_text(IMAGES / f"{name}.svg", as_svg(lines, recording.command, recording.columns))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
 pyte, terminals = pytest.importorskip("pyte"), pytest.importorskip("terminals")
@@ -39,6 +40,26 @@ def test_what_was_drawn_over_is_gone():
     assert {str(span.style) for span in second.spans} >= {"#010203"}
     svg = terminals.as_svg([first, second], "a command", 20)
     assert "99&#160;%" in svg and "a&#160;command" in svg
+
+
+def test_a_long_output_is_shown_up_to_a_line():
+    lines = [Text(line) for line in ("training", "70 pairs; ± is the interval", "more")]
+    assert terminals.cut(lines, "± is") == lines[:2] and terminals.cut(lines, "") == lines
+    with pytest.raises(ValueError, match="'never' was not printed"):
+        terminals.cut(lines, "never")
+
+
+def test_no_picture_shows_where_it_was_made():
+    line = Text("pairs in ") + Text(f"{terminals.ROOT}/tinyse/corpus", "bold")
+    assert terminals.placed(line).plain == "pairs in ~/tinyse/tinyse/corpus"
+    assert terminals.placed(Text("pairs")).plain == "pairs"
+
+
+def test_a_command_finds_the_files_of_its_page(tmp_path):
+    terminals.prepare(terminals.RECORDINGS["distill"], tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"recipes", "distill.yaml", "short.yaml"} <= names
+    assert (tmp_path / "short.yaml").read_text().startswith("extends: distill.yaml\n")
 
 
 @pytest.mark.parametrize("name", [*terminals.RECORDINGS, "live"])
