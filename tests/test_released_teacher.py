@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from tinyse.models.architecture import Architecture  # noqa: E402
 from tinyse.models.files import load_model, load_tensors, save_model, save_rounded, save_tensors  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
 from tinyse.recordings import open_data  # noqa: E402
-from tinyse.released.pack import TEACHER_FILES, pack_teacher, without_places  # noqa: E402
+from tinyse.released.pack import TEACHER_FILES, facts, pack_teacher, without_places  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 from tinyse.streaming.denoiser import Denoiser  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
@@ -103,6 +104,21 @@ def test_a_teacher_is_packed_with_its_card_and_the_scores_of_what_is_packed(ship
     prose = (shipped / "card.md").read_text()
     assert "--teacher --set data=FOLDER" in prose and card["sha256"]["model.safetensors"] in prose
     assert "$" not in prose and "float clip" in prose
+
+
+@pytest.mark.parametrize(
+    ("key", "place"), [("start", "first.safetensors"), ("distillation", {"teacher": ["a", {"onnx": "net.onnx"}]})]
+)
+def test_a_recipe_with_a_place_on_the_makers_disk_is_not_released(model, tmp_path, monkeypatch, key, place):
+    monkeypatch.setattr(released, "FOLDER", tmp_path / "released")
+    tensors, header = load_tensors(model)
+    absolute = json.loads(json.dumps(place).replace("first", "/disk/first").replace("net.onnx", "/disk/net.onnx"))
+    manifest = open_data([corpus.path()])
+    for value, refused in ((absolute, True), (place, False)):
+        header["whole_recipe"]["stages"]["one"][key] = value
+        save_tensors(model, tensors, header | {"teachers": [{"file": "a", "sha256": "0", "external": False}]})
+        with pytest.raises(InputError, match="relative paths") if refused else nullcontext():
+            facts(model.parent, "some", "recipes/some.yaml", manifest, ["model.safetensors"])
 
 
 def test_a_teacher_is_found_by_its_name(shipped):

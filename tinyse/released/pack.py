@@ -143,6 +143,11 @@ def facts(
     recipe, teachers = header["whole_recipe"], header.get("teachers", [])
     if not recipe["ship"]:
         raise InputError(f"{recipe_file}: released weights are trained with ship: true")
+    for place in sorted(_words(recipe["stages"])):
+        if Path(place).is_absolute():
+            raise InputError(
+                f"{recipe_file} names {place}: a recipe that others are to run names files by relative paths"
+            )
     if not teachers and any(stage["distillation"] for stage in recipe["stages"].values()):
         raise InputError(f"{folder / 'model.safetensors'} does not say who taught it, though {recipe_file} has a teacher: "
                          "train it again")  # fmt: skip
@@ -170,6 +175,14 @@ def facts(
         "built_in_gain_db": round(built_in_gain_db(folder / next(file for file in MODELS if file in files)), 3),
         "sha256": {file: sha256(folder / file) for file in files},
     }
+
+
+def _words(values: Any) -> set[str]:
+    """All text in the values of a document."""
+    if isinstance(values, str):
+        return {values}
+    children = values.values() if isinstance(values, dict) else values if isinstance(values, list) else ()
+    return {word for child in children for word in _words(child)}
 
 
 def prose(card: Mapping[str, Any], scores: str, template: Path = TEMPLATE) -> str:
