@@ -306,7 +306,7 @@ def test_a_limit_that_makes_no_sense_is_refused_and_the_old_one_stays(denoiser, 
     ("kind", "engine", "message"),
     [
         ("quantized", "tensorrt", "litert, tflm, reference, c, torch"),
-        ("quantized", "torch", "does not run tiny.tflite: use litert"),
+        ("quantized", "torch", "does not run tiny.tflite: use one of litert, "),
         ("weights", "litert", "does not run tiny.safetensors: use torch"),
         ("weights", "reference", "use torch"),
         ("floats", "reference", "float32"),
