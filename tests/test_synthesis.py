@@ -268,7 +268,7 @@ def test_the_command_speaks_a_text_of_the_users(folder, tmp_path, monkeypatch):
     ("words", "message"),
     [
         ("speech --output OUT", "--hours is missing: give 0.001 to 1000"),
-        ("speech --output OUT --hours nan", "--hours nan: give 0.001 to 1000"),
+        ("speech --output OUT --hours nan", "--hours nan: not a number to work with"),
         ("speech --output OUT --hours 1 --count 3", "--count is not of speech"),
         ("noise --output OUT --hours 1", "--hours is not of noise"),
         ("--output OUT --train-only", "--train-only is not of noise"),
