@@ -18,7 +18,7 @@ from tinyse.recipe import Stage
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["", "a: 1\nb:\n  "])
 def test_a_key_that_is_no_text_is_refused(key, kind, before):
-    with pytest.raises(InputError, match=rf"^a\.yaml: .*line {before.count(chr(10)) + 1}: .* for {kind}, .*quotes$"):
+    with pytest.raises(InputError, match=rf"^a\.yaml: .*line {before.count(chr(10)) + 1}: .* as {kind}, .*quotes$"):
         from_yaml(f"{before}? {key}\n{'  ' if before else ''}: 3", "a.yaml")
 
 

@@ -301,4 +301,7 @@ def test_the_card_says_who_taught():
     text = "\n".join(_teachers([{"file": "a.onnx", "sha256": "12ab", "external": True},
                                 {"file": "one/model.safetensors", "sha256": "34cd", "external": False}]))  # fmt: skip
     assert "`a.onnx`, external: its own license applies; SHA-256 12ab" in text and "34cd" in text
-    assert _distillation_text({"views": {"frame": 1.0}, "output": 0.5}) == "1 x frame similarities, 0.5 x output"
+    learned = {"views": {"frame": 1.0}, "output": 0.5}
+    assert _distillation_text({"teacher": "one", **learned}) == "`one`: 1 x frame similarities, 0.5 x output"
+    both = ["one", {"onnx": "a.onnx", "window": "hann"}]
+    assert _distillation_text({"teacher": both, "views": {}, "output": 1.0}).startswith("`one`, `a.onnx`: ")

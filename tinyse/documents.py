@@ -109,7 +109,7 @@ def from_yaml(text: str, where: str) -> Any:
                 at, kind = f"line {key.start_mark.line + 1}", key.tag.rsplit(":")[-1]
                 if kind not in ("str", "merge"):
                     written = f" {key.value!r}" if isinstance(key, yaml.ScalarNode) else ""
-                    raise InputError(f"{at}: YAML takes the key{written} for {kind}, not for text: put it in quotes")
+                    raise InputError(f"{at}: YAML reads the key{written} as {kind}, not as text: put it in quotes")
                 if kind == "str" and key.value in seen:
                     raise InputError(f"{at}: the key {key.value!r} was given before")
                 seen.add(key.value)

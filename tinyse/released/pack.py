@@ -222,9 +222,12 @@ def _weights(losses: Mapping[str, float]) -> str:
 
 
 def _distillation_text(distillation: Mapping[str, Any]) -> str:
+    given = distillation["teacher"]
+    teachers = given if isinstance(given, list) else [given]
+    names = ", ".join(f"`{each if isinstance(each, str) else each['onnx']}`" for each in teachers)
     weights = {f"{view} similarities": weight for view, weight in distillation["views"].items()}
     weights |= {name: distillation[name] for name in ("output", "target") if distillation.get(name)}
-    return _weights(weights)
+    return f"{names}: {_weights(weights)}"
 
 
 def _teachers(teachers: Sequence[Mapping[str, Any]]) -> list[str]:
