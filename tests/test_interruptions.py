@@ -26,7 +26,7 @@ from tinyse.errors import InputError  # noqa: E402
 from tinyse.models.files import load_model, load_tensors, save_model  # noqa: E402
 from tinyse.training import run as run_module  # noqa: E402
 from tinyse.training import stage as stage_module  # noqa: E402
-from tinyse.training.batches import batches, in_batches  # noqa: E402
+from tinyse.training.batches import WithTeachers, batches, in_batches  # noqa: E402
 from tinyse.training.lock import locked  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import Log  # noqa: E402
@@ -178,6 +178,13 @@ def test_the_handlers_of_the_caller_are_back_after_a_run(recipe, tmp_path):
         signal.getsignal(signal.SIGTERM),
         signal.getsignal(signal.SIGCHLD),
     ) == before
+
+
+def test_more_processes_that_mix_than_cores_are_nothing_to_warn_of(monkeypatch, recwarn):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0}, raising=False)
+    sound = np.zeros(16, np.float32)
+    made = list(batches(WithTeachers([(sound, sound)] * 4, []), 2, 0, 2, workers=2))
+    assert [len(batch.sound) for batch in made] == [2, 2] and not recwarn.list
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -46,7 +46,7 @@ def batches(
     Raises InputError, between two batches, for what the user can mend and where a process that mixes was killed.
     """
     order = [list(range(update * batch + rank, (update + 1) * batch, world)) for update in range(first, last)]
-    loader: DataLoader[Batch] = DataLoader(
+    loader = _Loader(
         _Told(examples),  # type: ignore[arg-type]
         batch_sampler=order,
         num_workers=workers,
@@ -84,6 +84,13 @@ def in_batches(examples: WithTeachers, batch: int) -> list[Batch]:
     return [default_collate(group) for group in groups]
 
 
+class _Loader(DataLoader[Batch]):
+    """A loader without advice: how many processes mix is the recipe's, or what suits the machine."""
+
+    def check_worker_number_rationality(self) -> None:
+        """torch warns here, twice a stage, of more processes than cores."""
+
+
 class _Told:
     """Examples, or the error of the user's that one raised: a loader would wrap it in the traceback of its process."""
 
@@ -107,7 +114,7 @@ def _stacked(group: Sequence[Batch | InputError]) -> Batch | InputError:
     return default_collate(list(group))
 
 
-def _started(loader: DataLoader[Batch]) -> Any:
+def _started(loader: _Loader) -> Any:
     """The loader's iterator; a dead process of its is noticed where the next batch is waited for, never inside an update."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGCHLD"):
         return iter(loader)
