@@ -15,7 +15,7 @@ from tinyse.models.architecture import ARCHITECTURES, Architecture, named  # noq
 from tinyse.models.files import load_model, load_tensors, save_model, save_tensors  # noqa: E402
 from tinyse.models.layers import CausalConvolution, GroupedGRU, SharedGRU, UpsamplingConvolution  # noqa: E402
 from tinyse.models.network import MaskNetwork, parameters  # noqa: E402
-from tinyse.models.recurrence import Recurrence  # noqa: E402
+from tinyse.models.recurrence import Recurrence, on_gpu  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
 
 SMALL = Architecture(channels=(4, 6, 8), groups=2, shared_gru=(2,))
@@ -156,6 +156,21 @@ def test_recurrence_equals_torch_gru():
         gates = (x @ gru.weight_ih_l0.T + gru.bias_ih_l0)[:, None]
         got = Recurrence.apply(gates, torch.zeros(1, 3, 4), gru.weight_hh_l0[None], gru.bias_hh_l0[None, None])
     torch.testing.assert_close(got[:, 0], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("layer", [GroupedGRU(3, 6, 4), SharedGRU(6, 4, groups=2), SharedGRU(4, 3)], ids=str)
+def test_what_a_gpu_runs_is_the_recurrence(layer):
+    """Outputs, and the gradients of all that goes in, on a CPU that can run both."""
+    torch.manual_seed(0)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    x, h = (torch.randn(frames, layer.groups, 5, layer.width, requires_grad=True) for frames in (7, 1))
+    weights = [layer.input_weight, layer.state_weight, layer.input_bias, layer.state_bias]
+    expected, got = layer.recur(x, h[0]), on_gpu(x, h[0], *weights)
+    torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)
+    wanted, gradients = (torch.autograd.grad(y.square().sum(), [x, h, *weights]) for y in (expected, got))
+    for gradient, right in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(gradient, right, atol=1e-5, rtol=1e-5)
 
 
 def test_named_sizes():

@@ -51,7 +51,12 @@ class TorchFrontEnd(nn.Module):
         """(batch, frames, bins) -> (batch, frames, bands) in [-1, 1), from the level of silence."""
         powers = spectra.real.square() + spectra.imag.square()
         logs = torch.log2(powers @ self.share + float(reference.POWER_FLOOR))
-        means = logs.mean(2)
+        features = (logs - self._levels(logs.mean(2))[:, :, None]) * float(self.tables.feature_scale)
+        return features.clamp(-1, 127 / 128)
+
+    def _levels(self, means: Tensor) -> Tensor:
+        """The running level (batch, frames) of what each frame has on average."""
+        device, means = means.device, means.cpu()  # a GPU would wait for each of these small steps
         level = torch.full_like(means[:, 0], float(np.log2(reference.POWER_FLOOR)))
         rate = torch.ones_like(level)
         levels = []
@@ -61,8 +66,7 @@ class TorchFrontEnd(nn.Module):
             level = torch.where(is_audible, followed, level)
             rate = torch.where(is_audible, (rate / (1 + rate)).clamp_min(float(self.tables.slowest_rate)), rate)
             levels.append(level)
-        features = (logs - torch.stack(levels, 1)[:, :, None]) * float(self.tables.feature_scale)
-        return features.clamp(-1, 127 / 128)
+        return torch.stack(levels, 1).to(device)
 
     def gains(self, mask: Tensor) -> Tensor:
         """(batch, frames, bands) -> (batch, frames, bins)."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph
 from tinyse.models.layers.layer import StreamingLayer, array
-from tinyse.models.recurrence import Recurrence, ReplayedRecurrence
+from tinyse.models.recurrence import Recurrence, ReplayedRecurrence, on_gpu
 from tinyse.models.replay import Straight, Values
 
 
@@ -42,6 +42,11 @@ class GatedRecurrence(StreamingLayer):
 
     def recur(self, x: Tensor, h: Tensor) -> Tensor:
         """x (frames, groups, rows, width), h (groups, rows, width) -> all h, shaped as x. The recurrence is float32."""
+        if x.is_cuda:
+            with torch.autocast(x.device.type, enabled=False):
+                return on_gpu(
+                    x.float(), h.float(), self.input_weight, self.state_weight, self.input_bias, self.state_bias
+                )
         from_input = projected(x, self.input_weight, self.input_bias)
         with torch.autocast(x.device.type, enabled=False):
             return Recurrence.apply(from_input, h.float(), self.state_weight, self.state_bias.transpose(1, 2))
