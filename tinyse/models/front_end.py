@@ -56,17 +56,16 @@ class TorchFrontEnd(nn.Module):
 
     def _levels(self, means: Tensor) -> Tensor:
         """The running level (batch, frames) of what each frame has on average."""
-        device, means = means.device, means.cpu()  # a GPU would wait for each of these small steps
-        level = torch.full_like(means[:, 0], float(np.log2(reference.POWER_FLOOR)))
-        rate = torch.ones_like(level)
-        levels = []
-        for mean in means.unbind(1):
-            is_audible = mean > float(reference.SILENCE)
-            followed = torch.maximum(level + rate * (mean - level), mean - float(reference.JUMP))
-            level = torch.where(is_audible, followed, level)
-            rate = torch.where(is_audible, (rate / (1 + rate)).clamp_min(float(self.tables.slowest_rate)), rate)
-            levels.append(level)
-        return torch.stack(levels, 1).to(device)
+        # Hundreds of steps of a few numbers each: numpy has less to do for each, and a GPU would wait for every one.
+        frames = means.cpu().numpy().T
+        is_audible, raised = frames > reference.SILENCE, frames - reference.JUMP
+        levels = np.empty_like(frames)
+        level, rate = np.full_like(frames[0], np.log2(reference.POWER_FLOOR)), np.ones_like(frames[0])
+        for t, mean in enumerate(frames):
+            level = np.where(is_audible[t], np.maximum(level + rate * (mean - level), raised[t]), level)
+            rate = np.where(is_audible[t], np.maximum(rate / (1 + rate), self.tables.slowest_rate), rate)
+            levels[t] = level
+        return torch.from_numpy(levels.T).to(means.device)
 
     def gains(self, mask: Tensor) -> Tensor:
         """(batch, frames, bands) -> (batch, frames, bins)."""
@@ -89,10 +88,9 @@ class TorchFrontEnd(nn.Module):
         config = self.config
         newest = slice(config.window - config.synthesis, config.window)
         frames = torch.fft.irfft(spectra, n=config.transform_size)[..., newest] * self.synthesis_window
-        batch, count, _ = frames.shape
-        length = (count - 1) * config.hop + config.synthesis
-        columns = frames.transpose(1, 2)
-        stream = functional.fold(columns, (1, length), (1, config.synthesis), stride=(1, config.hop)).view(
-            batch, length
-        )
+        batch, count, length = frames.shape
+        parts = -(-length // config.hop)  # hops that a frame lasts
+        pieces = functional.pad(frames, (0, parts * config.hop - length)).view(batch, count, parts, config.hop)
+        hops = [functional.pad(pieces[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts)]
+        stream = torch.stack(hops).sum(0).view(batch, -1)
         return stream[:, config.overlap : count * config.hop]
