@@ -231,6 +231,23 @@ def test_torch_front_end_follows_the_reference():
         np.testing.assert_allclose(front_end.synthesize(enhanced)[0].numpy(), sound[config.delay :], atol=1e-5)
 
 
+def test_torch_front_end_computes_in_float32_under_autocast():
+    torch = pytest.importorskip("torch")
+    from tinyse.models.front_end import TorchFrontEnd
+
+    front_end = TorchFrontEnd(FrontEndConfig())
+    spectra, wanted = (front_end.analyze(torch.from_numpy(noise(8000, level))[None]) for level in (0.1, 0.03))
+
+    def computed() -> list:
+        mask = front_end.mask(spectra, wanted)
+        return [front_end.features(spectra), mask, front_end.gains(mask)]
+
+    exact = computed()
+    with torch.autocast("cpu", torch.bfloat16):
+        for value, right in zip(computed(), exact, strict=True):
+            assert value.dtype == torch.float32 and torch.equal(value, right)
+
+
 def test_a_picture_of_sounds_of_other_lengths_has_no_empty_halves(tmp_path):
     pytest.importorskip("matplotlib")
     from matplotlib.image import imread

@@ -50,7 +50,8 @@ class TorchFrontEnd(nn.Module):
     def features(self, spectra: Tensor) -> Tensor:
         """(batch, frames, bins) -> (batch, frames, bands) in [-1, 1), from the level of silence."""
         powers = spectra.real.square() + spectra.imag.square()
-        logs = torch.log2(powers @ self.share + float(reference.POWER_FLOOR))
+        with torch.autocast(spectra.device.type, enabled=False):  # bf16 would round levels to 0.4 dB and more
+            logs = torch.log2(powers @ self.share + float(reference.POWER_FLOOR))
         features = (logs - self._levels(logs.mean(2))[:, :, None]) * float(self.tables.feature_scale)
         return features.clamp(-1, 127 / 128)
 
@@ -69,7 +70,8 @@ class TorchFrontEnd(nn.Module):
 
     def gains(self, mask: Tensor) -> Tensor:
         """(batch, frames, bands) -> (batch, frames, bins)."""
-        return mask @ self.spread
+        with torch.autocast(mask.device.type, enabled=False):
+            return mask.float() @ self.spread
 
     @torch.no_grad()
     def mask(self, spectra: Tensor, wanted: Tensor) -> Tensor:
