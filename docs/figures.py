@@ -49,9 +49,8 @@ TRAINED = {"student-62k": (24.1, 95.0), "teacher": (449.8, 17.5)}
 benchmarks/training.py $TINYSE_DATA, idle; and the table of benchmarks/README.md for the teacher."""
 QUANTIZED = 6.4
 """How many times as long quantization-aware training takes: the same table, student by quantized."""
-DISTILLED = 2.0
-"""How many times as long an update takes that a teacher of three times the student's size teaches: 64 and 132 s of audio per
-second in the two steps of recipes/student-62k-two-step.yaml, one core, bf16."""
+DISTILLED = 2.9
+"""How many times as long an update takes that the teacher teaches: the same table, student by distillation."""
 WATTS, DOLLARS = 10, 0.05
 """Assumed of a server's core: power with memory and cooling, and an hour's price in a cloud."""
 
