@@ -72,7 +72,7 @@ def test_cores_differ_in_shares_cycles_and_fixed_point():
     core = replace(ONE, cycles_per_instruction=2.0, front_end_share=0.5, fixed_point_factor=3.0)
     usual = estimates.estimate(step(), PLAIN).time[-1].value
     assert estimates.estimate(step(), replace(PLAIN, core=core)).time[-1].value == 2.0 * 0.5 * usual
-    slow = estimates.estimate(step(), replace(PLAIN, core=core, fpu=False)).time[-1]
+    slow = estimates.estimate(step(), replace(PLAIN, core=replace(core, fpu=False))).time[-1]
     assert slow.value == 3.0 * 2.0 * 0.5 * usual and slow.basis.endswith("; in fixed point 3 times as many")
 
 

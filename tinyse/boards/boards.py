@@ -64,8 +64,6 @@ class Board:
     clock_hz: float
     flash_bytes: int
     ram_bytes: int
-    fpu: bool
-    dsp: bool
     source: str
     npu: Npu | None = None
     notes: str = ""
@@ -101,8 +99,6 @@ _ALIF_E7 = Board(
     400e6,
     int(5.5 * MIB),
     int(13.5 * MIB),
-    fpu=True,
-    dsp=True,
     source="Alif Ensemble E7 data sheet; RAM regions: Alif AWPR0003",
     notes="Flash is MRAM. DTCM is 1 MiB of the RAM, the rest is shared with the other cores.",
 )
@@ -118,8 +114,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 180e6,
                 512 * KIB,
                 128 * KIB,
-                fpu=True,
-                dsp=True,
                 source="ST DS10693",
                 notes="Flash at 180 MHz has five wait states, which its accelerator (ART) hides for loops, not for weights.",
                 wait_states=5,
@@ -131,8 +125,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 480e6,
                 2 * MIB,
                 1 * MIB,
-                fpu=True,
-                dsp=True,
                 source="ST DS12110",
                 notes="RAM in pieces: 512 KiB AXI, 128 KiB DTCM, 288 KiB D2 and others. 480 MHz from revision V on.",
             ),
@@ -143,8 +135,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 128e6,
                 1 * MIB,
                 512 * KIB,
-                fpu=True,
-                dsp=True,
                 source="Nordic nRF5340 product specification",
                 notes="The network core (64 MHz, no FPU) is left to the radio.",
             ),
@@ -155,8 +145,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 160e6,
                 2 * MIB,
                 786 * KIB,
-                fpu=True,
-                dsp=True,
                 source="ST DS13086",
                 notes="RAM in pieces: SRAM1 192, SRAM2 64, SRAM3 512, SRAM4 16, backup 2 KiB.",
             ),
@@ -167,8 +155,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 32e6,
                 512 * KIB,
                 512 * KIB,
-                fpu=True,
-                dsp=True,
                 source="Arm AN547; QEMU's machine mps3-an547",
                 notes="An FPGA prototype: 32 MHz is the board's clock, silicon runs ten times faster. "
                 "Flash stands for ITCM, RAM for DTCM.",
@@ -180,8 +166,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 128e6,
                 1524 * KIB,
                 256 * KIB,
-                fpu=True,
-                dsp=True,
                 source="Nordic nRF54L15 data sheet",
                 notes="Flash is RRAM. The RISC-V coprocessor is left alone.",
             ),
@@ -192,8 +176,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 133e6,
                 2 * MIB,
                 264 * KIB,
-                fpu=False,
-                dsp=False,
                 source="RP2040 and Raspberry Pi Pico data sheets",
                 notes="One of two cores. Flash is a QSPI chip behind a cache of 16 KiB: weights are better in RAM.",
             ),
@@ -204,8 +186,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 150e6,
                 4 * MIB,
                 520 * KIB,
-                fpu=True,
-                dsp=True,
                 source="RP2350 and Raspberry Pi Pico 2 data sheets",
                 notes="One of two cores. Flash is a QSPI chip behind a cache of 16 KiB: weights are better in RAM.",
             ),
@@ -216,8 +196,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 240e6,
                 4 * MIB,
                 520 * KIB,
-                fpu=True,
-                dsp=False,
                 source="Espressif ESP32 and ESP32-WROOM-32 data sheets",
                 notes="One of two cores. Flash is a SPI chip behind a cache.",
             ),
@@ -228,8 +206,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 240e6,
                 8 * MIB,
                 512 * KIB,
-                fpu=True,
-                dsp=False,
                 source="Espressif ESP32-S3 and ESP32-S3-WROOM-1 data sheets",
                 notes="One of two cores. Flash is a SPI chip behind a cache.",
             ),
@@ -240,8 +216,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 160e6,
                 4 * MIB,
                 400 * KIB,
-                fpu=False,
-                dsp=False,
                 source="Espressif ESP32-C3 and ESP32-C3-MINI-1 data sheets",
                 notes="Its core is an RV32IMC: atomics, which it lacks, are not used. Flash is behind a cache of 16 KiB.",
             ),
@@ -252,8 +226,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 160e6,
                 8 * MIB,
                 512 * KIB,
-                fpu=False,
-                dsp=False,
                 source="Espressif ESP32-C6 and ESP32-C6-WROOM-1 data sheets",
                 notes="The low-power core is left alone. Flash is a SPI chip behind a cache.",
             ),
@@ -264,8 +236,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
                 400e6,
                 16 * MIB,
                 768 * KIB,
-                fpu=True,
-                dsp=False,
                 source="Espressif ESP32-P4 data sheet",
                 notes="One of two cores; its vector instructions are not used. Flash is a SPI chip behind a cache.",
             ),
@@ -299,7 +269,7 @@ def own_board(core: str, mhz: float, ram_kib: int, flash_kib: int) -> Board:
             raise InputError(f"{option} is {value:g}: expected a positive number")
     kind = CORES[core.lower()]
     title = f"a board of your own, {kind.name}"
-    return Board("own", title, kind, 1e6 * mhz, flash_kib * KIB, ram_kib * KIB, fpu=kind.fpu, dsp=kind.fpu, source="as given",
+    return Board("own", title, kind, 1e6 * mhz, flash_kib * KIB, ram_kib * KIB, source="as given",
                  notes="All of its flash and RAM are counted as free.")  # fmt: skip
 
 

@@ -146,10 +146,10 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
         **({"spectrum that waits": 5 * (size + 2)} if config.look_ahead and ways == 2 else {}),
     }
     # Without an FPU the front end is the fixed-point one, whose products have 64 bits.
-    factor = 1 if board.fpu else board.core.fixed_point_factor
+    factor = 1 if board.core.fpu else board.core.fixed_point_factor
     scale = board.core.cycles_per_instruction * board.core.front_end_share * factor
     basis = "float32 operations of the front end, loads and stores included"
-    basis += "" if board.fpu else f"; in fixed point {factor:g} times as many"
+    basis += "" if board.core.fpu else f"; in fixed point {factor:g} times as many"
     return [Figure(name, count * scale, "estimated", basis) for name, count in passes.items()]
 
 
