@@ -71,10 +71,10 @@ def test_what_was_fitted_once_stays_and_other_minutes_are_refused(recipe, monkey
 
 def test_too_few_minutes_are_refused_before_anything_is_written(recipe, monkeypatch, tmp_path):
     monkeypatch.setattr(budget, "measured", lambda recipe: PACES)
-    with pytest.raises(InputError, match=r"--minutes 1: too few, .* take 3 minutes"):
+    with pytest.raises(InputError, match=r"--minutes 1: too few, .* take 7 minutes"):
         budget.fitted(recipe, 1, time.monotonic())
     assert not (tmp_path / "out").exists()
-    fitted = budget.fitted(recipe, 3, time.monotonic())
+    fitted = budget.fitted(recipe, 7, time.monotonic())
     assert min(stage.updates for stage in fitted.stages.values()) >= budget.FEWEST
     with pytest.raises(InputError, match="--minutes 20"):
         budget.fitted(replace(recipe, output=str(tmp_path / "other")), 20, time.monotonic() - 1200)
