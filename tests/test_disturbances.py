@@ -74,17 +74,17 @@ def test_whatever_comes_the_stream_is_finite_and_no_louder(denoiser, parts, pcm)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_second_after_a_disturbance_speech_is_heard_as_without_it(model, kind):
     rng = np.random.default_rng(1)
-    # Speech: own_recordings.voice is a buzz, which models that know speech well take for the disturbance that goes on.
-    spoken = soundfile.read(min((corpus.path() / "benchmark" / "clean").iterdir()), dtype="float32")[0]
-    voice = np.resize(spoken / np.abs(spoken).max() * 0.3, 3 * RATE)
-    speech = np.float32(voice + rng.normal(0, 0.01, len(voice)))
     denoiser = Denoiser(model)
     between = disturbance(kind, 2.0, 1.0)
-    undisturbed = denoiser.denoise(np.concatenate([speech, speech]))[-2 * RATE : -RATE]
-    disturbed = denoiser.denoise(np.concatenate([speech, between, speech]))[-2 * RATE : -RATE]
-    power = np.square(undisturbed).mean()
-    assert power > 1e-4  # it hears the voice at all
-    assert abs(10 * np.log10(np.square(disturbed).mean() / power)) < WITHIN_DB
+    for path in sorted((corpus.path() / "benchmark" / "clean").iterdir()):
+        spoken = soundfile.read(path, dtype="float32")[0]
+        voice = np.resize(spoken / np.abs(spoken).max() * 0.3, 3 * RATE)
+        speech = np.float32(voice + rng.normal(0, 0.01, len(voice)))
+        undisturbed = denoiser.denoise(np.concatenate([speech, speech]))[-2 * RATE : -RATE]
+        disturbed = denoiser.denoise(np.concatenate([speech, between, speech]))[-2 * RATE : -RATE]
+        power = np.square(undisturbed).mean()
+        assert power > 0.1 * np.square(speech[-2 * RATE : -RATE]).mean()  # it hears the voice at all
+        assert abs(10 * np.log10(np.square(disturbed).mean() / power)) < WITHIN_DB, path.name
 
 
 BROKEN = st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 1e30, -3e38, 1e-45, 0.5]), min_size=1, max_size=40)
