@@ -122,7 +122,10 @@ def test_an_output_that_is_a_file_is_told(recipe, own, tmp_path):
     [
         ("stages.student.distillation.layers=[encoder_3]", "no layer is named 'encoder_3'"),
         ("stages.student.distillation={teacher: teacher, views: {bin: 1.0}, layers: [gru]}", "match layers of equal"),
-        ("stages.student.distillation.teacher=absent.safetensors", "absent"),
+        (
+            "stages.student.distillation.teacher=absent.safetensors",
+            r"stages\.student\.distillation\.teacher: there is no model file absent\.safetensors; train the teacher first",
+        ),
         ("stages.student.mixture={talker_probability: 0.5}", "two speakers"),
         ("stages.student.losses={phase_sensitive: 1.0e+39}", "the loss became"),
     ],

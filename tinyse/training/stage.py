@@ -31,14 +31,13 @@ from tinyse.models.quantized import QuantizedNetwork
 from tinyse.models.recorder import Recorder
 from tinyse.quantization.trained import TrainedQparams
 from tinyse.recipe import Recipe, Stage
-from tinyse.released import find_weights
 from tinyse.tasks.losses import equal_shares
 from tinyse.tasks.task import Batch, Task
 from tinyse.training import checkpoint
 from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate, move_average
 from tinyse.training.processes import gathered
 from tinyse.training.records import Log, refuse_others, stage_record
-from tinyse.training.start import load_start, model_path
+from tinyse.training.start import load_start, model_path, teacher_paths
 from tinyse.training.stopping import StopRequest
 from tinyse.training.teachers import Teachers
 
@@ -86,10 +85,7 @@ class StageRun:
         task.to(fabric.device)
         self.teachers: Teachers | None = None
         if distillation := self.stage.distillation:
-            paths = {
-                t: model_path(self.folder, t) if t in recipe.stages else find_weights(t) for t in distillation.ours
-            }
-            self.teachers = Teachers(fabric, recipe, task, distillation, paths)
+            self.teachers = Teachers(fabric, recipe, task, distillation, teacher_paths(recipe, name))
             teacher_records += self.teachers.origin
         self.teacher_records = list({entry["sha256"]: entry for entry in teacher_records}.values())
         self.update, self.best_loss, self.validations_without_improvement = 0, math.inf, 0

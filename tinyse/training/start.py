@@ -45,6 +45,20 @@ def start_hash(recipe: Recipe, name: str) -> dict[str, str]:
         return {}
 
 
+def teacher_paths(recipe: Recipe, name: str) -> dict[str, Path]:
+    """The weights of our own teachers of the stage `name`, by what the recipe calls them. Raises InputError, by key, where
+    there is no such file and no stage will make it."""
+    distillation = recipe.stages[name].distillation
+    try:
+        return {
+            each: model_path(Path(recipe.output), each) if each in recipe.stages else released.find_weights(each)
+            for each in (distillation.ours if distillation else ())
+        }
+    except InputError as error:
+        raise InputError(f"stages.{name}.distillation.teacher: {error}; train the teacher first, or name another model "
+                         f"({', '.join(released.weights())})") from error  # fmt: skip
+
+
 def teacher_hash(recipe: Recipe, name: str) -> dict[str, str]:
     """`{"teacher_hash": SHA-256}` of the files that teach the stage `name` and are no stage's of this recipe; empty where
     there is none, or one is gone."""
@@ -52,7 +66,7 @@ def teacher_hash(recipe: Recipe, name: str) -> dict[str, str]:
     if distillation is None:
         return {}
     try:
-        ours = [released.find_weights(each) for each in distillation.ours if each not in recipe.stages]
+        ours = [path for each, path in teacher_paths(recipe, name).items() if each not in recipe.stages]
         digests = [sha256(path) for path in [*ours, *(Path(each.onnx) for each in distillation.external)]]
     except InputError:
         return {}
@@ -60,10 +74,11 @@ def teacher_hash(recipe: Recipe, name: str) -> dict[str, str]:
 
 
 def check_start(recipe: Recipe, name: str) -> None:
-    """Open the model that the stage `name` goes on from, where that is no stage of the recipe.
+    """See that the stage's teachers are there, and open the model that it goes on from; stages of the recipe come later.
 
-    Raises InputError, by key, for one that is missing or broken, or of another task, front end or architecture.
+    Raises InputError, by key, for a model that is missing or broken, or of another task, front end or architecture.
     """
+    teacher_paths(recipe, name)
     start = recipe.stages[name].start
     if start is None or start in recipe.stages:
         return
