@@ -497,6 +497,40 @@ def test_scoring_processes_end_with_the_command(ending, tmp_path):
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize(
+    ("send", "ending"), [(os.killpg, signal.SIGTERM), (os.kill, signal.SIGTERM), (os.kill, signal.SIGKILL)]
+)
+def test_what_a_process_was_writing_when_the_command_ended_is_gone(send, ending, tmp_path):
+    """Unless all were killed, who can remove nothing."""
+    (tmp_path / "work.py").write_text(
+        "import time\nfrom tinyse.files import replacing\n"
+        "def write(path):\n"
+        "    with replacing(path) as temporary:\n"
+        "        temporary.write_text('half')\n"
+        "        time.sleep(60)\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "from tinyse.process_pool import ProcessPool\nimport work\n"
+        "if __name__ == '__main__':\n"
+        "    with ProcessPool(2) as pool:\n"
+        f"        pool.submit(work.write, {str(tmp_path / 'out' / 'one.wav')!r}).result()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "main.py"], start_new_session=True, stderr=subprocess.DEVNULL, cwd=tmp_path
+    )
+    end = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("*")):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.2)
+    send(process.pid, ending)
+    process.wait(30)
+    end = time.monotonic() + 10
+    while left := list((tmp_path / "out").glob("*")):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+
+
 def alive(pid: int) -> bool:
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()

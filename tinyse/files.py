@@ -18,6 +18,8 @@ from tinyse.errors import InputError
 
 LEFTOVER = ".tinyse-"
 """What the names of files begin with that are not whole yet."""
+_unfinished: set[Path] = set()
+"""Those that this process is writing."""
 
 
 @contextlib.contextmanager
@@ -41,6 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     os.close(handle)
     temporary = Path(name)
+    _unfinished.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -50,6 +53,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
+        temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
+
+
+def remove_unfinished() -> None:
+    """Remove what this process has not written to its end: for one that is about to end at once."""
+    for temporary in tuple(_unfinished):
         temporary.unlink(missing_ok=True)
 
 

@@ -10,10 +10,11 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from tinyse.errors import InputError
+from tinyse.files import remove_unfinished
 
 
 class ProcessPool:
@@ -64,14 +65,25 @@ class ProcessPool:
 
 
 def _end_with_the_parent() -> None:
-    """Ctrl-C reaches every process of a terminal: only the parent answers it, the workers end with the pool. A parent
-    that is terminated or killed ends no pool, so each worker watches for that."""
+    """Ctrl-C reaches every process of a terminal: only the parent answers it, the workers end with the pool. A scheduler's
+    SIGTERM ends them at once. A parent that is killed ends no pool, so each worker watches for that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _terminated)
     threading.Thread(target=_watch_the_parent, name="parent watch", daemon=True).start()
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    _end()
 
 
 def _watch_the_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+        _end()
+
+
+def _end() -> None:
+    """At once, whatever a library is doing, but leave nothing that is not whole."""
+    remove_unfinished()
+    os._exit(1)
