@@ -6,14 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.signal
+
+from tinyse import corpus
 
 torch = pytest.importorskip("torch")
 
 from tinyse.errors import InputError  # noqa: E402
+from tinyse.evaluation.pairs import find_pairs  # noqa: E402
 from tinyse.models.front_end import TorchFrontEnd  # noqa: E402
 from tinyse.spectra.front_end import FrontEndConfig  # noqa: E402
-from tinyse.tasks import losses  # noqa: E402
+from tinyse.tasks import losses, perceptual  # noqa: E402
 from tinyse.tasks.denoise import estimate, improvement_db  # noqa: E402
+from tinyse.tasks.intelligibility import intelligibility as estoi  # noqa: E402
 from tinyse.training.recipe import recipe_from  # noqa: E402
 
 
@@ -72,6 +77,57 @@ def test_gradients_are_finite_for_silence_and_for_speech_that_is_silence(name):
     result = estimate(front_end, front_end.analyze(noisy), mask, noisy, torch.zeros(2, 2048))
     losses.weighted_sum(losses.LOSSES, {name: 1.0}, result).backward()
     assert torch.isfinite(mask.grad).all()
+
+
+@pytest.fixture(scope="module")
+def degraded():
+    """Clean and degraded speech of the built-in corpus, with noise, and with noise of which much is gone."""
+    rng = np.random.default_rng(0)
+    pairs = [pair.load(16000) for pair in find_pairs(corpus.path() / "benchmark")]
+    made = []
+    for number, pair in enumerate(pairs[:8]):
+        noise = rng.normal(0, pair.clean.std() * 10 ** (-(number - 2) / 4), len(pair.clean)).astype(np.float32)
+        made += [(pair.clean, pair.noisy), (pair.clean, pair.clean + noise)]
+        made.append((pair.clean, scipy.signal.wiener(pair.clean + noise, 9).astype(np.float32)))
+    return made
+
+
+def test_perceptual_orders_clips_as_pesq_does(degraded):
+    pesq = pytest.importorskip("pesq", reason="pip install 'tinyse[metrics]'")
+    theirs = [pesq.pesq(16000, clean, sound, "wb") for clean, sound in degraded]
+    ours = [float(perceptual.score(*(torch.from_numpy(x)[None] for x in pair))) for pair in degraded]
+    assert np.corrcoef(theirs, ours)[0, 1] > 0.97
+    np.testing.assert_allclose(ours, theirs, atol=0.35)
+
+
+def test_intelligibility_gains_what_estoi_gains(degraded):
+    """Of two ways of degrading the same speech: how long the pauses are moves the measure itself, not the difference."""
+    pystoi = pytest.importorskip("pystoi", reason="pip install 'tinyse[metrics]'")
+    theirs = np.array([pystoi.stoi(clean, sound, 16000, extended=True) for clean, sound in degraded])
+    ours = np.array([float(estoi(*(torch.from_numpy(x)[None] for x in pair), 16000)) for pair in degraded])
+    differences = [np.diff(values.reshape(-1, 3)).ravel() for values in (theirs, ours)]
+    assert np.corrcoef(*differences)[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_speech_itself_is_intelligible_at_any_rate_and_noise_is_not(degraded, rate):
+    clean = torch.from_numpy(scipy.signal.resample_poly(degraded[0][0], rate // 8000, 2))[None]
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    assert float(estoi(clean, clean, rate)) == pytest.approx(1, abs=1e-3)
+    assert abs(float(estoi(clean, noise, rate))) < 0.1
+    assert float(estoi(clean[:, : rate // 5], clean[:, : rate // 5], rate)) == 0  # too short to say
+
+
+def test_loudness_of_the_estimate_does_not_matter_to_either(example):
+    louder = replace(example, samples=example.samples * 4)
+    for loss in (losses.perceptual, losses.intelligibility):
+        assert float(loss(louder)) == pytest.approx(float(loss(example)), rel=0.02)
+
+
+def test_perceptual_is_refused_at_other_rates():
+    stage = {"model": "student-30k", "updates": 1, "losses": {"perceptual": 1.0}}
+    with pytest.raises(InputError, match=r"losses\.perceptual: it is defined at 16000 Hz"):
+        recipe_from({"stages": {"only": stage}, "front_end": {"sample_rate": 48000}})
 
 
 def test_improvement_is_the_metrics(example):

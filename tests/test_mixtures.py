@@ -236,6 +236,26 @@ def test_clipping_spares_the_target(mixer_with):
         assert (np.abs(clipped.noisy) >= 0.9999 * peak).sum() > 10
 
 
+def test_a_disturbance_is_loud_and_the_target_is_silent_below_it(mixer_with):
+    config = MixtureConfig().plain(level_db=(-40.0, -30.0))
+    disturbed = replace(config, disturbance_probability=1.0, disturbance_db=(-6.0, 0.0), disturbance_s=(0.5, 0.5))
+    kinds, firsts = set(), set()
+    for index in range(12):
+        whole, mixture = mixer_with(config)(0, index), mixer_with(disturbed)(0, index)
+        kinds.add(mixture.description["disturbance"])
+        changed = np.flatnonzero(mixture.noisy != whole.noisy)
+        first, last = changed[0], changed[-1]
+        firsts.add(first)
+        assert abs(last - first - 8000) < 100
+        assert 0.49 < np.abs(mixture.noisy[first : last + 1]).max() < 1
+        assert not mixture.clean[first : last + 1].any()
+        kept = np.r_[:first, last + 1 : len(whole.clean)]
+        np.testing.assert_array_equal(mixture.clean[kept], whole.clean[kept])
+        np.testing.assert_array_equal(mixture.noisy[kept], whole.noisy[kept])
+    assert kinds == {"square", "tone", "noise", "offset"}
+    assert len(firsts) == 12
+
+
 def test_speakers_with_much_speech_do_not_crowd_out_the_others(tmp_path):
     recordings = []
     for name, seconds in (("much", 16), ("little", 1)):

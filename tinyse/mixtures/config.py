@@ -105,6 +105,14 @@ class MixtureConfig:
     early_ms: Annotated[float, Between(0, 1000)] = 50.0
     """Reflections up to this time help intelligibility and stay in the target."""
 
+    disturbance_probability: _Probability = 0.0
+    """Probability of something very loud in the middle of a clip, with no speech in it: a steady tone, a square wave, noise,
+    an offset. From it a model learns to hear speech again afterward."""
+    disturbance_db: DecibelRange = (-30.0, 0.0)
+    """Peak of a disturbance, in dB re full scale, whatever the level of the clip."""
+    disturbance_s: tuple[_Seconds, _Seconds] = (0.1, 2.0)
+    """Length of a disturbance, at most half a clip."""
+
     clip_probability: _Probability = 0.02
     """Probability of clipping the noisy side, never the target."""
     clip_at: tuple[_Share, _Share] = (0.2, 0.8)

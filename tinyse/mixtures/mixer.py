@@ -32,7 +32,8 @@ class Mixture:
     clean: np.ndarray
     """float32, shape (samples,): the target, speech with its early reflections; zeros where there is no speech."""
     snr_db: float
-    """Active speech against noise over the same frames, without late reverberation and before clipping, as it came out.
+    """Active speech against noise over the same frames, without late reverberation, before clipping and disturbances, as
+    it came out.
 
     Infinite without noise, minus infinity without speech.
     """
@@ -86,8 +87,8 @@ class Mixer:
         """The mixture number `index` of an epoch; another one for each `attempt`, where a recording turned out broken."""
         config = self.config
         again = (attempt,) if attempt else ()
-        streams = np.random.default_rng((self.seed, epoch, index, *again)).spawn(10)
-        for_case, for_voice, for_color, for_room, for_channel, for_level, *for_noise = streams
+        streams = np.random.default_rng((self.seed, epoch, index, *again)).spawn(11)
+        for_case, for_voice, for_color, for_room, for_channel, for_level, *for_noise, for_disturbance = streams
         case = for_case.random()
         silent = 0 <= case - config.clean_probability < config.noise_only_probability
         channel = None
@@ -117,6 +118,8 @@ class Mixer:
             noisy = noisy.clip(-limit, limit)
 
         gain = self._gain(for_level, balanced.power, max(np.abs(noisy).max(), np.abs(clean).max()))
+        noisy, clean = noisy * np.float32(gain), clean * np.float32(gain)
+        disturbance = self._disturb(for_disturbance, noisy, clean)
         description = {
             "speaker": self._voices.names[voice],
             "speech": paths,
@@ -126,9 +129,10 @@ class Mixer:
             "speed": coloring.factor,
             "band_limited": channel is not None,
             "clipped_at": clip_at,
+            "disturbance": disturbance,
         }
         level_db = decibels(balanced.power * gain**2)
-        return Mixture(noisy * np.float32(gain), clean * np.float32(gain), balanced.snr_db, level_db, description)
+        return Mixture(noisy, clean, balanced.snr_db, level_db, description)
 
     def _in_room(
         self, rng: np.random.Generator, speech: np.ndarray
@@ -144,6 +148,18 @@ class Mixer:
             response, name = from_pcm16(self._rooms.store.read(i)), self._rooms.store.recordings[i].path
         early, late = augment.convolved(speech, augment.split_response(response, config.early_ms, self.sample_rate))
         return early, late, name
+
+    def _disturb(self, rng: np.random.Generator, noisy: np.ndarray, clean: np.ndarray) -> str | None:
+        """Perhaps replace a part of both sides, in place: by something loud, and by silence. Returns what it was."""
+        config = self.config
+        if rng.random() >= config.disturbance_probability:
+            return None
+        samples = min(round(rng.uniform(*config.disturbance_s) * self.sample_rate), self.samples // 2)
+        first = int(rng.integers(0, self.samples - samples + 1))
+        sound, name = synthetic.disturbance(rng, samples, self.sample_rate)
+        noisy[first : first + samples] = sound * np.float32(PEAK * amplitude(rng.uniform(*config.disturbance_db)))
+        clean[first : first + samples] = 0
+        return name
 
     def _snr(self, rng: np.random.Generator, is_clean: bool, kind: NoiseKind) -> float:
         config = self.config

@@ -71,6 +71,19 @@ def noise(rng: np.random.Generator, samples: int, sample_rate: int = DEFAULT_RAT
     return make(rng, samples, sample_rate), str(kind)
 
 
+def disturbance(rng: np.random.Generator, samples: int, sample_rate: int = DEFAULT_RATE) -> tuple[np.ndarray, str]:
+    """Something loud and steady that is no speech, with a peak of 1, and its name: a test tone, feedback, a bad cable."""
+    kind = str(rng.choice(["square", "tone", "noise", "offset"]))
+    cycles = np.arange(samples) * (20 * (0.02 * sample_rate) ** rng.random() / sample_rate)  # 20 Hz to 0.4 of the rate
+    if kind == "noise":
+        sound = rng.uniform(-1, 1, samples)
+    elif kind == "offset":
+        sound = np.full(samples, rng.choice([-1.0, 1.0]))
+    else:
+        sound = np.sin(2 * np.pi * cycles) if kind == "tone" else np.where(cycles % 1 < 0.5, 1.0, -1.0)
+    return sound.astype(np.float32), kind
+
+
 def room(rng: np.random.Generator, decay_s: float, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
     """A room's response: the direct sound, then noise that falls by 60 dB in `decay_s` (Polack's model).
 

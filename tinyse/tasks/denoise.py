@@ -28,6 +28,7 @@ from tinyse.progress import counted
 from tinyse.recipe import Recipe
 from tinyse.spectra.picture import draw_spectrograms, require_matplotlib
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.tasks import perceptual
 from tinyse.tasks.losses import LOSSES, Estimate, equal_shares, weighted_sum
 from tinyse.tasks.mixtures import MixtureTask, usable
 from tinyse.tasks.stage_networks import networks_of
@@ -47,6 +48,9 @@ class Denoise(MixtureTask):
     def check(cls, recipe: Recipe) -> None:
         super().check(recipe)
         for name, stage in recipe.stages.items():
+            if "perceptual" in stage.losses and recipe.front_end.sample_rate != perceptual.SAMPLE_RATE:
+                raise InputError(f"stages.{name}.losses.perceptual: it is defined at {perceptual.SAMPLE_RATE} Hz, the front "
+                                 f"end takes {recipe.front_end.sample_rate} Hz")  # fmt: skip
             if stage.external_teachers and recipe.front_end.sample_rate != external.SAMPLE_RATE:
                 raise InputError(f"stages.{name}.distillation.teacher: ONNX models take {external.SAMPLE_RATE} Hz, the "
                                  f"front end {recipe.front_end.sample_rate} Hz; name a model of ours")  # fmt: skip
@@ -184,6 +188,7 @@ def estimate(
         # A frame sees nothing later than itself: those of the shorter clip are the same.
         resynthesized_clean=clean_spectra[:, : resynthesized.shape[1]],
         shares=shares,
+        sample_rate=front_end.config.sample_rate,
     )
 
 

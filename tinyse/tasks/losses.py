@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tinyse.tasks.intelligibility import intelligibility as estoi
+from tinyse.tasks.perceptual import distance
+
 EPSILON = 1e-8
 EXPONENT = 0.3
 """Compression of magnitudes, c of CRUSE (arXiv 2101.09249)."""
@@ -36,6 +39,7 @@ class Estimate:
     """Spectra of `clean_samples`, in the same way."""
     shares: Tensor
     """(batch,), what each clip counts in a mean over clips with speech: the same for all of these, 0 without speech."""
+    sample_rate: int
 
     @cached_property
     def compressed(self) -> tuple[Tensor, Tensor]:
@@ -102,6 +106,19 @@ def si_sdr(estimate: Estimate, floor: float = 1e-3) -> Tensor:
     return (torch.log10(error + floor) * estimate.shares).sum()
 
 
+def perceptual(estimate: Estimate) -> Tensor:
+    """ITU-T P.862.2 (wideband PESQ) as a loss: 4.5 less its raw score, see `tasks/perceptual.py`. At 16 kHz only.
+
+    It ignores the level, so combine it with a loss that does not. Clips without speech do not count.
+    """
+    return (distance(estimate.clean_samples, estimate.samples) * estimate.shares).sum()
+
+
+def intelligibility(estimate: Estimate) -> Tensor:
+    """1 - ESTOI (Jensen and Taal 2016), see `tasks/intelligibility.py`. Clips without speech do not count."""
+    return ((1 - estoi(estimate.clean_samples, estimate.samples, estimate.sample_rate)) * estimate.shares).sum()
+
+
 def power(spectra: Tensor) -> Tensor:
     """|S|^2 without the square root, whose gradient is infinite at zero."""
     return spectra.real.square() + spectra.imag.square()
@@ -118,6 +135,8 @@ LOSSES: dict[str, Callable[[Estimate], Tensor]] = {
     "lost_speech": lost_speech,
     "signal_to_noise": signal_to_noise,
     "si_sdr": si_sdr,
+    "perceptual": perceptual,
+    "intelligibility": intelligibility,
 }
 
 
