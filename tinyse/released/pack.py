@@ -200,6 +200,7 @@ def prose(card: Mapping[str, Any], scores: str, template: Path = TEMPLATE) -> st
         + (f", losses {_weights(stage['losses'])}" if stage["losses"] else "")
         + (f", taught by {_distillation_text(stage['distillation'])}" if stage["distillation"] else "")
         + "".join(f", {key.replace('_', ' ')} {value}" for key, value in (stage.get("mixture") or {}).items())
+        + (f", {stage['learned']:g} of the way from its start" if stage.get("learned", 1) != 1 else "")
         + (", last weights kept" if stage.get("keep") == "last" else "")
         for name, stage in card["recipe"]["stages"].items()
     ]
