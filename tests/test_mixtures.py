@@ -256,6 +256,11 @@ def test_a_disturbance_is_loud_and_the_target_is_silent_below_it(mixer_with):
     assert len(firsts) == 12
 
 
+def test_a_disturbance_above_full_scale_is_refused():
+    with pytest.raises(InputError, match="disturbance_db"):
+        MixtureConfig(disturbance_db=(-6.0, 6.0))
+
+
 def test_speakers_with_much_speech_do_not_crowd_out_the_others(tmp_path):
     recordings = []
     for name, seconds in (("much", 16), ("little", 1)):

@@ -20,6 +20,7 @@ _Factor = Annotated[float, Between(0.25, 4)]
 
 Range = tuple[float, float]
 DecibelRange = tuple[_Decibels, _Decibels]
+_BelowFullScale = Annotated[float, Between(-120, 0)]
 
 
 def check_ranges(config: Any) -> None:
@@ -108,7 +109,7 @@ class MixtureConfig:
     disturbance_probability: _Probability = 0.0
     """Probability of something very loud in the middle of a clip, with no speech in it: a steady tone, a square wave, noise,
     an offset. From it a model learns to hear speech again afterward."""
-    disturbance_db: DecibelRange = (-30.0, 0.0)
+    disturbance_db: tuple[_BelowFullScale, _BelowFullScale] = (-30.0, 0.0)
     """Peak of a disturbance, in dB re full scale, whatever the level of the clip."""
     disturbance_s: tuple[_Seconds, _Seconds] = (0.1, 2.0)
     """Length of a disturbance, at most half a clip."""
