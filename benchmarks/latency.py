@@ -79,7 +79,7 @@ class Point(NamedTuple):
 
 POINTS = (*map(Point, (32.0, 8.0, 16.0, 5.0, 20.0, 10.0)), Point(8.0, 1))
 """In the order of training: ends and middle first, so that a run that is cut short says most."""
-LOSSES = {"compressed_spectral": 1.0, "signal_to_noise": 0.05, "lost_speech": 2.0}
+LOSSES = {"compressed_spectral": 1.0, "signal_to_noise": 0.3, "lost_speech": 0.5}
 FLOAT, INTEGERS = "supervise", "integers"
 PARENT = "float parent"
 """The weights before the quantization-aware updates; "float" and "int8" are those after them."""
@@ -113,9 +113,9 @@ def recipe_of(arguments: argparse.Namespace, point: Point) -> Recipe:
             start=FLOAT,
             quantize=Quantize("int8", clips=8),
             updates=arguments.integer_updates,
-            learning_rate=arguments.learning_rate / 5,
+            learning_rate=arguments.learning_rate / 10,
             warmup=10,
-            average=0.9,
+            average=0.95,
             valid_every=arguments.integer_updates,
             keep="last",
         ),
