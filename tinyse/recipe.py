@@ -92,7 +92,7 @@ class Stage:
         check_bounds(self)
         if not any(self.losses.values()) and self.distillation is None:
             raise InputError("a stage needs losses with a weight, distillation, or both")
-        if self.distillation and self.distillation.target and not self.losses:
+        if self.distillation and self.distillation.target and not any(self.losses.values()):
             raise InputError("distillation.target: it is what supervised losses compare with; give the stage losses")
         if self.learned < 1 and self.start is None:
             raise InputError(

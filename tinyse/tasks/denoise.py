@@ -48,7 +48,7 @@ class Denoise(MixtureTask):
     def check(cls, recipe: Recipe) -> None:
         super().check(recipe)
         for name, stage in recipe.stages.items():
-            if "perceptual" in stage.losses and recipe.front_end.sample_rate != perceptual.SAMPLE_RATE:
+            if stage.losses.get("perceptual") and recipe.front_end.sample_rate != perceptual.SAMPLE_RATE:
                 raise InputError(f"stages.{name}.losses.perceptual: it is defined at {perceptual.SAMPLE_RATE} Hz, the front "
                                  f"end takes {recipe.front_end.sample_rate} Hz")  # fmt: skip
             if stage.external_teachers and recipe.front_end.sample_rate != external.SAMPLE_RATE:

@@ -151,5 +151,8 @@ PROBABILITY_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"binary_cro
 
 
 def weighted_sum(losses: Mapping[str, Callable[..., Tensor]], weights: Mapping[str, float], *compared: Any) -> Tensor:
-    """The weighted sum of the named losses of what is compared: an `Estimate`, or probabilities and labels."""
-    return torch.stack([weight * losses[name](*compared) for name, weight in weights.items()]).sum()
+    """The weighted sum of the named losses of what is compared: an `Estimate`, or probabilities and labels.
+
+    A loss of weight 0 is not computed. At least one weight is more.
+    """
+    return torch.stack([weight * losses[name](*compared) for name, weight in weights.items() if weight]).sum()

@@ -27,6 +27,7 @@ from tinyse.released import find_weights, names, weights
 from tinyse.spectra.front_end import FrontEndConfig
 from tinyse.starting import shipped
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.tasks import perceptual
 from tinyse.training.recipe import load_recipe
 
 LEAST_SECONDS = 1.0
@@ -73,6 +74,8 @@ def base_of(model: str) -> Base:
     for stage, teachers in (("adapt", _teachers(model, front_end)), ("integers", [model])):
         settings.append(f"stages.{stage}.model={json.dumps(widths)}")
         settings.append(f"stages.{stage}.distillation.teacher={json.dumps(teachers)}")
+        if front_end.sample_rate != perceptual.SAMPLE_RATE:
+            settings.append(f"stages.{stage}.losses.perceptual=0")
     return Base(model, quantized, (*settings, f"stages.adapt.start={json.dumps(model)}"))
 
 

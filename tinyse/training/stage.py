@@ -186,7 +186,7 @@ class StageRun:
             taught = self.teachers.teach(batch)
             total = total + distillation_loss(config, layers, taught.layers, output, taught.output, gather)
             batch = batch._replace(truth=taught.truth)
-        if self.stage.losses:
+        if any(self.stage.losses.values()):
             total = total + self.task.supervised(made, batch, self.stage.losses, shares)
         return total, made
 
