@@ -130,6 +130,18 @@ def test_perceptual_is_refused_at_other_rates():
         recipe_from({"stages": {"only": stage}, "front_end": {"sample_rate": 48000}})
 
 
+def test_a_loss_of_weight_zero_is_neither_refused_nor_computed(example):
+    stage = {"model": "student-30k", "updates": 1, "losses": {"si_sdr": 1.0, "perceptual": 0.0}}
+    recipe_from({"stages": {"only": stage}, "front_end": {"sample_rate": 48000}})
+
+    def never(estimate):
+        raise AssertionError
+
+    known = {"si_sdr": losses.si_sdr, "perceptual": never}
+    weighted = losses.weighted_sum(known, {"si_sdr": 2.0, "perceptual": 0.0}, example)
+    assert float(weighted) == pytest.approx(2 * float(losses.si_sdr(example)))
+
+
 def test_improvement_is_the_metrics(example):
     from tinyse.evaluation.metrics import sdr, si_sdr
 

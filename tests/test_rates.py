@@ -101,6 +101,21 @@ def test_float_stream_equals_clip_and_integers_equal_on_every_engine(trained):
     assert np.array_equal(Denoiser(finished.quantized, engine="tflm").denoise(noisy), exact)
 
 
+def test_it_adapts_to_noise_at_its_rate(trained, recordings, tmp_path):
+    rate, _, model, _ = trained
+    for take in range(3):
+        hiss = np.random.default_rng(take).normal(0, 0.1, 24000)
+        soundfile.write(tmp_path / f"{take}.wav", hiss, 16000)
+    short = ["adapt.updates=1", "integers.updates=1", "integers.quantize.clips=1"]
+    short += [f"{stage}.{key}" for stage in ("adapt", "integers") for key in ("batch=1", "seconds=1")]
+    settings = ["valid_clips=1", "evaluation.mixtures=2", "export.clips=1", "workers=0", "threads=1"]
+    settings += [f"stages.{setting}" for setting in short]
+    words = ["adapt", "--noise", tmp_path, "--rehearsal", recordings, "--model", model, "--output", tmp_path / "out"]
+    done = CliRunner().invoke(app, [*map(str, words), *(word for setting in settings for word in ("--set", setting))])
+    assert done.exit_code == 0, done.output
+    assert Denoiser(tmp_path / "out/integers/model.tflite").sample_rate == rate
+
+
 @pytest.mark.parametrize("fixed_point", [False, True])
 def test_its_c_replays_its_golden_vectors(trained, tmp_path, fixed_point):
     if shutil.which("gcc") is None or shutil.which("cmake") is None:

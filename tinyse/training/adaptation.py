@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinyse import audio
 from tinyse.clips import refuse_trained
 from tinyse.config import as_dict
 from tinyse.errors import InputError
@@ -16,6 +17,7 @@ from tinyse.evaluation.pairs import Pair, digest_of, find_pairs, own_pairs
 from tinyse.evaluation.report import Table
 from tinyse.evaluation.statistics import Summary, paired, summarize
 from tinyse.files import sha256
+from tinyse.mixtures import MixtureConfig
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.files import load_model
 from tinyse.recipe import BUILT_IN, Recipe, data_paths
@@ -70,11 +72,14 @@ def base_of(model: str) -> Base:
             f"--model {model}: there is no {quantized} to compare with; make it with tinyse export {model}"
         )
     widths = model if model in names() else as_dict(network.architecture)
+    rate, default = front_end.sample_rate, MixtureConfig().low_pass_hz
     settings = [f"front_end={json.dumps(as_dict(front_end))}"]
+    if rate < audio.DEFAULT_RATE:  # a band-limited channel is one at this rate, too
+        settings.append(f"mixture.low_pass_hz={[edge * rate / audio.DEFAULT_RATE for edge in default]}")
     for stage, teachers in (("adapt", _teachers(model, front_end)), ("integers", [model])):
         settings.append(f"stages.{stage}.model={json.dumps(widths)}")
         settings.append(f"stages.{stage}.distillation.teacher={json.dumps(teachers)}")
-        if front_end.sample_rate != perceptual.SAMPLE_RATE:
+        if rate != perceptual.SAMPLE_RATE:
             settings.append(f"stages.{stage}.losses.perceptual=0")
     return Base(model, quantized, (*settings, f"stages.adapt.start={json.dumps(model)}"))
 
