@@ -57,3 +57,13 @@ def test_a_look_of_the_checkpoint_is_not_told_again():
     assert "valid" not in text.getvalue()
     screen.show(progress(60, dict(VALID)))
     assert "60/36000: valid" in text.getvalue()
+
+
+def test_another_run_with_a_stage_of_the_same_name_has_its_own_time_left():
+    """Comparisons train one recipe after another: the second's time used to count from the first one's beginning."""
+    now, text = [0.0], io.StringIO()
+    screen = Screen(Console(file=text, width=80), lambda: now[0])
+    for update in (1, 1000, 1, 101):
+        now[0] += 100 * EVERY_S
+        screen.show(progress(update, {}))
+    assert text.getvalue().splitlines()[-1].endswith("299:09:30 left")  # 35,899 updates of 30 s

@@ -54,6 +54,7 @@ class Screen:
         self._valid: dict[str, float] = {}
         self._told = -EVERY_S
         self._begun: dict[str, tuple[float, int]] = {}
+        self._shown: dict[str, int] = {}
 
     def __enter__(self) -> Screen:
         self._bars.start()
@@ -77,6 +78,11 @@ class Screen:
 
     def show(self, progress: Progress) -> None:
         """Move the stage's bar."""
+        if progress.update < self._shown.get(progress.stage, 0):  # another run with a stage of this name
+            self._begun.pop(progress.stage)
+            if progress.stage in self._tasks:
+                self._bars.remove_task(self._tasks.pop(progress.stage))  # type: ignore[arg-type]
+        self._shown[progress.stage] = progress.update
         # What is there at a stage's first update is a checkpoint's.
         looked = progress.valid and progress.valid is not self._valid and progress.stage in self._begun
         self._valid = progress.valid
