@@ -25,7 +25,7 @@ demo: $(READY)
 	.venv/bin/tinyse train recipes/demo.yaml --set output=runs/demo
 
 test: $(READY)
-	.venv/bin/python -m pytest -q -n $(WORKERS)
+	.venv/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 lint: $(READY)
 	.venv/bin/ruff check .
