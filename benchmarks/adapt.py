@@ -21,7 +21,7 @@ from pathlib import Path
 import command
 import record
 
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, score
 from tinyse.evaluation.pairs import find_pairs
@@ -115,7 +115,7 @@ def main() -> None:
     if arguments.step == "score":
         table = compare(arguments.folder, arguments.models, arguments.floats, arguments.base)
     else:
-        table = adaptation.table(kept(arguments.folder / adaptation.REPORT, "base", "rows"))
+        table = adaptation.table(read_own_json(arguments.folder / adaptation.REPORT, "base", "rows"))
         record.keep(arguments.results, table, "measured")
     from rich.console import Console
 

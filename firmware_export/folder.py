@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import leads_out
 
@@ -22,7 +22,7 @@ def remove_earlier(folder: Path, record: str, prefix: str, names: Iterable[str])
     compile all that they find. `record` is the JSON file that has the earlier names."""
     if not (folder / record).is_file():
         return
-    earlier = kept(folder / record, "constants")
+    earlier = read_own_json(folder / record, "constants")
     if earlier.get("prefix") == prefix:
         for name in set(earlier.get("files", ())) - set(names):
             if not leads_out(name):

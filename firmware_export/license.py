@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_export import text
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 
 SPDX = "MIT"
@@ -31,7 +31,7 @@ under the license in LICENSE ({spdx}). They were trained on these recordings, wi
 def card_of(model: Path, digest: str) -> dict[str, Any] | None:
     """The card of a released model, None for any other file, whatever lies beside it under that name."""
     try:
-        card = kept(model.with_name("card.json"), "sha256")
+        card = read_own_json(model.with_name("card.json"), "sha256")
     except InputError:
         return None
     digests = card["sha256"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError, needs
 from tinyse.released import find
 from tinyse.streaming.denoiser import Denoiser
@@ -76,7 +76,7 @@ def test_what_a_command_left_and_somebody_changed_is_named(tmp_path, content, me
     path = tmp_path / "sources.json"
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        kept(path, "archives")
+        read_own_json(path, "archives")
 
 
 def test_json_of_files_is_read_in_one_place():

@@ -43,10 +43,10 @@ def from_json(text: str | bytes, where: str, finite: bool = True) -> Any:
         raise InputError(f"{where}: no readable JSON: {reason}") from error
 
 
-def kept(path: Path, *keys: str) -> dict[str, Any]:
-    """The object in a JSON file that tinyse itself has written, to go on from, with at least these keys.
+def read_own_json(path: Path, *keys: str) -> dict[str, Any]:
+    """The object in a JSON file that an earlier command of tinyse wrote, with at least these keys.
 
-    Raises InputError for what is damaged or somebody else's.
+    Raises InputError for a file that is damaged or that something else wrote.
     """
     values = from_json(read_bytes(path), str(path))
     if not isinstance(values, dict) or not all(key in values for key in keys):

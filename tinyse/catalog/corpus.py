@@ -13,7 +13,7 @@ from tinyse.audio import sound_files
 from tinyse.catalog.entries import Archive, Catalog, Corpus
 from tinyse.catalog.fetch import fetch, fetch_each
 from tinyse.catalog.unpack import members
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, sha256, write_bytes, write_json, write_text
 from tinyse.progress import track
@@ -98,7 +98,7 @@ def _one(name: str, corpus: Corpus, folder: Path, cache: Path, say: Callable[[st
 def _noted(folder: Path) -> dict[str, Any]:
     """What an earlier call wrote down of the archives."""
     sources = folder / SOURCES
-    return kept(sources, "archives") if sources.is_file() else {}
+    return read_own_json(sources, "archives") if sources.is_file() else {}
 
 
 def _is_there(corpus: Corpus, folder: Path, noted: Mapping[str, Any]) -> bool:

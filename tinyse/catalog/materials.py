@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from tinyse.catalog.entries import Material
 from tinyse.catalog.fetch import fetch
 from tinyse.catalog.unpack import members
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes, write_json
 
@@ -25,7 +25,7 @@ def get_material(
     """
     sources = folder / SOURCES
     wanted = [archive.name for archive in material.archives]
-    if sources.is_file() and list(kept(sources, "archives")["archives"]) == wanted:
+    if sources.is_file() and list(read_own_json(sources, "archives")["archives"]) == wanted:
         return folder
     hashes, missing = {}, dict.fromkeys(material.files)
     for archive in material.archives:

@@ -53,7 +53,7 @@ def adapt(
         from tinyse.training import adaptation, budget, dry_run, finish
         from tinyse.training.lock import locked
         from tinyse.training.run import run
-    from tinyse.documents import kept
+    from tinyse.documents import read_own_json
     from tinyse.evaluation.report import as_markdown, as_rich
     from tinyse.evaluation.statistics import t_quantile
     from tinyse.export import export_model
@@ -91,8 +91,8 @@ def adapt(
             screen.say(export_model(trained, clips, precision=recipe.export.precision).summary)
     path = output / adaptation.REPORT
     scored = adaptation.hashes(recipe, base, sets)
-    if newer(path, quantized) and kept(path, "base", "rows").get("hashes", scored) == scored:
-        report = kept(path)
+    if newer(path, quantized) and read_own_json(path, "base", "rows").get("hashes", scored) == scored:
+        report = read_own_json(path)
     else:
         count = sum(len(adaptation.pairs_in(recipe, folder)) for folder in sets.values())
         with counted("scoring", count) as advance:

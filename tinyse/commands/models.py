@@ -71,14 +71,14 @@ def _family() -> list[dict[str, Any]]:
 
 def _shipped() -> list[dict[str, Any]]:
     """A row for each quantized model that comes along, from its file and its card: torch is not needed."""
-    from tinyse.documents import kept
+    from tinyse.documents import read_own_json
     from tinyse.released import find, names
     from tinyse.spectra.front_end import front_end_in
     from tinyse.tflite.reader import read
 
     rows = []
     for name in names():
-        card, graph = kept(find(name).with_name("card.json"), "task", "parameters"), read(find(name))
+        card, graph = read_own_json(find(name).with_name("card.json"), "task", "parameters"), read(find(name))
         front_end = front_end_in(graph.metadata, name).config
         rows.append({**_row(name, card["task"], card["parameters"], graph, front_end), "trained": True})
     return rows

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinyse import audio
 from tinyse.audio import sound_files
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, write_json, write_text
 from tinyse.recordings.manifest import Manifest, Recording, refuse_to_lose
@@ -155,7 +155,7 @@ def _check_plan(folder: Path, plan: Plan) -> None:
     if not path.is_file():
         write_json(path, asdict(plan))
         return
-    found = kept(path)
+    found = read_own_json(path)
     different = next((key for key, value in asdict(plan).items() if found.get(key) != value), None)
     if different:
         raise InputError(f"{folder} was filled with {different} {found.get(different)!r}, not {getattr(plan, different)!r}: "

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from tinyse import audio
 from tinyse.distillation import external
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.engines.tflite_engines import require_tflm
 from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for
@@ -75,22 +75,21 @@ class Denoise(MixtureTask):
         scores = model.parent / "scores.json"
         report = scores.with_suffix(".md")
         pairs = find_pairs(plan.pairs, plan.limit)
-        scored = {"pairs_hash": digest_of(pairs)}
-        if newer(scores, quantized) and kept(scores).get("pairs_hash", scored["pairs_hash"]) == scored["pairs_hash"]:
+        digest = digest_of(pairs)
+        # Scores of older versions name no pairs.
+        if newer(scores, quantized) and read_own_json(scores).get("pairs_hash", digest) == digest:
             say(f"scored before: {scores}")
             return Scored(report=report)
         say(f"examples to listen to and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
         say(f"scoring {len(pairs)} pairs in {plan.pairs}")
         with counted("scoring", len(pairs)) as advance:
-            backends, rate = (
-                backends_for(model, names=plan.backends, networks=networks_of(recipe)),
-                recipe.front_end.sample_rate,
-            )
+            backends = backends_for(model, names=plan.backends, networks=networks_of(recipe))
+            rate = recipe.front_end.sample_rate
             result = score(backends, pairs, plan.metrics, processes, progress=advance, sample_rate=rate)
         for notice in result.notices:
             say(f"note: {notice}")
         write_text(report, as_markdown(tables(result)))
-        write_json(scores, as_json(result) | scored)  # last: where it is, the report is
+        write_json(scores, as_json(result) | {"pairs_hash": digest})  # last: where it is, the report is
         return Scored(summary_tables(result), report)
 
     def run(self, network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:

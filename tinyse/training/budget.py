@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.recipe import Recipe
@@ -46,7 +46,7 @@ def fitted(recipe: Recipe, minutes: float, since: float) -> Recipe:
     """
     path = Path(recipe.output) / FILE
     if path.exists():
-        found = kept(path, "minutes", "updates")
+        found = read_own_json(path, "minutes", "updates")
         if found["minutes"] != minutes:
             raise InputError(f"{recipe.output} was begun with --minutes {found['minutes']:g}, not {minutes:g}: "
                              "say the same, or use another output folder")  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinyse.documents import kept
+from tinyse.documents import read_own_json
 from tinyse.export import export_model
 from tinyse.files import newer
 from tinyse.recipe import Recipe
@@ -51,6 +51,6 @@ def is_exported(recipe: Recipe, model: Path, quantized: Path) -> bool:
     report = quantized.with_name(f"{quantized.stem}-report.json")
     if not (newer(quantized, model) and report.exists()):
         return False
-    made = kept(report, "precision", "calibration")
+    made = read_own_json(report, "precision", "calibration")
     clips = made["calibration"]  # none where the model brought its quantization parameters along
     return made["precision"] == recipe.export.precision and (clips is None or len(clips) == recipe.export.clips)
