@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from tinyse import released
 from tinyse.catalog import corpus as work
-from tinyse.catalog import get, read_catalog, room
+from tinyse.catalog import disk_use, get, read_catalog
 from tinyse.catalog.entries import Catalog, Corpus, Listed
 from tinyse.commands.main import app
 from tinyse.errors import InputError
@@ -256,22 +256,22 @@ def test_a_new_list_is_taken_up_though_the_old_one_was_finished(small, tmp_path)
 
 
 def test_room_is_told_and_missing_room_is_refused(small, tmp_path, monkeypatch):
-    takes = room(small, ["open"], tmp_path / "new/open", tmp_path / "new/cache")
+    takes = disk_use(small, ["open"], tmp_path / "new/open", tmp_path / "new/cache")
     everything = sum(small.corpora[name].megabytes for name in small.sets["open"])
     assert takes.to_fetch == everything and takes.at_most == 2 * everything and takes.free > 0
     get(small, ["open-cmu-arctic"], tmp_path / "new/open", tmp_path / "new/cache")
     left = everything - small.corpora["open-cmu-arctic"].megabytes
-    assert room(small, ["open"], tmp_path / "new/open", tmp_path / "new/cache").to_fetch == left
+    assert disk_use(small, ["open"], tmp_path / "new/open", tmp_path / "new/cache").to_fetch == left
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1e8))
     with pytest.raises(InputError, match=r"the archives have 2,\d+ MB, and .* has 100 MB left"):
-        room(small, ["open"], tmp_path / "open", tmp_path / "cache")
+        disk_use(small, ["open"], tmp_path / "open", tmp_path / "cache")
 
 
 def test_a_file_where_a_folder_should_be_is_told_before_anything_is_fetched(small, tmp_path):
     (tmp_path / "file").touch()
     for output, cache in (("file", "cache"), ("file/deeper", "cache"), ("open", "file/archives")):
         with pytest.raises(InputError, match=r"/file is a file: give a folder for --output and for --cache"):
-            room(small, ["open"], tmp_path / output, tmp_path / cache)
+            disk_use(small, ["open"], tmp_path / output, tmp_path / cache)
 
 
 LIST = "corpus,kind,split,speaker,label,source,license,attribution,folder,files\n"

@@ -28,7 +28,7 @@ from tinyse.errors import InputError
 from tinyse.synthesis import speech
 from tinyse.synthesis.kokoro import ROWS, STYLE, Kokoro, split_of_voices, talker
 from tinyse.synthesis.phonemes import converted, phonemes
-from tinyse.synthesis.speech import Plan, check_room, leveled, sha256_of, utterance, write_speech
+from tinyse.synthesis.speech import Plan, check_disk_space, leveled, sha256_of, utterance, write_speech
 from tinyse.synthesis.text import sentences
 
 VOICES = tuple(
@@ -216,9 +216,9 @@ def test_a_folder_of_another_plan_is_refused(model, tmp_path):
 
 
 def test_a_disk_without_room_is_told_before_the_first_word(tmp_path):
-    assert check_room(tmp_path / "new/folder", 3600, 16000) == 115_200_000
+    assert check_disk_space(tmp_path / "new/folder", 3600, 16000) == 115_200_000
     with pytest.raises(InputError, match=r"take 115200\.0 GB"):
-        check_room(tmp_path, 3.6e9, 16000)
+        check_disk_space(tmp_path, 3.6e9, 16000)
 
 
 def test_a_folder_without_the_network_is_named(tmp_path, folder):

@@ -114,18 +114,18 @@ def _list_hash(corpus: Corpus) -> str | None:
 
 
 @dataclass(frozen=True)
-class Room:
-    """What a call of `get` will take, in MB."""
+class DiskUse:
+    """Disk space that a call of `get` will take, in MB."""
 
     to_fetch: float
-    """Archives that are not there."""
+    """Archives that have not been fetched yet."""
     at_most: float
-    """These, and the sound of all archives that is unpacked."""
+    """These and all that may be unpacked."""
     free: float
 
 
-def room(catalog: Catalog, names: Sequence[str], output: Path, cache: Path) -> Room:
-    """What `get` will take. Raises InputError where the disk has no room for the archives, or a file is in their way."""
+def disk_use(catalog: Catalog, names: Sequence[str], output: Path, cache: Path) -> DiskUse:
+    """The disk space that `get` will take. Raises InputError where there is too little, or a file is in a folder's place."""
     for folder in (output, cache):
         there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
         if not there.is_dir():
@@ -138,7 +138,7 @@ def room(catalog: Catalog, names: Sequence[str], output: Path, cache: Path) -> R
     ]
     to_fetch = sum(archive.megabytes for archive in missing if archive.each or not (cache / archive.name).is_file())
     unpacked = sum(archive.megabytes for archive in missing)
-    found = Room(to_fetch, to_fetch + unpacked, free_bytes(cache) / 1e6)
+    found = DiskUse(to_fetch, to_fetch + unpacked, free_bytes(cache) / 1e6)
     if found.to_fetch > found.free:
         raise InputError(f"the archives have {found.to_fetch:,.0f} MB, and {cache} has {found.free:,.0f} MB left: make room, "
                          "or give another --output or --cache")  # fmt: skip

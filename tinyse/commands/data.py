@@ -48,14 +48,14 @@ def get_command(
 
     The same command resumes what was interrupted; what is there is not fetched again.
     """
-    from tinyse.catalog import get, read_catalog, room
+    from tinyse.catalog import disk_use, get, read_catalog
 
     known = read_catalog(catalog)
     if not names:
         _print_catalog(known, as_json)
         return
     cache = cache or output / "archives"
-    takes = room(known, names, output, cache)
+    takes = disk_use(known, names, output, cache)
     if takes.to_fetch:
         print(f"fetching {takes.to_fetch:,.0f} MB; with what is unpacked at most {takes.at_most:,.0f} MB are taken, of "
               f"{takes.free:,.0f} MB that are free", file=sys.stderr)  # fmt: skip

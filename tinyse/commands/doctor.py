@@ -176,7 +176,7 @@ def torch_checks(build: torch_build.Build) -> Iterator[Check]:
 
 
 def cache_check(least_gigabytes: float = 2.0) -> Check:
-    """Room for the cache of decoded recordings."""
+    """Disk space for the cache of decoded recordings."""
     from tinyse.files import free_bytes
     from tinyse.recordings.cache import default_cache
 

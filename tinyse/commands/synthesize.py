@@ -100,13 +100,13 @@ def _speech(
     from tinyse.progress import counted
     from tinyse.recordings.manifest import hours as hours_of
     from tinyse.synthesis.kokoro import Kokoro
-    from tinyse.synthesis.speech import Plan, check_room, sha256_of, write_speech
+    from tinyse.synthesis.speech import Plan, check_disk_space, sha256_of, write_speech
     from tinyse.synthesis.text import sentences
 
     if hours is None or not 0.001 <= hours <= 1000:
         raise InputError(f"--hours {'is missing' if hours is None else f'{hours:g}'}: give 0.001 to 1000")
     sample_rate = checked_rate(rate)
-    needed = check_room(output, 3600 * hours, sample_rate)
+    needed = check_disk_space(output, 3600 * hours, sample_rate)
     materials = read_catalog().materials
 
     def fetched(name: str) -> Path:

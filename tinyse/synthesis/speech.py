@@ -74,8 +74,8 @@ def leveled(sound: np.ndarray) -> np.ndarray:
     return (sound * gain).astype(np.float32)
 
 
-def check_room(folder: Path, seconds: float, sample_rate: int) -> int:
-    """The bytes that so much sound takes. Raises InputError where the disk has less."""
+def check_disk_space(folder: Path, seconds: float, sample_rate: int) -> int:
+    """The bytes of `seconds` of 16-bit sound. Raises InputError where the disk of `folder` has less."""
     needed, free = int(2 * seconds * sample_rate), free_bytes(folder)
     if needed > free:
         raise InputError(f"{seconds / 3600:g} h take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left")
