@@ -11,19 +11,27 @@ from typing import Any, NamedTuple
 
 from tinyse.audio import sound_files
 from tinyse.catalog.entries import Archive, Catalog, Corpus
-from tinyse.catalog.fetch import fetch, fetch_each
+from tinyse.catalog.fetch import SOURCES, fetch, fetch_each
 from tinyse.catalog.unpack import members
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, sha256, write_bytes, write_json, write_text
 from tinyse.progress import track
 from tinyse.recordings.broken import LEFT_OUT
-from tinyse.recordings.manifest import Kind, Manifest, Recording, Split, join, refuse_to_lose
+from tinyse.recordings.manifest import (
+    ATTRIBUTIONS,
+    MANIFEST,
+    Kind,
+    Manifest,
+    Recording,
+    Split,
+    join,
+    refuse_to_lose,
+)
 from tinyse.recordings.splits import check_leaks, with_splits
 
 NOTICES = re.compile(r"(?i)(^|/)(licen[cs]e|copying|copyright|readme|attribution|credits)[^/]*$")
 """Files that are kept beside the sound: what the license asks for."""
-MANIFEST, SOURCES, ATTRIBUTIONS = "manifest.csv", "sources.json", "ATTRIBUTIONS.md"
 
 
 @dataclass(frozen=True)

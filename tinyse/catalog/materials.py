@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from tinyse.catalog.entries import Material
-from tinyse.catalog.fetch import fetch
+from tinyse.catalog.fetch import SOURCES, fetch
 from tinyse.catalog.unpack import members
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes, write_json
-
-SOURCES = "sources.json"
 
 
 def get_material(

@@ -49,6 +49,7 @@ def get_command(
     The same command resumes what was interrupted; what is there is not fetched again.
     """
     from tinyse.catalog import disk_use, get, read_catalog
+    from tinyse.recordings.manifest import ATTRIBUTIONS, MANIFEST, hours
 
     known = read_catalog(catalog)
     if not names:
@@ -69,15 +70,14 @@ def get_command(
             }
             for got in done
         }
-        print(json.dumps({"manifest": str(output / "manifest.csv"), "corpora": facts}, indent=2))
+        print(json.dumps({"manifest": str(output / MANIFEST), "corpora": facts}, indent=2))
         return
     for got in done:
-        hours = sum(recording.seconds for recording in got.manifest.recordings) / 3600
-        state = "was there" if got.was_there else "fetched"
-        print(f"{got.name}: {state}, {len(got.manifest.recordings)} files, {hours:.2f} h")
+        state, recordings = "was there" if got.was_there else "fetched", got.manifest.recordings
+        print(f"{got.name}: {state}, {len(recordings)} files, {hours(recordings):.2f} h")
         for notice in got.manifest.notices:
             print(f"note: {notice}", file=sys.stderr)
-    print(f"wrote {output / 'manifest.csv'}; whom to name is in {output / 'ATTRIBUTIONS.md'}")
+    print(f"wrote {output / MANIFEST}; whom to name is in {output / ATTRIBUTIONS}")
 
 
 @app.command("scan")

@@ -10,8 +10,6 @@ import typer
 
 from tinyse.errors import InputError, needs
 
-ATTRIBUTIONS = "ATTRIBUTIONS.md"
-
 
 def synthesize(
     what: Annotated[Literal["noise", "speech"], typer.Argument(help="noise or speech.")] = "noise",
@@ -76,12 +74,14 @@ def _noise(output: Path, count: int, family: list[str] | None, seconds: float, s
     with needs("train"):
         from tinyse.mixtures.procedural import FAMILIES
         from tinyse.mixtures.sounds import write_sounds
+    from tinyse.recordings.manifest import MANIFEST
+
     if not 0.1 <= seconds <= 600:
         raise InputError(f"--seconds {seconds:g}: give 0.1 to 600")
     families = tuple(family or FAMILIES)
     with counted("making", count * len(families)) as advance:
         manifest = write_sounds(output, count, families, seconds, seed, checked_rate(rate), advance)
-    print(f"wrote {len(manifest.recordings)} sounds to {output}; what they are is in {output / 'manifest.csv'}")
+    print(f"wrote {len(manifest.recordings)} sounds to {output}; what they are is in {output / MANIFEST}")
 
 
 def _speech(
@@ -98,6 +98,7 @@ def _speech(
     from tinyse.catalog import get_material, read_catalog
     from tinyse.files import write_text
     from tinyse.progress import counted
+    from tinyse.recordings.manifest import ATTRIBUTIONS, MANIFEST
     from tinyse.recordings.manifest import hours as hours_of
     from tinyse.synthesis.kokoro import Kokoro
     from tinyse.synthesis.speech import Plan, check_disk_space, sha256_of, write_speech
@@ -122,7 +123,7 @@ def _speech(
     with counted("speaking", 3600 * hours) as advance:
         manifest = write_speech(output, model, plan, lines, 3600 * hours, advance)
     print(f"{output}: {len(manifest.recordings)} utterances, {hours_of(manifest.recordings):.2f} h of "
-          f"{len({each.speaker for each in manifest.recordings})} talkers; {output / 'manifest.csv'}")  # fmt: skip
+          f"{len({each.speaker for each in manifest.recordings})} talkers; {output / MANIFEST}")  # fmt: skip
 
 
 def checked_rate(rate: int | None) -> int:

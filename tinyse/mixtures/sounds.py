@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tinyse import audio
 from tinyse.mixtures.procedural import numbered
-from tinyse.recordings.manifest import Manifest, Recording, refuse_to_lose
+from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
 
-CORPUS, LICENSE, MANIFEST = "procedural", "CC0-1.0", "manifest.csv"
+CORPUS, LICENSE = "procedural", "CC0-1.0"
 LEVEL = 10 ** (-23 / 20)
 """Root mean square; a sound whose peak would not fit is quieter."""
 

@@ -18,8 +18,10 @@ Split = Literal["train", "valid", "test"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SPLITS: tuple[Split, ...] = get_args(Split)
 
+MANIFEST, ATTRIBUTIONS = "manifest.csv", "ATTRIBUTIONS.md"
+"""What commands that fetch or synthesize sound write beside it; the second names whom its licenses ask to be named."""
 UNKNOWN = "unknown"
-"""The license of what nobody stated one for."""
+"""The license of recordings for which none is stated."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 1e-6, 1e9
 """Of a recording: a manifest counts microseconds, and sums must stay finite."""
 

@@ -15,7 +15,7 @@ from tinyse.audio import sound_files
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, write_json, write_text
-from tinyse.recordings.manifest import Manifest, Recording, refuse_to_lose
+from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
 from tinyse.recordings.splits import check_leaks
 from tinyse.synthesis.kokoro import RATE, ROWS, Kokoro, Talker, talker
 from tinyse.synthesis.phonemes import phonemes
@@ -28,7 +28,7 @@ TRIES = 20
 """Sentences that are drawn for an utterance before the text is given up: one may have no phonemes that are known."""
 WRITTEN_EVERY = 50
 """Utterances between two manifests, so that a killed run leaves one."""
-MANIFEST, PLAN = "manifest.csv", "synthesis.json"
+PLAN = "synthesis.json"
 
 
 @dataclass(frozen=True)
