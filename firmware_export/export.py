@@ -27,8 +27,6 @@ from tinyse.tflite import reader
 VERSION = (2, 0)
 """Major and minor, of the C interface."""
 NO_LIMIT = "TINYSE_NO_LIMIT"
-STACK_BYTES = 1024
-"""The tests see that no core takes more."""
 
 KERNELS = (
     "target.h", "kernels.h", "status.h", "aligned.h", "bytes.h", "requantize.h", "window.h", "window.c",
@@ -111,7 +109,7 @@ def make(
         "MINOR": VERSION[1],
         "HASH": digest[:32],
         "ALIGNMENT": ALIGNMENT[kind],
-        "STACK": STACK_BYTES,
+        "STACK": report.STACK_BYTES,
     }
     if kind != BARE:
         tables = front_end_in(graph.metadata, graph.name)

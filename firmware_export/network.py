@@ -44,6 +44,7 @@ def header(program: Program) -> str:
         "STATE_BYTES": max(program.state_bytes, 1),
         "ARENA_BYTES": max(program.plan.bytes, 1),
         "SCRATCH_WORDS": max(program.scratch_words, 1),
+        "OVERREAD": OVERREAD_BYTES,
         "PLACES": "\n".join(lines),
         "OPERATORS": len(graph.operators),
         "CMSIS": "#define TINYSE_CMSIS_NN /* layers call CMSIS-NN */\n" if program.cmsis else "",

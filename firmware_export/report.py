@@ -12,6 +12,8 @@ from tinyse.spectra.front_end import FrontEnd
 CODE_BYTES, CALL_BYTES = 7570, 18
 """Flash of the code: kernels, front end and the compiler's library together, and each call of a kernel. As
 arm-none-eabi-gcc 12.2 makes them of student-62k and student-30k with -O2, within 200 bytes on Cortex-M4, M7, M33 and M55."""
+STACK_BYTES = 1024
+"""Of the deepest call; the tests check that no core takes more."""
 
 
 def report(program: Program, front_end: FrontEnd | None, digest: str, sources: Mapping[str, str]) -> dict[str, Any]:
@@ -47,9 +49,9 @@ def report(program: Program, front_end: FrontEnd | None, digest: str, sources: M
 
 
 def network_ram(program: Program) -> dict[str, int]:
-    """Bytes by part; `overread` is what kernels may read beyond an input."""
-    scratch = 4 * program.scratch_words
-    return {"states": program.state_bytes, "arena": program.plan.bytes, "scratch": scratch, "overread": 64}
+    """Bytes by part; `overread` is what kernels may read beyond the states and beyond the arena."""
+    scratch, overread = 4 * program.scratch_words, 2 * network.OVERREAD_BYTES
+    return {"states": program.state_bytes, "arena": program.plan.bytes, "scratch": scratch, "overread": overread}
 
 
 def front_end_ram(front_end: FrontEnd, classes: Sequence[str] | None) -> dict[str, int]:

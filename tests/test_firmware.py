@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_export import front_end, layers, memory, network, targets, text, vectors
-from firmware_export.export import STACK_BYTES, export, make
+from firmware_export.export import export, make
 from firmware_export.fixed_point import FixedFrontEnd
 from firmware_export.layers import packed
 from firmware_export.lowering import lower
-from firmware_export.report import report
+from firmware_export.report import STACK_BYTES, report
 from tinyse.errors import InputError
 from tinyse.graph import reference
 from tinyse.graph.execution import initial_state

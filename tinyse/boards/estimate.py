@@ -13,7 +13,7 @@ import numpy as np
 from firmware_export import front_end as generated
 from firmware_export.lowering import lower
 from firmware_export.network import constant_bytes
-from firmware_export.report import CALL_BYTES, CODE_BYTES, front_end_ram, network_ram
+from firmware_export.report import CALL_BYTES, CODE_BYTES, STACK_BYTES, front_end_ram, network_ram
 from firmware_export.text import array_bytes
 from tinyse.boards.boards import KIB, Board, Core, Npu
 from tinyse.boards.measurements import Measurement, choose, counted
@@ -29,7 +29,6 @@ from tinyse.tflite.reader import read
 Label = Literal["measured", "modeled", "emulated", "estimated"]
 
 TFLM_CODE_BYTES = 64 * KIB
-STACK_BYTES = KIB
 PLANNED = "as planned by firmware_export"
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import soundfile
 
 from tinyse.audio import DEFAULT_RATE, from_pcm16
+from tinyse.audio.encoding import CODEC_RATES
 from tinyse.config import as_dict
 from tinyse.cores import cores
 from tinyse.errors import InputError
@@ -40,7 +41,6 @@ PIECE_SECONDS = 30
 RUN_SECONDS = 30
 SHARD_ITEMS = 5000
 """Recordings of a shard at most, however short: a window's list of them is in memory."""
-OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 TOLD = 20
 """Notices that go into the index."""
 
@@ -147,9 +147,9 @@ def _check(manifest: Manifest, folder: Path, megabytes: int, sample_rate: int, c
                          "there, remove them and start again, else give an empty folder")  # fmt: skip
     if isinstance(manifest, Shards) or parts_in(manifest.root):
         raise InputError(f"{manifest.root}: these are shards already; pack the recordings that they were made from")
-    if codec == "opus" and sample_rate not in OPUS_RATES:
+    if codec == "opus" and sample_rate not in CODEC_RATES["OPUS"]:
         raise InputError(f"Opus has no rate of {sample_rate} Hz: use --codec flac, or a rate of "
-                         f"{', '.join(map(str, OPUS_RATES))} Hz")  # fmt: skip
+                         f"{', '.join(map(str, CODEC_RATES['OPUS']))} Hz")  # fmt: skip
 
 
 def _in_runs(recordings: Sequence[Recording]) -> list[Recording]:
