@@ -13,10 +13,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from tinyse.corpus import BUILT_IN  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.mixtures import MixtureConfig  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
-from tinyse.recipe import BUILT_IN  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
 from tinyse.training.run import run  # noqa: E402

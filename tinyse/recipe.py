@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from tinyse import corpus, released
 from tinyse.config import Between, as_dict, build, check_bounds, did_you_mean
+from tinyse.corpus import BUILT_IN
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
@@ -19,8 +20,6 @@ from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 
 _Count = Annotated[int, Between(1, 1_000_000)]
 _Weight = Annotated[float, Between(0, 1e40)]
-
-BUILT_IN = "built-in"
 
 
 @dataclass(frozen=True)

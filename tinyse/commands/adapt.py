@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tinyse.corpus import BUILT_IN
 from tinyse.errors import InputError, needs
 from tinyse.released import DEFAULT
 
@@ -28,7 +29,7 @@ def adapt(
     ] = None,
     rehearsal: Annotated[
         str, typer.Option(help="What must not be forgotten: recordings of speech and noise, with three splits.")
-    ] = "built-in",
+    ] = BUILT_IN,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of recipes/adapt.yaml, as tinyse train does."),

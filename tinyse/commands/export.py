@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinyse.commands.options import FromRecipe, networks_in
+from tinyse.corpus import BUILT_IN
 from tinyse.errors import InputError, needs
 from tinyse.released import FOLDER, find
 
@@ -24,7 +25,7 @@ def export(
     ],
     data: Annotated[
         str, typer.Option(help="Recordings whose valid split calibrates the ranges: a folder, a manifest, or built-in.")
-    ] = "built-in",
+    ] = BUILT_IN,
     output: Annotated[Path | None, typer.Option(help="Folder for the files; by default the model's own.")] = None,
     clips: Annotated[int, typer.Option(min=1, help="Noisy clips of four seconds that calibration replays.")] = 24,
     precision: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinyse.errors import needs
+from tinyse.released import DEFAULT
 from tinyse.streaming.opening import EngineName
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[
     str | None,
-    typer.Option(help="A .tflite, a .safetensors or a name; by default student-62k, which comes with tinyse."),
+    typer.Option(help=f"A .tflite, a .safetensors or a name; by default {DEFAULT}, which comes with tinyse."),
 ]
 Engine = Annotated[
     EngineName | None,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tinyse.commands.options import FromRecipe, listed, networks_in
+from tinyse.corpus import BUILT_IN
 from tinyse.errors import needs
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables
 @app.command()
 def study(
     checkpoint: Model,
-    data: Data = "built-in",
+    data: Data = BUILT_IN,
     pairs: Annotated[Path | None, typer.Option(help="Pairs to score on; by default the data's benchmark.")] = None,
     parent: Annotated[
         Path | None,
@@ -107,7 +108,7 @@ def study(
 @app.command()
 def explain(
     checkpoint: Model,
-    data: Data = "built-in",
+    data: Data = BUILT_IN,
     precision: Annotated[str, typer.Option(help="int8, int8-state16, int8-gru16 or int16x8.")] = "int8",
     clips: Clips = 24,
     replayed: Annotated[int, typer.Option(min=1, help="Further clips, on which the errors are measured.")] = 4,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinyse.corpus import BUILT_IN
 from tinyse.errors import needs
 
 if TYPE_CHECKING:
@@ -92,8 +93,6 @@ def train(
 
 
 def _data(recipe: Recipe) -> str:
-    from tinyse.recipe import BUILT_IN
-
     if recipe.data == BUILT_IN:
         return "the built-in corpus, a small one of synthetic voices; --set data=FOLDER trains on recordings of yours"
     return ", ".join(map(str, recipe.data_paths))

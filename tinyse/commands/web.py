@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from tinyse.errors import InputError
+from tinyse.released import DEFAULT
 
 CARDS = ("card.md", "CARD.md", "README.md")
 """What a model's card is called, in the folder of a model that tinyse comes with."""
@@ -21,7 +22,7 @@ CARDS = ("card.md", "CARD.md", "README.md")
 
 def web(
     model: Annotated[
-        str | None, typer.Option(help="An int8 .tflite or a name; by default student-62k, which comes with tinyse.")
+        str | None, typer.Option(help=f"An int8 .tflite or a name; by default {DEFAULT}, which comes with tinyse.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write the page to this folder, for any web server, and exit.")

@@ -9,6 +9,9 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+BUILT_IN = "built-in"
+"""What recipes and commands call it, where others name a folder."""
+
 
 def path() -> Path:
     """The corpus's folder; tinyse is installed as plain files, never zipped."""
