@@ -22,6 +22,11 @@ _Count = Annotated[int, Between(1, 1_000_000)]
 _Weight = Annotated[float, Between(0, 1e40)]
 
 
+def _check_precision(precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise InputError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}")
+
+
 @dataclass(frozen=True)
 class Quantize:
     """Quantization-aware training: the stage's forward pass is that of the exported graph, bit for bit, its gradient
@@ -33,8 +38,7 @@ class Quantize:
     """Mixtures of the valid split on which the quantization parameters are chosen, once, before the first update."""
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        _check_precision(self.precision)
         check_bounds(self)
 
 
@@ -135,8 +139,7 @@ class Export:
     """Mixtures of the valid split that calibration replays, frame by frame."""
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        _check_precision(self.precision)
 
 
 @dataclass(frozen=True)

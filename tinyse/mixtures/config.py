@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
@@ -21,6 +22,12 @@ _Factor = Annotated[float, Between(0.25, 4)]
 Range = tuple[float, float]
 DecibelRange = tuple[_Decibels, _Decibels]
 _BelowFullScale = Annotated[float, Between(-120, 0)]
+
+
+def check_seconds(seconds: float) -> None:
+    """Raise InputError for a length that no mixture can have."""
+    if not 0.1 <= seconds < math.inf:
+        raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
 
 
 def check_ranges(config: Any) -> None:

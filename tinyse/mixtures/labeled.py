@@ -12,13 +12,12 @@ import numpy as np
 
 from tinyse.config import Between
 from tinyse.errors import InputError
-from tinyse.mixtures.config import DecibelRange, check_ranges
-from tinyse.mixtures.levels import active, amplitude, frame_powers, mean_power
+from tinyse.mixtures.config import DecibelRange, check_ranges, check_seconds
+from tinyse.mixtures.levels import PEAK, active, amplitude, frame_powers, mean_power
 from tinyse.mixtures.sources import active_span, faded
 from tinyse.recordings.labeled import LabeledData
 from tinyse.recordings.store import AudioStore
 
-PEAK = 0.99
 _Clips = Annotated[int, Between(1, 64)]
 
 
@@ -54,8 +53,7 @@ class LabeledMixer:
         seed: int,
     ) -> None:
         """`members` are the numbers of the clips to draw from."""
-        if not 0.1 <= seconds < math.inf:
-            raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
+        check_seconds(seconds)
         if not members:
             raise InputError("there are no clips to mix: name folds that have some")
         self.samples, self.config, self.seed, self.store = round(seconds * store.sample_rate), config, seed, store

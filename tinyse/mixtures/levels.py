@@ -14,6 +14,8 @@ ACTIVE_DB = 40.0
 """A frame is active if it is within so many dB of the loudest."""
 BURST_DB = 10.0
 """How much louder than the SNR says noise may be where no speech is."""
+PEAK = 0.99
+"""The largest magnitude of a sample that a mixture may have, on either side."""
 SILENCE = 1e-9
 """Mean square (-90 dB re full scale) below which sound is silence: less than one step of 16 bits."""
 

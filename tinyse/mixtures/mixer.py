@@ -13,14 +13,11 @@ from tinyse.audio import from_pcm16
 from tinyse.errors import InputError
 from tinyse.mixtures import augment, synthetic
 from tinyse.mixtures.augment import Coloring
-from tinyse.mixtures.config import MixtureConfig
-from tinyse.mixtures.levels import amplitude, balance, decibels
+from tinyse.mixtures.config import MixtureConfig, check_seconds
+from tinyse.mixtures.levels import PEAK, amplitude, balance, decibels
 from tinyse.mixtures.noises import NoiseKind, Noises
 from tinyse.mixtures.sources import Population, speech_of
 from tinyse.recordings.store import Sounds
-
-PEAK = 0.99
-"""No sample of a mixture is larger, on either side."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,7 @@ class Mixer:
         notices: Sequence[str] = (),
     ) -> None:
         """`notices` are what was said of the recordings before: they come first in those of the mixer."""
-        if not 0.1 <= seconds < math.inf:
-            raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
+        check_seconds(seconds)
         stores = [store for store in (speech, noise, rirs) if store is not None]
         self.sample_rate = speech.sample_rate
         if rates := {store.sample_rate for store in stores} - {self.sample_rate}:

@@ -37,14 +37,14 @@ class Noises:
     voices: Population
 
     def draw(
-        self, streams: tuple[np.random.Generator, ...], but: int, samples: int, channel: np.ndarray | None
+        self, streams: tuple[np.random.Generator, ...], excluded: int, samples: int, channel: np.ndarray | None
     ) -> Noise:
-        """Noise without the voice `but`. `streams` are random numbers for its choice, color, second noise and speed."""
+        """Noise without the voice `excluded`. `streams` are random numbers for its choice, color, second noise and speed."""
         config, rate = self.config, self.recorded.store.sample_rate
         rng, for_color, for_second, for_speed = streams
         kind = self._kind(rng)
         coloring = Coloring.draw(for_color, config, channel, rate)
-        sound, names = self._make(rng, for_speed, kind, but, coloring.needed(samples))
+        sound, names = self._make(rng, for_speed, kind, excluded, coloring.needed(samples))
         sound = coloring.apply(sound, samples)
         if for_second.random() < config.second_noise_probability:
             coloring = Coloring.draw(for_color, config, channel, rate)
@@ -76,7 +76,7 @@ class Noises:
         return augment.change_speed(sound, speed, self.recorded.store.sample_rate)[:samples], names
 
     def _make(
-        self, rng: np.random.Generator, for_speed: np.random.Generator, kind: NoiseKind, but: int, samples: int
+        self, rng: np.random.Generator, for_speed: np.random.Generator, kind: NoiseKind, excluded: int, samples: int
     ) -> tuple[np.ndarray, list[str]]:
         if kind == "recorded":
             return self._recorded(rng, for_speed, samples)
@@ -88,7 +88,7 @@ class Noises:
             return sound, [name]
         fewest, most = self.config.babble_talkers
         talkers = 1 if kind == "talker" else int(rng.integers(fewest, most + 1))
-        return babble_of(rng, self.voices, talkers, but, samples, self.config.pause_s)
+        return babble_of(rng, self.voices, talkers, excluded, samples, self.config.pause_s)
 
 
 def _added(first: np.ndarray, second: np.ndarray, db: float, sample_rate: int) -> np.ndarray:

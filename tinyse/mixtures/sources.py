@@ -129,12 +129,12 @@ def noise_of(rng: np.random.Generator, noises: Population, group: int, samples: 
 
 
 def babble_of(
-    rng: np.random.Generator, voices: Population, talkers: int, but: int, samples: int, pause_s: Range
+    rng: np.random.Generator, voices: Population, talkers: int, excluded: int, samples: int, pause_s: Range
 ) -> tuple[np.ndarray, list[str]]:
-    """`samples` samples of several voices at once, within 3 dB of each other, none of them the group `but`."""
+    """`samples` samples of several voices at once, within 3 dB of each other, none of them the group `excluded`."""
     sound = np.zeros(samples, dtype=np.float32)
     paths: list[str] = []
-    others = [group for group in range(len(voices.names)) if group != but]
+    others = [group for group in range(len(voices.names)) if group != excluded]
     for group in _distinct(rng, voices, others, talkers):
         voice, spoken = speech_of(rng, voices, group, samples, pause_s)
         powers = frame_powers(voice, voices.store.sample_rate)
