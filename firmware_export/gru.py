@@ -145,7 +145,6 @@ def layer(
         fields[role] = (layout(rows, units, stride, units), *zeros, *rest)
         fast &= numbers.fast
     tables = {
-        f"{role}_table": layers.table(graph, operators[role], where).arrays["table"]
-        for role in ("update", "reset", "new")
+        f"{role}_table": layers.table(graph, operators[role]).arrays["table"] for role in ("update", "reset", "new")
     }
     return Layer(layers.GRU, "tinyse_gru", fields, tables) if fast else None

@@ -248,7 +248,7 @@ def product(graph: Graph, operator: Operator, where: str) -> Layer:
     )
 
 
-def table(graph: Graph, operator: Operator, where: str) -> Layer:
+def table(graph: Graph, operator: Operator) -> Layer:
     """LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU or QUANTIZE, without its layout: the reference's results for every input."""
     every = np.arange(256).astype(np.uint8).view(np.int8)
     results = reference.KERNELS[operator.kind](graph, operator)(every)

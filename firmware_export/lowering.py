@@ -17,7 +17,7 @@ from firmware_export import gru, layers, memory
 from firmware_export.layers import Layer, Rows
 from firmware_export.program import ARENA, CONSTANT, STATES, Call, Place, Program, Storage
 from tinyse.errors import InputError
-from tinyse.graph.execution import taken
+from tinyse.graph.execution import slices_of
 from tinyse.graph.graph import Graph, Operator, Tensor
 from tinyse.graph.validation import validate
 
@@ -255,7 +255,7 @@ class _Lowering:
 
     def strided_slice(self, operator: Operator) -> None:
         shape = self.graph.shape(operator.inputs[0])
-        part = taken(self.graph, operator)
+        part = slices_of(self.graph, operator)
         cut = [axis for axis, (one, size) in enumerate(zip(part, shape, strict=True)) if one != slice(0, size)]
         if len(cut) > 1:
             raise InputError(f"{self.where}: it cuts axes {cut}, the kernels cut one")
@@ -382,7 +382,7 @@ class _Lowering:
         return replace(self._dense(place), rows=math.prod(full) // size, columns=size, stride=0)
 
     def unary(self, operator: Operator) -> None:
-        layer = layers.table(self.graph, operator, self.where)
+        layer = layers.table(self.graph, operator)
         source = self._place(operator.inputs[0])
         layout = self._layout(source.rows, source.columns, source.stride, 0)
         if source.dense:

@@ -102,12 +102,12 @@ def _split(graph: Graph, operator: Operator) -> Function:
 
 
 def _strided_slice(graph: Graph, operator: Operator) -> Function:
-    part = taken(graph, operator)
+    part = slices_of(graph, operator)
     return lambda x: x[part]
 
 
-def taken(graph: Graph, operator: Operator) -> tuple[slice, ...]:
-    """The part of its input that a STRIDED_SLICE takes, from its first axis on."""
+def slices_of(graph: Graph, operator: Operator) -> tuple[slice, ...]:
+    """The slice of each axis of its input that a STRIDED_SLICE takes."""
     begin, end = (np.ravel(graph.tensors[name].constant).tolist() for name in operator.inputs[1:3])
     return tuple(slice(first, last) for first, last in zip(begin, end, strict=True))
 
@@ -149,9 +149,8 @@ def patches(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     parts = groups(operator, graph.tensors)
     if parts > 1:
         indices = indices.reshape(positions, -1, parts, channels // parts).swapaxes(1, 2)
-        return indices.reshape(positions, parts, -1), weights.constant.reshape(
-            parts, output.shape[3] // parts, -1
-        ).swapaxes(1, 2)
+        grouped = weights.constant.reshape(parts, output.shape[3] // parts, -1).swapaxes(1, 2)
+        return indices.reshape(positions, parts, -1), grouped
     return indices.reshape(positions, -1), weights.constant.reshape(len(weights.constant), -1).T
 
 

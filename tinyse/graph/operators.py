@@ -121,13 +121,13 @@ def _fully_connected_shape(operator: Operator, tensors: list[Tensor]) -> list[tu
 
 
 def _reshape_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
-    shape = _quantized_constant(tensors[1])
+    shape = _int32_constant(tensors[1])
     _require(math.prod(shape) == math.prod(tensors[0].shape), f"the shape {shape} has another size")
     return [tuple(shape)]
 
 
 def _split_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
-    (axis,), shape, splits = _quantized_constant(tensors[0]), list(tensors[1].shape), operator.options["splits"]
+    (axis,), shape, splits = _int32_constant(tensors[0]), list(tensors[1].shape), operator.options["splits"]
     _require(0 <= axis < len(shape), f"there is no axis {axis}")
     _require(splits == len(operator.outputs) and shape[axis] % splits == 0, f"{shape[axis]} by {splits} is not whole")
     shape[axis] //= splits
@@ -135,7 +135,7 @@ def _split_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, .
 
 
 def _slice_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[int, ...]]:
-    begin, end, strides = (_quantized_constant(tensor) for tensor in tensors[1:])
+    begin, end, strides = (_int32_constant(tensor) for tensor in tensors[1:])
     shape = tensors[0].shape
     _require(len(begin) == len(end) == len(strides) == len(shape), f"begin, end and strides have {len(shape)} values")
     _require(all(stride == 1 for stride in strides), f"strides are 1, not {strides}")
@@ -159,7 +159,7 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def _quantized_constant(tensor: Tensor) -> list[int]:
+def _int32_constant(tensor: Tensor) -> list[int]:
     _require(tensor.data is not None and tensor.dtype == np.int32, f"{tensor.name!r} must be an int32 constant")
     return [int(value) for value in np.ravel(tensor.constant)]
 
@@ -169,8 +169,9 @@ def _quantized_constant(tensor: Tensor) -> list[int]:
 
 def _moved(where: str, operator: Operator, tensors: list[Tensor], outputs: list[Tensor]) -> None:
     """Values that are only moved keep their type and quantization parameters."""
-    constants = {"RESHAPE": tensors[:1], "STRIDED_SLICE": tensors[:1], "SPLIT": tensors[1:]}
-    values = constants.get(operator.kind, tensors)
+    # The other inputs of these say what is moved where: a shape, an axis, the ends of a slice.
+    moved = {"RESHAPE": tensors[:1], "STRIDED_SLICE": tensors[:1], "SPLIT": tensors[1:]}
+    values = moved.get(operator.kind, tensors)
     for tensor in [*values[1:], *outputs]:
         _same_type(where, values[0], tensor)
         if tensor.quantization != values[0].quantization:

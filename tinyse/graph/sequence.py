@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyse.graph import reference
-from tinyse.graph.execution import Function, Kernel, patches, taken
+from tinyse.graph.execution import Function, Kernel, patches, slices_of
 from tinyse.graph.graph import Graph, Operator
 
 Arrays = dict[str, np.ndarray]
@@ -179,7 +179,7 @@ def _split(graph: Graph, operator: Operator) -> Function:
 
 
 def _strided_slice(graph: Graph, operator: Operator) -> Function:
-    part = (..., *taken(graph, operator))
+    part = (..., *slices_of(graph, operator))
     return lambda x: x[part]
 
 

@@ -77,7 +77,7 @@ class ShardFile:
         for name, (start, size) in sounds.items():
             key = name.removesuffix(suffix)
             try:
-                self.items.append(_item(self.path, key, start, size, facts.get(key), self.shard, self.sample_rate))
+                self.items.append(_item(key, start, size, facts.get(key), self.shard, self.sample_rate))
             except BrokenItem as error:
                 self.broken.append(error)
         if len(sounds) > self.shard.items:
@@ -166,7 +166,7 @@ def _check_member(path: Path, member: tarfile.TarInfo, size: int) -> None:
                          f"{MAX_SOUND_BYTES >> 20} MB")  # fmt: skip
 
 
-def _item(path: Path, key: str, start: int, size: int, text: bytes | None, shard: Shard, sample_rate: int) -> Item:
+def _item(key: str, start: int, size: int, text: bytes | None, shard: Shard, sample_rate: int) -> Item:
     """A recording from its JSON. Raises BrokenItem."""
     where = f"{shard.name}/{key}"
     if text is None:
