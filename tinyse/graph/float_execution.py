@@ -33,11 +33,8 @@ def _activated(operator: Operator, function: Function) -> Function:
 
 def _convolution(graph: Graph, operator: Operator) -> Function:
     indices, weights = patches(graph, operator)
-    weights, bias, multiply = (
-        np.ascontiguousarray(weights),
-        graph.tensors[operator.inputs[2]].constant,
-        products(graph, operator),
-    )
+    weights = np.ascontiguousarray(weights)
+    bias, multiply = graph.tensors[operator.inputs[2]].constant, products(graph, operator)
     shape, zero = graph.shape(operator.outputs[0]), np.zeros(1, np.float32)
 
     def function(x: np.ndarray) -> np.ndarray:

@@ -110,9 +110,8 @@ def split_response(
     """
     direct = int(np.abs(response).argmax())
     # The rise of a band-limited peak, half a millisecond, belongs to it.
-    response = response[max(direct - sample_rate // 2000, 0) :][: LONGEST_RESPONSE_SECONDS * sample_rate].astype(
-        np.float32
-    )
+    start = max(direct - sample_rate // 2000, 0)
+    response = response[start : start + LONGEST_RESPONSE_SECONDS * sample_rate].astype(np.float32)
     fade = sample_rate // 200
     end = round(early_ms * sample_rate / 1000)
     weight = np.clip((end + fade - np.arange(len(response), dtype=np.float32)) / fade, 0, 1)

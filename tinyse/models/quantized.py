@@ -32,11 +32,8 @@ class QuantizedNetwork(Network):
     def __init__(self, network: Network, qparams: TrainedQparams) -> None:
         """It takes over the blocks of `network`, which is the same weights in float."""
         super().__init__(network.bands)
-        self.blocks, self.qparams, self._float = (
-            network.blocks,
-            qparams,
-            (network,),
-        )  # a tuple: no second set of weights
+        self.blocks, self.qparams = network.blocks, qparams
+        self._float = (network,)  # in a tuple, where torch does not look for weights: they would be there twice
         self.architecture, self.task, self.classes = network.architecture, network.task, network.classes
         self.result = network.result  # type: ignore[misc]
 

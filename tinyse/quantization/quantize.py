@@ -79,9 +79,8 @@ def _given(
     for name in kinds:
         if name not in qparams:
             raise InputError(f"{name!r} has no quantization parameters, and there is no calibration to choose them")
-    return {name: qparams[name] for name in kinds}, {
-        name: qparams.get(f"{name}/{INT8}", qparams[name]) for name in kinds
-    }
+    narrow = {name: qparams.get(f"{name}/{INT8}", qparams[name]) for name in kinds}
+    return {name: qparams[name] for name in kinds}, narrow
 
 
 def quantize_weights(weights: Tensor, bias: Tensor, x: Tensor, axis: int = 0) -> tuple[Tensor, Tensor]:
@@ -128,7 +127,6 @@ def _operand(tensor: Tensor, dtype: np.dtype) -> Tensor:
     low, high = float(tensor.constant.min()), float(tensor.constant.max())
     qparams = asymmetric_qparams(low, high) if dtype == INT8 else symmetric_qparams(max(-low, high))
     limits = np.iinfo(dtype)
-    data = np.clip(np.rint(tensor.constant / qparams.tensor_scale) + qparams.zero_point, limits.min, limits.max).astype(
-        dtype
-    )
+    integers = np.rint(tensor.constant / qparams.tensor_scale) + qparams.zero_point
+    data = np.clip(integers, limits.min, limits.max).astype(dtype)
     return replace(tensor, dtype=dtype, data=data, quantization=qparams)

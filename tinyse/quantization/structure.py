@@ -78,9 +78,8 @@ def _blend(addition: Operator, makers: dict[str, Operator]) -> Blend | None:
         if _kind(makers, new) != "TANH" or _kind(makers, kept) != "MUL":
             continue
         for update, change in (makers[kept].inputs, makers[kept].inputs[::-1]):
-            if (_kind(makers, update), _kind(makers, change)) == ("LOGISTIC", "SUB") and makers[change].inputs[
-                1
-            ] == new:
+            kinds = _kind(makers, update), _kind(makers, change)
+            if kinds == ("LOGISTIC", "SUB") and makers[change].inputs[1] == new:
                 return Blend(new, update, change, kept, addition.outputs[0])
     return None
 

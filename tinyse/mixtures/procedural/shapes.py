@@ -62,9 +62,8 @@ def read(period: np.ndarray, hertz: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def filtered(sound: np.ndarray, response: Callable[[np.ndarray], np.ndarray], sample_rate: int) -> np.ndarray:
     """The sound through a filter: `response` gives its (complex) gain at frequencies in hertz."""
-    size = scipy.fft.next_fast_len(
-        len(sound) + sample_rate // 20, real=True
-    )  # what rings must not come in at the front
+    # Room for 50 ms of ringing, which must not come in again at the front.
+    size = scipy.fft.next_fast_len(len(sound) + sample_rate // 20, real=True)
     hertz = np.fft.rfftfreq(size, 1 / sample_rate).astype(np.float32)
     result: np.ndarray = scipy.fft.irfft(scipy.fft.rfft(sound, size) * response(hertz), size)
     return result[: len(sound)].astype(np.float32)
