@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from tinyse import audio, corpus  # noqa: E402
+from tinyse import audio, corpus, shipped_recipes  # noqa: E402
 from tinyse.commands.main import main  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.mixtures import open_mixer  # noqa: E402
@@ -178,10 +178,10 @@ def test_no_recording_is_in_two_splits_and_own_splits_stay(motor, tmp_path, monk
 
 
 def test_a_recipe_is_taught_by_a_released_model():
-    recipe = load_recipe(adaptation.shipped() / "adapt.yaml")
+    recipe = load_recipe(shipped_recipes.folder() / "adapt.yaml")
     assert recipe.stages["adapt"].distillation.ours == ("student-62k",)
     with pytest.raises(InputError, match="nor a released model nor a model file"):
-        load_recipe(adaptation.shipped() / "adapt.yaml", ["stages.adapt.distillation.teacher=student-6k"])
+        load_recipe(shipped_recipes.folder() / "adapt.yaml", ["stages.adapt.distillation.teacher=student-6k"])
 
 
 def test_a_teacher_that_came_along_teaches_beside_the_model(tiny, monkeypatch):
@@ -202,7 +202,7 @@ def test_noise_of_ones_own_has_its_share_of_the_mixtures_however_few_takes_there
     for take in range(takes):
         hum(tmp_path / f"motor/{take}.wav", 100 + take)
     own = adaptation.own_recordings(tmp_path / "motor", None, None, 16000)
-    recipe = load_recipe(adaptation.shipped() / "adapt.yaml")
+    recipe = load_recipe(shipped_recipes.folder() / "adapt.yaml")
     mixer = open_mixer(join([own, open_data(corpus.path())]), recipe.mixture, 1.0, 0)
     mixtures = [mixer(0, index).description for index in range(120)]
     recorded = [made["noise"][0] for made in mixtures if made["noise_kind"] == "recorded"]

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from tinyse import shipped_recipes  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.training import adaptation, budget  # noqa: E402
 from tinyse.training.budget import Pace  # noqa: E402
@@ -20,7 +21,7 @@ PACES = {"adapt": Pace(0.5, 4.0), "integers": Pace(2.0, 10.0)}
 
 @pytest.fixture
 def recipe(tmp_path):
-    return load_recipe(adaptation.shipped() / "adapt.yaml", [f"output={tmp_path / 'out'}"])
+    return load_recipe(shipped_recipes.folder() / "adapt.yaml", [f"output={tmp_path / 'out'}"])
 
 
 def seconds(recipe, updates, paces):

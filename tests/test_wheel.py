@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tinyse import starting
+from tinyse import shipped_recipes
 from tinyse.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -106,12 +106,12 @@ def test_an_index_takes_the_wheel(wheel):
 
 
 def test_init_never_writes_over_an_edited_recipe(tmp_path):
-    written = starting.start(tmp_path)
-    assert {path.relative_to(tmp_path / "recipes").as_posix() for path in written} == set(starting.recipes())
-    starting.start(tmp_path)  # the same files are no conflict
+    written = shipped_recipes.copy_to(tmp_path)
+    assert {path.relative_to(tmp_path / "recipes").as_posix() for path in written} == set(shipped_recipes.contents())
+    shipped_recipes.copy_to(tmp_path)  # the same files are no conflict
     (tmp_path / "recipes/quick.yaml").write_text("stages: {}\n")
     (tmp_path / "recipes/demo.yaml").unlink()
-    with pytest.raises(InputError, match=r"quick\.yaml is there and differs"):
-        starting.start(tmp_path)
+    with pytest.raises(InputError, match=r"quick\.yaml exists and differs"):
+        shipped_recipes.copy_to(tmp_path)
     assert (tmp_path / "recipes/quick.yaml").read_text() == "stages: {}\n"
     assert not (tmp_path / "recipes/demo.yaml").exists(), "nothing is written where something is refused"

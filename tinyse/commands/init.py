@@ -17,9 +17,9 @@ def init(
 
     A recipe that you have edited there is never overwritten.
     """
-    from tinyse.starting import start
+    from tinyse.shipped_recipes import copy_to
 
-    paths = start(folder)
+    paths = copy_to(folder)
     if as_json:
         print(json.dumps([str(path) for path in paths]))
         return

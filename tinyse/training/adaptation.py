@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinyse import audio
+from tinyse import audio, shipped_recipes
 from tinyse.clips import refuse_trained
 from tinyse.config import as_dict
 from tinyse.corpus import BUILT_IN
@@ -28,7 +28,6 @@ from tinyse.recordings.manifest import SPLITS, Kind
 from tinyse.recordings.splits import check_leaks, with_splits
 from tinyse.released import find_weights, names, weights
 from tinyse.spectra.front_end import FrontEndConfig
-from tinyse.starting import shipped
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tasks import perceptual
 from tinyse.training.recipe import load_recipe
@@ -96,7 +95,7 @@ def recipe_of(base: Base, rehearsal: str, output: Path, settings: Sequence[str])
     """recipes/adapt.yaml for this model and these recordings; `settings` are the user's own, KEY=VALUE."""
     data = [str(output / OWN), rehearsal]
     given = [f"output={json.dumps(str(output))}", f"data={json.dumps(data)}"]
-    return load_recipe(shipped() / "adapt.yaml", [*base.settings, *given, *settings])
+    return load_recipe(shipped_recipes.folder() / "adapt.yaml", [*base.settings, *given, *settings])
 
 
 def own_recordings(noise: Path, speech: Path | None, rooms: Path | None, sample_rate: int) -> Manifest:
