@@ -53,8 +53,8 @@ def renamed(values: Any) -> Any:
     return values
 
 
-def present(name: str) -> str:
-    """The present name of a tensor in a file: normalizations were spelled otherwise."""
+def renamed_tensor(name: str) -> str:
+    """The present name of a tensor in a file: normalizations used to be spelled with an s."""
     return name.replace("normalisation", "normalization")
 
 

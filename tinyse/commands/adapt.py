@@ -70,7 +70,7 @@ def adapt(
     given = [f"stages.adapt.updates={updates}"] if updates is not None else []
     recipe = adaptation.recipe_of(base, rehearsal, output, [*given, *(settings or [])])
     own = adaptation.own_recordings(noise, speech, rooms, recipe.front_end.sample_rate)
-    everything, notes = adaptation.checked(recipe, own, rehearsal)
+    everything, notes = adaptation.all_recordings(recipe, own, rehearsal)
     dry_run.refuse_full_disk(recipe)
     with locked(output), Screen() as screen:
         own.write(output / adaptation.OWN)

@@ -17,7 +17,7 @@ from tinyse.graph import float_execution
 from tinyse.graph.operators import OPERATORS
 from tinyse.graph.validation import validate
 from tinyse.models.layers import Layer, StreamingLayer
-from tinyse.models.making import told
+from tinyse.models.making import error_line
 from tinyse.models.network import Network, State
 from tinyse.models.recorder import Recorder
 from tinyse.models.wiring import GraphRunner
@@ -158,7 +158,7 @@ def _tried(function: Callable[[], T], what: str) -> T:
     except InputError as error:
         raise InputError(f"{what}: {error}") from error
     except Exception as error:
-        raise InputError(f"{what}: {told(error)}") from error
+        raise InputError(f"{what}: {error_line(error)}") from error
 
 
 def _first_difference(one: Tensor, other: Tensor, tolerance: float) -> int | None:

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from tinyse.config import as_dict, build, convert, present, renamed
+from tinyse.config import as_dict, build, convert, renamed, renamed_tensor
 from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import read_bytes, sha256, write_bytes
@@ -40,7 +40,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         raise InputError(f"there is no model file {path}")
     data = read_bytes(path)
     try:
-        tensors = {present(name): tensor for name, tensor in safetensors.torch.load(data).items()}
+        tensors = {renamed_tensor(name): tensor for name, tensor in safetensors.torch.load(data).items()}
         (length,) = struct.unpack("<Q", data[:8])
         text = json.loads(data[8 : 8 + length])["__metadata__"]["tinyse"]
     except SafetensorError as error:

@@ -65,7 +65,7 @@ def find_class(name: str, where: str) -> type[Network]:
             found = getattr(found, attribute)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise InputError(f"{where}: cannot import {name!r}: {told(error)}") from error
+            raise InputError(f"{where}: cannot import {name!r}: {error_line(error)}") from error
         raise InputError(
             f"{where}: there is no module {error.name!r}, neither installed nor below {os.getcwd()}"
         ) from error
@@ -74,17 +74,17 @@ def find_class(name: str, where: str) -> type[Network]:
             networks = [each for each, value in vars(error.obj).items() if _is_network(value)]
             raise InputError(f"{where}: {name!r}: nothing is named {error.name!r} there"
                              f"{did_you_mean(str(error.name), networks)}") from error  # fmt: skip
-        raise InputError(f"{where}: cannot import {name!r}: {told(error)}") from error
+        raise InputError(f"{where}: cannot import {name!r}: {error_line(error)}") from error
     except Exception as error:
-        raise InputError(f"{where}: cannot import {name!r}: {told(error)}") from error
+        raise InputError(f"{where}: cannot import {name!r}: {error_line(error)}") from error
     if not _is_network(found):
         raise InputError(f"{where}: {name!r} is no network of ours: write class {attributes}(Network), with Network from "
                          "tinyse.models.network")  # fmt: skip
     return found
 
 
-def told(error: BaseException) -> str:
-    """An error of code that is not ours in a line, with its place."""
+def error_line(error: BaseException) -> str:
+    """An error that user code raised, in one line, with the place in that code."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
@@ -123,6 +123,6 @@ def _own(architecture: OwnNetwork, bands: int, task: str, classes: tuple[str, ..
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     except Exception as error:
-        raise InputError(f"{name}: cannot be made with {arguments}: {told(error)}") from error
+        raise InputError(f"{name}: cannot be made with {arguments}: {error_line(error)}") from error
     network.architecture, network.task, network.classes = architecture, task, classes
     return network

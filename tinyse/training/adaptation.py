@@ -135,9 +135,12 @@ def _count(recordings: int) -> str:
     return f"{recordings} recording{'' if recordings == 1 else 's'}"
 
 
-def checked(recipe: Recipe, own: Manifest, rehearsal: str) -> tuple[Manifest, list[str]]:
-    """All recordings of an adaptation, and what is to be said of them. Raises InputError for sound in two splits, or trained
-    on and scored, or where the rehearsal lacks what is scored."""
+def all_recordings(recipe: Recipe, own: Manifest, rehearsal: str) -> tuple[Manifest, list[str]]:
+    """The user's recordings and the rehearsal's together, and notes about them.
+
+    Raises InputError for sound that is in two splits, or trained on and scored, and where the rehearsal lacks speech or
+    noise in a split.
+    """
     general = open_data(data_paths(rehearsal))
     for kind in ("speech", "noise"):
         for split in SPLITS:

@@ -47,7 +47,7 @@ def batches(
     """
     order = [list(range(update * batch + rank, (update + 1) * batch, world)) for update in range(first, last)]
     loader = _Loader(
-        _Told(examples),  # type: ignore[arg-type]
+        _WithErrors(examples),  # type: ignore[arg-type]
         batch_sampler=order,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
@@ -91,8 +91,8 @@ class _Loader(DataLoader[Batch]):
         """torch warns here, twice a stage, of more processes than cores."""
 
 
-class _Told:
-    """Examples, or the error of the user's that one raised: a loader would wrap it in the traceback of its process."""
+class _WithErrors:
+    """Examples, or the InputError that one raised: a loader would wrap it in the traceback of its process."""
 
     def __init__(self, examples: WithTeachers) -> None:
         self.examples = examples

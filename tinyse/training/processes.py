@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tinyse.errors import InputError
 from tinyse.recipe import Recipe
 
-Network = TypeVar("Network", bound=nn.Module)
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Processes(DDPStrategy):
@@ -77,7 +77,7 @@ def of_all(fabric: Fabric, share: Tensor) -> Tensor:
     return every
 
 
-def synchronized(fabric: Fabric, network: Network) -> Network:
+def synchronized(fabric: Fabric, network: Module) -> Module:
     """The network, its batch normalizations replaced by ones of the clips of all processes where there are several."""
     if fabric.world_size > 1:
         for module in list(network.modules()):
