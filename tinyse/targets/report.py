@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from tinyse.engines.tflite_engines import least_arena
 from tinyse.errors import InputError
 from tinyse.graph import memory
 from tinyse.graph.graph import Graph
@@ -53,10 +54,7 @@ def as_text(facts: dict[str, Any]) -> str:
 
 
 def arena(graph: Graph) -> dict[str, Any]:
-    """{"bytes", "reason"}: the least in which TFLM loads the graph on this computer, or None and why it is not known."""
-    # Engines build on the quantized graph, not the other way round: this one look at TFLM is imported where it is needed.
-    from tinyse.engines.tflite_engines import least_arena
-
+    """{"bytes", "reason"}: the least arena in which TFLM loads the graph on this computer, or None and the reason."""
     try:
         return {"bytes": least_arena(graph), "reason": None}
     except InputError as error:
