@@ -39,7 +39,7 @@ from tinyse.commands import main as command_line
 from tinyse.files import LEFTOVER, sha256
 from tinyse.models.files import load_tensors
 from tinyse.training import dry_run, finish, run  # noqa: F401 - before the fork, so that a start is quick
-from tinyse.training.stage import checkpoint_path, model_path
+from tinyse.training.start import checkpoint_path, model_path
 
 STAGES = ("teacher", "distill", "supervise", "quantized")
 PHASES = ("before", "dry run", "data", *STAGES, "export", "scores", "end")

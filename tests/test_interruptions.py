@@ -31,8 +31,7 @@ from tinyse.training.lock import locked  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import Log  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
-from tinyse.training.stage import checkpoint_path  # noqa: E402
-from tinyse.training.start import model_path  # noqa: E402
+from tinyse.training.start import checkpoint_path, model_path  # noqa: E402
 
 RECIPE = """
 stages:

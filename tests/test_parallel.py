@@ -19,8 +19,7 @@ from parallel_run import HALFWAY, recorded  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
 from tinyse.models.network import MaskNetwork  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
-from tinyse.training.stage import checkpoint_path  # noqa: E402
-from tinyse.training.start import model_path  # noqa: E402
+from tinyse.training.start import checkpoint_path, model_path  # noqa: E402
 
 STUDENT = "{channels: [4, 4], groups: 2, shared_gru: [1]}"
 COMMON = "updates: 4, batch: 4, seconds: 0.4, valid_every: 2, warmup: 1, average: 0.5, keep: last, clip_gradient: 1000"

@@ -12,8 +12,7 @@ import torch
 from tinyse.cores import cores
 from tinyse.models.files import load_tensors
 from tinyse.recipe import Recipe, Stage
-from tinyse.training.stage import checkpoint_path
-from tinyse.training.start import model_path
+from tinyse.training.start import checkpoint_path, model_path
 
 Arithmetic = Literal["bf16-mixed", "32-true"]
 """What `precision` may be once it is settled, as Lightning Fabric names it."""

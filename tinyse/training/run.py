@@ -27,8 +27,8 @@ from tinyse.training.own_networks import check_networks, network_hash
 from tinyse.training.processes import launch, processes_here, refuse_undivided
 from tinyse.training.quantized import choose_qparams
 from tinyse.training.records import refuse_others
-from tinyse.training.stage import Progress, StageRun, checkpoint_path
-from tinyse.training.start import check_start, model_path, start_hash, teacher_hash
+from tinyse.training.stage import Progress, StageRun
+from tinyse.training.start import check_start, checkpoint_path, model_path, start_hash, teacher_hash
 from tinyse.training.stopping import stop_requests
 
 PACKAGES = ("torch", "numpy", "scipy", "lightning-fabric", "soundfile", "ai-edge-litert", "safetensors", "onnxruntime")

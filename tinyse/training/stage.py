@@ -37,7 +37,7 @@ from tinyse.training import checkpoint
 from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate, move_average
 from tinyse.training.processes import gathered
 from tinyse.training.records import Log, refuse_others, stage_record
-from tinyse.training.start import load_start, model_path, teacher_paths
+from tinyse.training.start import checkpoint_path, load_start, model_path, teacher_paths
 from tinyse.training.stopping import StopRequest
 from tinyse.training.teachers import Teachers
 
@@ -93,7 +93,7 @@ class StageRun:
 
     @property
     def checkpoint_path(self) -> Path:
-        """The file that a stopped stage goes on from."""
+        """The file from which the stage resumes."""
         return checkpoint_path(self.folder, self.name)
 
     def restore(self) -> None:
@@ -268,8 +268,3 @@ class StageRun:
             self.checkpoint_path.unlink(missing_ok=True)
         self.fabric.barrier()
         return path
-
-
-def checkpoint_path(folder: Path, stage: str) -> Path:
-    """Where a stage that is not finished leaves what it goes on from."""
-    return folder / stage / "checkpoint.safetensors"

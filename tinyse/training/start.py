@@ -1,4 +1,4 @@
-"""What a stage goes on from: an earlier stage of its recipe, a released model, or a model file of the user's."""
+"""What a stage starts or resumes from: its checkpoint, an earlier stage, a released model, or a model file of the user's."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ from tinyse.tasks.stage_networks import networks_of
 def model_path(folder: Path, stage: str) -> Path:
     """Where a finished stage's model lies."""
     return folder / stage / "model.safetensors"
+
+
+def checkpoint_path(folder: Path, stage: str) -> Path:
+    """Where the checkpoint of an unfinished stage lies."""
+    return folder / stage / "checkpoint.safetensors"
 
 
 def start_path(recipe: Recipe, name: str) -> Path:
