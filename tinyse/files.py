@@ -58,7 +58,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def remove_unfinished() -> None:
-    """Remove what this process has not written to its end: for one that is about to end at once."""
+    """Remove the files that this process has begun to write, before it exits at once."""
     for temporary in tuple(_unfinished):
         temporary.unlink(missing_ok=True)
 
@@ -123,13 +123,13 @@ def sha256(path: str | Path) -> str:
 
 
 def leads_out(path: str) -> bool:
-    """Whether a path that somebody wrote into a file leads out of the folder that it is meant to be below."""
+    """Whether a path from an untrusted file leads out of the folder that it is relative to."""
     place = Path(path)
     return place.is_absolute() or ".." in place.parts or "\\" in path or "\0" in path
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half written below `folder`, where nobody else may be writing."""
+    """Remove what a killed process left half written below `folder`, where no other process may be writing."""
     for path in folder.rglob(f"{LEFTOVER}*"):
         path.unlink(missing_ok=True)
 
@@ -141,7 +141,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def newer(path: Path, than: Path) -> bool:
-    """Whether `path` is there and not older than `than`."""
+    """Whether `path` exists and is not older than `than`."""
     return path.exists() and path.stat().st_mtime >= than.stat().st_mtime
 
 

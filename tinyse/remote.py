@@ -66,7 +66,7 @@ def _by_requests(url: str, part: Path, most: int | None, progress: Callable[[int
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
-                # All of it is there, or it is another file by now: the hash will tell.
+                # All of it was fetched, or it is another file by now: the hash will tell.
                 if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
                     return
                 part.unlink()

@@ -28,7 +28,7 @@ EARLY_END = "ends before its header says: used up to there"
 RATES = (1000, 768_000)
 """Hz: what a header may say. At 1 Hz a small file would become hours."""
 MOST_CHANNELS = 64
-"""Of ambisonics of the seventh order; what says more is no sound."""
+"""Of ambisonics of the seventh order; a header that says more is wrong."""
 MAX_VALUES = 1 << 31
 """Samples that a file may say it has, of all channels: 8 GiB of memory, a day and a half of one channel at 16 kHz. The header
 of a FLAC of 100 bytes can say 2^36."""
@@ -43,11 +43,11 @@ class Listing:
     paths: tuple[Path, ...]
     """The sound files, sorted."""
     left_out: tuple[tuple[str, str], ...]
-    """The path of everything that could not be looked at, in printable characters, and the reason."""
+    """The path of everything that could not be read, in printable characters, and the reason."""
 
 
 def find_sounds(folder: str | Path) -> Listing:
-    """The sound files under a folder. Links are followed; hidden files and folders (`._x.wav` of a Mac) are not looked at."""
+    """The sound files under a folder. Links are followed; hidden files and folders (`._x.wav` of a Mac) are skipped."""
     paths: list[Path] = []
     left_out: list[tuple[str, str]] = []
     _walk(Path(folder), (), paths, left_out)
@@ -108,7 +108,7 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
             promised, rate = file.frames, file.samplerate
             check_layout(path, rate, file.channels)
             _check_size(path, promised * file.channels)
-            # Codecs such as GSM 6.10 cannot seek: soundfile then wants to be told how much to read.
+            # Codecs such as GSM 6.10 cannot seek: soundfile then has to know how much to read.
             channels = file.read(promised if promised and not file.seekable() else -1, "float32", always_2d=True)
     except InputError:
         raise
@@ -127,7 +127,7 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
 
 
 def check_layout(source: str | Path, rate: int, channels: int = 1) -> None:
-    """Raise InputError for a rate or a number of channels that is no sound's, by the name of what has it."""
+    """Raise InputError that names `source`, for a rate or a number of channels that sound does not have."""
     if not RATES[0] <= rate <= RATES[1]:
         raise InputError(f"cannot use {source}: a rate of {rate} Hz; sound has {RATES[0]} to {RATES[1]} Hz")
     if not 1 <= channels <= MOST_CHANNELS:
@@ -199,10 +199,10 @@ def _duration_by_ffmpeg(path: Path) -> float:
     facts = json.loads(_run("ffprobe", line, path)[0])
     if not facts.get("streams"):
         raise InputError(f"cannot read {path}: it holds no sound")
-    told = facts["streams"][0].get("duration") or facts.get("format", {}).get("duration") or "0"
-    if not float(told) > 0:
+    seconds = facts["streams"][0].get("duration") or facts.get("format", {}).get("duration") or "0"
+    if not float(seconds) > 0:
         raise InputError(f"cannot read {path}: it holds no samples")
-    return float(told)
+    return float(seconds)
 
 
 def _run(program: str, arguments: list[str], path: Path) -> tuple[bytes, bytes]:

@@ -47,10 +47,10 @@ class Got:
 def get(
     catalog: Catalog, names: Sequence[str], output: Path, cache: Path, say: Callable[[str], None] = lambda _: None
 ) -> list[Got]:
-    """Fetch corpora into `output`/NAME and write `output`/manifest.csv over all that lie there.
+    """Fetch corpora into `output`/NAME and write `output`/manifest.csv over all corpora in it.
 
-    What is finished is not done again; what was interrupted goes on. Archives stay in `cache`. Raises InputError by name
-    for a corpus that cannot be had; those before it are finished.
+    What is finished is not done again; what was interrupted continues. Archives stay in `cache`. Raises InputError by name
+    for a corpus that cannot be fetched; those before it are finished.
     """
     refuse_to_lose(output / MANIFEST, catalog.corpora)
     done: list[Got] = []
@@ -154,8 +154,8 @@ def disk_use(catalog: Catalog, names: Sequence[str], output: Path, cache: Path) 
 
 
 def _unchanged(archive: Archive, found: str, path: Path, noted: Mapping[str, Any]) -> str:
-    """`found`, the SHA-256 of what lies at `path`. Raises InputError where it is not the one of an earlier time and nobody
-    else vouches for it."""
+    """`found`, the SHA-256 of what lies at `path`. Raises InputError where it is not the one of an earlier fetch and the
+    catalog has no hash to decide."""
     before = noted.get("archives", {}).get(archive.name)
     if archive.hash is None and before not in (None, found):
         raise InputError(f"{archive.name} has changed since it was fetched first; remove {path.parent} to accept that")
@@ -168,7 +168,7 @@ class _Found:
 
     recordings: list[Recording] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
-    """Paths of recordings whose split nobody decided."""
+    """Paths of recordings whose split is undecided."""
     left_out: list[str] = field(default_factory=list)
     """A line for each file that cannot be read."""
     notices: set[str] = field(default_factory=set)

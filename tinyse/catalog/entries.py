@@ -119,7 +119,7 @@ LIST_COLUMNS = ("corpus", "kind", "split", "speaker", "label", "source", "licens
 
 @dataclass(frozen=True)
 class Published:
-    """What somebody published: under which license, and in which archives."""
+    """A published corpus or material: its license and its archives."""
 
     title: str
     license: str
@@ -207,7 +207,7 @@ def read_catalog(path: str | Path | None = None) -> Catalog:
 
 
 def _read_list(path: Any, name: str) -> tuple[Listed, ...]:
-    """The rows of a list that are of one corpus. Raises InputError, by line, for what is no such list."""
+    """The rows of a list that are of one corpus. Raises InputError, by line, for anything else."""
     if not path.is_file():
         raise InputError(f"corpora.{name}.list: there is no {path}")
     listed = []

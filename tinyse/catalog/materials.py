@@ -17,7 +17,7 @@ from tinyse.files import sha256, write_bytes, write_json
 def get_material(
     name: str, material: Material, folder: Path, cache: Path, say: Callable[[str], None] = lambda _: None
 ) -> Path:
-    """Fetch a material into `folder`, unless it is there, and return the folder. Archives stay in `cache`.
+    """Fetch a material into `folder`, unless it is already there, and return the folder. Archives stay in `cache`.
 
     Raises InputError by name for one that cannot be had, or whose archives lack a file that it describes.
     """

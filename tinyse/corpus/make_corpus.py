@@ -1,4 +1,4 @@
-"""Make the built-in corpus anew: `python -m tinyse.corpus.make_corpus FOLDER`, about a minute.
+"""Make the built-in corpus again: `python -m tinyse.corpus.make_corpus FOLDER`, about a minute.
 
 Needs Debian's espeak-ng, flite, festival, festvox-us-slt-hts and festvox-kallpc16k. The sound is a function of SEED and
 of the versions of these packages (README.md names those that made the committed files); only the serial numbers inside

@@ -1,4 +1,4 @@
-"""Mixtures by number, for a data loader or for anybody who iterates; nothing here needs torch."""
+"""Mixtures by number, for a data loader or any other loop; nothing here needs torch."""
 
 from __future__ import annotations
 

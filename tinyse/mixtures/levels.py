@@ -26,7 +26,7 @@ def frame_length(sample_rate: int) -> int:
 
 
 def frame_powers(sound: np.ndarray, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
-    """Mean squares of whole frames, float32, shape (frames,); what is left at the end is not looked at."""
+    """Mean squares of whole frames, float32, shape (frames,); an incomplete last frame is ignored."""
     length = frame_length(sample_rate)
     frames = sound[: len(sound) // length * length].reshape(-1, length)
     return np.einsum("ij,ij->i", frames, frames) / length

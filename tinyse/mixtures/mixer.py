@@ -101,7 +101,7 @@ class Mixer:
         snr_db = self._snr(for_case, case < config.clean_probability, noise.kind)
         balanced = balance(clean, noise.sound, snr_db, self.sample_rate)
         if balanced.snr_db == -math.inf:
-            # Speech so faint that no frame of it counts is no target either.
+            # Speech so faint that no frame of it counts is not a target either.
             clean, late = np.zeros_like(clean), None
 
         noisy = clean + np.float32(balanced.noise_gain) * noise.sound

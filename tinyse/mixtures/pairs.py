@@ -1,4 +1,4 @@
-"""A test set of one's own recordings: mixtures of a split as files, clean beside noisy."""
+"""A test set from the user's own recordings: mixtures of a split as files, clean beside noisy."""
 
 from __future__ import annotations
 

@@ -43,6 +43,6 @@ def facts(mixture: Mixture) -> dict[str, object]:
 def _row(index: int, mixture: Mixture) -> list[Panel]:
     """Noisy on the left, clean on the right, with what is worth knowing in the titles."""
     description = mixture.description
-    told = f"{description['noise_kind']}, SNR {mixture.snr_db:.1f} dB, level {mixture.level_db:.0f} dBFS"
+    facts = f"{description['noise_kind']}, SNR {mixture.snr_db:.1f} dB, level {mixture.level_db:.0f} dBFS"
     room = f"room: {description['room'] or 'none'}"
-    return [(f"{index:02d} noisy: {told}", mixture.noisy), (f"clean; {room[-60:]}", mixture.clean)]
+    return [(f"{index:02d} noisy: {facts}", mixture.noisy), (f"clean; {room[-60:]}", mixture.clean)]

@@ -49,7 +49,7 @@ class Population:
 
     @classmethod
     def voices(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
-        """By speaker; a recording of nobody known is a voice of its own."""
+        """By speaker; a recording of an unknown speaker is a voice of its own."""
         return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power, shares)
 
     @classmethod

@@ -1,10 +1,11 @@
 """Mixtures of a data set in shards: each is still a function of (seed, epoch, index), of a few shards at a time.
 
 The window of shuffling: mixtures are made in blocks, and those of block b draw from `WINDOW` shards of speech, as many of
-noise and of rooms: number b to b + WINDOW - 1 of an order that is drawn anew, from (seed, epoch), each time all shards had
-their turn. The next block drops the oldest of them and takes one more. A block has as many mixtures as make the sound of one
-shard of speech, so a pass over the shards uses about as much speech as there is. Which process makes a mixture, and which
-mixtures it made before, changes nothing: no two processes make the same one, and one that starts anywhere makes the same.
+noise and of rooms: number b to b + WINDOW - 1 of an order that is drawn again, from (seed, epoch), each time all shards
+have had their turn. The next block drops the oldest of them and takes one more. A block has as many mixtures as make the
+sound of one shard of speech, so a pass over the shards uses about as much speech as there is. Which process makes a
+mixture, and which mixtures it made before, changes nothing: no two processes make the same one, and one that starts
+anywhere makes the same.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class StreamedMixer:
         self.broken = broken or Broken()
         self._mixers: dict[tuple[int, int], Mixer] = {}
         self._files: dict[str, ShardFile] = {}
+        self._read_in_closed = 0
         self.notices = (*shards.notices, *self._window_notices())
 
     def __call__(self, epoch: int, index: int) -> Mixture:
@@ -131,17 +133,15 @@ class StreamedMixer:
             for shard in shards
         }
         for name in self._files.keys() - used:
-            self._closed += self._files[name].looked_at
+            self._read_in_closed += self._files[name].looked_at
             self._files.pop(name).close()
 
-    _closed = 0
-
     def _tried(self) -> int:
-        """Recordings that were looked at."""
-        return self._closed + sum(file.looked_at for file in self._files.values())
+        """Recordings that were read."""
+        return self._read_in_closed + sum(file.looked_at for file in self._files.values())
 
     def _fetch(self, shards: Sequence[Shard]) -> None:
-        """Fetch what the next block needs. What fails is told when it is needed."""
+        """Fetch what the next block needs. A failure is reported once the shard is needed."""
         for shard in shards:
             with suppress(InputError):
                 self.shards.path(shard)
@@ -153,8 +153,8 @@ class StreamedMixer:
             kind: sum(shard.seconds for shard in chosen) / len(chosen) * WINDOW / 3600
             for kind, chosen in self.chosen.items()
         }
-        told = ", ".join(f"{value:.2g} h of {kind}" for kind, value in hours.items())
-        return [f"shuffled within {WINDOW} shards of each kind ({told}); one is exchanged every {self.block} mixtures"]
+        held = ", ".join(f"{value:.2g} h of {kind}" for kind, value in hours.items())
+        return [f"shuffled within {WINDOW} shards of each kind ({held}); one is exchanged every {self.block} mixtures"]
 
     def __getstate__(self) -> dict[str, Any]:
         """For a process of its own, which opens shards by itself."""

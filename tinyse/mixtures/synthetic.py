@@ -72,7 +72,7 @@ def noise(rng: np.random.Generator, samples: int, sample_rate: int = DEFAULT_RAT
 
 
 def disturbance(rng: np.random.Generator, samples: int, sample_rate: int = DEFAULT_RATE) -> tuple[np.ndarray, str]:
-    """Something loud and steady that is no speech, with a peak of 1, and its name: a test tone, feedback, a bad cable."""
+    """A loud and steady sound other than speech, with a peak of 1, and its name: a test tone, feedback, a bad cable."""
     kind = str(rng.choice(["square", "tone", "noise", "offset"]))
     cycles = np.arange(samples) * (20 * (0.02 * sample_rate) ** rng.random() / sample_rate)  # 20 Hz to 0.4 of the rate
     if kind == "noise":

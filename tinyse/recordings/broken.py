@@ -31,13 +31,13 @@ class Broken:
     """The broken recordings that a process met."""
 
     share: float = 1.0
-    """So many of those that were looked at may be broken."""
+    """The largest share of the recordings read that may be broken."""
     record: Path | None = None
     """The file that names them."""
     names: set[str] = field(default_factory=set)
 
     def add(self, item: BrokenItem, tried: int) -> None:
-        """Note one, of `tried` that were looked at. Raises InputError where they are more than the share."""
+        """Note one, after `tried` were read. Raises InputError where they are more than the share."""
         if item.name in self.names:
             return
         self.names.add(item.name)
@@ -46,10 +46,10 @@ class Broken:
             with suppress(OSError), open(self.record, "a", encoding="utf-8") as file:
                 file.write(line)  # in one piece: processes append at once
         if len(self.names) > self.share * max(tried, FEWEST):
-            told = f"; all are named in {self.record}" if self.record else ""
+            where = f"; all are named in {self.record}" if self.record else ""
             raise InputError(
                 f"{len(self.names)} of {tried} recordings are broken, more than the share of {self.share:g} that the key "
-                f"`broken` allows; the last is {item}{told}"
+                f"`broken` allows; the last is {item}{where}"
             )
 
     def add_left_out(self, notices: Iterable[str], tried: int) -> None:

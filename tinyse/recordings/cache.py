@@ -37,9 +37,9 @@ from tinyse.recordings.parts import (
 
 Key = tuple[str, str]
 PART_SUFFIXES = (".json", ".pcm", ".marks")
-"""In the order in which a part is removed: without its index it is none."""
+"""In the order in which a part is removed: without its index it is no longer a part."""
 _OLD = re.compile(r"\.?[0-9a-f]{16}\b.*\.(pcm|json)")
-"""Files directly in the cache: parts of tinyse before 0.2, which decoded a set of files anew whenever one was touched."""
+"""Files directly in the cache: parts of tinyse before 0.2, which decoded a set of files again whenever one changed."""
 
 
 def default_cache() -> Path:

@@ -1,7 +1,7 @@
 """Leaks by content: sound that is in two splits, or trained on and scored, under whatever names.
 
 Equal samples are refused. Excerpts, other levels and other encodings are found by marks (`tinyse.recordings.analysis`) and
-told: a jingle that is in two recordings is no reason to stop.
+reported: a jingle that is in two recordings is no reason to stop.
 """
 
 from __future__ import annotations

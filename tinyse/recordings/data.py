@@ -24,7 +24,7 @@ from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
 from tinyse.recordings.store import recordings_in
 
 NAMED = 5
-"""Files that were left out and are told by name."""
+"""The most left-out files that are named; more are counted."""
 
 
 def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
@@ -60,8 +60,8 @@ def _open_several(paths: Sequence[Path]) -> Manifest:
             raise InputError(f"{path}: a folder of shards is a data set of its own, it does not join others")
     manifest = join([open_data(path) for path in paths])
     check_leaks(manifest.recordings)
-    told = name_remarks(manifest.recordings)
-    return replace(manifest, notices=tuple(dict.fromkeys((*manifest.notices, *told))))
+    notices = name_remarks(manifest.recordings)
+    return replace(manifest, notices=tuple(dict.fromkeys((*manifest.notices, *notices))))
 
 
 def scan(
@@ -93,10 +93,10 @@ def scan(
         raise InputError(f"the speaker's level is {speaker_level}: 1 is the first folder below speech/")
     root = folder.resolve()
     listing = find_sounds(root)
-    found, told = _find(root, kind, speaker_level, listing.paths)
+    found, notices = _find(root, kind, speaker_level, listing.paths)
     problems = [f"{LEFT_OUT}{path}: {reason}" for path, reason in listing.left_out]
     settled = _settled(folder, root, found, problems, fractions)
-    return replace(settled, notices=(*settled.notices, *told))
+    return replace(settled, notices=(*settled.notices, *notices))
 
 
 def _settled(
@@ -156,16 +156,16 @@ def _find(
             f"{folder}: not laid out in a way that is known; name the folders in it speech, noise and rir, or say "
             f"which of these it is with --kind, or give one of {known}"
         )
-    told: list[str] = []
+    notices: list[str] = []
     if layout is None or layout.name == "plain":
         found = list(plain(folder, kind, speaker_level or LEVEL))
         tops = [(folder, kind)] if kind else plain_tops(folder)
         speech = [place_of(path, top)[1] for top, each in tops if each == "speech" for path in sounds(top)]
-        told = level_remarks(speech, speaker_level or LEVEL)
+        notices = level_remarks(speech, speaker_level or LEVEL)
         unused = sorted({*everything} - {item.path for item in found})
         if unused:
             such = unused[0].relative_to(folder).as_posix()
-            told.append(f"not used: {len(unused)} sound files outside of speech/, noise/ and rir/, such as {such}")
+            notices.append(f"not used: {len(unused)} sound files outside of speech/, noise/ and rir/, such as {such}")
     else:
         if speaker_level is not None:
             raise InputError(f"{folder} is laid out as {layout.name}, which says who speaks: leave --speaker-level out")
@@ -174,7 +174,7 @@ def _find(
             _check_files(folder / "manifests", [item.path for item in found])
     if not found:
         raise InputError(f"{folder}: no sound files in it" + (f" of the kind {kind}" if kind else ""))
-    return list({item.path: item for item in found}.values()), told
+    return list({item.path: item for item in found}.values()), notices
 
 
 def _check_files(manifest: Path, paths: Sequence[Path]) -> None:
@@ -185,16 +185,16 @@ def _check_files(manifest: Path, paths: Sequence[Path]) -> None:
 
 def remarks(recordings: Sequence[Recording]) -> list[str]:
     """What is worth knowing before one trains on these."""
-    told = name_remarks(recordings)
+    notices = name_remarks(recordings)
     nameless = sum(recording.kind == "speech" and not recording.speaker for recording in recordings)
     if nameless:
-        told.append(f"{nameless} speech files have no known speaker: a voice may be in two splits unseen")
+        notices.append(f"{nameless} speech files have no known speaker: a voice may be in two splits unseen")
     counts = Counter((recording.kind, recording.split) for recording in recordings)
     for kind in ("speech", "noise"):
         missing = [split for split in SPLITS if not counts[kind, split]]
         if 0 < len(missing) < len(SPLITS):
-            told.append(f"no {kind} in {' and '.join(missing)}")
-    return told
+            notices.append(f"no {kind} in {' and '.join(missing)}")
+    return notices
 
 
 def brief(notices: Iterable[str]) -> list[str]:

@@ -112,7 +112,7 @@ def _plain(table: Path) -> LabeledData:
         if not row["path"] or not labels:
             raise InputError(f"{where}: a clip has a path and one class or more")
         if separator := next((each for each in ",|" if each in row["class"]), None):
-            # Other tables join classes so; in some it is part of a name. A guess would be a class that nobody meant.
+            # Other tables join classes so; in some it is part of a name. A guess could make a class that was not meant.
             raise InputError(f"{where}: the class {row['class']!r} has {separator!r} in it; several classes are written "
                              f"{row['class'].replace(separator, ';')!r}, and the name of one has no such sign")  # fmt: skip
         places = [folder / row["path"] for folder in (table.parent, table.parent.parent)]
@@ -132,7 +132,7 @@ def _esc50(table: Path) -> LabeledData:
 
 _PRESENCE = {
     "coarse": re.compile(r"(\d+)_(.+)_presence"),
-    # Classes X are "other" and "unknown" of a coarse one: nobody can learn them as a sound of its own.
+    # Classes X are "other" and "unknown" of a coarse one: they are not one sound that can be learned.
     "fine": re.compile(r"(\d+-\d+)_(.+)_presence"),
 }
 

@@ -1,6 +1,6 @@
-"""The ways in which data sets lie in folders, each a function that finds the files and says what their names tell.
+"""The ways in which data sets are laid out in folders, each a function that finds the files and reads their names.
 
-A layout only lists; lengths, splits that it does not decide and complaints are the affair of `tinyse.recordings.data`.
+A layout only lists; lengths, undecided splits and complaints belong to `tinyse.recordings.data`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def plain(folder: Path, kind: Kind | None = None, speaker_level: int = LEVEL) ->
 
     speech, noise and rir may lie one folder deeper and be written in capital letters. A folder train, valid or test
     directly under them is a split. A file without a folder of its own has no known speaker and is a source recording by
-    itself. Nobody says the license, so nothing ships until the CSV says so.
+    itself. Its license is unknown, so nothing ships until the CSV says so.
     """
     for top, each in [(folder, kind)] if kind else plain_tops(folder):
         corpus = folder if kind else top.parent
@@ -98,7 +98,7 @@ def _folders(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError:
-        return []  # told by the list of what was left out
+        return []  # the list of what was left out names it
 
 
 # Manifests of this project: manifests/{speech,noise}_{train,valid,test}.csv and rir.csv beside the folders they list.
@@ -148,7 +148,7 @@ def _librispeech_subsets(folder: Path) -> list[Path]:
 
 def _librispeech(folder: Path) -> Iterator[Found]:
     subsets = _librispeech_subsets(folder)
-    # Somebody who has dev-clean only wants to train on it: its voices are then drawn into all three splits.
+    # A user who has only dev-clean wants to train on it: its voices are then drawn into all three splits.
     own_splits = any(subset.name.startswith("train") for subset in subsets)
     for subset in subsets:
         split = _split_named(subset.name.partition("-")[0]) if own_splits else None
@@ -165,8 +165,8 @@ def _voicebank_folders(folder: Path) -> list[Path]:
 
 
 def _voicebank(folder: Path) -> Iterator[Found]:
-    # The noise is what the noisy twins have and the clean ones have not. Nobody says from where in DEMAND it was cut: all
-    # that was laid over one talker is taken for one source recording.
+    # The noise is the difference of the noisy and the clean twin. Where in DEMAND it was cut is not recorded: all that was
+    # laid over one talker is taken for one source recording.
     for top in _voicebank_folders(folder):
         split: Split = "test" if "testset" in top.name else "train"
         noisy = top.with_name(top.name.replace("clean", "noisy", 1))

@@ -36,7 +36,7 @@ class Recording:
     kind: Kind
     split: Split
     speaker: str = ""
-    """Who speaks, unique over all corpora (`corpus_id`); empty where nobody knows. A speaker is in one split only."""
+    """Who speaks, unique over all corpora (`corpus_id`); empty where unknown. A speaker is in one split only."""
     label: str = ""
     """Class of a noise ("rain") or name of a room."""
     source: str = ""
@@ -44,7 +44,7 @@ class Recording:
     corpus: str = ""
     license: str = UNKNOWN
     ship: bool = False
-    """Whether the license lets weights trained on it be released. False where nobody said so."""
+    """Whether the license lets weights trained on it be released. False where this is unknown."""
     minus: str = ""
     """A file, named as `path` is, that is taken away from this one sample by sample: clean speech from the same in noise
     leaves the noise. Empty where nothing is."""

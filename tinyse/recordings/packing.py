@@ -199,7 +199,7 @@ def encode(pcm: np.ndarray, sample_rate: int, codec: Codec) -> bytes:
 
 @dataclass
 class _Notes:
-    """What is told of the recordings, and the digests of their sound."""
+    """Notices about the recordings, and the digests of their sound."""
 
     left_out: list[str] = field(default_factory=list)
     found: dict[str, list[Any]] = field(default_factory=dict)

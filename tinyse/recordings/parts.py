@@ -69,7 +69,7 @@ class Entry:
     first_mark: int = 0
     marks: int = 0
     offset: float | None = None
-    """Mean of its samples, re full scale; None where nobody measured it."""
+    """Mean of its samples, re full scale; None where it was not measured."""
     notices: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     """Of the files that it came from; none in shards."""
@@ -121,7 +121,7 @@ def parts_in(folder: str | Path) -> list[Path]:
 
 
 def read_part(path: Path) -> Part:
-    """A part's index. Raises InputError where it is none."""
+    """A part's index. Raises InputError for anything else."""
     index_path = path.with_suffix(".json")
     index = from_json(read_bytes(index_path), str(index_path))
     if not isinstance(index, dict) or index.get("format") not in READABLE:
@@ -156,7 +156,7 @@ def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Ent
     recording = Recording(**{name: item[name] for name in COLUMNS if name in item})  # older parts lack a column
     texts = [value for name, value in vars(recording).items() if name not in ("seconds", "ship")]
     if not (_are_texts(texts) and _are_texts(item.get("notices", []))):
-        raise ValueError("a text is none")
+        raise ValueError("a text is not a text")
     if not all(type(count) is int and count >= 0 for count in (item["frames"], item.get("marks", 0))):
         raise ValueError("frames and marks are counts")
     return Entry(
@@ -178,7 +178,7 @@ def _are_texts(values: Any) -> bool:
 
 
 def mapped(part: Path) -> np.ndarray:
-    """All samples of a part. As long as it is mapped it is locked, so that nobody clears it away."""
+    """All samples of a part. As long as it is mapped it is locked, so that no process removes it."""
     try:
         with open(part, "rb") as file:
             with suppress(OSError):  # some network drives have no locks

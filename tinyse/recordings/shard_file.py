@@ -1,7 +1,7 @@
 """One shard, opened: a list of its recordings, and the sound of each on demand.
 
-A shard may come from a stranger. Nothing in it is written anywhere; a link, a device, a path that leads out, a name that is
-not UTF-8 or is there twice, or a size beyond the file's makes the shard refused as a whole, since no packer writes these. A
+A shard may come from a stranger. Nothing in it is written anywhere. A shard with a link, a device, a path that leads out, a
+name that is not UTF-8 or occurs twice, or a size beyond the file's is refused as a whole, since no packer writes these. A
 recording whose JSON or sound makes no sense is broken, and only that one is left out.
 """
 
@@ -180,7 +180,7 @@ def _item(key: str, start: int, size: int, text: bytes | None, shard: Shard, sam
         if type(frames) is not int or not 0 < frames <= MAX_SECONDS * sample_rate:
             raise ValueError(f"{frames!r} samples")
         if not isinstance(offset, float) or not -1 <= offset <= 1 or not isinstance(digest, str):
-            raise ValueError("the offset or the digest is none")
+            raise ValueError("the offset is not a number from -1 to 1, or the digest is not a text")
         if (recording.kind, recording.split, recording.ship) != (shard.kind, shard.split, shard.ship):
             raise ValueError(f"its kind, split or ship is not that of the shard, {shard.kind} {shard.split}")
     except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -92,7 +92,7 @@ class Shards(Manifest):
     """Its folder, or its address."""
     index: ShardIndex = field(default=None)  # type: ignore[assignment]
     present: tuple[Shard, ...] = ()
-    """The shards that are there."""
+    """The shards that exist."""
     buffer: Buffer | None = None
     """Where shards of a server are kept for as long as they are used; None for those on disk."""
 
@@ -124,7 +124,7 @@ class Shards(Manifest):
             )
 
     def summary(self) -> list[dict[str, Any]]:
-        """Files and hours of the shards that are there; names are counted over all that were packed."""
+        """Files and hours of the shards that exist; names are counted over all that were packed."""
         rows = []
         packed = {(row.get("kind"), row.get("split")): row for row in self.index.summary}
         for kind in KINDS:
@@ -171,8 +171,8 @@ def is_shards(path: str | Path) -> bool:
 def open_shards(path: str | Path) -> Shards:
     """The data set in a folder of shards, or at the address of one.
 
-    Shards of a folder that are missing are left out with a notice: where the disk does not hold all, those that are there
-    are used. Raises InputError for an index that makes no sense and for a shard whose size is not the index's.
+    Shards of a folder that are missing are left out with a notice: a disk that holds only some of them is
+    enough. Raises InputError for an index that makes no sense and for a shard whose size is not the index's.
     """
     address = address_of(path)
     place = (address or str(path)).rstrip("/")
@@ -204,7 +204,7 @@ def read_index(path: Path, where: str) -> ShardIndex:
 
 
 def _is_whole(path: Path, shard: Shard) -> bool:
-    """Whether a shard is there. Raises InputError where it is of another size."""
+    """Whether a shard exists. Raises InputError where it is of another size."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -230,7 +230,7 @@ def refuse_trained_on(shards: Shards, digests: Sequence[tuple[str, str]]) -> Non
 
 
 def recording_of(values: dict[str, Any]) -> Recording:
-    """A recording from the columns in a shard's JSON. Raises TypeError or ValueError for what is none."""
+    """A recording from the columns in a shard's JSON. Raises TypeError or ValueError for anything else."""
     texts = {name: values.get(name, "") for name in ("path", "speaker", "label", "source", "corpus", "license")}
     if not all(isinstance(text, str) and len(text) < 4096 and text.isprintable() for text in texts.values()):
         raise ValueError("a text is not a text, is too long or holds unprintable characters")

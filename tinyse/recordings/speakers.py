@@ -1,7 +1,7 @@
 """Which folder is a speaker where folders are nested, and what about their names may hide one voice in two splits.
 
 A voice in train and in test flatters every score, a voice too few is only a loss: so the first folder is the speaker
-where nobody says otherwise (of speech/SPEAKER/SESSION it is; of speech/SESSION/SPEAKER the notes tell).
+unless the user gives another level (right for speech/SPEAKER/SESSION; for speech/SESSION/SPEAKER a notice says so).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def name_remarks(recordings: Sequence[Recording]) -> list[str]:
     alike = {
         name: sorted(speakers)
         for name, speakers in found.items()
-        # A bare number means somebody else in every corpus.
+        # A bare number is another person in every corpus.
         if len(set(speakers.values())) > 1 and any(letter.isalpha() for letter in name)
     }
     return [

@@ -73,7 +73,7 @@ def with_splits(
 def find_leaks(recordings: Sequence[Recording]) -> list[str]:
     """A line for every speaker and every source recording that is in two splits, with a file of each.
 
-    Impulse responses are left out: rooms of the same building are no secret that a denoiser could learn by heart.
+    Impulse responses are left out: two rooms of one building give a denoiser nothing to memorize.
     """
     seen: dict[tuple[str, str], dict[Split, str]] = defaultdict(dict)
     for recording in recordings:

@@ -75,7 +75,7 @@ class AudioStore:
     ) -> AudioStore:
         """What is in parts; `recordings` picks some of theirs by path, in that order and with those labels.
 
-        Raises InputError for a part that is damaged or of another rate, or where none of the recordings is there.
+        Raises InputError for a part that is damaged or of another rate, or where none of the recordings exists.
         """
         entries: dict[tuple[str, str], Entry] = {}
         notices: list[str] = []

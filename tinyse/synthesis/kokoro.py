@@ -65,7 +65,7 @@ class Kokoro:
 
 @dataclass(frozen=True)
 class Talker:
-    """Somebody who does not exist: a blend of voices of one gender, and a length of the vocal tract."""
+    """A person who does not exist: a blend of voices of one gender, and a length of the vocal tract."""
 
     name: str
     split: Split

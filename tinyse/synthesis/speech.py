@@ -1,4 +1,4 @@
-"""Hours of synthesized speech in a folder: utterance i is a function of (seed, i), so what was interrupted goes on."""
+"""Hours of synthesized speech in a folder: utterance i is a function of (seed, i), so an interrupted run continues."""
 
 from __future__ import annotations
 

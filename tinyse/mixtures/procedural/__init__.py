@@ -1,4 +1,4 @@
-"""Noise by procedure: kinds of sound that recordings have too little of, made up anew each time.
+"""Noise by procedure: kinds of sound that recordings have too little of, different each time.
 
 Short and tonal sounds are many, and a few hours of recordings hold a handful of each; a procedure never repeats itself.
 Everything is a function of the random generator that is passed in, so of a seed and a number.

@@ -31,7 +31,7 @@ def crowds(rng: np.random.Generator, samples: int, sample_rate: int) -> np.ndarr
 
 
 def _talker(rng: np.random.Generator, samples: int, sample_rate: int) -> np.ndarray:
-    """Syllables of nobody: a voice with a melody, opened and closed a few times a second, between two vowels."""
+    """Syllables without words: a voice with a melody, opened and closed a few times a second, between two vowels."""
     seconds = samples / sample_rate
     syllables = int(between(rng, 2.5, 6) * seconds) + 2
     pitch = wander(rng, samples, syllables, 0.8, 1.25) * np.float32(between(rng, 85, 320))
