@@ -36,7 +36,7 @@ FORMER = {
 
 
 REST = "rest"
-"""In the metadata of a dataclass's field: all keys that are no fields are collected here, `arguments: dict[str, Any]`."""
+"""In the metadata of a dataclass's field: keys that name no field are collected here, `arguments: dict[str, Any]`."""
 
 NAMED = ("stages", "builds_on")
 """Keys below which the keys are names that users gave."""
@@ -145,7 +145,7 @@ def as_dict(config: Any) -> dict[str, Any]:
 
 
 def _rest(cls: Any) -> str | None:
-    """The field of a dataclass that collects the keys which are no fields."""
+    """The field of a dataclass that collects the keys which name no field."""
     return next((field.name for field in dataclasses.fields(cls) if field.metadata.get(REST)), None)
 
 
@@ -162,7 +162,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         choices = [argument for argument in arguments if argument is not type(None)]
-        # The error that is told is that of the choice which `value` looks like.
+        # The error that is reported is that of the choice which `value` looks like.
         for choice in sorted(choices, key=lambda choice: _looks_like(choice, value)):
             try:
                 return convert(choice, value, where)
@@ -206,7 +206,7 @@ def _looks_like(hint: Any, value: Any) -> int:
     if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
         if _rest(hint) is None:
             return 1
-        # One that takes any key is meant where its own are there, or mistyped.
+        # One that takes any key is meant where its own keys are given, or mistyped.
         own = [field.name for field in dataclasses.fields(hint) if not field.metadata.get(REST)]
         return 2 * all(difflib.get_close_matches(name, map(str, value), n=1) for name in own)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""JSON and YAML from files that may be anybody's: plain values, or one InputError that says what is wrong with them.
+"""JSON and YAML from untrusted files: plain values, or one InputError that says what is wrong with them.
 
 The libraries raise many kinds of errors on a hostile document, and a few lines of YAML may name a list of a billion items,
 or one that holds itself. So what is read is bounded in depth and, with every alias counted as what it stands for, in items.

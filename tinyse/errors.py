@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend: the command line shows its message as one line and exits with 2."""
+"""The one kind of error that the user can fix: the command line shows its message as one line and exits with 2."""
 
 from __future__ import annotations
 

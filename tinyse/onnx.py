@@ -12,7 +12,7 @@ def open_network(network: str | Path | bytes, named: str | Path, threads: int = 
     """An onnxruntime session of a network, given as a path or as its bytes, on the CPU.
 
     One thread by default: the bits then do not depend on the machine's cores, and processes side by side do not get into each
-    other's way. Raises InputError, which begins with `named`, for what is no network, and where onnxruntime is missing.
+    other's way. Raises InputError, which begins with `named`, for a broken file, and where onnxruntime is missing.
     """
     with needs("onnx", "onnxruntime"):
         import onnxruntime

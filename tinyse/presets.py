@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tinyse.errors import InputError
 
 PRESETS: dict[str, int | None] = {"listening": None, "recognition": 9}
-"""The most that is taken away, in whole dB as firmware has them; None is no limit.
+"""The most that noise is attenuated, in whole dB as firmware has them; None is no limit.
 
 A listener wants the noise gone. A speech recognizer was trained on noise and mishears what a network took away with it:
 benchmarks/recognition.py measures word errors against the strength; 9 dB left the fewest on its valid split, over input SNRs
@@ -16,9 +16,9 @@ of 0, 5 and 10 dB together.
 
 
 def limit_for(preset: str | None, limit_db: float | None) -> float | None:
-    """The attenuation limit in dB that is meant: the preset's, or the one that was given.
+    """The attenuation limit in dB: the preset's, or `limit_db`.
 
-    Raises InputError for a name that is none, or for both at once.
+    Raises InputError for an unknown preset, or for both at once.
     """
     if preset is None:
         return limit_db
@@ -34,7 +34,7 @@ def limit_for(preset: str | None, limit_db: float | None) -> float | None:
 def limits_for(presets: Sequence[str], limits_db: Sequence[str]) -> list[float | None]:
     """Several strengths to compare: the presets', then the limits that were written out in dB; no limit where none is named.
 
-    Raises InputError for a name that is none, and for what is no number of dB.
+    Raises InputError for an unknown preset, and for a text that is not a number of dB.
     """
     found = [limit_for(preset, None) for preset in presets]
     for text in limits_db:

@@ -56,7 +56,7 @@ class ProcessPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._executor is not None:
-            # After an error nobody waits for the results any more; what is running takes a second at most.
+            # After an error the results are not needed any more; what is running takes a second at most.
             self._executor.shutdown(wait=True, cancel_futures=kind is not None)
         if isinstance(error, BrokenProcessPool):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Progress bars for whoever waits: on standard error, gone when the work is done; away from a terminal there are none."""
+"""Progress bars on standard error, gone when the work is done; away from a terminal there are none."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def bars(*columns: ProgressColumn) -> Iterator[Progress]:
     from rich.progress import Progress
 
     screen = Console(stderr=True)
-    # Where nobody looks there is no bar: rich would leave an empty line of it.
+    # Away from a terminal there is no bar: rich would leave an empty line of it.
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown:
         yield shown
 
 
 @contextmanager
 def counted(text: str, total: float | None) -> Iterator[Callable[..., None]]:
-    """One bar, or a count where nobody knows the total; call what is yielded after each item, or with the number of items
+    """One bar, or a count where the total is unknown; call what is yielded after each item, or with the number of items
     that were done."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
@@ -39,7 +39,7 @@ def counted(text: str, total: float | None) -> Iterator[Callable[..., None]]:
 
 
 def track(items: Iterable[T], total: int | None, text: str) -> Iterator[T]:
-    """Yield from `items`, with a bar if there are more than a few, or a count where nobody knows the total."""
+    """Yield from `items`, with a bar if there are more than a few, or a count where the total is unknown."""
     if total is not None and total < FEW:
         yield from items
         return

@@ -25,7 +25,7 @@ def contents() -> dict[str, bytes]:
 def copy_to(target: Path) -> list[Path]:
     """Write the recipes to `target`/recipes and return their paths there. A file that has the same content already stays.
 
-    Raises InputError where a file differs, before anything is written: it may be somebody's work.
+    Raises InputError where a file differs, before anything is written: it may be the user's work.
     """
     planned = {target / "recipes" / place: content for place, content in contents().items()}
     try:

@@ -45,7 +45,7 @@ class OnnxStream:
 
     GTCRN and UL-UNAS (Rong Xiaobin) are published so. The window is 2 (bins - 1) long, `window` names its shape, the hop
     is half of it, and synthesis divides by the overlapped squares, as `torch.istft` does. One thread, so that the bits do
-    not depend on the machine's cores. Raises InputError where onnxruntime is missing or the file is no such model.
+    not depend on the machine's cores. Raises InputError where onnxruntime is missing or the file is not such a model.
     """
 
     def __init__(self, path: str | Path, window: str) -> None:

@@ -2,7 +2,7 @@
 
 State is an argument and a result, a dictionary of arrays in the file's own types: integers cross from frame to frame as
 integers. What an engine holds is an interpreter as scratch; it may serve many streams, but one thread at a time. The
-interpreters never see a file's own bytes: the file is read and validated, and what they get is written anew.
+interpreters never see a file's own bytes: the file is read and validated, and what they get is written from that.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def require_tflm() -> Any:
 
 
 def tflm_interpreter(graph: Graph) -> Any:
-    """TFLM's interpreter of a graph. Raises InputError where the package is missing or TFLM has not all operators."""
+    """TFLM's interpreter of a graph. Raises InputError where the package is missing or TFLM lacks an operator."""
     runtime = require_tflm()
     content = write(graph)
     try:
@@ -222,7 +222,7 @@ def least_arena(graph: Graph) -> int:
         lines = list(map(int, trial.stdout.split()))
         if not lines:
             raise RuntimeError(f"{command} failed: {trial.stderr.decode(errors='replace')[-300:]}")
-        # TFLM crashes in some arenas that are too small: then the last size has no answer, and the search goes on above.
+        # TFLM crashes in some arenas that are too small: then the last size has no answer, and the search continues above.
         for size, loaded in itertools.zip_longest(lines[::2], lines[1::2], fillvalue=0):
             short, enough = (short, size) if loaded else (size, enough)
     return enough

@@ -1,8 +1,8 @@
-"""The operators: one row for each, with all that does not depend on who runs it.
+"""The operators: one row for each, with all that does not depend on what runs it.
 
-Whoever runs operators, or turns them into something else, has a table of kernels by kind: float and integer execution,
-sequences, the .tflite file, the C lowering, TensorFlow's converter. A table that lacks a kind says why in its `WITHOUT`;
-tests/test_operators.py holds each of them against this one.
+Each module that runs operators, or converts them, has a table of kernels by kind: float and integer execution, sequences,
+the .tflite file, the C lowering, TensorFlow's converter. A table that lacks a kind says why in its `WITHOUT`;
+tests/test_operators.py checks each of them against this one.
 """
 
 from __future__ import annotations

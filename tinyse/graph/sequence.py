@@ -40,7 +40,7 @@ class Sequence:
     def __call__(self, inputs: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray]) -> Arrays:
         """Every activation of every frame.
 
-        `inputs` (frames, clips, *shape) by the names of the signature that are no states, `state` (clips, *shape) by
+        `inputs` (frames, clips, *shape) by the names of the signature that are not states, `state` (clips, *shape) by
         those that are, all in the tensors' types.
         """
         arrays: Arrays = {self.graph.inputs[name]: value for name, value in inputs.items()}

@@ -1,7 +1,7 @@
 """The classifier: the denoiser's encoder and GRUs, and the probability of each class in every frame.
 
-Convolutional-recurrent, as the networks of arXiv 2009.01759 are. Pooling over time is no part of the step: probabilities
-of frames leave it, and whoever runs it pools them (`tinyse.streaming.pooling`), so the quantized step needs no slow average.
+Convolutional-recurrent, as the networks of arXiv 2009.01759 are. Pooling over time is not part of the step: probabilities
+of frames leave it, and its caller pools them (`tinyse.streaming.pooling`), so the quantized step needs no slow average.
 """
 
 from __future__ import annotations

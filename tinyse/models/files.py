@@ -94,7 +94,7 @@ def load_model(path: str | Path, networks: Networks = ()) -> tuple[Network, Fron
     where = f"{path}: architecture"
     architecture: Architecture | OwnNetwork = convert(OwnNetwork | Architecture, header.get("architecture", {}), where)
     classes = classes_of(header, str(path)) if listens else ()
-    # Without memory at first: a header may promise any size, and only weights that are there are made room for.
+    # Without memory at first: a header may promise any size, and memory is taken only for weights that the file holds.
     try:
         with torch.device("meta"):
             network = make(architecture, front_end.bands, task, classes, networks)

@@ -54,7 +54,7 @@ def find_class(name: str, where: str) -> type[Network]:
     """Import the class that a recipe names: installed, or below the present folder.
 
     This runs the module's code, so only a recipe that the user runs gets here. `where` names its key in messages. Raises
-    InputError for a module that cannot be imported and for what is no network.
+    InputError for a module that cannot be imported and for a class that is not a network.
     """
     module, _, attributes = name.partition(":")
     if os.getcwd() not in sys.path:

@@ -1,4 +1,4 @@
-"""What a network is, and the family that comes along.
+"""What a network is, and the family of them that comes with tinyse.
 
 In the family, causal convolutions go down over the bins to GRUs, followed by what the task asks for. A denoiser goes up
 again by convolutions with added skips to a mask, the family of CRUSE (arXiv 2101.09249); a tagger
@@ -37,7 +37,7 @@ class Network(nn.Module):
     classes: tuple[str, ...] = ()
     """Of a network that listens: what each of its tags stands for."""
     architecture: Architecture | OwnNetwork
-    """What a recipe and a model file call it: whoever makes a network says so (`tinyse.models.making`)."""
+    """What a recipe and a model file call it: set by what makes the network (`tinyse.models.making`)."""
 
     def __init__(self, bands: int) -> None:
         super().__init__()

@@ -84,7 +84,7 @@ class QuantizedRunner:
 
 
 def _replay(block: Any) -> Any:
-    """A module of one's own needs no more than forward and emit."""
+    """A user's own module needs no more than forward and emit."""
     return getattr(block, "replay", partial(replayed, block))
 
 

@@ -1,4 +1,4 @@
-"""What the blocks of a network give on the way, for whoever compares them."""
+"""Records what the blocks of a network give on the way, so that runs can be compared."""
 
 from __future__ import annotations
 

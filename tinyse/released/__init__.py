@@ -22,12 +22,12 @@ def names() -> list[str]:
 
 
 def weights() -> list[str]:
-    """The names of the models whose weights came with this installation: what may teach, and what training may go on from."""
+    """The names of the models whose weights come with this installation: they may teach, and training may start from them."""
     return sorted(path.parent.name for path in FOLDER.glob("*/model.safetensors"))
 
 
 def find(name_or_path: str | Path | None = None) -> Path:
-    """The model file that is meant: a file that exists, or the name of a model that came along; None is `DEFAULT`.
+    """The model file at a path, or of the model with this name that comes with tinyse; None is `DEFAULT`.
 
     A name means the quantized model, or the weights where there are only these. Raises InputError for a file that is
     not there, and for an unknown name with the closest one.
@@ -53,6 +53,6 @@ def find(name_or_path: str | Path | None = None) -> Path:
 
 
 def find_weights(name_or_path: str | Path) -> Path:
-    """The .safetensors that is meant: a file that exists, or the weights of a model that came along. Raises as `find`."""
+    """The .safetensors at a path, or the weights of a model that comes with tinyse. Raises as `find`."""
     path = find(name_or_path)
     return path if path == Path(name_or_path) else path.with_suffix(".safetensors")

@@ -1,7 +1,7 @@
 """What a network will be once it is exported, before it has been trained: operators, memory, and who can run it.
 
 Shapes, operators, types and sizes do not depend on what the weights are. A step with random weights is quantized as a
-trained one will be, and what comes out is looked at.
+trained one will be, and the result is measured.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def check(graph: Graph, runtime: str) -> list[Finding]:
 
 
 def refuse_missing(graph: Graph, runtime: str) -> None:
-    """Raise InputError, naming an operator of each kind, for what `runtime` has not."""
+    """Raise InputError, naming an operator of each kind that `runtime` does not have."""
     lacking = [finding for finding in check(graph, runtime) if finding.support == "none"]
     if lacking:
         named = []

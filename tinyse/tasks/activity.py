@@ -1,4 +1,4 @@
-"""Voice activity: whether somebody speaks, a probability for every frame, learned from the clean side of mixtures.
+"""Voice activity: whether anyone speaks, a probability for every frame, learned from the clean side of mixtures.
 
 It shares data and encoder with the denoiser, so a product can run it beside one; firmware asks `tinyse_latest` after each hop.
 """

@@ -12,7 +12,7 @@ from tinyse.recipe import Recipe, Stage
 
 
 def networks_of(recipe: Recipe) -> Networks:
-    """The classes of your own that the stages of a recipe name. Raises InputError for what is no network."""
+    """The classes of your own that the stages of a recipe name. Raises InputError for a class that is not a network."""
     named = [
         (stage.model.python, key_of(recipe, stage))
         for stage in recipe.stages.values()

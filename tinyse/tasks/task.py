@@ -200,7 +200,7 @@ class Task(ABC):
     # What works on the data.
 
     notices: tuple[str, ...] = ()
-    """About the recordings, for whoever looks."""
+    """About the recordings, for the user."""
 
     @abstractmethod
     def __init__(self, recipe: Recipe) -> None:
@@ -249,10 +249,10 @@ class Task(ABC):
 
     @abstractmethod
     def scores(self, made: Sequence[Any], batches: Sequence[Batch]) -> dict[str, float]:
-        """What is told of the valid split beside the loss."""
+        """Scores of the valid split that are reported beside the loss."""
 
     def answer(self, made: Any, batch: Batch) -> Tensor:
-        """What a run says in place of the batch's truth. Raises InputError where that is no answer of the same kind."""
+        """A run's output as the batch's truth. Raises InputError where it cannot take the truth's place."""
         raise InputError(f"distillation.target: models of the task {self.name!r} give nothing that could be the truth")
 
     def output_for(self, sound: Tensor, batch: Batch) -> Tensor:

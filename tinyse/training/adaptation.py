@@ -37,7 +37,7 @@ LEAST_SECONDS = 1.0
 FEWEST = 3
 """Recordings of noise: one to learn from, one to choose by, one to hold back."""
 TEACHER = "teacher"
-"""The released model that teaches beside the one that adapts, where it is there (`tinyse models`)."""
+"""The released model that teaches beside the one that adapts, where it is installed (`tinyse models`)."""
 CORPUS = "own"
 """What the user's recordings are called as a corpus, which the recipe gives a share in `mixture.corpus_shares`."""
 OWN, PAIRS, REPORT = "own.csv", "pairs", "report.json"
@@ -46,14 +46,14 @@ OWN, PAIRS, REPORT = "own.csv", "pairs", "report.json"
 
 @dataclass(frozen=True)
 class Base:
-    """The model that goes on."""
+    """The model that is adapted."""
 
     name: str
     """As the user gave it."""
     quantized: Path
     """Its int8 .tflite, which is scored before."""
     settings: tuple[str, ...]
-    """What the recipe has to be told of it, KEY=VALUE."""
+    """Settings of the recipe that follow from it, KEY=VALUE."""
 
 
 def base_of(model: str) -> Base:
@@ -85,7 +85,7 @@ def base_of(model: str) -> Base:
 
 
 def _teachers(model: str, front_end: FrontEndConfig) -> list[str]:
-    """The model as it was and, where its weights came along and take the same frames, the released teacher."""
+    """The model as it was and, where it is installed and takes the same frames, the released teacher."""
     if TEACHER in weights() and load_model(find_weights(TEACHER))[1] == front_end:
         return [model, TEACHER]
     return [model]
@@ -157,7 +157,7 @@ def all_recordings(recipe: Recipe, own: Manifest, rehearsal: str) -> tuple[Manif
 
 
 def general_pairs(recipe: Recipe, rehearsal: str) -> Path | None:
-    """The general set that is there already: the recipe's, or the rehearsal's own."""
+    """The general set that exists already: the recipe's, or the rehearsal's own."""
     return Path(recipe.evaluation.pairs) if recipe.evaluation.pairs else own_pairs(data_paths(rehearsal))
 
 
@@ -183,7 +183,7 @@ def scored_sets(recipe: Recipe, own: Manifest, everything: Manifest, rehearsal: 
 
 
 def hashes(recipe: Recipe, base: Base, sets: Mapping[str, Path]) -> dict[str, str]:
-    """What `compare` is told, by content: of the model before, and of each set of pairs."""
+    """The hashes of what is compared: the model before, and each set of pairs."""
     return {"before": sha256(base.quantized)} | {
         name: digest_of(pairs_in(recipe, folder)) for name, folder in sets.items()
     }

@@ -43,7 +43,7 @@ def batches(
     """Batches of batch / world examples for updates `first` to `last` - 1.
 
     Update u takes examples u * batch to (u + 1) * batch - 1, of which process `rank` of `world` mixes every `world`-th.
-    Raises InputError, between two batches, for what the user can mend and where a process that mixes was killed.
+    Raises InputError, between two batches, for what the user can fix and where a process that mixes was killed.
     """
     order = [list(range(update * batch + rank, (update + 1) * batch, world)) for update in range(first, last)]
     loader = _Loader(

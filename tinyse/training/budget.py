@@ -41,7 +41,7 @@ def fitted(recipe: Recipe, minutes: float, since: float) -> Recipe:
     """The recipe with as many updates as fit, stages in the proportion that they have.
 
     `since` is when the minutes began, by `time.monotonic`. The first time, every stage makes a few updates, which are timed;
-    later the folder has the numbers, so that the same command goes on. Raises InputError for too few minutes, and for a
+    later the folder has the numbers, so that the same command resumes. Raises InputError for too few minutes, and for a
     folder that was begun with others.
     """
     path = Path(recipe.output) / FILE

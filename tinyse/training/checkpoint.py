@@ -1,4 +1,4 @@
-"""Checkpoints: all that a stage needs to go on as if it had never stopped, in one safetensors file."""
+"""Checkpoints: all that a stage needs to resume as if it had never stopped, in one safetensors file."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def dry_run(
     """Run `recipe` in small, and what `plan` says follows it, in a folder inside its output that is then removed.
 
     Every stage makes `updates`, and `show` is called after each. Nothing that the run computes depends on it. Under torchrun
-    all processes take part; `rank` is this one's. Raises InputError for whatever the user can mend.
+    all processes take part; `rank` is this one's. Raises InputError for what the user can fix.
     """
     folder = Path(recipe.output) / FOLDER
     if rank == 0:

@@ -27,7 +27,7 @@ UNITS = {
 }
 """By the ending of a key."""
 MANY = 1_000_000
-"""A bound from here on only keeps a broken file from filling the memory: nobody needs to read it."""
+"""A bound from here on only keeps a broken file from filling the memory; no user needs to read it."""
 
 
 class Key(NamedTuple):

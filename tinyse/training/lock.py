@@ -56,7 +56,7 @@ def _this_process() -> str:
 
 
 def _holder(folder: Path) -> str:
-    """Who has the folder, in parentheses; nothing where it has not been written yet."""
+    """The process that holds the lock, in parentheses; empty where its name is not written yet."""
     try:
         return f" ({(folder / HOLDER).read_text(encoding='utf-8', errors='replace')[:200]})"
     except OSError:

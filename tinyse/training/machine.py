@@ -84,7 +84,7 @@ def has_bf16(capabilities: Mapping[str, Any]) -> bool:
 def settled(recipe: Recipe, machine: Machine) -> tuple[Recipe, str]:
     """The recipe with `precision` settled, and a line that says to what and why; empty if there is nothing to say.
 
-    A run that has begun keeps its arithmetic, wherever it goes on: other arithmetic gives other weights.
+    A run that has begun keeps its arithmetic, wherever it resumes: other arithmetic gives other weights.
     """
     emulated = "" if machine.bf16 else f"; {machine.name} only emulates bf16, 32-true would be faster"
     if recipe.precision != "auto":

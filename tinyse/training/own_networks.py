@@ -43,7 +43,7 @@ def check_networks(recipe: Recipe) -> None:
 def network_hash(recipe: Recipe, name: str) -> dict[str, str]:
     """`{"network_hash": ...}` of the operators that the class of a stage emits; empty for a network of ours.
 
-    A class may change while its recipe stays: what it computes may not, under a run that goes on.
+    A class may change while its recipe stays: what it computes may not, while its run is unfinished.
     """
     stage = recipe.stages[name]
     if not isinstance(stage.model, OwnNetwork):

@@ -14,7 +14,7 @@ from tinyse.training.start import start_path
 
 
 def choose_qparams(recipe: Recipe, name: str) -> TrainedQparams:
-    """From the finished model that the stage `name` goes on from; the same whenever it is asked, so a run can resume."""
+    """From the finished model that the stage `name` starts from; the same at every call, so a run can resume."""
     stage = recipe.stages[name]
     if stage.quantize is None:
         raise ValueError(f"the stage {name} does not train a quantized network")

@@ -41,7 +41,7 @@ def run(
 
     `show` is called after every update, `say` with a line at the beginning and end of each stage. Under torchrun the
     processes share each batch. `machine`, by default this one, decides what the recipe leaves
-    open. Raises InputError for what the user can mend, such as an output folder that another recipe filled.
+    open. Raises InputError for what the user can fix, such as an output folder that another recipe filled.
     """
     machine = machine or this_machine()
     torch.set_num_threads(machine.threads(recipe, processes_here()))

@@ -1,7 +1,7 @@
-"""One training stage: from data and a recipe's stage to a model file, in steps that can stop and go on anywhere.
+"""One training stage: from data and a recipe's stage to a model file, in steps that can stop and resume anywhere.
 
 Every update is a function of the recipe and the update's number: mixtures of (seed, epoch, index), a rate of the step,
-no other randomness. So a run that was killed and goes on gives the same weights as one that was not (bit for bit on a
+no other randomness. So a run that was killed and resumed gives the same weights as one that was not (bit for bit on a
 CPU with the same number of threads).
 """
 
@@ -44,7 +44,7 @@ from tinyse.training.teachers import Teachers
 
 @dataclass
 class Progress:
-    """Where a stage stands after an update; given to whoever shows it."""
+    """Where a stage stands after an update, for `show`."""
 
     stage: str
     update: int
@@ -226,15 +226,15 @@ class StageRun:
                 "audio_seconds_per_second": round(rate, 1), **{f"valid_{k}": v for k, v in self.valid.items()}}  # fmt: skip
 
     def _diverged(self, error: Diverged) -> str:
-        """What to tell; the best weights that there were are written beside."""
-        told = (f"stage {self.name}: {error} at update {self.update}; use a smaller learning_rate than "
-                f"{self.stage.learning_rate:g}, or look for broken recordings")  # fmt: skip
+        """The message for the user; the best weights before it are written as well."""
+        message = (f"stage {self.name}: {error} at update {self.update}; use a smaller learning_rate than "
+                   f"{self.stage.learning_rate:g}, or look for broken recordings")  # fmt: skip
         if math.isinf(self.best_loss):
-            return told
+            return message
         path = self.folder / self.name / "before-divergence.safetensors"
         if self.fabric.is_global_zero:
             save_model(path, self.best, self.recipe.front_end, self._model_facts())
-        return f"{told}. The best weights before it (valid loss {self.best_loss:.4g}) are in {path}"
+        return f"{message}. The best weights before it (valid loss {self.best_loss:.4g}) are in {path}"
 
     def _facts(self) -> dict[str, Any]:
         best = None if math.isinf(self.best_loss) else self.best_loss

@@ -27,7 +27,7 @@ def checkpoint_path(folder: Path, stage: str) -> Path:
 
 
 def start_path(recipe: Recipe, name: str) -> Path:
-    """The weights that the stage `name` goes on from. Raises InputError, by key, where there is no such file."""
+    """The weights that the stage `name` starts from. Raises InputError, by key, where there is no such file."""
     start = recipe.stages[name].start
     if start is None:
         raise ValueError(f"the stage {name} starts from random weights")
@@ -79,7 +79,7 @@ def teacher_hash(recipe: Recipe, name: str) -> dict[str, str]:
 
 
 def check_start(recipe: Recipe, name: str) -> None:
-    """See that the stage's teachers are there, and open the model that it goes on from; stages of the recipe come later.
+    """Check that the stage's teachers exist, and open the model that it starts from; stages of the recipe come later.
 
     Raises InputError, by key, for a model that is missing or broken, or of another task, front end or architecture.
     """
@@ -105,7 +105,7 @@ def check_start(recipe: Recipe, name: str) -> None:
 
 
 def load_start(recipe: Recipe, name: str, network: Network) -> list[dict[str, Any]]:
-    """Give `network` the weights that its stage goes on from. Returns the teachers that these learned from.
+    """Give `network` the weights that its stage starts from. Returns the teachers that these learned from.
 
     Raises InputError, by weight, where they do not fit.
     """
