@@ -11,7 +11,7 @@ from tinyse.files import leads_out
 
 
 def refuse_foreign(folder: Path, mark: str, names: Iterable[str]) -> None:
-    """Raise InputError where a file of one of these names is there and `mark`, which is in every export, is not."""
+    """Raise InputError where a file of one of these names exists and `mark`, which is in every export, does not."""
     found = [name for name in names if (folder / name).exists()]
     if found and not (folder / mark).is_file():
         raise InputError(f"{folder} has a {found[0]} that is not of an export of tinyse: give an empty folder")

@@ -79,7 +79,7 @@ def tables(front_end: spectra.FrontEnd, features: Tensor, mask: Tensor | None) -
     taken = widths[: single // BANDS_AT_ONCE].sum() * BANDS_AT_ONCE
     step = features.scale
     last = bands.count - 1
-    # The last bin alone has the last band below it, with a weight of one; told as a weight of zero for the band before it,
+    # The last bin alone has the last band below it, with a weight of one; written as a weight of zero for the band before,
     # its gain is the same, and every bin has a band above.
     lower, weight = (np.where(bands.lower == last, *pair) for pair in ((last - 1, bands.lower), (0, bands.weight)))
     constants = {

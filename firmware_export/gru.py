@@ -110,7 +110,7 @@ def layer(
 ) -> Layer | None:
     """The numbers of `tinyse_gru`; None where the kernels for special cores may not run one of its operators.
 
-    `state` lies in (rows, columns, stride); `layout` makes rows of (rows, columns, stride of a, stride of b).
+    `state` is stored in (rows, columns, stride); `layout` makes rows of (rows, columns, stride of a, stride of b).
     """
     rows, units = x.rows, x.columns
     operators = gates.operators

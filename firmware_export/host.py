@@ -132,7 +132,7 @@ class Library:
             self.process = function("host_process", None, c_void_p, c_void_p, c_void_p, c_size_t, c_float)
 
     def __reduce__(self) -> tuple[type[Library], tuple[Graph, str]]:
-        """Addresses of functions mean nothing in another process, which loads or compiles them anew."""
+        """Addresses of functions mean nothing in another process, which loads or compiles the library again."""
         return Library, self._made_of
 
 

@@ -41,7 +41,7 @@ class _Lowering:
         self.calls: list[Call] = []
         self.places: dict[str, Place] = {}
         self.storages: dict[str, Storage] = {}
-        """By root tensor: where it lies at present."""
+        """By root tensor: its place at present."""
         self.arena: list[Storage] = []
         self.constants: list[Storage] = []
         self.states = {

@@ -1,6 +1,6 @@
-"""What makes an exported folder a component, module or library of the build systems that products use, as it is.
+"""The files that make an exported folder a component, module or library of the build systems that products use.
 
-The files of one do not disturb the others, so an export has all of them unless it is told which.
+The files of one do not disturb the others, so an export has all of them unless the user names some.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def build_wasm(firmware: Firmware) -> bytes:
 def _facts(firmware: Firmware, card: str, name: str) -> Mapping[str, Any]:
     assert firmware.front_end is not None  # `denoiser` has seen to it
     config = firmware.front_end.config
-    # The page shows this HTML as it is: what a card writes in HTML itself is text, and its comments are for nobody.
+    # The page shows this HTML unchanged: what a card writes in HTML itself is text, and its comments are left out.
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(COMMENT.sub("", card))
     return {
         "name": name,

@@ -99,7 +99,7 @@ def install(build: str, python: str | Path = sys.executable) -> None:
 
 
 def main() -> None:
-    """Install what the command line names, then say what is there."""
+    """Install what the command line names, then print what is installed."""
     if sys.argv[1:]:
         try:
             install(" ".join(sys.argv[1:]))

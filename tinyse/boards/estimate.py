@@ -133,7 +133,7 @@ def _operator_time(graph: Graph, operator: Operator, core: Core) -> Figure:
 def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Figure]:
     """Windows, transforms, bands, logarithms and gains of one hop, counted from what tinyse/spectra does.
 
-    `ways` is 2 for sound in and out, 1 where there is no way back.
+    `ways` is 2 for sound in and out, 1 where sound only goes in.
     """
     size = config.transform_size
     butterflies = size // 4 * int(math.log2(size // 2))

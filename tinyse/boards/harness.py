@@ -1,7 +1,7 @@
 """A microcontroller's audio loop, emulated: hops through double buffers, and what a missed deadline sounds like.
 
 Two DMA channels go round in two halves of a hop each. Hop k has been recorded at time k + 1 (in hops); its output must
-lie in half k mod 2 when the DMA plays it at k + 2. Nobody stops the DMA:
+lie in half k mod 2 when the DMA plays it at k + 2. Nothing stops the DMA:
 
 - a result that comes later than k + 2 is not played: the half is played with what it held before, a stale hop;
 - a hop that has been recorded while the core is still busy is lost: it is not processed, its half is stale too.

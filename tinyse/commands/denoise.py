@@ -173,7 +173,7 @@ def _pipe(
 
 
 def _refuse_pipe(source: Path, target: Path, channels: int | None) -> None:
-    """Raise InputError where one of the sides is no stream."""
+    """Raise InputError where one of the sides is not a stream."""
     if source.is_dir() or target.is_dir():
         raise InputError("a pipe is one stream: give a file, not a folder, on its other side")
     if target == PIPE and sys.stdout.isatty():
@@ -215,11 +215,11 @@ def _written(clean: Iterable[np.ndarray], target: Path, layout: Layout, to_wav: 
             for block in clean:
                 file.write(block)
                 samples += len(block)
-            if not samples:  # an output that is there already stays
+            if not samples:  # an output of an earlier call stays
                 raise InputError(
                     "standard input ended before the first sample: did the program fail that writes to it?"
                 )
-    except BrokenPipeError as leaving:  # whoever listened has left: that is how a pipe ends
+    except BrokenPipeError as leaving:  # the reader has left: that is how a pipe ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from leaving
     return samples

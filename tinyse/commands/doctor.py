@@ -1,4 +1,4 @@
-"""`tinyse doctor`: what is installed on this machine, what is missing, and the command that mends it."""
+"""`tinyse doctor`: what is installed on this machine, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RARELY_NEEDED = {
     "onnx": "third-party teachers, and DNSMOS",
     "judges": "word errors and opinion scores in tinyse evaluate",
 }
-"""Extras that nobody misses who does not look for them: what for."""
+"""Extras that few users need: what for."""
 
 MODULES = {
     "numpy": "numpy",
@@ -50,7 +50,7 @@ PROGRAMS = {
     "clang": ("compile the firmware to WebAssembly (tinyse web)", "clang"),
     "wasm-ld": ("link it", "lld"),
 }
-"""Programs that are used when they are there: what for, and Debian's packages."""
+"""Programs that are used where they are installed: what for, and Debian's packages."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ def machine_checks() -> Iterator[Check]:
 
 
 def models_check() -> Check:
-    """The C of the models that came along, compiled."""
+    """The compiled C of the models that come with tinyse."""
     from firmware_export import built_in
 
     reason = built_in.missing()
@@ -218,7 +218,7 @@ def import_error(module: str) -> str | None:
 
 
 def print_table(checks: list[Check]) -> None:
-    """The checks as a table, and a line for each that has to be mended."""
+    """The checks as a table, and a line for each that has to be fixed."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

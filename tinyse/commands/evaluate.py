@@ -102,7 +102,7 @@ def _task_of(model: Path) -> str | None:
     from tinyse.evaluation.backends import header_of
 
     if model.suffix not in (".tflite", ".safetensors"):
-        return None  # no model at all: who opens it says so
+        return None  # not a model: opening it will say so
     facts = header_of(model)
     return str(facts.get("task")) if "classes" in facts else None
 

@@ -1,4 +1,4 @@
-"""`tinyse init`: recipes to edit, in a folder of one's own."""
+"""`tinyse init`: recipes to edit, in the user's folder."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def _is_file(name: str | None) -> bool:
 
 
 def _watch(session: Session, end: float, title: str) -> None:
-    """Show the session and obey keys until it is over, somebody quits or the time is up."""
+    """Show the session and obey keys until it is over, the user quits or the time is up."""
     from rich.console import Console
 
     screen = Console(stderr=True)

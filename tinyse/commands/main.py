@@ -139,7 +139,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main() -> None:
-    """Run the command line: 0 for success, 2 for what the user can mend, 130 after Ctrl-C or SIGTERM; never a traceback."""
+    """Run the command line: 0 for success, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM; never a traceback."""
     code: int | str | None
     _open_standard_streams()
     # What a scheduler sends before it takes the machine away: what is done is kept, as after Ctrl-C.
@@ -178,7 +178,7 @@ def _open_standard_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
-    # A name that is not UTF-8, or a sign that the terminal's encoding has not, must not end what it only tells of.
+    # A name that is not UTF-8, or a character that the terminal's encoding lacks, must not end a command that only prints it.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 

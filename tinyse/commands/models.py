@@ -70,7 +70,7 @@ def _family() -> list[dict[str, Any]]:
 
 
 def _shipped() -> list[dict[str, Any]]:
-    """A row for each quantized model that comes along, from its file and its card: torch is not needed."""
+    """A row for each quantized model that comes with tinyse, from its file and its card: torch is not needed."""
     from tinyse.documents import read_own_json
     from tinyse.released import find, names
     from tinyse.spectra.front_end import front_end_in

@@ -41,7 +41,7 @@ def listed(text: str) -> tuple[str, ...]:
 
 
 def networks_in(recipe: Path | None) -> Networks:
-    """The classes that a recipe names; none without one. Raises InputError for what is no network."""
+    """The classes that a recipe names; none without one. Raises InputError for a class that is not a network."""
     if recipe is None:
         return ()
     with needs("train"):

@@ -76,7 +76,7 @@ def study(
     rate = float_step(weights, networks).front_end.config.sample_rate
     chosen = valid_clips(open_data(data_paths(data)), clips, rate)
     refuse_scored(chosen, scored, rate)
-    # Beside a checkpoint of one's own, in the working folder for a model that came along.
+    # Beside a user's own checkpoint, in the working folder for a model that comes with tinyse.
     folder = output or checkpoint.parent / "quantization"
     with shown() as progress:
         result = work.study(

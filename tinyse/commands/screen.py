@@ -69,7 +69,7 @@ class Screen:
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """Say on a terminal that something is going on; away from one, nothing."""
+        """Show on a terminal that work is in progress; away from one, nothing."""
         task = self._bars.add_task(text, total=None, facts="")
         try:
             yield
@@ -83,7 +83,7 @@ class Screen:
             if progress.stage in self._tasks:
                 self._bars.remove_task(self._tasks.pop(progress.stage))  # type: ignore[arg-type]
         self._shown[progress.stage] = progress.update
-        # What is there at a stage's first update is a checkpoint's.
+        # Scores at a stage's first update are a checkpoint's.
         looked = progress.valid and progress.valid is not self._valid and progress.stage in self._begun
         self._valid = progress.valid
         start, first = self._begun.setdefault(progress.stage, (self._clock(), progress.update))

@@ -122,7 +122,7 @@ def _serve(folder: Path, port: int, browser: bool) -> None:
 
 
 def _card(path: Path, metadata: dict[str, Any]) -> str:
-    """The card beside a model that came along; of another, what its file says of itself. Both are Markdown."""
+    """The card of a model that comes with tinyse; of another, what its file says. Both are Markdown."""
     from tinyse.released import FOLDER
 
     if FOLDER in path.resolve().parents:

@@ -36,9 +36,9 @@ def backends_for(
 ) -> dict[str, Backend]:
     """The backends of a model in the order of the chain, by the names that tables print.
 
-    For a .safetensors, or the name of a model that came along where torch is installed: the float backends, then those of
+    For a .safetensors, or a model that comes with tinyse where torch is installed: the float backends, then those of
     `quantized_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
-    `names` chooses among these, and what is named must be there; by default all but "reference" are chosen. `networks` are
+    `names` chooses among these, and what is named must exist; by default all but "reference" are chosen. `networks` are
     classes of your own that the float model may be made of. `limits_db` are attenuation limits, None for no limit; each is a
     backend of its own. Raises InputError for an unknown name, a missing file or a backend that this model does not have.
     """

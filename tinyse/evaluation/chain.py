@@ -2,7 +2,7 @@
 quantized model on the device.
 
 A backend is a function (samples,) -> (samples,), aligned with its input and starting from silence. Each is scored on the
-noisy clips, on the clean ones (what needs no help must stay as it is) and on the noises alone, and compared sample by
+noisy clips, on the clean ones (what needs no help must stay unchanged) and on the noises alone, and compared sample by
 sample with the backend before it, so a loss shows where it happens.
 """
 

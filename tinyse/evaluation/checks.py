@@ -13,7 +13,7 @@ from tinyse.errors import InputError
 from tinyse.evaluation.pairs import TRANSCRIPTS, Pair
 
 NAMED = 5
-"""Faults that are told; the others are counted."""
+"""The most faults that are named; the others are counted."""
 FURTHEST_SECONDS = 1.0
 """By how much one side of a pair may be found to be late."""
 LEAST_LIKENESS, LEAST_RATIO = 0.25, 2.0
@@ -46,7 +46,7 @@ def _fault(pair: Pair) -> str | None:
     except InputError as error:
         return str(error)
     if BY_FFMPEG & {pair.clean.suffix.lower(), pair.noisy.suffix.lower()}:
-        return None  # their headers are no exact word
+        return None  # their headers do not say it exactly
     rates = [soundfile.info(path).samplerate for path in (pair.clean, pair.noisy)]
     if rates[0] != rates[1]:
         return f"{pair.clean} is at {rates[0]} Hz and {pair.noisy} at {rates[1]} Hz"
@@ -56,7 +56,7 @@ def _fault(pair: Pair) -> str | None:
 
 
 def shift(clean: np.ndarray, noisy: np.ndarray, sample_rate: int = DEFAULT_RATE) -> int:
-    """Samples by which `noisy` is later than `clean`, (samples,) each; 0 where it is not, or cannot be told.
+    """Samples by which `noisy` is later than `clean`, (samples,) each; 0 where it is not, or cannot be found.
 
     The place of the highest cross-correlation, where the sides are much more alike there than as they are.
     """

@@ -106,7 +106,7 @@ def as_rich(tables: Sequence[Table]) -> list[RichTable]:
 
 
 def as_json(scores: Scores) -> dict[str, Any]:
-    """Summaries and every single value; what is not finite is null. `write_json` takes it as it is."""
+    """Summaries and every single value; what is not finite is null. For `write_json`."""
     quality = scores.quality
     summaries = {backend: {name: _mean(scores, name, values) for name, values in row.items()}
                  for backend, row in quality.items()}  # fmt: skip

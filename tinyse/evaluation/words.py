@@ -20,7 +20,7 @@ from tinyse.errors import missing_extra, needs
 
 RECOGNIZER_RATE = 16000
 MOST_TOKENS = (20, 8)
-"""That are heard at most: so many, and so many per second. Nobody speaks faster; a recognizer that repeats itself does."""
+"""The most tokens of a text: a constant, and a number per second. No one speaks faster; a recognizer that loops does."""
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class Microphone(_Device):
 
 
 class Loudspeaker(_Device):
-    """Sound from a ring to a device. Where the ring is empty it plays silence until `target` samples are there again."""
+    """Sound from a ring to a device. Where the ring is empty it plays silence until it holds `target` samples again."""
 
     kind = "output"
 

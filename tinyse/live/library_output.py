@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silence_libraries() -> Iterator[None]:
-    """Drop what is written to file descriptor 2 by anything but Python, whose `sys.stderr` goes on as it was."""
+    """Drop what is written to file descriptor 2 by anything but Python, whose `sys.stderr` stays as it was."""
     sys.stderr.flush()
     kept, nowhere, python = os.dup(2), os.open(os.devnull, os.O_WRONLY), sys.stderr
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)

@@ -13,7 +13,7 @@ from tinyse.errors import InputError
 from tinyse.streaming.hops import as_float
 
 BLOCK_BYTES = 1 << 16
-"""The most that is read at a time; a pipe gives what is there."""
+"""The most that is read at a time; a pipe gives what it holds."""
 
 
 class PipeReader:

@@ -23,9 +23,9 @@ class Ring:
         self.closed = False
         """Whether the writer has said that no more will come."""
         self.dropped = 0
-        """Samples that were thrown away for want of room."""
+        """Samples that were thrown away because the ring was full."""
         self.overruns = 0
-        """How often that happened."""
+        """How many times that happened."""
 
     def __len__(self) -> int:
         return self._fill
@@ -36,7 +36,7 @@ class Ring:
         return self.closed and not self._fill
 
     def write(self, samples: np.ndarray) -> None:
-        """Append (samples,) now; see the class for what happens where there is no room."""
+        """Append (samples,) now; see the class for what happens when the ring is full."""
         capacity = len(self._samples)
         with self._changed:
             if self._fill + len(samples) > capacity:
@@ -60,7 +60,7 @@ class Ring:
             samples = samples[room:]
 
     def read(self, count: int) -> np.ndarray:
-        """At most `count` samples that are there now."""
+        """At most `count` samples of those that the ring holds now."""
         with self._changed:
             count = min(count, self._fill)
             places = np.arange(self._start, self._start + count) % len(self._samples)

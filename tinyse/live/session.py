@@ -57,7 +57,7 @@ class Figures:
     mute: bool
     recording: str
     recording_error: str
-    """Why the last recording ended by itself; the session goes on."""
+    """Why the last recording ended by itself; the session continues."""
     tags: str
     """Tags of the last second, where there is a tagger."""
 

@@ -63,7 +63,7 @@ class Recording:
         except OSError as error:
             raise self._failed(error) from error
         finally:
-            self._write_header()  # over bytes that are there: it needs no room
+            self._write_header()  # over bytes that are written already: it needs no disk space
 
     def _write_header(self) -> None:
         self._file.seek(0)
@@ -90,7 +90,7 @@ class Recorder:
         return str(sides[1].path) if sides else ""
 
     def start(self, prefix: Path) -> None:
-        """End what runs and begin anew. Raises InputError where the files cannot be written."""
+        """End a recording that runs, and begin one. Raises InputError where the files cannot be written."""
         self.stop()
         self.error = ""
         paths = [prefix.with_name(f"{prefix.name}-{side}.wav") for side in ("in", "out")]

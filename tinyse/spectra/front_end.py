@@ -238,7 +238,7 @@ class FrontEnd:
     def features(self, spectra: np.ndarray, state: LevelState) -> tuple[np.ndarray, LevelState]:
         """(frames, bins) complex64 -> (frames, bands) float32 in [-1, 1): log power against the running level.
 
-        A talker at another distance gives the same features, after a moment. The first frames that are no digital silence
+        A talker at another distance gives the same features, after a moment. The first frames that are not digital silence
         set the level as their plain mean, later ones as an exponential one.
         """
         powers = spectra.real * spectra.real + spectra.imag * spectra.imag

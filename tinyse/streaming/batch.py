@@ -1,4 +1,4 @@
-"""Many sound files through one model: what fails is named, and the others go on."""
+"""Many sound files through one model: what fails is named, and the others continue."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
         found: list[tuple[Path, str | None]] = [(path, None) for path in listing.paths]
         found += [(Path(path), fault) for path, fault in listing.left_out]
         inside = target.resolve()
-        if source.resolve() in inside.parents:  # what an earlier call has written there is no input of this one
+        if source.resolve() in inside.parents:  # what an earlier call has written there is not an input of this one
             found = [(path, fault) for path, fault in found if inside not in path.resolve().parents]
         if not found:
             raise InputError(f"no sound files in {source}: looked for {', '.join(sorted(SUFFIXES))}")

@@ -127,7 +127,7 @@ class Denoiser:
         """A whole clip (samples,) as a stream from silence: aligned with its input, as long, of the same type.
 
         One of (samples, channels), each channel a stream of its own, or at another `sample_rate` than the model's comes
-        back as it was given. Raises InputError as `process`, and for a rate or a number of channels that sound has not.
+        back as it was given. Raises InputError as `process`, and for a rate or a number of channels that sound does not have.
         """
         samples = np.asarray(samples)
         rate = sample_rate or self.sample_rate

@@ -36,7 +36,7 @@ class Decision:
 
 
 class Tagger:
-    """A stream of mono sound, at the model's `sample_rate`, through one that names classes: tags, or whether somebody speaks.
+    """A stream of mono sound, at the model's `sample_rate`, through one that names classes: tags, or whether anyone speaks.
 
     The network keeps its state; a decision pools the frames of its own stretch, `whole` those of all. What
     `whole` says after a clip is what the clip's tags are in training and evaluation.

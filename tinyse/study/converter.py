@@ -19,7 +19,7 @@ from tinyse.graph.graph import Graph, Operator, Quantization, Tensor
 from tinyse.quantization.calibration import frames_of
 
 Frames = Mapping[str, np.ndarray]
-"""A clip: {input that is no state: float32 (frames, ...)}."""
+"""A clip: {input that is not a state: float32 (frames, ...)}."""
 
 
 @dataclass(frozen=True)

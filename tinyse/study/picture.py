@@ -82,7 +82,7 @@ def _by_snr(axes: Any, snrs: list[float], summaries: list[Summary]) -> None:
 
 
 def _by_minute(axes: Any, study: Study, name: str, value: str) -> None:
-    """The long stream part by part, and its last part anew."""
+    """The long stream part by part, and its last part from silence on."""
     stream = study.streams[name]
     minutes = (np.arange(len(stream.parts)) + 1) * stream.part_seconds / 60
     axes.plot(

@@ -1,4 +1,4 @@
-"""A study's progress for whoever waits: a bar on a terminal, lines in a log."""
+"""A study's progress: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def compare(
 
 
 def make_environment(folder: Path, python: str = "python3.11") -> None:
-    """A virtual environment with TFLITE_RUNTIME alone, from the package index; one that is whole is left as it is.
+    """A virtual environment with TFLITE_RUNTIME alone, from the package index; one that is complete is kept.
 
     Raises InputError, in the failed command's words, where it cannot be made.
     """

@@ -136,7 +136,7 @@ def study(
 
 
 def _parent(step: FloatStep, model: str | Path, parent: str | Path, networks: Networks) -> FloatStep:
-    """The float step that `step` was trained from. Raises InputError where they are no such pair."""
+    """The float step that `step` was trained from. Raises InputError where they are not such a pair."""
     if step.trained is None:
         raise InputError(f"{model} does not come from quantization-aware training: study it without a parent")
     origin = float_step(parent, networks)
