@@ -25,7 +25,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.frames < 1:
-            raise InputError(f"--frames: {arguments.frames} frames are none; give 1 or more")
+            raise InputError(f"--frames {arguments.frames}: give 1 or more")
         firmware = export(
             arguments.model,
             arguments.folder,

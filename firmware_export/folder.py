@@ -14,7 +14,7 @@ def refuse_foreign(folder: Path, mark: str, names: Iterable[str]) -> None:
     """Raise InputError where a file of one of these names exists and `mark`, which is in every export, does not."""
     found = [name for name in names if (folder / name).exists()]
     if found and not (folder / mark).is_file():
-        raise InputError(f"{folder} has a {found[0]} that is not of an export of tinyse: give an empty folder")
+        raise InputError(f"{folder} has a {found[0]} that tinyse did not export: give an empty folder")
 
 
 def remove_earlier(folder: Path, record: str, prefix: str, names: Iterable[str]) -> None:

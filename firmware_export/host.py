@@ -193,7 +193,7 @@ def compiler() -> str:
     for name in filter(None, (os.environ.get("CC"), *COMPILERS)):
         if shutil.which(name):
             return name
-    raise InputError("the engine c compiles the firmware for this computer: apt-get install gcc libc6-dev, or set CC")
+    raise InputError("the engine c needs a C compiler: apt-get install gcc libc6-dev, or set CC")
 
 
 def checked(command: list[str]) -> str:

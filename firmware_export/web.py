@@ -53,7 +53,7 @@ def build_wasm(firmware: Firmware) -> bytes:
     """The firmware as WebAssembly; see web.c for what it exports. Raises InputError where clang or lld is missing."""
     clang = shutil.which("clang")
     if clang is None or shutil.which("wasm-ld") is None:
-        raise InputError("the page compiles the firmware to WebAssembly: apt-get install clang lld")
+        raise InputError("the page needs clang and lld, which compile to WebAssembly: apt-get install clang lld")
     with tempfile.TemporaryDirectory(prefix="tinyse-") as temporary:
         folder = Path(temporary)
         write_block(firmware, folder)

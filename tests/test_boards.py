@@ -402,7 +402,7 @@ def test_bench_lists_boards_and_refuses_what_it_cannot_do(model, tmp_path, capsy
     assert "stm32u585" in capsys.readouterr().out
     bench(as_json=True)
     assert "stm32u585" in {board["name"] for board in json.loads(capsys.readouterr().out)["boards"]}
-    with pytest.raises(InputError, match="which model"):
+    with pytest.raises(InputError, match="name a model"):
         bench(board="nrf5340")
     with pytest.raises(InputError, match="seconds is between"):
         bench(model, "nrf5340", seconds=0)

@@ -325,7 +325,7 @@ def test_ffmpeg_on_both_sides(tiny, tmp_path):
         (("-", "-", "--processes", "2"), b"", "--processes"),
         (("{folder}", "-"), b"", "not a folder"),
         (("-", "-", "--format", "f32"), np.float32([0, np.nan]).tobytes(), "standard input: samples hold NaN"),
-        (("-", "-", "--format", "f32"), np.float32([1e30] * 9).tobytes(), "it was read as f32, --format says"),
+        (("-", "-", "--format", "f32"), np.float32([1e30] * 9).tobytes(), "it was read as f32; give --format"),
         (("-", "x.m4a"), b"", "cannot write x.m4a"),
         (("a.wav", "b.wav", "--channels", "2"), b"", "give - as IN or OUT"),
         (("no.wav", "-"), b"", "no such file"),

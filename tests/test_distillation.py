@@ -163,8 +163,8 @@ def test_teachers_are_ours_or_external():
     [
         ({"teacher": ()}, "name at least one"),
         ({"teacher": "a.onnx", "output": 1}, "say which window a.onnx uses"),
-        ({"teacher": ("t", "u"), "views": {"bin": 1}}, "layers with those of one network of ours"),
-        ({"teacher": OnnxTeacher("x.onnx", "hann"), "views": {"bin": 1}}, "layers with those of one network of ours"),
+        ({"teacher": ("t", "u"), "views": {"bin": 1}}, "layers with those of one tinyse network"),
+        ({"teacher": OnnxTeacher("x.onnx", "hann"), "views": {"bin": 1}}, "layers with those of one tinyse network"),
         ({"teacher": "t", "views": {"bin": 1}, "layers": ()}, "views: they need layers"),
         ({"teacher": "t", "views": {"bin": 0}}, "give a view, the output or the target a weight"),
         ({"teacher": "t", "output": -1}, "output is -1"),

@@ -67,8 +67,8 @@ def test_a_model_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     [
         (b"{", r"sources\.json: no readable JSON"),
         (b"\xff", r"sources\.json: no readable JSON"),
-        (b"[]", r"sources\.json is not what tinyse writes there: remove it"),
-        (b'{"other": 1}', r"sources\.json is not what tinyse writes there: remove it"),
+        (b"[]", r"sources\.json is not a file that tinyse wrote: remove it"),
+        (b'{"other": 1}', r"sources\.json is not a file that tinyse wrote: remove it"),
         (None, r"cannot read .*sources\.json: Is a directory"),
     ],
 )

@@ -30,7 +30,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(step, tmp_path, name):
     """As by `--firmware .` in a project."""
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match=f"has a {name} that is not of an export of tinyse: give an empty folder"):
+    with pytest.raises(InputError, match=f"has a {name} that tinyse did not export: give an empty folder"):
         export(step, tmp_path, 1)
     assert contents(tmp_path) == {name: b"mine"}
 
@@ -83,7 +83,7 @@ def test_names_that_lead_out_are_not_removed(step, tmp_path):
 
 def test_a_page_does_not_overwrite_another(tmp_path):
     (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(InputError, match=r"index\.html that is not of an export"):
+    with pytest.raises(InputError, match=r"index\.html that tinyse did not export"):
         refuse_foreign(tmp_path, "tinyse.wasm", ["index.html"])
     (tmp_path / "tinyse.wasm").touch()
     refuse_foreign(tmp_path, "tinyse.wasm", ["index.html"])

@@ -195,9 +195,9 @@ REFUSED = {
     "denoise by foreign weights": ("denoise good.wav OUT --model foreign.safetensors", "no classifier of format 1"),
     "denoise by an engine for others": ("denoise good.wav OUT --model good.tflite --engine torch", "does not run"),
     # what takes a number with a fraction
-    "tag every NaN seconds": ("tag good.wav --model good.tflite --every nan", "--every nan: not a number"),
-    "live for ever": ("live --input good.wav --output OUT --seconds inf", "--seconds inf: not a number"),
-    "adapt for ever": ("adapt --noise pairs --output OUT --minutes inf", "--minutes inf: not a number"),
+    "tag every NaN seconds": ("tag good.wav --model good.tflite --every nan", "--every nan: not a finite number"),
+    "live for ever": ("live --input good.wav --output OUT --seconds inf", "--seconds inf: not a finite number"),
+    "adapt for ever": ("adapt --noise pairs --output OUT --minutes inf", "--minutes inf: not a finite number"),
     "study for NaN minutes": ("quantize study good.safetensors --output OUT --minutes nan", "--minutes nan: not a"),
     # evaluate
     "evaluate a missing model": ("evaluate none.tflite pairs", "there is no model"),
@@ -227,7 +227,7 @@ REFUSED = {
     "evaluate with a missing DNSMOS": ("evaluate good.tflite pairs --dnsmos none.onnx", "none.onnx"),
     # bench
     "bench on an unknown board": ("bench good.tflite --board stm32f44", "did you mean 'stm32f446'"),
-    "bench without a model": ("bench --board stm32f446", "which model"),
+    "bench without a model": ("bench --board stm32f446", "name a model"),
     "bench a missing model": ("bench none.tflite --board stm32f446", "none.tflite"),
     "bench a truncated model": ("bench truncated.tflite --board stm32f446", "truncated.tflite"),
     "bench a truncated model on all boards": ("bench truncated.tflite", "truncated.tflite"),
@@ -312,9 +312,9 @@ REFUSED = {
     "preview NaN": ("data preview nan-data --output OUT", "can be decoded"),
     "preview without noise": ("data preview speech-data --output OUT", "no noise recordings"),
     "preview no time": ("data preview BUILT-IN --seconds 0 --output OUT", "at least 0.1 s"),
-    "synthesize NaN seconds": ("data synthesize --seconds nan --output OUT", "--seconds nan: not a number"),
+    "synthesize NaN seconds": ("data synthesize --seconds nan --output OUT", "--seconds nan: not a finite number"),
     "synthesize an unknown family": ("data synthesize --family bell --output OUT", "no family of sounds 'bell'"),
-    "preview NaN seconds": ("data preview BUILT-IN --seconds nan --output OUT", "--seconds nan: not a number"),
+    "preview NaN seconds": ("data preview BUILT-IN --seconds nan --output OUT", "--seconds nan: not a finite number"),
     "preview into a file": ("data preview BUILT-IN --seconds 0.5 --count 1 --output file/OUT", "cannot write"),
     "shard an empty folder": ("data shard nothing OUT", "not laid out"),
 }

@@ -84,7 +84,7 @@ def test_transcripts_are_lines_of_a_name_and_a_text(tmp_path):
     with pytest.raises(InputError, match=r"line 2: 'b' has no text"):
         read_transcripts(path)
     path.write_text("a ONE\na TWO\n")
-    with pytest.raises(InputError, match="line 2: 'a' is there twice"):
+    with pytest.raises(InputError, match="line 2: 'a' is listed twice"):
         read_transcripts(path)
     path.write_bytes(b"a \xff\xfe\n")
     with pytest.raises(InputError, match="not text"):

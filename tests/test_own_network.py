@@ -224,8 +224,8 @@ FAULTS = {
         r"cannot import .*ZeroDivisionError: division by zero \(.*net.py:2",
     ),
     "another name": ("", "", "net:Nett", "nothing is named 'Nett' there: did you mean 'Net'"),
-    "no network": ("", "", "net:Own", r"'net:Own' is no network of ours: write class Own\(Network\)"),
-    "no class": ("", "", "net:torch", "'net:torch' is no network of ours"),
+    "no network": ("", "", "net:Own", r"'net:Own' is not a tinyse network: write class Own\(Network\)"),
+    "no class": ("", "", "net:torch", "'net:torch' is not a tinyse network"),
     "an unknown keyword": (
         "",
         "",

@@ -211,7 +211,7 @@ def test_a_folder_of_another_plan_is_refused(model, tmp_path):
     with pytest.raises(InputError, match="was filled with seed 1, not 2"):
         write_speech(tmp_path, model, Plan(seed=2), TEXT, 1)
     (tmp_path / "synthesis.json").write_text("[]")
-    with pytest.raises(InputError, match="not what tinyse writes there"):
+    with pytest.raises(InputError, match="not a file that tinyse wrote"):
         write_speech(tmp_path, model, Plan(seed=1), TEXT, 1)
 
 
@@ -268,10 +268,10 @@ def test_the_command_speaks_a_text_of_the_users(folder, tmp_path, monkeypatch):
     ("words", "message"),
     [
         ("speech --output OUT", "--hours is missing: give 0.001 to 1000"),
-        ("speech --output OUT --hours nan", "--hours nan: not a number to work with"),
-        ("speech --output OUT --hours 1 --count 3", "--count is not of speech"),
-        ("noise --output OUT --hours 1", "--hours is not of noise"),
-        ("--output OUT --train-only", "--train-only is not of noise"),
+        ("speech --output OUT --hours nan", "--hours nan: not a finite number"),
+        ("speech --output OUT --hours 1 --count 3", "--count does not belong to speech"),
+        ("noise --output OUT --hours 1", "--hours does not belong to noise"),
+        ("--output OUT --train-only", "--train-only does not belong to noise"),
         ("speech --hours 1", "name a folder for the sounds"),
     ],
 )

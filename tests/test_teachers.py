@@ -182,8 +182,8 @@ def test_sound_becomes_the_mask_that_makes_it():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        (taught_by("[one, two]", views="{frame: 1.0}"), r"distillation\.views.*one network of ours"),
-        (taught_by("{onnx: a.onnx, window: hann}", views="{frame: 1.0}"), r"distillation\.views.*one network of ours"),
+        (taught_by("[one, two]", views="{frame: 1.0}"), r"distillation\.views.*one tinyse network"),
+        (taught_by("{onnx: a.onnx, window: hann}", views="{frame: 1.0}"), r"distillation\.views.*one tinyse network"),
         (taught_by("a.onnx", output=1), r"\{onnx: a\.onnx, window: hann\}, or sqrt-hann"),
         (taught_by("{onnx: a.onnx}", output=1), r"missing key stages\.student\.distillation\.teacher\.window"),
         (taught_by("{onnx: a.onnx, window: hamming}", output=1), "'hamming' is not one of 'hann', 'sqrt-hann'"),

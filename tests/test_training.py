@@ -171,7 +171,7 @@ def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
         ("mixture.snr_db=[5, -5]", "snr_db"),
         ("stages.distill.mixture={clean: 0.2}", "unknown key stages.distill.mixture.clean"),
         ("stages.distill.mixture={clean_probability: 2}", "clean_probability is 2"),
-        ("stages.teacher.learning_rate=.nan", "learning_rate: nan is not a number"),
+        ("stages.teacher.learning_rate=.nan", "learning_rate: nan is not a finite number"),
         ("nonsense", "KEY=VALUE"),
         ("stages=[", "no readable YAML"),
     ],

@@ -191,7 +191,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         return {convert(arguments[0], k, where): convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise InputError(f"{where}: {value} is not a number to work with")
+            raise InputError(f"{where}: {value} is not a finite number")
         return float(value)
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -50,7 +50,7 @@ def read_own_json(path: Path, *keys: str) -> dict[str, Any]:
     """
     values = from_json(read_bytes(path), str(path))
     if not isinstance(values, dict) or not all(key in values for key in keys):
-        raise InputError(f"{path} is not what tinyse writes there: remove it, or take another folder")
+        raise InputError(f"{path} is not a file that tinyse wrote: remove it, or give another folder")
     return values
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 
 PRESETS: dict[str, int | None] = {"listening": None, "recognition": 9}
@@ -23,7 +24,7 @@ def limit_for(preset: str | None, limit_db: float | None) -> float | None:
     if preset is None:
         return limit_db
     if preset not in PRESETS:
-        raise InputError(f"{preset!r} is no preset: known are {', '.join(PRESETS)}")
+        raise InputError(f"no preset is named {preset!r}{did_you_mean(preset, PRESETS)}")
     if limit_db is not None:
         raise InputError(
             f"the preset {preset} and an attenuation limit of {limit_db:g} dB are both given: leave one out"

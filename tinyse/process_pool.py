@@ -60,7 +60,7 @@ class ProcessPool:
             self._executor.shutdown(wait=True, cancel_futures=kind is not None)
         if isinstance(error, BrokenProcessPool):
             raise InputError(
-                "a process of this command was killed, perhaps for want of memory: try again with fewer --processes"
+                "a process of this command was killed, perhaps because memory ran out: try again with fewer --processes"
             ) from error
 
 

@@ -103,7 +103,7 @@ class Stage:
             )
         if self.quantize and self.start is None:
             raise InputError(
-                "quantize: name the stage or model to go on from in `start`; its ranges give the quantization parameters"
+                "quantize: name the stage or model to start from in `start`; its ranges give the quantization parameters"
             )
         if self.quantize and self.distillation and self.distillation.views:
             raise InputError(

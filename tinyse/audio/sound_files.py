@@ -113,7 +113,9 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
     except InputError:
         raise
     except MemoryError as error:
-        raise InputError(f"cannot read {path}: there is no memory for {promised} samples") from error
+        raise InputError(
+            f"cannot read {path}: there is no memory for {promised} samples; cut it into shorter files"
+        ) from error
     except _FAILURES as error:
         raise InputError(f"cannot read {path}: {_reason(error)}") from error
     if not len(channels):
@@ -163,7 +165,7 @@ def duration(path: str | Path) -> float:
 
 def _check_exists(path: Path) -> None:
     if not path.is_file():
-        no_file = "it is no file: give - as IN and pipe the sound in" if path.exists() else "no such file"
+        no_file = "it is not a file: give - as IN and pipe the sound in" if path.exists() else "no such file"
         raise InputError(f"cannot read {path}: {'it is a folder' if path.is_dir() else no_file}")
     if not os.access(path, os.R_OK):
         raise InputError(f"cannot read {path}: permission denied")

@@ -112,7 +112,7 @@ def estimate(
 def front_end_of(graph: Graph) -> FrontEndConfig:
     """The front end that the model carries in its metadata. Raises InputError where it carries none."""
     if "front_end" not in graph.metadata:
-        raise InputError(f"{graph.name} carries no tinyse metadata with a front end: it was not exported by tinyse")
+        raise InputError(f"{graph.name} carries no tinyse metadata with a front end: make it with tinyse export")
     return front_end_in(graph.metadata, graph.name).config
 
 

@@ -118,7 +118,7 @@ def _from_packages(archive: Archive, folder: Path, path: Path) -> Path | None:
     if shutil.which(tool) is None:
         if archive.url:
             return None
-        raise InputError(f"{archive.name} comes from {tool}, which is not on this machine")
+        raise InputError(f"{archive.name} is fetched with {tool}, which is not installed: install it and start again")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".package-") as temporary:
         done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         found = [file for file in Path(temporary).iterdir() if file.is_file()]

@@ -202,7 +202,7 @@ def _joined(path: Path) -> Iterator[_Member]:
 def _data_of(file: IO[bytes], path: Path) -> IO[bytes]:
     """The data part of a Debian package, an `ar` archive (deb(5)): headers of 60 bytes, parts padded to even sizes."""
     if file.read(8) != b"!<arch>\n":
-        raise InputError(f"{path} is no Debian package")
+        raise InputError(f"{path} is not a Debian package")
     while header := file.read(60):
         name, size = header[:16].decode("ascii", "replace").strip(), header[48:58].strip()
         if header[58:] != b"`\n" or not size.isdigit():

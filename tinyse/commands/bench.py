@@ -68,7 +68,7 @@ def bench(
     measured = read_measurements(firmware) if firmware else ()
     if model is None:
         if chosen is not None:
-            raise InputError("which model? tinyse bench MODEL.tflite --board NAME")
+            raise InputError("name a model: tinyse bench MODEL.tflite --board NAME")
         if as_json:
             print(json.dumps({"boards": [asdict(each) for each in BOARDS.values()]}, indent=2))
         else:

@@ -192,7 +192,9 @@ def _standard_input(assumed: Layout, is_told: bool) -> PipeReader:
 
     reader = PipeReader(BufferedReader(FileIO(0, closefd=False)), assumed)
     if reader.is_wav and is_told:
-        raise InputError("standard input is a wav, which says what it is: leave out --rate, --channels and --format")
+        raise InputError(
+            "standard input is a wav, whose header says the format: leave out --rate, --channels and --format"
+        )
     return reader
 
 

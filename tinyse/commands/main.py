@@ -71,7 +71,7 @@ class Finite(TyperCommand):
         for parameter in self.params:
             value = ctx.params.get(parameter.name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"{parameter.opts[0]} {value}: not a number to work with")
+                raise InputError(f"{parameter.opts[0]} {value}: not a finite number")
         return super().invoke(ctx)
 
 

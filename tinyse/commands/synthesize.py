@@ -61,7 +61,7 @@ def synthesize(
     }
     for name, value in (of_speech if what == "noise" else of_noise).items():
         if value is not None:
-            raise InputError(f"{name} is not of {what}: tinyse data synthesize --help")
+            raise InputError(f"{name} does not belong to {what}: leave it out (tinyse data synthesize --help)")
     if what == "noise":
         _noise(output, 4 if count is None else count, family, 5.0 if seconds is None else seconds, seed, rate)
     else:

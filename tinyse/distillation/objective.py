@@ -54,7 +54,7 @@ class Distillation:
         if not (self.output or self.target or any(self.views.values())):
             raise InputError("give a view, the output or the target a weight")
         if any(self.views.values()) and (len(self.teachers) > 1 or self.external):
-            raise InputError("views: they compare layers with those of one network of ours; "
+            raise InputError("views: they compare layers with those of one tinyse network; "
                              "an ensemble or an ONNX model teaches by `output` or `target`")  # fmt: skip
         if any(self.views.values()) and not self.layers:
             raise InputError("views: they need layers to compare")

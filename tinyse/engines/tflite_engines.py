@@ -46,7 +46,7 @@ class FileEngine(Engine):
             raise InputError(f"{name}: it has no metadata of tinyse; make it with tinyse export")
         if self.metadata["format"] > FORMAT:
             raise InputError(
-                f"{name}: format {self.metadata['format']} is newer than this tinyse, which knows {FORMAT}"
+                f"{name}: format {self.metadata['format']} is newer than this tinyse, which knows {FORMAT}; upgrade tinyse"
             )
         graph = self.graph
         self._states = {name: graph.tensors[graph.inputs[name]] for name in graph.states}

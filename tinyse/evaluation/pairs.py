@@ -116,7 +116,7 @@ def read_transcripts(path: Path) -> dict[str, str]:
         if not text.strip():
             raise InputError(f"{path}, line {number}: {name!r} has no text: a line is a name and what is said")
         if name in texts:
-            raise InputError(f"{path}, line {number}: {name!r} is there twice")
+            raise InputError(f"{path}, line {number}: {name!r} is listed twice")
         texts[name] = text.strip()
     return texts
 
@@ -211,7 +211,7 @@ def _by_file_id(files: dict[str, Path]) -> dict[str, Path]:
     for name, path in files.items():
         file_id = _FILE_ID.findall(name)[0]
         if file_id in found:
-            raise InputError(f"{found[file_id]} and {path} have the same {file_id}: which one is meant?")
+            raise InputError(f"{found[file_id]} and {path} have the same {file_id}: remove one of them")
         found[file_id] = path
     return found
 
@@ -237,7 +237,7 @@ def _sounds(folder: Path, ending: str = "") -> dict[str, Path]:
     for path in paths:
         name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
         if name in files:
-            raise InputError(f"{files[name]} and {path} have the same name: which one is meant?")
+            raise InputError(f"{files[name]} and {path} have the same name: remove one of them")
         files[name] = path
     return files
 

@@ -47,7 +47,7 @@ class PipeReader:
         try:
             return as_float(pcm.decode(content, self.layout)).reshape(-1, self.layout.channels)
         except InputError as error:
-            hint = "" if self.is_wav else f"; it was read as {self.layout.format}, --format says what it is"
+            hint = "" if self.is_wav else f"; it was read as {self.layout.format}; give --format if it is another"
             raise InputError(f"standard input: {error}{hint}") from error
 
 

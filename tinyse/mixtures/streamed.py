@@ -34,6 +34,7 @@ FIXED = 1
 """Shards of each kind that validation and tests use: the first, always."""
 ATTEMPTS = 20
 """At a mixture whose recordings turn out broken."""
+ADVICE = "copy the shards again, or write them again with tinyse data shard"
 
 
 class StreamedMixer:
@@ -75,7 +76,9 @@ class StreamedMixer:
                 return mixer(epoch, index, attempt)
             except BrokenItem as error:
                 self.broken.add(error, self._tried())
-        raise InputError(f"{self.shards.place}: mixture {index} came upon a broken recording {ATTEMPTS} times")
+        raise InputError(
+            f"{self.shards.place}: mixture {index} came upon a broken recording {ATTEMPTS} times; {ADVICE}"
+        )
 
     def window(self, epoch: int, block: int) -> dict[Kind, list[Shard]]:
         """The shards of each kind that a block is made of."""
@@ -112,7 +115,7 @@ class StreamedMixer:
         window = Window([self._files[shard.name] for shard in shards], self.shards.data_hash(self.chosen[kind]))
         if not len(window):
             raise InputError(
-                f"{self.shards.place}: all recordings of {', '.join(shard.name for shard in shards)} are broken"
+                f"{self.shards.place}: all recordings of {', '.join(shard.name for shard in shards)} are broken; {ADVICE}"
             )
         return window
 

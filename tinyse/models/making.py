@@ -78,7 +78,7 @@ def find_class(name: str, where: str) -> type[Network]:
     except Exception as error:
         raise InputError(f"{where}: cannot import {name!r}: {error_line(error)}") from error
     if not _is_network(found):
-        raise InputError(f"{where}: {name!r} is no network of ours: write class {attributes}(Network), with Network from "
+        raise InputError(f"{where}: {name!r} is not a tinyse network: write class {attributes}(Network), with Network from "
                          "tinyse.models.network")  # fmt: skip
     return found
 

@@ -200,9 +200,11 @@ def check_size(part: Part) -> None:
     except OSError as error:
         raise InputError(f"cannot open {part.path}: {error.strerror}") from error
     if there != part.samples:
-        raise InputError(f"{part.path} holds {there} samples, its index says {part.samples}: remove or copy it again")
+        raise InputError(
+            f"{part.path} holds {there} samples, its index says {part.samples}: remove it, or copy it again"
+        )
     if marks_there != marks:
-        raise InputError(f"{marks_path} holds {marks_there} marks, its index says {marks}: remove or copy it again")
+        raise InputError(f"{marks_path} holds {marks_there} marks, its index says {marks}: remove it, or copy it again")
 
 
 def write_part(

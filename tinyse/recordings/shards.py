@@ -183,7 +183,9 @@ def open_shards(path: str | Path) -> Shards:
         return Shards(Path(path), (), index.notices, place, index, index.shards, buffer)
     present = tuple(shard for shard in index.shards if _is_whole(Path(path) / shard.name, shard))
     if not present:
-        raise InputError(f"{place}: none of the {len(index.shards)} shards of its {INDEX} is there")
+        raise InputError(
+            f"{place}: none of the {len(index.shards)} shards that {INDEX} lists is in it: copy them again"
+        )
     missing = len(index.shards) - len(present)
     notices = [f"{missing} of {len(index.shards)} shards are not there: the others are used"] if missing else []
     return Shards(Path(path), (), (*index.notices, *notices), place, index, present)

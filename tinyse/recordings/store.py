@@ -67,7 +67,7 @@ class AudioStore:
         self._sounds = [files[place.part][place.start : place.start + place.frames] for place in places]
         for place, sound in zip(places, self._sounds, strict=True):
             if len(sound) != place.frames:
-                raise InputError(f"{place.part} ends early: remove or copy it again")
+                raise InputError(f"{place.part} ends early: remove it, or copy it again")
 
     @classmethod
     def of_parts(

@@ -56,7 +56,8 @@ class Denoiser:
         metadata = self.engine.metadata
         if metadata.get("task") != "denoise":
             raise InputError(
-                f"{path} is not a denoiser of tinyse: its metadata names the task {metadata.get('task')!r}"
+                f"{path} is not a denoiser of tinyse: its metadata names the task {metadata.get('task')!r}; `tinyse models` "
+                "lists denoisers"
             )
         self.front_end = front_end_in(metadata, str(path))
         check_fit(self.engine, self.front_end.config.bands, self.front_end.config.bands, path)

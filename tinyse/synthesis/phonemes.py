@@ -33,7 +33,7 @@ def _of_clause(clause: str, accent: str) -> str:
         return ""
     tool = shutil.which("espeak-ng")
     if tool is None:
-        raise InputError("speech is made of phonemes, which espeak-ng gives: apt-get install espeak-ng")
+        raise InputError("synthesis needs espeak-ng for its phonemes: apt-get install espeak-ng")
     command = [tool, "-q", "--ipa=3", "-v", accent, "--stdin"]
     done = subprocess.run(command, input=clause, capture_output=True, encoding="utf-8")
     if done.returncode:

@@ -78,7 +78,10 @@ def check_disk_space(folder: Path, seconds: float, sample_rate: int) -> int:
     """The bytes of `seconds` of 16-bit sound. Raises InputError where the disk of `folder` has less."""
     needed, free = int(2 * seconds * sample_rate), free_bytes(folder)
     if needed > free:
-        raise InputError(f"{seconds / 3600:g} h take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left")
+        raise InputError(
+            f"{seconds / 3600:g} h take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left: give fewer --hours, "
+            "or another --output"
+        )
     return needed
 
 

@@ -53,7 +53,7 @@ class Denoise(MixtureTask):
                                  f"end takes {recipe.front_end.sample_rate} Hz")  # fmt: skip
             if stage.external_teachers and recipe.front_end.sample_rate != external.SAMPLE_RATE:
                 raise InputError(f"stages.{name}.distillation.teacher: ONNX models take {external.SAMPLE_RATE} Hz, the "
-                                 f"front end {recipe.front_end.sample_rate} Hz; name a model of ours")  # fmt: skip
+                                 f"front end {recipe.front_end.sample_rate} Hz; name a tinyse model")  # fmt: skip
 
     @classmethod
     def plan(cls, recipe: Recipe) -> Plan:

@@ -83,7 +83,7 @@ class Tagging(Task):
                 raise InputError(f"stages.{name}.mixture: a tagger's mixing is tagging.mixture, in all stages the same")
             if stage.external_teachers:
                 raise InputError(f"stages.{name}.distillation.teacher: an ONNX model teaches by its sound, and only the task "
-                                 "'denoise' learns sound; name a tagger of ours")  # fmt: skip
+                                 "'denoise' learns sound; name a tinyse tagger")  # fmt: skip
         if recipe.data == BUILT_IN:
             raise InputError(
                 "data: the built-in corpus has no labels; name a folder with labels.csv: --set data=FOLDER"

@@ -197,7 +197,7 @@ class _Reader:
                 raise InputError(f"its metadata {METADATA!r} is larger than {MAX_METADATA_BYTES >> 20} MiB")
             values = from_json(content, f"its metadata {METADATA!r}")
             if not isinstance(values, dict):
-                raise InputError(f"its metadata {METADATA!r} is no JSON object")
+                raise InputError(f"its metadata {METADATA!r} is not a JSON object")
             return values
         return {}
 

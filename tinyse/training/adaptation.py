@@ -61,7 +61,7 @@ def base_of(model: str) -> Base:
     path = find_weights(model)
     if path.suffix != ".safetensors":
         raise InputError(
-            f"--model {model}: learning goes on from float weights; give a .safetensors or a released name"
+            f"--model {model}: adaptation starts from float weights; give a .safetensors or a released name"
         )
     network, front_end, header = load_model(path)
     if header["task"] != "denoise":

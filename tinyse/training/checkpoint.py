@@ -48,5 +48,7 @@ def load(
     try:
         optimizer.load_state_dict({**state, "state": moments})
     except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: the optimizer's state does not fit the model") from error
+        raise InputError(
+            f"{path}: the optimizer's state does not fit the model; remove it to begin the stage again"
+        ) from error
     return facts

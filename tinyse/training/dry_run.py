@@ -81,11 +81,12 @@ def refuse_full_disk(recipe: Recipe) -> None:
     except OSError as error:
         raise InputError(f"output: cannot make the folder {folder}: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"output: the folder {folder} cannot be written")
+        raise InputError(f"output: the folder {folder} cannot be written; name another with --set output=FOLDER")
     needed, free = bytes_needed(recipe), free_bytes(folder)
     if free < needed:
         raise InputError(
-            f"output: the disk of {folder} has {free // MEGABYTE} MB free, this run needs {needed // MEGABYTE} MB"
+            f"output: the disk of {folder} has {free // MEGABYTE} MB free, this run needs {needed // MEGABYTE} MB; free "
+            "some, or name a folder of another disk with --set output=FOLDER"
         )
 
 

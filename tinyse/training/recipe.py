@@ -72,7 +72,7 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         raise InputError(f"{path}: extends is {base!r}: expected the file of one recipe")
     if "\0" in base:
-        raise InputError(f"{path}: extends is {base!r}, which no file can be called")
+        raise InputError(f"{path}: extends is {base!r}, which cannot be the name of a file")
     return _merged(_read(path.parent / base, (*extended_by, path.resolve())), values)
 
 

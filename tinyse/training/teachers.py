@@ -48,7 +48,9 @@ class Teachers:
             if header["task"] != recipe.task:
                 raise InputError(f"{path}: the teacher's task is {header['task']!r}, the recipe's {recipe.task!r}")
             if front_end != recipe.front_end:
-                raise InputError(f"{path}: the teacher's front end is another one than the recipe's")
+                raise InputError(
+                    f"{path}: the teacher's front end is not the recipe's; name a teacher with the same one"
+                )
             network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.networks.append(network.requires_grad_(False))
             file = path.name if Path(name).suffix else f"{name}/{path.name}"  # of a stage or a released model: its name
