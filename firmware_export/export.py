@@ -64,7 +64,7 @@ class Firmware:
     sources: dict[str, str]
     digest: str
     version: str
-    """Of the kernels."""
+    """Version of the kernels."""
     build: int
     """What its header and its library know each other by."""
 

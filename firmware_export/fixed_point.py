@@ -25,7 +25,7 @@ Q30 = 1 << 30
 RATE_BITS, MOST_LEVEL_BITS = 9, 24
 """Significant bits of the slowest rate of the running level; and how many the level may have after the point in 32."""
 FEATURE_BITS = 13
-"""Of the factor from log2 units to steps of the features, after the point."""
+"""Bits after the point of the factor from log2 units to steps of the features."""
 
 
 class State(NamedTuple):
@@ -62,7 +62,7 @@ class FixedFrontEnd:
         self.coefficients = [int(value) for value in quantized(np.array(COEFFICIENTS, np.float64), Q15)]
         self.mean_scale = round((1 << 24) / self.config.bands)
         # A rate follows from seconds and hop: short hops and long memories have small ones, and a level that moves little
-        # per frame. Both keep so many more bits than the 15 of logarithms.
+        # per frame. Both keep that many more bits than the 15 of logarithms.
         _, exponent = np.frexp(front_end.slowest_rate)
         self.level_bits = min(max(15, RATE_BITS - int(exponent)), MOST_LEVEL_BITS)
         self.slowest_rate = round(float(front_end.slowest_rate) * (1 << self.level_bits))

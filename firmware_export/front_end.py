@@ -238,5 +238,5 @@ def _constant(value: object) -> str:
 
 
 def _compact(indices: np.ndarray) -> np.ndarray:
-    """In the smallest unsigned type that holds them."""
+    """The indices in the smallest unsigned type that holds them."""
     return indices.astype(np.uint8 if indices.max() < 256 else np.uint16)

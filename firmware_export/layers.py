@@ -41,7 +41,7 @@ STRUCT_BYTES = {
     "tinyse_table": 12,
     "tinyse_rows": 8,
 }
-"""Of c/kernels.h, on a core of 32 bits."""
+"""Sizes of the structs in c/kernels.h, on a core of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def packed(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shift
 
 
 def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, parts: int, where: str) -> dict[str, int]:
-    """Of one of `parts` groups."""
+    """The sizes of one of `parts` groups."""
     if operator.kind == "FULLY_CONNECTED":
         (height, width, channels), (kernel_height, kernel_width) = (1, *x.shape), (1, 1)
         (stride_height, stride_width), (out_height, out_width) = (1, 1), (1, y.shape[0])

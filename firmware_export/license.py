@@ -10,7 +10,7 @@ from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 
 SPDX = "MIT"
-"""Of the code, and of the weights of released models."""
+"""The license of the code, and of the weights of released models."""
 HOLDER = "2026 the tinyse authors"
 WEIGHTS = ("_network_data.h", "_network.c", "_network.h", "_vectors.c")
 """Endings of the files that are made from the model's weights and shape."""

@@ -23,7 +23,7 @@ class Storage:
     first: int = 0
     last: int = 0
     values: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int8))
-    """Of a constant."""
+    """The values of a constant."""
 
 
 @dataclass(frozen=True)

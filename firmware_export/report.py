@@ -13,7 +13,7 @@ CODE_BYTES, CALL_BYTES = 7570, 18
 """Flash of the code: kernels, front end and the compiler's library together, and each call of a kernel. As
 arm-none-eabi-gcc 12.2 makes them of student-62k and student-30k with -O2, within 200 bytes on Cortex-M4, M7, M33 and M55."""
 STACK_BYTES = 1024
-"""Of the deepest call; the tests check that no core takes more."""
+"""The most of the deepest call; the tests check that no core takes more."""
 
 
 def report(program: Program, front_end: FrontEnd | None, digest: str, sources: Mapping[str, str]) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from tinyse.errors import InputError, needs
 from tinyse.files import read_bytes
 
 MAX_CHARACTERS = 1 << 20
-"""Of YAML, which people write."""
+"""The most in a YAML document, which people write."""
 MAX_DEPTH = 64
 MAX_ITEMS = 100_000
-"""Of YAML."""
+"""The most in a YAML document."""
 MAX_LINE_BYTES = 1 << 20
-"""Of JSON lines."""
+"""The most in a line of a JSON lines file."""
 MAX_RATIO = 200
 DEEP = f"nested deeper than {MAX_DEPTH} levels"
 

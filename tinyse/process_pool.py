@@ -84,6 +84,6 @@ def _watch_the_parent() -> None:
 
 
 def _end() -> None:
-    """At once, whatever a library is doing, but leave nothing that is not whole."""
+    """End at once, whatever a library is doing, but leave no incomplete file."""
     remove_unfinished()
     os._exit(1)

@@ -13,7 +13,7 @@ from tinyse.errors import needs
 SCHEMES = ("http", "https", "s3", "gs", "az")
 """http and https are read by requests; the others by fsspec, which needs a package for each (s3fs, gcsfs, adlfs)."""
 TRIES = 4
-"""Of one download; each resumes where the previous one stopped."""
+"""Attempts at one download; each resumes where the previous one stopped."""
 TIMEOUT = 30
 """Seconds in which a server has to send something."""
 BLOCK = 1 << 14

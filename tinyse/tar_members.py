@@ -1,4 +1,4 @@
-"""What a tar file of a stranger may not hold: headers without end, and names that lead out of it or are not text."""
+"""What an untrusted tar file may not hold: headers without end, and names that lead out of it or are not text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tarfile
 from tinyse.files import leads_out
 
 MAX_HEADER_BYTES = 1 << 16
-"""Of an extended header, which tarfile reads into memory whatever size it says."""
+"""The most of an extended header, which tarfile reads into memory whatever size it says."""
 _EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,

@@ -24,7 +24,7 @@ WAV_KINDS: dict[tuple[int, int], Format] = {
     (1, 32): "s32",
     (FLOAT_TAG, 32): "f32",
 }
-"""By a wav's format tag and its bits per sample."""
+"""Formats by a wav's format tag and its bits per sample."""
 UNKNOWN_BYTES = 0xFFFFFFFF
 """What a wav that is a stream says of its size."""
 OTHER_FILES = {

@@ -23,7 +23,7 @@ class Core:
 
     name: str
     instructions_per_mac: float
-    """Of the convolutions and fully connected layers of an int8 step, everything around the multiplications included."""
+    """In convolutions and fully connected layers of an int8 step, with everything around the multiplications."""
     element_share: float
     """Instructions of all other operators, as a share of what tinyse/graph/operators.py says of scalar code."""
     front_end_share: float
@@ -68,7 +68,7 @@ class Board:
     npu: Npu | None = None
     notes: str = ""
     wait_states: int = 0
-    """Of a line of flash that no accelerator or cache has ready; 0 where all of it is assumed to be ready."""
+    """Wait states of a line of flash that no accelerator or cache holds; 0 where all of it is assumed to be ready."""
 
 
 _COUNTED = "student-62k as firmware_export builds it, counted by benchmarks/firmware.py under QEMU"

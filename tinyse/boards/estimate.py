@@ -57,12 +57,12 @@ class Estimate:
 
     @property
     def cycles(self) -> float:
-        """Of one hop, network and front end."""
+        """Cycles of one hop, network and front end."""
         return sum(figure.value for figure in self.time)
 
     @property
     def seconds(self) -> float:
-        """Of one hop."""
+        """Time of one hop."""
         return self.cycles / self.board.clock_hz
 
     @property

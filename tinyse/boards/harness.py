@@ -33,7 +33,7 @@ class Interference:
     """What else the core does: bursts (a radio, a flash write) and jitter (interrupts, caches), from a seed."""
 
     burst_probability: float = 0.0
-    """Of a burst during a hop, 0 to 1."""
+    """Probability of a burst during a hop, 0 to 1."""
     burst_seconds: float = 0.0
     """Length of the longest burst; lengths are uniform from zero."""
     jitter: float = 0.0

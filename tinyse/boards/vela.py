@@ -64,7 +64,7 @@ def compile_graph(npu: Npu, graph: Graph) -> VelaSummary:
 
 
 def parse(summary: str, printed: str) -> VelaSummary:
-    """From the summary CSV (its KiB are binary) and the printed counts of operators, which the CSV lacks."""
+    """The summary from its CSV (whose KiB are binary) and the printed counts of operators, which the CSV lacks."""
     row = list(csv.DictReader(summary.splitlines()))[-1]
     counts = {"CPU": 0, "NPU": 0}
     for line in printed.splitlines():

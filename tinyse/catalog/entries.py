@@ -22,7 +22,7 @@ class Archive:
     """A file to fetch: a .tar.*, .zip, .deb, .whl or .tgz. Give `url`, or the name of a package and its version."""
 
     url: str | None = None
-    """Where it lies. With `debian`, where it lies for those who have no apt-get."""
+    """Its address. With `debian`, the address for machines without apt-get."""
     parts: tuple[str, ...] = ()
     """In place of `url`: the addresses of a zip in parts (.z01, .z02, ... and the .zip last), which 7z unpacks."""
     each: bool = False
@@ -108,13 +108,13 @@ class Listed:
     source: str = ""
     """The original recording, unique over all corpora (`freesound:7138`)."""
     license: str = ""
-    """Where it is another than the corpus's."""
+    """Its license, where that is not the corpus's."""
     attribution: str = ""
     """Whom its license asks to be named, beside those of the corpus."""
 
 
 LIST_COLUMNS = ("corpus", "kind", "split", "speaker", "label", "source", "license", "attribution", "folder", "files")
-"""Of a list in a file: a row is for files of one folder, whose names stand in `files`, separated by "|"."""
+"""Columns of a list in a file: a row is for files of one folder, with their names in `files`, separated by "|"."""
 
 
 @dataclass(frozen=True)

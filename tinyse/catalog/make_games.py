@@ -44,7 +44,7 @@ class Selection:
     takes: tuple[dict[str, str], ...]
     """A label -> a regular expression for paths below `root`; the first that matches decides, and `skip` takes none."""
     license: str = ""
-    """Of all its sounds, where the copyright file is not in the machine-readable format."""
+    """License of all its sounds, where the copyright file is not in the machine-readable format."""
 
     def label(self, path: str) -> str | None:
         """The label of a path below `root`; None where it is not taken."""

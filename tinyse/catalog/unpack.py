@@ -1,6 +1,6 @@
 """Archives -> the files in them that are wanted, one by one: nothing is written but where it belongs.
 
-Paths come from strangers, so members are read rather than extracted. An archive with a device, a path that leads out, a wanted
+Paths are untrusted, so members are read rather than extracted. An archive with a device, a path that leads out, a wanted
 name twice or not in UTF-8, or more in it than its size allows is refused; links are never followed.
 """
 
@@ -130,7 +130,7 @@ def _opened(path: Path, limit: int) -> Iterator[_Member]:
 
 
 _KINDS = {0: "file", 0o100000: "file", 0o120000: "link"}
-"""Of a zip's entries, by the type in their Unix mode."""
+"""The kinds of a zip's entries, by the type in their Unix mode."""
 
 
 def _decompressed(file: IO[bytes]) -> IO[bytes]:

@@ -59,7 +59,7 @@ TYPES = {
 }
 """What the page is made of, by the ending."""
 NAMES = ("localhost", "127.0.0.1")
-"""What a browser may call this machine. Another name that leads here is a stranger's (DNS rebinding)."""
+"""What a browser may call this machine. Another name that leads here is an attack (DNS rebinding)."""
 
 
 class _Handler(BaseHTTPRequestHandler):

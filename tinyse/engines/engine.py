@@ -29,7 +29,7 @@ class Engine(ABC):
     """
 
     name: str
-    """Of the kind: what `open_engine` takes."""
+    """Name of the kind of engine, as `open_engine` takes it."""
     metadata: dict[str, Any]
     """What the model file says of itself."""
 

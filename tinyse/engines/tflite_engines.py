@@ -63,7 +63,7 @@ class FileEngine(Engine):
         return {name: value for name, value in vars(self).items() if name != "_run"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """With an interpreter of its own."""
+        """A copy has an interpreter of its own."""
         vars(self).update(state)
         self._run = self._load(self.graph)
 
@@ -179,10 +179,10 @@ class ReferenceEngine(FileEngine):
 
 
 ENGINES: dict[str, type[FileEngine]] = {kind.name: kind for kind in (LiteRTEngine, TFLMEngine, ReferenceEngine)}
-"""By name."""
+"""The engines that run a .tflite, by name."""
 
 ARENA_STEP = 16
-"""TFLM aligns its buffers to so many bytes."""
+"""TFLM aligns its buffers to this many bytes."""
 
 
 def require_tflm() -> Any:

@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def loads(content: bytes, size: int) -> bool:
-    """Whether TFLM loads a file in an arena of so many bytes."""
+    """Whether TFLM loads a file in an arena of `size` bytes."""
     from tflite_micro.python.tflite_micro import runtime
 
     try:

@@ -56,7 +56,7 @@ class Scores:
     notices: list[str] = field(default_factory=list)
     """What is wrong with pairs that were scored all the same."""
     words: list[int] = field(default_factory=list)
-    """That are said in each file, where word errors (`wer`, percent of them) are among the measures."""
+    """Number of words that are said in each file, where word errors (`wer`, percent of them) are among the measures."""
 
     @property
     def metrics(self) -> list[str]:
@@ -110,7 +110,7 @@ class Measures:
     intrusive: tuple[str, ...]
     judges: tuple[str, ...]
     dnsmos_path: str | Path | None
-    """Of a network that is not the package's."""
+    """Path of a DNSMOS network other than the package's."""
 
 
 Values = dict[str, dict[str, float]]

@@ -17,7 +17,7 @@ NAMED = 5
 FURTHEST_SECONDS = 1.0
 """By how much one side of a pair may be found to be late."""
 LEAST_LIKENESS, LEAST_RATIO = 0.25, 2.0
-"""A pair is shifted where the sides are this much alike at another place, and so many times more than where they are.
+"""A pair is shifted where the sides are this much alike at another place, and this many times more than where they are.
 Noise at -10 dB leaves a likeness of 0.3 to speech, and an unrelated noise has less than 0.1."""
 
 

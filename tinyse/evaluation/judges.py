@@ -23,7 +23,7 @@ from tinyse.evaluation.dnsmos import DNSMOS_COLUMNS, dnsmos
 from tinyse.evaluation.words import heard, word_errors
 
 JUDGES = ("wer", "dnsmos", "distillmos")
-"""By their names on the command line."""
+"""Their names on the command line."""
 DISTILLMOS_RATE = 16000
 
 

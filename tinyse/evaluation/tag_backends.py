@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tinyse.models.making import Networks
 
 CLIPS = 32
-"""That are computed at once."""
+"""Number of clips that are computed at once."""
 
 
 def float_tags(model: Path, sounds: Sequence[np.ndarray], networks: Networks = ()) -> np.ndarray:

@@ -18,7 +18,7 @@ from tinyse.graph.operators import groups
 from tinyse.graph.validation import validate
 
 MAX_INDICES = 1 << 24
-"""Of one convolution, 128 MiB: a bound on what a file from elsewhere can ask for."""
+"""The most of one convolution, 128 MiB: a bound on what an untrusted file can ask for."""
 
 Function = Callable[..., Any]
 Kernel = Callable[[Graph, Operator], Function]

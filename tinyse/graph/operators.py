@@ -49,10 +49,10 @@ class Specification:
     fixed: Mapping[np.dtype, Quantization] = field(default_factory=dict)
     """The quantization that TensorFlow Lite's kernels demand of the output, by its type."""
     channel_axis: int = 0
-    """Of the weights: their output channels."""
+    """The axis of the weights' output channels."""
 
     def takes(self, inputs: int, outputs: int) -> bool:
-        """Whether it may have so many."""
+        """Whether it may have this many inputs and outputs."""
         return all(n == of if of is not None else n >= 1 for n, of in ((inputs, self.inputs), (outputs, self.outputs)))
 
 
@@ -71,7 +71,7 @@ def macs(operator: Operator, tensors: Mapping[str, Tensor]) -> int:
 
 
 def groups(operator: Operator, tensors: Mapping[str, Tensor]) -> int:
-    """Of a CONV_2D: into how many equal parts the channels are divided, each convolved by itself; 1 for all others."""
+    """The number of equal parts of a CONV_2D's channels, each convolved by itself; 1 for all other operators."""
     if operator.kind != "CONV_2D":
         return 1
     return tensors[operator.inputs[0]].shape[-1] // tensors[operator.inputs[1]].shape[-1]
@@ -95,7 +95,7 @@ def _convolution_shape(operator: Operator, tensors: list[Tensor]) -> list[tuple[
 
 
 def _window_shape(operator: Operator, tensors: list[Tensor], kernel: list[int], out: int) -> list[tuple[int, ...]]:
-    """Of a kernel that goes over height and width."""
+    """The output's shape of a kernel that goes over height and width."""
     batch, *sizes, _ = tensors[0].shape
     _require(len(sizes) == len(kernel) == 2, "the input and the weights have four dimensions")
     _require(tensors[2].shape == (out,), f"the bias must be ({out},)")

@@ -80,12 +80,12 @@ class Tensor:
 
     @property
     def scale(self) -> np.float32:
-        """Of a tensor that is known to be quantized with one scale."""
+        """The scale of a tensor that is known to be quantized with one."""
         return self.qparams.tensor_scale
 
     @property
     def zero_point(self) -> int:
-        """Of a tensor that is known to be quantized."""
+        """The zero point of a tensor that is known to be quantized."""
         return self.qparams.zero_point
 
     def quantize(self, values: np.ndarray) -> np.ndarray:

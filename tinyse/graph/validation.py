@@ -22,7 +22,7 @@ MAX_RANK = 5
 
 MAX_OPERATORS = 1 << 11
 MAX_MACS = 1 << 28
-"""Of one step: far beyond what is meant for a device, and a bound on what a file from elsewhere can ask for."""
+"""The most of one step: far beyond any device, and a bound on what an untrusted file can ask for."""
 
 
 def validate(graph: Graph) -> None:

@@ -15,7 +15,7 @@ except ImportError:  # Windows
     termios = None  # type: ignore[assignment]
 
 ReadKey = Callable[[float], str]
-"""Waits at most so many seconds for a key: its character, or nothing."""
+"""Waits at most the given seconds for a key: its character, or an empty text."""
 
 
 @contextlib.contextmanager

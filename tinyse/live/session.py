@@ -31,13 +31,13 @@ class Figures:
     """A session at one moment. Latencies are apart since each has another remedy: model, processor, sound system."""
 
     seconds: float
-    """Of sound so far."""
+    """Duration of the sound so far."""
     input_db: float
     input_peak_db: float
     output_db: float
     output_peak_db: float
     noise_reduction_db: float
-    """By how much the floor between words is lower after the model, whether it is heard or bypassed."""
+    """How much lower the floor between words is after the model, whether it is heard or bypassed."""
     real_time_factor: float
     algorithmic_ms: float
     compute_ms: float

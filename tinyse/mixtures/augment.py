@@ -17,7 +17,7 @@ from tinyse.audio import DEFAULT_RATE
 from tinyse.mixtures.config import MixtureConfig, Range
 
 LONGEST_RESPONSE_SECONDS = 1
-"""Of a room's response that are used: beyond a second a tail is far below what masks it."""
+"""The most of a room's response that is used: beyond a second a tail is far below what masks it."""
 HIGHEST_EQUALIZED_HZ = 6000
 """Where it is 3/8 of the sample rate; a lower rate has a lower limit."""
 

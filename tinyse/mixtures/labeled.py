@@ -85,7 +85,7 @@ class LabeledMixer:
         return sound * np.float32(min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9))), labels
 
     def _piece(self, rng: np.random.Generator, member: int) -> np.ndarray:
-        """As many samples as a mixture has: of what is active in a clip, or that in silence."""
+        """The active part of a clip, cut or padded with silence to a mixture's length."""
         rate = self.store.sample_rate
         span = active_span(self.store.sound(member), rate)
         spare = len(span) - self.samples

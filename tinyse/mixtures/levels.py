@@ -11,7 +11,7 @@ from tinyse.audio import DEFAULT_RATE
 
 FRAME_SECONDS = 0.032
 ACTIVE_DB = 40.0
-"""A frame is active if it is within so many dB of the loudest."""
+"""A frame is active if it is within this many dB of the loudest."""
 BURST_DB = 10.0
 """How much louder than the SNR says noise may be where no speech is."""
 PEAK = 0.99
@@ -80,5 +80,5 @@ def decibels(ratio: float) -> float:
 
 
 def amplitude(db: float) -> float:
-    """The factor on samples that is a gain of so many dB."""
+    """The factor on samples for a gain of `db`."""
     return 10 ** (db / 20)

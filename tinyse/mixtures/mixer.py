@@ -35,7 +35,7 @@ class Mixture:
     Infinite without noise, minus infinity without speech.
     """
     level_db: float
-    """Of the active speech, or of the active noise where there is no speech, dB re full scale."""
+    """Level of the active speech, or of the active noise where there is no speech, dB re full scale."""
     description: dict[str, Any]
     """What it was made of: speaker, paths, kind of noise, room, what was done to it."""
 

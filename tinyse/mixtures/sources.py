@@ -15,7 +15,7 @@ from tinyse.recordings.store import Sounds
 FADES_A_SECOND = 200
 """A piece of sound is faded over 5 ms where it was cut: a splice must not click."""
 LONGEST_SEARCH_SECONDS = 30
-"""Of one recording that are searched for where it is active."""
+"""The most of one recording that is searched for its active part."""
 
 
 class Population:
@@ -49,12 +49,12 @@ class Population:
 
     @classmethod
     def voices(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
-        """By speaker; a recording of an unknown speaker is a voice of its own."""
+        """Voices by speaker; a recording of an unknown speaker is a voice of its own."""
         return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power, shares)
 
     @classmethod
     def labeled(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
-        """By class of noise or name of room."""
+        """Recordings by class of noise or name of room."""
         return cls(store, [(item.label, item.source or item.path) for item in store.recordings], power, shares)
 
     def draw_group(self, rng: np.random.Generator) -> int:

@@ -33,7 +33,7 @@ WINDOW = 4
 FIXED = 1
 """Shards of each kind that validation and tests use: the first, always."""
 ATTEMPTS = 20
-"""At a mixture whose recordings turn out broken."""
+"""Attempts at a mixture whose recordings turn out broken."""
 ADVICE = "copy the shards again, or write them again with tinyse data shard"
 
 

@@ -26,7 +26,7 @@ def colored(rng: np.random.Generator, samples: int, slope: float, sample_rate: i
 
 
 def hum(rng: np.random.Generator, samples: int, sample_rate: int = DEFAULT_RATE) -> np.ndarray:
-    """Mains at 50 or 60 Hz, give or take, with harmonics that fall off at random."""
+    """Mains at about 50 or 60 Hz, with harmonics that fall off at random."""
     base = rng.choice([50.0, 60.0]) * rng.uniform(0.995, 1.005)
     decay = rng.uniform(0.5, 1.5)
     angle = np.arange(samples, dtype=np.float64) * (2 * np.pi * base / sample_rate)

@@ -23,7 +23,7 @@ from tinyse.models.recorder import Recorder
 from tinyse.models.wiring import GraphRunner
 
 FRAMES = 16
-"""Of noise. What a network keeps of the past, and a glance into the future, show within them."""
+"""Frames of noise. What a network keeps of the past, and a look into the future, show within them."""
 TOLERANCE = 1e-4
 """Between two ways of computing the same in float32: values are around one."""
 ADVICE = "use a layer of tinyse.models.layers, or write class MyLayer(Layer) with forward(x) and emit(graph, name, x)"

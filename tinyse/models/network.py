@@ -35,7 +35,7 @@ class Network(nn.Module):
     """Name of the step's output: a denoiser's mask (batch, frames, bands), or the `tags` (batch, frames, classes) of a
     network that listens."""
     classes: tuple[str, ...] = ()
-    """Of a network that listens: what each of its tags stands for."""
+    """What each tag of a network that listens stands for."""
     architecture: Architecture | OwnNetwork
     """What a recipe and a model file call it: set by what makes the network (`tinyse.models.making`)."""
 

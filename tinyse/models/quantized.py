@@ -62,7 +62,7 @@ class QuantizedNetwork(Network):
 
 
 class QuantizedRunner:
-    """On tensors whose values are those of the quantized graph, and whose gradients are the float network's."""
+    """Runs the wiring on tensors with the values of the quantized graph and the gradients of the float network."""
 
     def __init__(self, blocks: Mapping[str, Any], states: Mapping[str, Tensor], values: Values) -> None:
         self.blocks, self.states, self.values = blocks, states, values

@@ -38,7 +38,7 @@ class Runner(Protocol[V]):
 
 
 class TorchRunner:
-    """On tensors, with gradients."""
+    """Runs the wiring on tensors, with gradients."""
 
     def __init__(self, blocks: Mapping[str, Any], states: Mapping[str, Tensor]) -> None:
         self.blocks, self.states = blocks, states
@@ -59,7 +59,7 @@ class TorchRunner:
 
 
 class GraphRunner:
-    """On names of a graph's tensors: every call appends operators."""
+    """Runs the wiring on names of a graph's tensors: every call appends operators."""
 
     def __init__(self, blocks: Mapping[str, Any], states: Mapping[str, str], graph: Graph) -> None:
         self.blocks, self.states, self.graph = blocks, states, graph

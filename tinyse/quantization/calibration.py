@@ -30,7 +30,7 @@ class Histogram:
 
     @property
     def width(self) -> float:
-        """Of a bin."""
+        """Width of a bin."""
         return 2 * self.limit / BINS
 
     @property

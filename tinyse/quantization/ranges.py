@@ -13,7 +13,7 @@ GATE_LIMIT = 8.0
 """What only feeds gates is clipped to +-8: an 8-bit sigmoid is 0 or 1 beyond 6.3."""
 
 HEADROOM = 1.25
-"""Of a 16-bit range over what calibration has seen, which is never everything; it costs a third of a bit."""
+"""Factor of a 16-bit range over what calibration has seen, which is never everything; it costs a third of a bit."""
 
 
 class Use(NamedTuple):

@@ -20,7 +20,7 @@ HOP_SECONDS = 0.016
 BLOCK = 4096
 """Frames processed at once, so that hours of sound need little memory."""
 REACH = (10, 10)
-"""A peak is the highest within so many frames and so many bins."""
+"""A peak is the highest value within this many frames and bins."""
 BINS = 256
 """Up to 4 kHz: what narrow encodings leave."""
 FOLLOWERS = 8

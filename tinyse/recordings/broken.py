@@ -13,7 +13,7 @@ from tinyse.errors import InputError
 LEFT_OUT = "left out: "
 """How notices about recordings that cannot be used begin."""
 FEWEST = 100
-"""The share of broken recordings is a share of at least so many: two broken ones of the first ten do not end a run."""
+"""The share of broken recordings is taken of at least this many: two broken ones of the first ten do not end a run."""
 RECORD = "broken.jsonl"
 """In a run's folder: a line `{"recording": ..., "reason": ...}` for each."""
 
@@ -61,7 +61,7 @@ class Broken:
 
 
 def of_files(notice: str, count: int, first: str) -> str:
-    """A notice about so many files, in a line."""
+    """A notice about `count` files, in a line."""
     return f"{first}: {notice}" if count == 1 else f"{count} files: {notice}; the first is {first}"
 
 

@@ -23,8 +23,8 @@ from tinyse.remote import download
 KEPT = 24
 """Files: two windows of four shards of speech, noise and rooms, and what validation and tests use."""
 TRIES = 9
-"""Of fetching a file in a run; with the pauses between them a server may be away for a minute. The index, which comes first,
-has `remote.TRIES`: who mistyped an address wants to know at once."""
+"""Attempts to fetch a file in a run; with the pauses between them a server may be away for a minute. The index, which comes
+first, has `remote.TRIES`: a mistyped address should fail soon."""
 LOCKS = 16
 
 

@@ -24,10 +24,11 @@ from tinyse.recordings.store import AudioStore
 FEWEST = 10
 """Marks that must agree."""
 SHARE = 0.1
-"""Of the marks of the shorter sound, as many must agree."""
+"""Share of the shorter sound's marks that must agree."""
 COMMON = 500
-"""A mark that is in so many places says nothing: mains hum has the same everywhere."""
-TOLD = 3
+"""A mark in this many places tells nothing: mains hum has the same everywhere."""
+NAMED = 3
+"""The most sounds that a notice names."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def remarks_on(trained: Sequence[Sound], others: Sequence[Sound]) -> list[str]:
             found[other.place].append((other.name, one.name))
     return [
         f"{len(pairs)} sounds in {place} seem to be excerpts or other encodings of what is trained on: "
-        + ", ".join(f"{name} of {origin}" for name, origin in pairs[:TOLD])
-        + (", ..." if len(pairs) > TOLD else "")
+        + ", ".join(f"{name} of {origin}" for name, origin in pairs[:NAMED])
+        + (", ..." if len(pairs) > NAMED else "")
         for place, pairs in sorted(found.items())
     ]
 

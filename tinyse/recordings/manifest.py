@@ -23,7 +23,7 @@ MANIFEST, ATTRIBUTIONS = "manifest.csv", "ATTRIBUTIONS.md"
 UNKNOWN = "unknown"
 """The license of recordings for which none is stated."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 1e-6, 1e9
-"""Of a recording: a manifest counts microseconds, and sums must stay finite."""
+"""The bounds of a recording: a manifest counts microseconds, and sums must stay finite."""
 
 
 @dataclass(frozen=True)

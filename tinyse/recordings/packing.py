@@ -41,8 +41,8 @@ PIECE_SECONDS = 30
 RUN_SECONDS = 30
 SHARD_ITEMS = 5000
 """Recordings of a shard at most, however short: a window's list of them is in memory."""
-TOLD = 20
-"""Notices that go into the index."""
+NAMED = 20
+"""The most left-out files that the index names; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class _Packed:
 
     pieces: tuple[Piece, ...]
     digest: str
-    """Of the whole recording."""
+    """Digest of the whole recording."""
     notices: tuple[str, ...]
 
 
@@ -203,11 +203,11 @@ class _Notes:
 
     left_out: list[str] = field(default_factory=list)
     found: dict[str, list[Any]] = field(default_factory=dict)
-    """Of each notice how many recordings, and the first."""
+    """By notice: the number of recordings, and the first."""
     learned: set[bytes] = field(default_factory=set)
     """Digests of what is trained and validated on."""
     places: dict[bytes, tuple[str, str]] = field(default_factory=dict)
-    """Of each digest the split and path of the first recording."""
+    """By digest: the split and path of the first recording."""
 
     def add(self, recording: Recording, packed: _Packed) -> None:
         """Raises InputError, by name, where the same sound is in another split."""
@@ -225,9 +225,9 @@ class _Notes:
     def lines(self) -> Iterator[str]:
         for notice, (count, path) in sorted(self.found.items()):
             yield of_files(notice, count, path)
-        yield from self.left_out[:TOLD]
-        if len(self.left_out) > TOLD:
-            yield f"{LEFT_OUT}{len(self.left_out) - TOLD} more files"
+        yield from self.left_out[:NAMED]
+        if len(self.left_out) > NAMED:
+            yield f"{LEFT_OUT}{len(self.left_out) - NAMED} more files"
 
 
 class ShardWriter:
@@ -248,7 +248,7 @@ class ShardWriter:
         self._stack.__exit__(*error)
 
     def is_full(self, size: int, megabytes: int) -> bool:
-        """Whether a recording of so many bytes goes into another shard."""
+        """Whether a recording of `size` bytes has to go into the next shard."""
         return self.bytes + size > megabytes * 1_000_000 or self.items >= SHARD_ITEMS
 
     def add(self, piece: Piece) -> None:

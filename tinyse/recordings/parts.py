@@ -72,7 +72,7 @@ class Entry:
     """Mean of its samples, re full scale; None where it was not measured."""
     notices: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
-    """Of the files that it came from; none in shards."""
+    """The files that it came from; none in shards."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -100,12 +100,12 @@ class Part:
     root: str
     entries: tuple[Entry, ...]
     notices: tuple[str, ...] = ()
-    """Of the part as a whole; only the format 1 has them."""
+    """Notices about the whole part; only format 1 has them."""
     sample_rate: int = audio.DEFAULT_RATE
 
     @property
     def samples(self) -> int:
-        """Of all its recordings."""
+        """Samples of all its recordings."""
         return sum(entry.frames for entry in self.entries)
 
     def write_index(self) -> None:

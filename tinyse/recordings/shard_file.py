@@ -26,10 +26,10 @@ from tinyse.recordings.shards import MAX_ITEMS, Shard, recording_of
 from tinyse.tar_members import BoundedInfo, fault_of, kind_of
 
 MAX_SOUND_BYTES = 1 << 26
-"""Of one recording, encoded."""
+"""The most of one recording, encoded."""
 MAX_JSON_BYTES = 1 << 16
 MAX_SECONDS = 600
-"""Of one recording; packing cuts at 30 s."""
+"""The most of one recording; packing cuts at 30 s."""
 SUFFIXES = {"flac": ".flac", "opus": ".opus"}
 
 

@@ -40,7 +40,7 @@ from tinyse.streaming.denoiser import Denoiser
 FILES = ("model.safetensors", "model.tflite", "golden.npz", "report.json", "scores.json")
 """What a released folder holds beside its card: `card.json` has the SHA-256 of each."""
 MODELS = ("model.tflite", "model.safetensors")
-"""Of these the first that a folder holds is what runs."""
+"""The first of these that a folder holds is the one that runs."""
 TEACHER_FILES = ("model.safetensors", "scores.json")
 """The same of a teacher."""
 GOLDEN_SECONDS = 2.0

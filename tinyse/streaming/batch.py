@@ -59,12 +59,12 @@ class Result:
     source: str
     target: str
     seconds: float = 0.0
-    """Of sound."""
+    """Duration of the sound."""
     rate: int = 0
     channels: int = 0
-    """Of what was written."""
+    """Channels of the output."""
     latency_ms: float = 0.0
-    """Of such sound as a stream: of the model and of resampling."""
+    """Latency of such sound as a stream: of the model and of resampling."""
     compute_seconds: float = 0.0
     notices: list[str] = field(default_factory=list)
     error: str | None = None

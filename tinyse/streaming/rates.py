@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 PIECES = 1000
-"""Of 10 ms: as many as show how soxr's blocks and these fall together."""
+"""Pieces of 10 ms, enough to show how they align with soxr's blocks."""
 
 
 class Resampler:

@@ -37,9 +37,9 @@ class Agreement:
     """How one quantized stream agrees with the float stream, and with another quantized one, its `base`."""
 
     mask_snr_db: float
-    """Of the masks against the float ones, as ratio of energies."""
+    """SNR of the masks against the float ones, as ratio of energies."""
     output_snr_db: float
-    """Of the denoised sound against the float stream's."""
+    """SNR of the denoised sound against the float stream's."""
     base: str
     gain_db: float
     """Output SNR less that of `base`: negative where this stream is the worse one."""
@@ -56,7 +56,7 @@ def masks_of(engine: FileEngine, features: np.ndarray) -> np.ndarray:
 
 
 def runtimes(environment: Path | None = None) -> dict[str, Runtime]:
-    """By name, the reference first; `environment` is a folder that `make_environment` has made."""
+    """The runtimes by name, the reference first; `environment` is a folder that `make_environment` has made."""
     found: dict[str, Runtime] = {
         REFERENCE: lambda graph, features: masks_of(ReferenceEngine(write(graph)), features),
         "TFLM": lambda graph, features: masks_of(TFLMEngine(write(graph)), features),

@@ -13,7 +13,7 @@ from tinyse.quantization.structure import blends, groups
 from tinyse.spectra.front_end import FrontEnd
 
 MOST_DB = 120.0
-"""Of a ratio: what is equal is not infinitely good, so that means and pictures stay finite."""
+"""The largest ratio: equal signals do not give infinity, so that means and pictures stay finite."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Stream:
     """(frames,) sum of squares of this engine's difference from them."""
 
     def state_snr_db(self, first: int = 0, last: int | None = None) -> float:
-        """Of the recurrent states over frames `first` to `last`, against the float engine's."""
+        """SNR of the recurrent states over frames `first` to `last`, against the float engine's."""
         return ratio_db(self.state_power[first:last].sum(), self.state_error[first:last].sum())
 
 

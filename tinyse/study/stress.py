@@ -32,9 +32,9 @@ class Part:
     """Some seconds of one precision's stream, against the float stream of the same sound."""
 
     state_snr_db: float
-    """Of the GRUs' states."""
+    """SNR of the GRUs' states."""
     output_snr_db: float
-    """Of the denoised sound."""
+    """SNR of the denoised sound."""
     si_sdr_loss_db: float
     """The float stream's SI-SDR less this one's; nan where the part has no speech."""
 
@@ -58,7 +58,7 @@ class Sticking:
     after_silence: float
     """The same speech after 30 s of digital silence."""
     silence_state_snr: float
-    """Of the states in the last second of the silence."""
+    """SNR of the states in the last second of the silence."""
     level_changes: float
     """Speech whose level changes by 40 dB every second."""
 

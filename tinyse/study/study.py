@@ -52,7 +52,7 @@ class Cost:
     tflm_us: float | None
     """The same in TFLM's reference kernels."""
     vela: VelaSummary | None
-    """On an Ethos-U55-128, all in SRAM; None where Vela was not asked."""
+    """The figures of an Ethos-U55-128, all in SRAM; None without Vela."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ STYLE = 256
 ROWS = 510
 """Styles of a voice, one for each number of phonemes; also the most phonemes of an utterance."""
 KEPT_OUT = 9
-"""Of that many voices of a gender one is kept for valid and one for test."""
+"""Of each group of this many voices of a gender, one is kept for valid and one for test."""
 
 
 class Kokoro:

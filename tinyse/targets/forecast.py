@@ -21,7 +21,7 @@ from tinyse.targets.report import report
 from tinyse.targets.support import NOTES, RUNTIMES, Support, support
 
 FRAMES = 20
-"""Of noise, to have ranges at all."""
+"""Frames of noise that give the ranges."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from tinyse.tasks.task import Batch, Plan, Say, Scored, results_of
 
 CLASSES = ("speech",)
 ACTIVE_DB = 30.0
-"""Speech is present in a frame whose clean side is within so many dB of the clip's loudest frame."""
+"""Speech is present in a frame whose clean side is within this many dB of the clip's loudest frame."""
 SILENCE = 1e-6
 """Power of a frame's spectrum, summed over its bins, below which there is no speech however loud the rest is."""
 

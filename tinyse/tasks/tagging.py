@@ -37,7 +37,7 @@ Part = Literal["train", "valid", "test"]
 DRY_RUN_MIXTURES = 32
 """Mixtures of a dry run."""
 SECONDS = 4.0
-"""Of a clip that calibrates or is scored."""
+"""Length of a clip that calibrates or is scored."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tinyse.graph.operators import groups
 PADDINGS = ("SAME", "VALID")
 ACTIVATIONS = ("NONE", "RELU")
 GROUPED_VERSION = 6
-"""Of a CONV_2D in groups, in any type."""
+"""Version of a CONV_2D in groups, in any type."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from tinyse.tasks import perceptual
 from tinyse.training.recipe import load_recipe
 
 LEAST_SECONDS = 1.0
-"""Of noise that is not silent."""
+"""The least noise that is not silent."""
 FEWEST = 3
 """Recordings of noise: one to learn from, one to choose by, one to hold back."""
 TEACHER = "teacher"

@@ -25,7 +25,7 @@ UNITS = {
     "sample_rate": "Hz",
     "seconds": "s",
 }
-"""By the ending of a key."""
+"""Units by the ending of a key."""
 MANY = 1_000_000
 """A bound from here on only keeps a broken file from filling the memory; no user needs to read it."""
 

@@ -18,7 +18,7 @@ Arithmetic = Literal["bf16-mixed", "32-true"]
 """What `precision` may be once it is settled, as Lightning Fabric names it."""
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16")
-"""Of x86 and Arm, as cpuinfo names them. AVX512 without them has oneDNN emulate bf16, as AVX2 has."""
+"""Those of x86 and Arm, as cpuinfo names them. AVX512 without them has oneDNN emulate bf16, as AVX2 has."""
 
 
 @dataclass(frozen=True)

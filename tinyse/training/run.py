@@ -137,7 +137,7 @@ def check_stages(recipe: Recipe, task: Task, folder: Path) -> None:
 
 
 def names_of(recipe: Recipe, name: str) -> dict[str, str]:
-    """Of what a stage is made from beside its recipe and its recordings: hashes by what they are of."""
+    """Hashes of what a stage is made from beside its recipe and its recordings, by the names of records."""
     return start_hash(recipe, name) | teacher_hash(recipe, name) | network_hash(recipe, name)
 
 

@@ -117,7 +117,7 @@ class StageRun:
         """Train to the end, from the present update, and write the model. Returns the model's path.
 
         `batches` begins at the present update. `show(Progress)` is called after every update. When `stop` is asked for, the
-        update in hand is finished, a checkpoint written and KeyboardInterrupt raised. Raises InputError for training that
+        current update is finished, a checkpoint written and KeyboardInterrupt raised. Raises InputError for training that
         diverges, a disk that takes no more, or a process that mixes and was killed; what was reached stays.
         """
         stage = self.stage

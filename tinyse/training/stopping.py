@@ -1,4 +1,4 @@
-"""Stopping between updates: a signal sets a flag, the update in hand is finished, then the checkpoint is written."""
+"""Stopping between updates: a signal sets a flag, the current update is finished, then the checkpoint is written."""
 
 from __future__ import annotations
 

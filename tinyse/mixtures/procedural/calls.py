@@ -28,7 +28,7 @@ class Caller:
 
     pitch_hz: Span
     length_s: Span
-    """Of one call."""
+    """Length of one call."""
     gap_s: Span
     """Between calls of a group."""
     group: tuple[int, int] = (1, 4)
@@ -101,7 +101,7 @@ CALLERS = {
         (30, 90), (0.5, 1.6), (0.6, 1.8), (1, 2), (0.9, 1.1), breath=(0.3, 2), rough=(0.2, 0.9), attack_s=(0.1, 0.4)
     ),
 }
-"""Calls by name, after what is known of their pitches and lengths; the ranges are wide, so that none is learned by heart."""
+"""Calls by name, after what is known of their pitches and lengths; the ranges are wide, so that none is memorized."""
 
 
 def calls(rng: np.random.Generator, samples: int, sample_rate: int) -> np.ndarray:

@@ -16,9 +16,9 @@ class Material:
     lowest_hz: tuple[float, float]
     modes: tuple[int, int]
     spread: tuple[float, float]
-    """Mode k lies at lowest * k ** spread, give or take: 1 is a string, 2 a bar."""
+    """Mode k is at about lowest * k ** spread: 1 is a string, 2 a bar."""
     decay_s: tuple[float, float]
-    """Of the lowest mode."""
+    """Decay of the lowest mode."""
     damping: tuple[float, float]
     """The decay goes with frequency ** -damping."""
 

@@ -18,7 +18,7 @@ class Instrument:
     bright: np.ndarray
     dull: np.ndarray
     decay_s: float
-    """Of the bright waveform; endless for what is blown or bowed."""
+    """Decay of the bright waveform; endless for what is blown or bowed."""
     attack_s: float
     vibrato: float
 

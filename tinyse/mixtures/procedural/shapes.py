@@ -40,7 +40,7 @@ def envelope(samples: int, attack: int, release: int) -> np.ndarray:
 
 
 def harmonics(rng: np.random.Generator, count: int, tilt: float, odd: bool = False) -> np.ndarray:
-    """One period of a waveform, shape (TABLE,): harmonic k has, give or take, strength k ** -tilt and a random phase."""
+    """One period of a waveform, shape (TABLE,): harmonic k has about the strength k ** -tilt and a random phase."""
     orders = np.arange(1, max(count, 1) + 1, 2 if odd else 1)
     spectrum = np.zeros(TABLE // 2 + 1, np.complex64)
     strength = rng.uniform(0.5, 1, len(orders)) * orders.astype(np.float64) ** -tilt

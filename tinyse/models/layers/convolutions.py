@@ -115,7 +115,7 @@ class _Kernel(nn.Module):
 class Convolution(_Kernel, Layer):
     """Kernel `width` over the bins of each frame by itself; batch normalization; activation.
 
-    A width of 1 is a pointwise convolution. With `groups`, the channels divide into so many equal parts, each convolved by
+    A width of 1 is a pointwise convolution. With `groups`, the channels divide into that many equal parts, each convolved by
     itself; as many groups as channels in and out are a depthwise convolution, one filter per channel.
     """
 
@@ -140,7 +140,7 @@ class CausalConvolution(_Kernel, StreamingLayer):
     """Kernel (frames, width) over the present frame and those before it; batch normalization; activation.
 
     As it stands in our own networks it sees the frame before and the present one, and halves the bins. With `dilation`, the
-    frames that it sees are so many apart, and its state keeps all in between. For `groups` see `Convolution`.
+    frames that it sees are that many apart, and its state keeps all in between. For `groups` see `Convolution`.
     """
 
     def __init__(

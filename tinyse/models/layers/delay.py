@@ -10,7 +10,7 @@ from tinyse.models.layers.layer import StreamingLayer, keep
 
 
 class Delay(StreamingLayer):
-    """Every frame, so many frames later. It has no weights.
+    """Every frame, `frames` later. It has no weights.
 
     With `front_end.look_ahead`, the network's output is for the frame before. A convolution that sees the present frame
     looks ahead then, and a skip around it that is delayed by one meets the frame that it belongs to.
