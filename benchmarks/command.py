@@ -1,4 +1,4 @@
-"""What a benchmark is as a command: 0 for success, one line and 2 for what the user can mend, 130 after Ctrl-C."""
+"""What a benchmark is as a command: 0 for success, one line and 2 for what the user can fix, 130 after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinyse.errors import InputError
 def run(main: Callable[[], int | None], resumes: bool = False) -> NoReturn:
     """Run the `main` of the script that was started, and leave with its exit status.
 
-    One that `resumes` goes on where it was interrupted, by Ctrl-C or by a scheduler's SIGTERM.
+    One that `resumes` continues where it was interrupted, by Ctrl-C or by a scheduler's SIGTERM.
     """
     script = Path(sys.argv[0]).name
     if resumes:
@@ -25,6 +25,6 @@ def run(main: Callable[[], int | None], resumes: bool = False) -> NoReturn:
         print(f"{script}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print(f"{script}: interrupted{'; the same command goes on' if resumes else ''}", file=sys.stderr)
+        print(f"{script}: interrupted{'; the same command resumes' if resumes else ''}", file=sys.stderr)
         code = 130
     sys.exit(code)

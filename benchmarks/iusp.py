@@ -1,6 +1,6 @@
 """The comparison of arXiv 2009.01759 on our data: what does a tagger learn from the similarities of its teacher's frames?
 
-    python benchmarks/iusp.py --data $TINYSE_DATA/tagging         # runs, or goes on where it was stopped
+    python benchmarks/iusp.py --data $TINYSE_DATA/tagging         # runs, or resumes where it was stopped
     python benchmarks/iusp.py --output runs/iusp --report           # only the report of what is finished
 
 Students of three sizes under five objectives (labels alone; with the teacher's output; with SP; with IUSP; with both),
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Threads that spin while they wait take the core from somebody else; read when torch is imported.
+# Threads that spin while they wait take the core from another process; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import command

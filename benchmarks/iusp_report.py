@@ -67,7 +67,7 @@ class Result:
             facts = json.loads(path.read_text(encoding="utf-8"))
             return cls(**{**facts, "run": Run(**facts["run"])})
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is no result of iusp.py: remove it and run the comparison again") from error
+            raise InputError(f"{path} is not a result of iusp.py: remove it and run the comparison again") from error
 
 
 class Findings:

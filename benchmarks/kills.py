@@ -134,7 +134,7 @@ def wrong_words(said: str, before: dict[str, int], ended: bool) -> list[str]:
         wanted = rf"^{stage}: finished before, " if update < 0 else rf"^{stage}: .* from update {update}$"
         spoken = re.search(rf"^{stage}: ", said, re.MULTILINE)
         if (spoken or ended) and not re.search(wanted, said, re.MULTILINE):
-            wrong.append(f"{stage} at update {update} was found and not told")
+            wrong.append(f"{stage} at update {update} was found and not reported")
     return wrong
 
 
@@ -172,7 +172,7 @@ def equal(first: object, second: object) -> bool:
 
 
 def timed_run() -> dict[str, float]:
-    """One run that nobody kills; the seconds that each phase took."""
+    """One run without kills; the seconds that each phase took."""
     child, now, times = start(Path("said.txt")), time.monotonic(), dict.fromkeys(PHASES, 0.0)
     while True:
         times[phase()] += time.monotonic() - now
@@ -180,7 +180,7 @@ def timed_run() -> dict[str, float]:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             if status:
-                raise SystemExit(f"the run that nobody killed failed:\n{Path('said.txt').read_text()}")
+                raise SystemExit(f"the run without kills failed:\n{Path('said.txt').read_text()}")
             return times
         time.sleep(0.002)
 

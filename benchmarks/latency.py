@@ -1,6 +1,6 @@
 """Quality and work against latency: one student at several synthesis windows, in float and in int8.
 
-    python benchmarks/latency.py --data $TINYSE_DATA                 # trains, or goes on where it was stopped
+    python benchmarks/latency.py --data $TINYSE_DATA                 # trains, or resumes where it was stopped
     python benchmarks/latency.py --report --results students         # only the tables of what is finished
 
 Every point has the same network on the same frames of 32 ms, with a synthesis window of its latency in two hops, and the
@@ -9,7 +9,7 @@ weights, made for a hop of 16 ms: the update gates of the recurrent layers are m
 milliseconds at the point's own hop. --start nothing begins with random weights, which needs many more updates.
 
 The float figures are of the weights after both stages, streamed in float; those of the float stage alone stand beside them.
-The pairs are mixtures of the valid split, the same for all points; the public benchmark is not looked at. Int8 is scored
+The pairs are mixtures of the valid split, the same for all points; the public benchmark is not used. Int8 is scored
 in the generated C, whose bits are those of TFLM and of the boards. The loads are estimated, as `tinyse bench` does.
 """
 

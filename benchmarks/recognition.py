@@ -5,7 +5,7 @@
     python benchmarks/recognition.py run $TINYSE_DATA runs/recognition.jsonl --split test --rounds 8 --limits 6 full
     python benchmarks/recognition.py report runs/recognition.jsonl --split test --results test
 
-`run` appends a line per utterance, SNR and system, and goes on from what is there; half a second of a core each. The presets
+`run` appends a line per utterance, SNR and system, and resumes after the last one; half a second of a core each. The presets
 of tinyse were chosen by its table of the valid split; what is reported is the test split.
 
 Sound: recordings of the split whose text is in recognition.trans.txt; in each round each of them in another noise recording

@@ -152,7 +152,7 @@ class Soak:
             position += len(block.sound)
         first = self.rows[0]["si_sdr_db"] if self.rows else old.score
         memory = resident_bytes()
-        # Where this process began: one that goes on has other libraries loaded than the one that began.
+        # Where this process began: one that resumes has other libraries loaded than the one that began.
         self.memory = getattr(self, "memory", memory)
         return {
             "hour": hour,

@@ -1,6 +1,6 @@
 """The comparison of arXiv 2309.08144 on our data: does distilling first and supervising afterwards make a better student?
 
-    python benchmarks/two_step.py --data $TINYSE_DATA                  # runs, or goes on where it was stopped
+    python benchmarks/two_step.py --data $TINYSE_DATA                  # runs, or resumes where it was stopped
     python benchmarks/two_step.py --output runs/two_step --report        # only the report of what is finished
 
 One teacher, then students under each schedule with the same number of updates, then further seeds of the finalists: the

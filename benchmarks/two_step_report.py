@@ -58,7 +58,9 @@ class Result:
             files = _with_nan(facts.pop("scores")["files"])
             return cls(**{**facts, "run": Run(**facts["run"]), "scores": Scores(**files)})
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is no result of two_step.py: remove it and run the comparison again") from error
+            raise InputError(
+                f"{path} is not a result of two_step.py: remove it and run the comparison again"
+            ) from error
 
     def values(self, metric: str) -> np.ndarray:
         """One value per pair: the improvement for SDR and SI-SDR, else the measure itself."""

@@ -297,7 +297,7 @@ def recognition(name: str) -> str:
 
 
 def elsewhere(name: str) -> str:
-    """The sound of strangers: a shipped model's row, the noisy sound's, and that of the system that losses are told against."""
+    """Sound from elsewhere: a shipped model's row, the noisy sound's, and that of the system to which losses refer."""
     table = kept("elsewhere").get("test", {"header": ("",), "rows": ()})
     against = table["header"][-1].removeprefix("against ")
     ours = [row for row in table["rows"] if row[0].startswith(f"{name}, ")]

@@ -77,7 +77,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Make links of the repository links of the site; those to what is no page become text."""
+    """Make links of the repository links of the site; those to anything but a page become text."""
     markdown = without_marks(markdown)
     place = page.file.src_uri
     source = Path(elsewhere().get(place, f"docs/{place}"))

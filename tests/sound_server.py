@@ -101,7 +101,7 @@ def carry(server: Server, folder: Path, *arguments: object) -> dict[str, Any]:
 
 
 def _streams(environment: dict[str, str]) -> bool:
-    """Whether somebody plays and records."""
+    """Whether a program plays and records."""
     listed = [
         subprocess.run(["pactl", "list", "short", kind], env=environment, capture_output=True, text=True).stdout
         for kind in ("sink-inputs", "source-outputs")

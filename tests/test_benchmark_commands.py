@@ -13,8 +13,8 @@ ENDS = {
     "return None": (0, ""),
     "return 1": (1, ""),
     "raise InputError('no file\\n  is there')": (2, "script.py: no file is there\n"),
-    "raise KeyboardInterrupt": (130, "script.py: interrupted; the same command goes on\n"),
-    "os.kill(os.getpid(), signal.SIGTERM)": (130, "script.py: interrupted; the same command goes on\n"),
+    "raise KeyboardInterrupt": (130, "script.py: interrupted; the same command resumes\n"),
+    "os.kill(os.getpid(), signal.SIGTERM)": (130, "script.py: interrupted; the same command resumes\n"),
 }
 
 

@@ -1,4 +1,4 @@
-"""A budget of minutes: updates follow from the pace of the machine, once, and stay when the run goes on."""
+"""A budget of minutes: updates follow from the pace of the machine, once, and stay when the run resumes."""
 
 from __future__ import annotations
 

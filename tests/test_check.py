@@ -1,4 +1,4 @@
-"""`tinyse check`: a recipe's network is judged before anybody trains it."""
+"""`tinyse check`: a recipe's network is judged before it is trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream that is copied, or sent to another process, goes on where it was, with an interpreter of its own."""
+"""A stream that is copied, or sent to another process, continues where it was, with an interpreter of its own."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_a_mistake_of_ours_stays_a_traceback():
 
 
 def test_a_model_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-    """Whoever runs the tests may be root, who can read everything: the system's answer is played."""
+    """Tests may run as root, who can read everything: the system's answer is simulated."""
     model = tmp_path / "model.tflite"
     model.write_bytes(find().read_bytes())
 

@@ -33,7 +33,7 @@ def test_nothing_goes_to_a_pipe_that_was_not_finished(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError), replacing(tmp_path / "pipe") as temporary:  # noqa: PT012
         temporary.write_bytes(b"half")
-        raise InputError("the other half is missing")  # nobody reads: opening the pipe would wait forever
+        raise InputError("the other half is missing")  # there is no reader: opening the pipe would wait forever
 
 
 def test_what_a_link_leads_to_is_replaced(tmp_path):

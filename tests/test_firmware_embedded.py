@@ -1,4 +1,4 @@
-"""The exported folder inside somebody else's build: C++, CMake with its own targets and flags, compilers' options."""
+"""The exported folder inside another project's build: C++, CMake with its own targets and flags, compilers' options."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_any_chunks_of_any_level_are_the_references(denoisers, lengths, level, s
 
 
 def test_threads_of_one_process_work_at_a_time(denoisers):
-    """The library is called without Python's lock: while one thread is inside, this one goes on."""
+    """The library is called without Python's lock: while one thread is inside, this one runs on."""
     path = denoisers[0]._path
     given = np.zeros(256 * 4000, np.float32)
     with ThreadPoolExecutor(1) as pool:

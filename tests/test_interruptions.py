@@ -211,7 +211,7 @@ def test_a_signal_to_the_whole_process_group_leaves_a_checkpoint_and_one_line(re
     assert "Traceback" not in told and "DataLoader" not in told
     assert told.splitlines()[-1] == "tinyse: interrupted"
     assert load_tensors(path)[1]["update"] >= 20
-    with pytest.raises(ProcessLookupError):  # nobody of the group is left
+    with pytest.raises(ProcessLookupError):  # no process of the group is left
         os.killpg(process.pid, 0)
 
 

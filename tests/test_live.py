@@ -453,7 +453,7 @@ def make(folder: Path) -> Path:
 
 
 def test_a_full_disk_is_known_without_a_disk(tiny, noisy, tmp_path, monkeypatch):
-    """The same where nobody may mount one: the second block does not fit."""
+    """The same where mounting one is not allowed: the second block does not fit."""
     written = []
 
     def write(self, content):

@@ -1,4 +1,4 @@
-"""A manifest.csv that a command writes by itself takes the place of one of its own, and of nobody else's."""
+"""A manifest.csv that a command writes by itself replaces only one that the same command wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress bars: nothing where nobody looks, gone when the work is done."""
+"""Progress bars: nothing away from a terminal, gone when the work is done."""
 
 from __future__ import annotations
 

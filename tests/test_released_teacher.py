@@ -42,7 +42,7 @@ def recipe_of(folder: Path, stages: str):
 
 @pytest.fixture
 def model(tmp_path) -> Path:
-    """Weights that nobody rounded, with the header of a run."""
+    """Weights that were not rounded, with the header of a run."""
     torch.manual_seed(1)
     network = MaskNetwork(SMALL, FrontEndConfig().bands)
     for name, buffer in network.named_buffers():

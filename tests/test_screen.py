@@ -1,4 +1,4 @@
-"""What somebody who waits for a training sees: count and time at any width, a line every half minute in a log."""
+"""What the user sees of a training: count and time at any width, a line every half minute in a log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_log_has_a_line_every_half_minute_and_one_for_each_look():
 
 
 def test_a_look_of_the_checkpoint_is_not_told_again():
-    """A run that goes on has the values of the last look from the start."""
+    """A run that resumes has the values of the last look from the start."""
     text = io.StringIO()
     screen = Screen(Console(file=text, width=80))
     screen.show(progress(51, VALID))

@@ -74,7 +74,7 @@ def mixer_of(folder: Path, broken: Broken | None = None, seed: int = 0, seconds:
 
 
 def rewrite(folder: Path, name: str, content: bytes, **changes: object) -> None:
-    """Put other bytes into a shard, and into the index what is true of them, as whoever makes shards can."""
+    """Put other bytes into a shard, and into the index what is true of them, as any maker of shards can."""
     (folder / name).write_bytes(content)
     index = json.loads((folder / INDEX).read_text())
     for shard in index["shards"]:
@@ -194,7 +194,7 @@ def test_packing_that_was_interrupted_can_be_started_again(sources, tmp_path, mo
 
 
 def test_shards_without_an_index_are_not_taken_for_a_data_set(sources, packed, tmp_path):
-    """Of a packing that was killed, or a copy that was: nobody knows, so they are not removed."""
+    """Of a packing that was killed, or a copy that was: the two look alike, so nothing is removed."""
     shutil.copytree(packed, tmp_path / "killed")
     (tmp_path / "killed/shards.json").unlink()
     with pytest.raises(InputError, match=r"has \d+ \.tar files, such as \S+\.tar, and no shards\.json: if packing was"):

@@ -139,7 +139,7 @@ def test_a_shard_that_is_not_what_the_index_says_is_named_and_not_kept(server, p
         mixer(0, 0)
     assert not [path for path in (tmp_path / "cache").rglob("*speech-train*") if path.suffix == ".tar"]
     server.files |= {f"set/{name}": (packed / name).read_bytes() for name in speech_shards(packed)}
-    assert mixer(0, 0), "and goes on once the server is whole again"
+    assert mixer(0, 0), "and continues once the server is whole again"
 
 
 def test_shards_that_were_replaced_with_their_index_are_other_data(server, packed):

@@ -1,4 +1,4 @@
-"""What a stage goes on from that is no stage of its recipe: a released model, a file of the user's."""
+"""What a stage starts from that is not a stage of its recipe: a released model, a file of the user's."""
 
 from __future__ import annotations
 

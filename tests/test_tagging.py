@@ -405,7 +405,7 @@ def test_scores_of_tags_that_are_known():
     labels = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], np.float32)
     perfect = TagScores.of(0.1 + 0.8 * labels, labels, CLASSES)
     assert perfect.micro_auprc == perfect.macro_auprc == perfect.mean_average_precision == 1
-    assert set(perfect.average_precision) == {"hiss", "hum"}  # nobody has the third class: it is not defined
+    assert set(perfect.average_precision) == {"hiss", "hum"}  # no clip has the third class: it is not defined
     worse = TagScores.of(0.9 - 0.8 * labels, labels, CLASSES)
     assert worse.micro_auprc < 0.5
     with pytest.raises(InputError, match="nothing to score"):

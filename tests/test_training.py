@@ -1,4 +1,4 @@
-"""Recipes and runs: what a user mistypes is named, what was interrupted goes on to the same bits."""
+"""Recipes and runs: what a user mistypes is named, what was interrupted resumes to the same bits."""
 
 from __future__ import annotations
 

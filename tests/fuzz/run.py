@@ -4,7 +4,7 @@
 
 The first input of each kind of failure (the exception and the line that raised it) is written to found/READER, where
 tests/test_fuzz.py replays it from then on. An input that takes over 10 s or 2 GB ends the run. Inputs that reach new lines are
-kept in --corpus, from where another run goes on.
+kept in --corpus, from where another run continues.
 """
 
 from __future__ import annotations
