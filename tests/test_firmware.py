@@ -413,7 +413,7 @@ def test_cores_are_exact(core: targets.Core, folder: Path, fixed_folder: Path, t
     if test == "transform" and not core.fpu:
         pytest.skip(f"{core.title} has no FPU: its transform is the fixed-point twin's, in the replay")
     exported = folder if core.fpu else fixed_folder
-    targets.build(exported, core, tmp_path / test, test=test)
+    targets.build(exported, core, tmp_path / test, flags=["-Wl,--fatal-warnings"], test=test)
     code, output = targets.run(core, tmp_path / test)
     assert code == 0, output
     if test == "replay":

@@ -87,7 +87,9 @@ __attribute__((noinline)) static void begin(void)
 }
 
 /* The FPU and the vectors are off after a reset, and a compiler may use them for any loop: they come first. */
-static void start(void)
+void start(void);
+
+void start(void)
 {
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     COPROCESSOR_ACCESS |= 0xFu << 20;
