@@ -39,6 +39,8 @@ LABEL = re.compile(r"\btinyse_(student_\w+?)_[0-9a-f]{8}\b")
 """A LADSPA label."""
 MARK = re.compile(r"^<!--(= [^>]*? |/=)-->\n|<!--(= [^>]*? |/=)-->", re.MULTILINE)
 """A mark; with its line where it stands alone on one."""
+QUOTED = re.compile(r"(`<!--= [^`\n]*<!--/=-->`)")
+"""A mark as code: a page says what marks look like."""
 BOARD = "STM32F446"
 """The board that pages give a time for: a Cortex-M4F of 2014 whose flash has to be waited for."""
 BEST_SCHEDULE = "two-step, view bin, share=0.4, rate=16e-3, then=8e-3"
@@ -85,7 +87,8 @@ def plugin_label(name: str) -> str:
 
 def without_marks(text: str) -> str:
     """A page as the site shows it."""
-    return MARK.sub("", text)
+    parts = QUOTED.split(text)
+    return "".join(part if QUOTED.fullmatch(part) else MARK.sub("", part) for part in parts)
 
 
 def lookup(name: str) -> str:

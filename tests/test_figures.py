@@ -55,6 +55,11 @@ def test_a_mark_at_the_end_of_a_line_leaves_the_line_its_end():
     assert figures.without_marks("<!--= a: b -->\n\n| 1 |\n\n<!--/=-->\n\nmore") == "\n| 1 |\n\n\nmore"
 
 
+def test_a_mark_that_a_page_quotes_stays():
+    page = "write: `<!--= FILE: ROW --><!--/=-->` marks the place of <!--= a: b -->1<!--/=-->"
+    assert figures.without_marks(page) == "write: `<!--= FILE: ROW --><!--/=-->` marks the place of 1"
+
+
 def test_a_table_is_filled_in_as_a_block():
     page = figures.filled("<!--= iusp: gains --><!--/=-->", figures.lookup)
     assert "\n\n| student | labels only |" in page and page.endswith("|\n\n<!--/=-->")
