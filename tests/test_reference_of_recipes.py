@@ -77,3 +77,11 @@ def test_on_a_terminal_the_reference_is_tables():
     words = set(capture.get().split())
     names = {row[0] for part in reference.parts() for row in part.rows}
     assert names <= words, "a name that is cut cannot be copied"
+
+
+def test_every_section_has_a_title_of_its_own():
+    pytest.importorskip("torch")
+    from tinyse.training.reference import parts
+
+    titles = [part.title for part in parts()]
+    assert len(set(titles)) == len(titles) and "stages.NAME.model with `python`" in titles

@@ -33,11 +33,13 @@ class Part(NamedTuple):
 
 
 def parts() -> list[Part]:
-    """All tables of the reference."""
-    result = [
-        Part(section.place or "The recipe", section.meaning, ("key", "values", "default", "meaning"), section.keys)
-        for section in recipe_sections()
-    ]
+    """All tables of the reference, each with a title of its own: a key may take one of two sets of keys."""
+    result: list[Part] = []
+    for section in recipe_sections():
+        title = section.place or "The recipe"
+        if title in (part.title for part in result):
+            title = f"{title} with `{section.keys[0].name}`"
+        result.append(Part(title, section.meaning, ("key", "values", "default", "meaning"), section.keys))
     return [
         *result,
         *(_named(f"Losses of the task `{name}`", task.losses) for name, task in TASKS.items()),
