@@ -29,7 +29,8 @@ def level_remarks(places: Iterable[Folders], level: int = LEVEL) -> list[str]:
     if not known:
         return []
     names = sorted({speaker_of(folders, level) for folders in known})
-    remarks = [f"speakers: the folders at level {level} below speech/ ({_some(names)}); --speaker-level takes another"]
+    other = "tinyse data scan --speaker-level takes another"  # these remarks are heard from other commands, too
+    remarks = [f"speakers: the folders at level {level} below speech/ ({_some(names)}); {other}"]
     parents, below = defaultdict(set), defaultdict(set)
     for folders in known:
         parents[speaker_of(folders, level)].add("/".join(folders[: level - 1]))
