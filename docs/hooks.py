@@ -39,6 +39,9 @@ HEADERS = {
     "status.h": "The status",
 }
 
+WORD = 36
+"""Letters that a line of code has on a phone."""
+
 C_PAGE = """# C
 
 An exported folder has one header for users. `tinyse` and `TINYSE` stand for the prefix of the export, such as `student_62k` and
@@ -93,6 +96,16 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return f"[{text}]({os.path.relpath(there, Path(place).parent)}{anchor})"
 
     return re.sub(r"\[([^\]]*)\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)", rewritten, markdown)
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Files) -> str:
+    """Keep an option or a name within a line: browsers break `--set` after its hyphens."""
+
+    def kept(code: re.Match[str]) -> str:
+        return re.sub(r"\S*-\S*", lambda w: f'<span class="word">{w[0]}</span>' if len(w[0]) <= WORD else w[0], code[0])
+
+    # A block of code has a span in front of its code; what is between lines does not break.
+    return re.sub(r"(?<=(?<!</span>)<code>)[^<]*(?=</code>)", kept, content)
 
 
 def commands() -> str:

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import browser
 import pytest
+import walk
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PARTS = ("docs", "tinyse", "firmware_export", "benchmarks", "mkdocs.yml")
 ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+
+COLUMNS = 103
+"""Of code, on a page in a window 1440 pixels wide."""
 
 
 def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
@@ -47,6 +51,13 @@ def test_every_command_and_option_is_in_the_reference(site):
         assert f"tinyse {name}" in page
     assert "--attenuation-limit-db" in page and "tinyse denoise noisy.wav clean.wav" in page
     assert "[bold]" not in page
+
+
+def test_a_line_does_not_break_within_an_option(site):
+    page = (site / "tutorials/microcontroller.html").read_text(encoding="utf-8")
+    assert '<code><span class="word">--fixed-point</span></code>' in page
+    blocks = re.findall(r"<pre>.*?</pre>", page, re.DOTALL)
+    assert len(blocks) > 5 and 'class="word"' not in "".join(blocks)
 
 
 def test_interfaces_are_in_the_reference(site):
@@ -115,6 +126,19 @@ def test_no_page_names_a_folder_that_a_stranger_lacks():
     beside = "../" + "shared"
     named = [path.name for path in pages if path.is_file() and beside in path.read_text(encoding="utf-8")]
     assert named == []
+
+
+@pytest.mark.parametrize("page", walk.pages(), ids=lambda page: page.stem)
+def test_code_of_a_page_is_as_wide_as_the_page(page):
+    """What is wider is cut off before it is scrolled to."""
+    code = "".join(walk.ANY_BLOCK.findall(page.read_text(encoding="utf-8")))
+    assert [line for line in code.splitlines() if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("header", ["denoiser.h.in", "tagger.h.in", "bare.h.in", "status.h"])
+def test_a_header_is_as_wide_as_the_page(header):
+    code = (REPOSITORY / "firmware_export/c" / header).read_text(encoding="utf-8")
+    assert [line for line in code.splitlines() if len(line) > COLUMNS] == []
 
 
 def test_files_for_contributors_can_be_read():

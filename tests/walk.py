@@ -109,6 +109,10 @@ UNUSABLE = "speech/talker0/monday/broken.wav"
 """The recording that is none."""
 
 
+ANY_BLOCK = re.compile(r"^```\w+.*\n((?:.*\n)*?)```", re.MULTILINE)
+"""A block of code, without its fences."""
+
+
 def pages() -> list[Path]:
     """README and the pages of the site whose commands are walked."""
     docs = REPOSITORY / "docs"
@@ -129,7 +133,8 @@ def commands(page: Path) -> list[str]:
             found.append(f"python block-{count}.py")
             count += 1
         else:
-            lines = [line.partition(" #")[0].strip() for line in code.splitlines()]
+            joined = re.sub(r"\\\n\s*", "", code)  # a line that goes on ends in a backslash
+            lines = [line.partition(" #")[0].strip() for line in joined.splitlines()]
             found += [line for line in lines if line]
     return found
 
