@@ -22,6 +22,7 @@ import soundfile
 import yaml
 from archives import tar, zipped
 from file_server import Server, serving
+from typer.testing import CliRunner
 
 from tinyse.catalog import get, read_catalog
 from tinyse.catalog.entries import Catalog
@@ -377,6 +378,17 @@ def test_files_that_cannot_be_read_are_left_out_by_name(server, tmp_path):
     (got,) = get(known, ["noise"], tmp_path / "out", tmp_path / "cache")
     assert [r.path for r in got.manifest.recordings] == ["a.flac"]
     assert len(got.manifest.notices) == 1 and "b.flac" in got.manifest.notices[0]
+
+
+def test_the_list_can_be_read_in_a_small_terminal(monkeypatch):
+    """Words a letter or two wide made 300 lines of it."""
+    from tinyse.commands.main import app
+
+    monkeypatch.setenv("COLUMNS", "80")
+    known, lines = read_catalog(), CliRunner().invoke(app, ["data", "get"]).stdout.splitlines()
+    assert len(lines) < 3.5 * len(known.corpora)
+    assert any(line.startswith(" asterisk-en *") and "yes" in line for line in lines)
+    assert "start: librispeech-dev-clean, esc-50, rirs-noises" in lines
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

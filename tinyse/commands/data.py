@@ -273,16 +273,24 @@ def _print_catalog(catalog: Catalog, as_json: bool) -> None:
                           "megabytes": c.megabytes, "homepage": c.homepage} for name, c in catalog.corpora.items()}  # fmt: skip
         print(json.dumps({"corpora": corpora, "sets": catalog.sets}, indent=2))
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table
 
-    table = Table(Column("name", no_wrap=True), Column("MB", justify="right"), "may ship", "verified", "what it is")
+    # Few and narrow columns beside the words: in a terminal of 80 they are a list of two lines each.
+    names, sizes = Column("name", no_wrap=True), Column("MB", justify="right")
+    table = Table(names, sizes, "ship", "what it is", box=SIMPLE_HEAD, pad_edge=False)
     for name, corpus in catalog.corpora.items():
-        shown = ("yes" if corpus.ship else "no", "yes" if corpus.verified else "no")
-        table.add_row(escape(name), f"{corpus.megabytes:,.0f}", *shown, escape(f"{corpus.title} ({corpus.license})"))
+        shown = (escape(name) + " *" * corpus.verified, f"{corpus.megabytes:,.0f}", "yes" if corpus.ship else "no")
+        table.add_row(*shown, escape(f"{corpus.title} ({corpus.license})"))
     console = Console()
     console.print(table)
+    console.print(
+        "* the maintainers fetched it; the others' addresses are those that their publishers state", highlight=False
+    )
+    console.print("ship: weights that were trained on it may be released", highlight=False)
+    console.print("\nSets, by one name:", highlight=False)
     for name, members in catalog.sets.items():
         console.print(f"{name}: {', '.join(members)}", markup=False, highlight=False, soft_wrap=True)
 
