@@ -442,6 +442,23 @@ def test_manifests_that_make_no_sense_are_refused_with_the_line(tmp_path, text, 
         open_data(tmp_path / "m.csv")
 
 
+def test_an_empty_split_is_drawn_by_source_and_one_that_is_given_stays(tmp_path):
+    """So excerpts that are given one source need not be sorted into splits by hand."""
+    rows = [f"take{take}{part}.wav,1,noise,,take{take}" for take in range(20) for part in "ab"]
+    rows += ["fixed.wav,1,noise,test,", "room.wav,1,rir, ,"]
+    for row in rows:
+        put(tmp_path / row.split(",")[0])
+    for name, place in (("m.csv", ""), ("elsewhere/m.csv", "../")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        lines = "".join(f"{place}{row}\n" for row in rows)
+        (tmp_path / name).write_text("path,seconds,kind,split,source\n" + lines)
+        manifest = open_data(tmp_path / name)
+        splits = {Path(each.path).stem: each.split for each in manifest.recordings}
+        assert all(splits[f"take{take}a"] == splits[f"take{take}b"] for take in range(20))
+        assert {splits[f"take{take}a"] for take in range(20)} == {"train", "valid", "test"}
+        assert splits["fixed"] == "test" and splits["room"] == "train"
+
+
 # The store
 
 

@@ -114,6 +114,7 @@ def remarks_on(trained: Sequence[Sound], others: Sequence[Sound]) -> list[str]:
         f"{len(pairs)} sounds in {place} seem to be excerpts or other encodings of what is trained on: "
         + ", ".join(f"{name} of {origin}" for name, origin in pairs[:NAMED])
         + (", ..." if len(pairs) > NAMED else "")
+        + "; a manifest keeps one recording's together: the same source, an empty split (tinyse data scan --output)"
         for place, pairs in sorted(found.items())
     ]
 

@@ -40,7 +40,7 @@ def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
         return open_shards(path)
     path = Path(path)
     if path.is_file() and path.suffix.lower() == ".csv":
-        manifest = Manifest.read(path)
+        manifest = _drawn(Manifest.read(path))
         if not parts_in(manifest.root):
             places = [place for each in manifest.recordings for place in (each.path, each.minus) if place]
             _check_files(path, [manifest.root / place for place in places])
@@ -50,6 +50,14 @@ def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
         return scan(path)
     check_leaks(manifest.recordings)
     return replace(manifest, notices=(*manifest.notices, *remarks(manifest.recordings)))
+
+
+def _drawn(manifest: Manifest) -> Manifest:
+    """The same with a split for every recording that has none; those that have one keep it."""
+    left = set(manifest.undecided)
+    drawn = iter(with_splits([each for each in manifest.recordings if each.path in left], left))
+    recordings = tuple(next(drawn) if each.path in left else each for each in manifest.recordings)
+    return replace(manifest, recordings=recordings, undecided=())
 
 
 def _open_several(paths: Sequence[Path]) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -65,7 +65,7 @@ class Recording:
         return (self.speaker if self.kind == "speech" else "") or self.source or self.path
 
 
-COLUMNS = tuple(field.name for field in fields(Recording))
+COLUMNS = tuple(column.name for column in fields(Recording))
 _REQUIRED = ("path", "seconds", "kind", "split")
 
 
@@ -77,6 +77,8 @@ class Manifest:
     recordings: tuple[Recording, ...]
     notices: tuple[str, ...] = ()
     """What the user should know about the files: those left out, splits that came out empty."""
+    undecided: tuple[str, ...] = field(default=(), kw_only=True)
+    """Paths of recordings whose split a CSV leaves empty: it is drawn when the data set is opened."""
 
     def select(
         self, kind: Kind | None = None, split: Split | None = None, ship: bool | None = None
@@ -115,18 +117,24 @@ class Manifest:
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:
-        """The manifest in a CSV with the columns of `Recording`; other columns are ignored.
+        """The manifest in a CSV with the columns of `Recording`; other columns are ignored. Recordings with an empty split
+        are in train, and `undecided`.
 
         Raises InputError for a missing column or, with its line number, a row that makes no sense.
         """
         path = Path(path)
-        recordings = tuple(recording_from(row, where) for where, row in rows_of(path, _REQUIRED))
+        rows = [(where, row, not row["split"].strip()) for where, row in rows_of(path, _REQUIRED)]
+        recordings = tuple(
+            recording_from(row | {"split": "train"} if left else row, where) for where, row, left in rows
+        )
         if not recordings:
             raise InputError(f"{path}: the manifest lists no recordings")
-        if all(_is_below(each.path) and _is_below(each.minus) for each in recordings):
-            return cls(path.parent, recordings)
-        # "../" of a linked folder leads out of where the link points, as for the system that opens the file.
-        return cls(*_under_one_root([(path.parent.resolve(), each) for each in recordings]))
+        root = path.parent
+        if not all(_is_below(each.path) and _is_below(each.minus) for each in recordings):
+            # "../" of a linked folder leads out of where the link points, as for the system that opens the file.
+            root, recordings = _under_one_root([(path.parent.resolve(), each) for each in recordings])
+        undecided = tuple(each.path for each, (_, _, left) in zip(recordings, rows, strict=True) if left)
+        return cls(root, recordings, undecided=undecided)
 
     def summary(self) -> list[dict[str, Any]]:
         """A row per kind and split: files, hours, speakers or classes, licenses and the hours that may ship."""
