@@ -38,7 +38,7 @@ class Pace:
 
 
 def fitted(recipe: Recipe, minutes: float, since: float) -> Recipe:
-    """The recipe with as many updates as fit, stages in the proportion that they have.
+    """The recipe with as many updates as fit, stages in the proportion that they have (as `schedule` says).
 
     `since` is when the minutes began, by `time.monotonic`. The first time, every stage makes a few updates, which are timed;
     later the folder has the numbers, so that the same command resumes. Raises InputError for too few minutes, and for a
@@ -53,8 +53,7 @@ def fitted(recipe: Recipe, minutes: float, since: float) -> Recipe:
         return with_updates(recipe, found["updates"])
     paces = measured(recipe)
     before = time.monotonic() - since
-    share = FEWEST / min(stage.updates for stage in recipe.stages.values())
-    least = math.ceil((before + share * seconds(recipe, paces)) / TRAINING / 60)
+    least = math.ceil((before + FEWEST * sum(costs(recipe, paces).values())) / TRAINING / 60)
     if minutes < least:
         raise InputError(
             f"--minutes {minutes:g}: too few, {FEWEST} updates of each stage take {least} minutes on this machine"
@@ -84,17 +83,25 @@ def _pace(moments: list[float]) -> Pace:
 
 
 def schedule(recipe: Recipe, paces: Mapping[str, Pace], budget: float) -> dict[str, int]:
-    """Updates by stage that take `budget` seconds in all, validations included."""
-    share = budget / seconds(recipe, paces)
-    return {name: int(stage.updates * share) for name, stage in recipe.stages.items()}
+    """Updates by stage that take `budget` seconds in all, validations included. A stage that is short in the recipe gets
+    the fewest that help it, and the others share what is left."""
+    cost = costs(recipe, paces)
+    updates: dict[str, int] = {}
+    while True:
+        others = {name: stage.updates for name, stage in recipe.stages.items() if name not in updates}
+        left = budget - sum(count * cost[name] for name, count in updates.items())
+        share = left / sum(count * cost[name] for name, count in others.items()) if others else 0.0
+        short = dict.fromkeys((name for name, count in others.items() if count * share < FEWEST), FEWEST)
+        if not short:
+            return {name: updates.get(name) or int(others[name] * share) for name in recipe.stages}
+        updates |= short
 
 
-def seconds(recipe: Recipe, paces: Mapping[str, Pace]) -> float:
-    """What all updates of a recipe take, validations included."""
-    return sum(
-        stage.updates * (paces[name].update + paces[name].validation / stage.valid_every)
-        for name, stage in recipe.stages.items()
-    )
+def costs(recipe: Recipe, paces: Mapping[str, Pace]) -> dict[str, float]:
+    """What an update of each stage takes in seconds, with its part of a validation."""
+    return {
+        name: paces[name].update + paces[name].validation / stage.valid_every for name, stage in recipe.stages.items()
+    }
 
 
 def with_updates(recipe: Recipe, updates: Mapping[str, int]) -> Recipe:
