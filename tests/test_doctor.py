@@ -230,3 +230,13 @@ def test_the_judges_are_an_extra_that_nobody_misses(monkeypatch):
         monkeypatch.setattr(doctor, "installed", lambda name, version=version: version)
         (check,) = doctor.package_checks()
         assert (check.group, check.subject, check.status) == ("judges", "jiwer", status)
+
+
+def test_packages_that_nobody_misses_are_one_line(monkeypatch, capsys):
+    """Who installed all that a user needs was told that pytest and thirteen more are missing."""
+    monkeypatch.setattr(doctor, "installed", lambda name: None)
+    checks = list(doctor.package_checks())
+    assert {check.status for check in checks if check.group in ("docs", "dev")} == {"optional"}
+    doctor.print_table(checks)
+    said = capsys.readouterr().out
+    assert "mkdocs-material and 1 more" in said and "hypothesis" not in said and "joblib" in said

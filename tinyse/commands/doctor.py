@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -26,6 +27,8 @@ RARELY_NEEDED = {
     "tensorflow": "a check of our converter against TensorFlow's",
     "onnx": "third-party teachers, and DNSMOS",
     "judges": "word errors and opinion scores in tinyse evaluate",
+    "docs": "building the site, in a clone",
+    "dev": "tinyse's own tests, in a clone",
 }
 """Extras that few users need: what for."""
 
@@ -217,6 +220,11 @@ def import_error(module: str) -> str | None:
     return None
 
 
+def _told(check: Check) -> tuple[str, str, str]:
+    """What the checks of one line of the table share: packages that nobody misses are told in one, others each."""
+    return check.group, check.status, check.found if check.status == "optional" else check.subject
+
+
 def print_table(checks: list[Check]) -> None:
     """The checks as a table, and a line for each that has to be fixed."""
     from rich.console import Console
@@ -228,10 +236,12 @@ def print_table(checks: list[Check]) -> None:
     table = Table("for", "what", "", "found", box=None, header_style="bold")
     table.columns[-1].overflow = "fold"
     group = ""
-    for check in checks:
-        status = f"[{colors[check.status]}]{check.status}"
-        table.add_row(check.group if check.group != group else "", check.subject, status, escape(check.found))
-        group = check.group
+    for (_, status, _), alike in itertools.groupby(checks, key=_told):
+        first, *more = alike
+        subject = f"{first.subject} and {len(more)} more" if more else first.subject
+        mark = f"[{colors[status]}]{status}"
+        table.add_row(first.group if first.group != group else "", escape(subject), mark, escape(first.found))
+        group = first.group
     console.print(table)
     commands = {check.mend: check.subject for check in reversed(checks) if check.mend}
     if commands:
