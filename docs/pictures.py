@@ -9,6 +9,7 @@ the package pyte, Chromium, clang and lld.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import numpy as np
 import soundfile
 import soxr
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -31,6 +33,7 @@ from tinyse.files import write_text
 from tinyse.live.endpoints import FileSink, FileSource
 from tinyse.live.screen import picture
 from tinyse.live.session import Session
+from tinyse.released import find
 from tinyse.spectra.picture import draw_spectrograms
 from tinyse.streaming.denoiser import Denoiser
 
@@ -62,7 +65,7 @@ def spectrograms(model: str, pairs: list[LoadedPair], _: Path) -> None:
         sounds = {"noisy": pair.noisy, "denoised by the int8 stream": denoiser.denoise(pair.noisy), "clean": pair.clean}
         rows.append([(f"{side}, input SNR {pair.snr_db:.0f} dB", sound) for side, sound in sounds.items()])
     draw_spectrograms(rows, IMAGES / "spectrograms.png")
-    small(IMAGES / "spectrograms.png")
+    small(IMAGES / "spectrograms.png", model)
 
 
 def terminal(model: str, pairs: list[LoadedPair], folder: Path) -> None:
@@ -92,19 +95,22 @@ def page(model: str, pairs: list[LoadedPair], folder: Path) -> None:
         visitor.evaluate("document.getElementById('microphone').click()")
         visitor.wait_for("tinyse.running && tinyse.running.hops.length > 600", 60)
         visitor.screenshot(IMAGES / "page.png")
-        small(IMAGES / "page.png")
+        small(IMAGES / "page.png", model)
     finally:
         visitor.close()
         server.send_signal(signal.SIGINT)
         server.wait(30)
 
 
-def small(path: Path) -> None:
-    """Rewrite a png with 256 colors, at most 1200 pixels wide: a repository keeps every version."""
+def small(path: Path, model: str) -> None:
+    """Rewrite a png with 256 colors, at most 1200 pixels wide: a repository keeps every version. It says which model it
+    shows, for the test that finds pictures of a former one."""
     image = Image.open(path).convert("RGB")
     image.thumbnail((1200, 4000))
     # By the octree, which keeps rare colors: the median cut made five steps of the bright end of a color scale.
-    image.quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
+    said = PngInfo()
+    said.add_text("model", hashlib.sha256(find(model).read_bytes()).hexdigest())
+    image.quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True, pnginfo=said)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from tinyse.boards.measurements import counted
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import Scores
 from tinyse.evaluation.report import Table
+from tinyse.released import find
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -121,6 +123,13 @@ def test_a_benchmark_keeps_its_table_beside_its_others(tmp_path, monkeypatch):
     assert (kept["new"]["header"], kept["new"]["rows"]) == (["system", "dB"], [["ours", "7.0"]])
     record.keep(None, table, "measured", tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("name", ["spectrograms", "page"])
+def test_a_picture_of_a_model_shows_the_one_that_ships(name):
+    image = pytest.importorskip("PIL.Image").open(REPOSITORY / f"docs/images/{name}.png")
+    shipped = hashlib.sha256(find("student-62k").read_bytes()).hexdigest()
+    assert image.info.get("model") == shipped, f"python docs/pictures.py student-62k $TINYSE_DATA/benchmark {name}"
 
 
 def pictures():
