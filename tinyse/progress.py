@@ -1,7 +1,9 @@
-"""Progress bars on standard error, gone when the work is done; away from a terminal there are none."""
+"""Progress on standard error: on a terminal bars, gone when the work is done; elsewhere a line every half minute."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FEW = 100
+EVERY_S = 30.0
+"""Between two lines of a log."""
 
 
 @contextmanager
@@ -35,7 +39,17 @@ def counted(text: str, total: float | None) -> Iterator[Callable[..., None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()) if total is None else ()
     with bars(*columns) as shown:
         task = shown.add_task(text, total=total)
-        yield lambda items=1: shown.advance(task, items)
+        said = time.monotonic()
+
+        def advance(items: float = 1) -> None:
+            nonlocal said
+            shown.advance(task, items)
+            if shown.disable and time.monotonic() - said >= EVERY_S:
+                said = time.monotonic()
+                done = shown.tasks[0].completed
+                print(f"{text}: {100 * done / total:.0f} %" if total else f"{text}: {done:.0f}", file=sys.stderr)
+
+        yield advance
 
 
 def track(items: Iterable[T], total: int | None, text: str) -> Iterator[T]:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tinyse.progress import EVERY_S
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tinyse.training.stage import Progress
 
-EVERY_S = 30.0
-"""Between two lines of a log."""
 WIDE = 100
 """Columns of a terminal from which on the bar has the loss and the rate in front of its times."""
 
