@@ -36,6 +36,8 @@ MCA_TRIPLES = {
     "cortex-m55": "thumbv8.1m.main-none-eabi",
 }
 MANUALS = {"cortex-m4": "Arm DDI 0439", "cortex-m3": "Arm DDI 0337"}
+FIRST_MCA = 16
+"""The first release of LLVM that is used."""
 TURNS = 50
 """How often llvm-mca runs a block after itself."""
 TEST = re.compile(r"vectors|replay|^main$|^begin$|^start$|^mem(cmp)$|^port_|^print_|^fault$|^finish$|_(init|reset)$")
@@ -91,14 +93,14 @@ def missing(core: Core) -> str:
     if core.name not in MANUALS and core.name not in MCA_TRIPLES:
         return "no model of its cycles"
     if core.name in MCA_TRIPLES and mca() is None:
-        return "apt-get install llvm-16"
+        return f"apt-get install llvm-{FIRST_MCA}"
     return "" if shutil.which("gcc") else "apt-get install gcc"
 
 
 def mca() -> str | None:
-    """The newest llvm-mca of this machine."""
-    names = ["llvm-mca", *(f"llvm-mca-{version}" for version in range(14, 30))]
-    found = [name for name in names if shutil.which(name)]
+    """The newest llvm-mca of this machine from FIRST_MCA on: 14 stops at instructions of a Cortex-M55."""
+    names = ["llvm-mca", *(f"llvm-mca-{version}" for version in range(FIRST_MCA, 30))]
+    found = [name for name in names if shutil.which(name) and _version(name) >= FIRST_MCA]
     return max(found, key=_version, default=None)
 
 

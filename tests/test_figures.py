@@ -83,6 +83,10 @@ def test_a_mark_may_not_begin_a_line_of_a_paragraph():
         figures.filled("text\n<!--= peers: systems: DTLN: STOI -->1<!--/=--> more", figures.lookup)
 
 
+BY_CHANCE = {"README.md: +0.54 ± 0.24"}
+"""Two steps in benchmarks/README.md, whose table no file holds, and barking dogs in a file have the same figure."""
+
+
 def test_no_figure_stands_in_a_page_by_hand():
     """What is told apart by its interval or its digits is nowhere but between marks, where a table of a benchmark has it."""
     known = Counter(
@@ -92,8 +96,8 @@ def test_no_figure_stands_in_a_page_by_hand():
     found = []
     for page in (page for page in figures.pages() if page.name != "card.md"):  # whose scores come with the model
         text = figures.MARKED.sub("", page.read_text(encoding="utf-8"))
-        found += [f"{page.name}: {cell}" for cell in known if re.search(rf"(?<![\d.]){re.escape(cell)}(?!\d)", text)]
-    assert found == []
+        found += [f"{page.name}: {cell}" for cell in known if re.search(rf"(?<![\d.+-]){re.escape(cell)}(?!\d)", text)]
+    assert set(found) == BY_CHANCE
 
 
 def test_sizes_and_counts_are_of_the_same_firmware():
