@@ -23,9 +23,9 @@ import record
 
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
-from tinyse.evaluation.chain import NOISY, score
+from tinyse.evaluation.chain import score
 from tinyse.evaluation.pairs import find_pairs
-from tinyse.evaluation.report import Table, as_rich
+from tinyse.evaluation.report import TITLES, Table, as_rich
 from tinyse.evaluation.statistics import paired
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.recordings import Manifest, open_data
@@ -37,6 +37,8 @@ from tinyse.training import adaptation
 
 FRACTIONS: dict[Split, float] = {"train": 0.6, "valid": 0.2, "test": 0.2}
 MEASURES = ("own", "general")
+METRICS = {"si_sdr": 2, "pesq": 3, "estoi": 3}
+"""Measures of `score`, and their decimals."""
 
 
 def make(data: Path, noise: str, folder: Path, count: int) -> None:
@@ -69,22 +71,19 @@ def _product(everything: Manifest, noise: str, heard: set[str]) -> tuple[Recordi
     )
 
 
-def compare(folder: Path, models: Sequence[str], floats: bool, base: str) -> Table:
-    """Models on the pairs of the valid split against the base, paired."""
+def compare(folder: Path, models: Sequence[str], floats: bool, base: str, limit: int | None = None) -> Table:
+    """Models on the pairs of the valid split against the base, paired, on noisy and on clean speech."""
     rows = []
     for name in MEASURES:
         backends = {model: _denoise(model, floats) for model in [base, *models]}
-        result = score(backends, find_pairs(folder / "valid" / name), ("si_sdr",))
-        values = {model: quality["si_sdr"] for model, quality in result.quality.items()}
-        gain = paired(values[NOISY], values[base])
-        rows.append((name, base, gain.as_text(), ""))
+        result = score(backends, find_pairs(folder / "valid" / name, limit), tuple(METRICS))
         for model in models:
-            gain, change = paired(values[NOISY], values[model]), paired(values[base], values[model])
-            rows.append((name, model, f"{gain.mean:.2f}", change.as_text(sign="+")))
-        for model in models:
-            change = paired(result.clean[base]["si_sdr"], result.clean[model]["si_sdr"])
-            rows.append((f"clean speech of {name}", model, "", change.as_text(sign="+")))
-    return Table("SI-SDR in dB, valid", ("pairs", "model", "gain", "against the base"), tuple(rows), "")
+            changes = (paired(result.quality[base][metric], result.quality[model][metric]) for metric in METRICS)
+            clean = paired(result.clean[base]["si_sdr"], result.clean[model]["si_sdr"])
+            cells = (each.as_text(decimals, sign="+") for each, decimals in zip(changes, METRICS.values(), strict=True))
+            rows.append((name, model, *cells, clean.as_text(sign="+")))
+    header = ("pairs", "model", *(TITLES[metric] for metric in METRICS), "clean speech: SI-SDR dB")
+    return Table(f"Valid, against {base}", header, tuple(rows), "")
 
 
 def _denoise(model: str, floats: bool):  # type: ignore[no-untyped-def]
@@ -102,9 +101,10 @@ def main() -> None:
     step.add_argument("--pairs", type=int, default=60)
     step = steps.add_parser("score")
     step.add_argument("folder", type=Path)
-    step.add_argument("models", nargs="*")
+    step.add_argument("models", nargs="+")
     step.add_argument("--base", default=DEFAULT)
     step.add_argument("--floats", action="store_true")
+    step.add_argument("--limit", type=int, help="only the first pairs of each set")
     step = steps.add_parser("show")
     step.add_argument("folder", type=Path)
     record.add_option(step)
@@ -113,7 +113,7 @@ def main() -> None:
         make(arguments.data, arguments.noise, arguments.folder, arguments.pairs)
         return
     if arguments.step == "score":
-        table = compare(arguments.folder, arguments.models, arguments.floats, arguments.base)
+        table = compare(arguments.folder, arguments.models, arguments.floats, arguments.base, arguments.limit)
     else:
         table = adaptation.table(read_own_json(arguments.folder / adaptation.REPORT, "base", "rows"))
         record.keep(arguments.results, table, "measured")

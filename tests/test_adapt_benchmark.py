@@ -84,3 +84,13 @@ def test_the_report_of_an_adaptation_is_shown(tmp_path, capsys, monkeypatch):
     (tmp_path / "report.json").unlink()
     with pytest.raises(InputError, match=r"cannot read .*report\.json: No such file"):
         adapt.main()
+
+
+def test_changes_of_all_measures_are_paired_with_the_base(data, tiny, tmp_path):
+    pytest.importorskip("pesq")
+    adapt.make(data, "drill", tmp_path, 3)
+    table = adapt.compare(tmp_path, [str(tiny.weights)], floats=True, base=str(tiny.weights), limit=2)
+    assert [row[:2] for row in table.rows] == [(name, str(tiny.weights)) for name in adapt.MEASURES]
+    assert all(cell.startswith("+0.00") for row in table.rows for cell in row[2:]), (
+        "a model does not differ from itself"
+    )
