@@ -104,7 +104,7 @@ def run(
     manifest = open_data([data])
     texts = read_transcripts(TEXTS)
     done = {_key(line) for line in lines(results)}
-    denoisers = {model: Denoiser(model) for _, model, _ in chosen if model}
+    denoisers = {model: Denoiser(model, engine="litert") for _, model, _ in chosen if model}
     results.parent.mkdir(parents=True, exist_ok=True)
     for turn in range(rounds):
         for snr_db in (each for each in snrs_db if turn == 0 or each is not None):
