@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+LONG = ("test_walk.py", "test_notebooks.py")
+"""Files whose tests take a minute and more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests first: one that begins last leaves the other processes with nothing to do."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills: once for all processes of pytest-xdist, by the first that wants it."""
+    from filelock import FileLock
+
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_name(f"{name}-done")
+    with FileLock(folder.with_name(f"{name}-lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of one that failed
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +90,20 @@ def quantized(graph: Graph, calibration: Calibration) -> Graph:
 def wheel(tmp_path_factory) -> Path:
     """The wheel of this working tree, built from its source distribution; the test skips where `build` is not installed."""
     pytest.importorskip("build")
+    pytest.importorskip("filelock")
     pytest.importorskip("setuptools", minversion="77")
-    source = tmp_path_factory.mktemp("source")
+    (built,) = (made_once(tmp_path_factory, "source", build_wheel) / "dist").glob("*.whl")
+    return built
+
+
+def build_wheel(source: Path) -> None:
+    """Copy what a source distribution is made from to `source`, and build in its dist/."""
     for name in ("tinyse", "firmware_export", "recipes"):
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     command = [sys.executable, "-m", "build", "--no-isolation", str(source)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
-    (built,) = (source / "dist").glob("*.whl")
-    return built
 
 
 @dataclass(frozen=True)
@@ -118,6 +147,12 @@ def exports(tmp_path_factory) -> list[Path]:
     """Firmware of both released models, by the names that they have by default, and of a tagger called sounds."""
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
+    top = made_once(tmp_path_factory, "exports", export_all)
+    return [top / name for name in ("student-62k", "student-30k", "sounds")]
+
+
+def export_all(top: Path) -> None:
+    """The firmware of `exports`, each in a folder of its name."""
     from test_tagging import CLASSES, FRONT_END, network, sound
 
     from firmware_export.export import export
@@ -125,10 +160,8 @@ def exports(tmp_path_factory) -> list[Path]:
     from tinyse.export import export_model
     from tinyse.models.files import save_model
 
-    top = tmp_path_factory.mktemp("exports")
     for name in ("student-62k", "student-30k"):
         export(released.find(name), top / name, 32)
     save_model(top / "tagger.safetensors", network(), FRONT_END, {"model": "tiny tagger"})
     tagger = export_model(top / "tagger.safetensors", [(label, sound(label, 0)) for label in CLASSES])
     export(tagger.quantized, top / "sounds", 32, prefix="sounds")
-    return [top / name for name in ("student-62k", "student-30k", "sounds")]

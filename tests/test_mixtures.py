@@ -519,6 +519,6 @@ def test_preview_writes_pairs_and_one_picture(manifest, tmp_path, monkeypatch):
     assert len(json.loads((tmp_path / "out/mixtures.json").read_text())) == 2
 
 
-def test_importing_the_mixtures_does_not_import_torch():
-    script = "import sys, tinyse.mixtures, tinyse.recordings; sys.exit('torch' in sys.modules)"
+def test_importing_the_mixtures_is_quick():
+    script = "import sys, tinyse.mixtures, tinyse.recordings; sys.exit(bool({'torch', 'scipy.signal'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

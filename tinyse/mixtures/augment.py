@@ -9,8 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
-import scipy.signal
+import scipy
 import soxr
 
 from tinyse.audio import DEFAULT_RATE

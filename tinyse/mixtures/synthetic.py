@@ -6,8 +6,7 @@ Noises are float32, shape (samples,), of no particular level: the mixer sets it.
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
-import scipy.signal
+import scipy
 
 from tinyse.audio import DEFAULT_RATE
 

@@ -101,7 +101,9 @@ def load_model(path: str | Path, networks: Networks = ()) -> tuple[Network, Fron
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     check_weights(network, tensors, str(path))
-    network.to_empty(device="cpu").load_state_dict(tensors)
+    # Copies: a file's tensors may be in bfloat16, and lie where they lie in the file. `to_empty` would import sympy.
+    types = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+    network.load_state_dict({name: t.to(types[name], copy=True) for name, t in tensors.items()}, assign=True)
     return network.eval(), front_end, header
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import scipy.signal
+import scipy
 import torch
 from torch import Tensor
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Generator, Sequence
 from typing import Any
 
+import scipy.signal  # noqa: F401 - before the fork: else each process that mixes imports it anew
 import torch
 from torch.utils.data import DataLoader, default_collate
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import scipy.signal
+import scipy
 
 from tinyse.audio import DEFAULT_RATE
 from tinyse.config import did_you_mean

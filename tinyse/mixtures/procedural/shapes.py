@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import scipy.fft
-import scipy.signal
+import scipy
 
 TABLE = 2048
 """Samples of one period of a waveform."""
