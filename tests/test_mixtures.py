@@ -520,5 +520,7 @@ def test_preview_writes_pairs_and_one_picture(manifest, tmp_path, monkeypatch):
 
 
 def test_importing_the_mixtures_is_quick():
-    script = "import sys, tinyse.mixtures, tinyse.recordings; sys.exit(bool({'torch', 'scipy.signal'} & {*sys.modules}))"
+    script = (
+        "import sys, tinyse.mixtures, tinyse.recordings; sys.exit(bool({'torch', 'scipy.signal'} & {*sys.modules}))"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -77,6 +77,13 @@ CHECKS = {
 """What else must be true at the end of a page, by its name."""
 
 
+@pytest.mark.parametrize(("page", "command"), walk.ELSEWHERE)
+def test_what_is_left_out_of_a_page_is_walked_elsewhere(page, command):
+    pages = {path.stem: path for path in walk.pages()}
+    assert command in walk.commands(pages[page])
+    assert next(walk.walked(pages[walk.ELSEWHERE[page, command]]))[0] == command
+
+
 def test_what_the_pages_say_of_the_plugin_is_so():
     from firmware_export.plugins import denoiser, label
 
@@ -95,9 +102,11 @@ def test_the_base_works_on_other_pythons(python, wheel, tmp_path):
     """The wheel, installed without torch, by each interpreter that TINYSE_PYTHONS names, as .ci/run does."""
     if python is None:
         pytest.skip("TINYSE_PYTHONS names no interpreters")
-    subprocess.run([python, "-m", "venv", tmp_path / "base"], check=True)
+    # The pip of this environment installs, and bytecode is made of what is imported alone: half of the time.
+    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "base"], check=True)
     fresh = tmp_path / "base" / "bin" / "python"
-    install = [fresh, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[live]"]
+    install = [sys.executable, "-m", "pip", "--python", fresh, "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--no-compile", f"{wheel}[live]"]
     # Where PYTHONPATH shows a tinyse, pip takes it for installed.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     subprocess.run(install, check=True, stdin=subprocess.DEVNULL, env=environment)

@@ -31,31 +31,33 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 SHORT = {
     "stages": ("updates=2", "batch=4", "seconds=1"),  # two processes of torchrun compare two clips each
-    "denoise": ("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
-    "activity": ("valid_clips=2", "export.clips=2", "evaluation.mixtures=4"),
-    "tagging": ("valid_clips=16", "export.clips=2", "tagging.test_clips=16"),
+    "quantize": ("quantize.clips=1",),
+    "denoise": ("valid_clips=2", "export.clips=1", "evaluation.mixtures=2"),
+    "activity": ("valid_clips=2", "export.clips=1", "evaluation.mixtures=4"),
+    "tagging": ("valid_clips=16", "export.clips=1", "tagging.test_clips=16"),
 }
-"""Settings that make a training short: of every stage of a recipe, and by its task."""
+"""Settings that make a training short: of every stage of a recipe, of one with `quantize`, and by its task."""
 
 FILES = "--input noisy.wav --output played.wav"
 ADDED = {
     "tinyse data get packages": "--catalog catalog.yaml",
     "tinyse data get full-band": "--catalog catalog.yaml",
     "tinyse data get open": "--catalog catalog.yaml --cache recordings/archives",
-    "tinyse data pairs": "--count 4 --seconds 2",
+    "tinyse data pairs": "--count 2 --seconds 2",
     "tinyse live": FILES,  # the same path without devices
     "tinyse live --input": "",
     "tinyse live --engine c": FILES,
     "tinyse adapt": "--updates 2 --set stages.integers.updates=2 --set stages.adapt.batch=2 --set stages.integers.batch=2 "
-    "--set stages.integers.seconds=1 --set stages.adapt.seconds=1 --set stages.integers.quantize.clips=2 --set valid_clips=2 "
-    "--set evaluation.mixtures=4 --set evaluation.limit=2 --set export.clips=2",
+    "--set stages.integers.seconds=1 --set stages.adapt.seconds=1 --set stages.integers.quantize.clips=1 --set valid_clips=2 "
+    "--set evaluation.mixtures=2 --set evaluation.limit=2 --set export.clips=1",
     "tinyse web": "--output page/ --no-browser",
     "tinyse web --output": "",
     "tinyse bench": "--seconds 1",
-    "tinyse quantize study": "--precisions int8 --clips 2 --limit 2 --minutes 0.1",
-    "tinyse quantize explain": "--clips 2 --replayed 1",
-    "tinyse export runs/qat": "--clips 2",
-    "tinyse export runs/my_network": "--clips 2",
+    "tinyse evaluate": "--processes 1",  # more would take longer to start than to measure
+    "tinyse quantize study": "--precisions int8 --clips 1 --limit 2 --minutes 0.1 --processes 1",
+    "tinyse quantize explain": "--clips 1 --replayed 1",
+    "tinyse export runs/qat": "--clips 1",
+    "tinyse export runs/my_network": "--clips 1",
 }
 """What a command gets besides, by its beginning (the longest that fits), so that it ends soon and needs no hardware."""
 
@@ -65,6 +67,9 @@ INSTEAD = {"arecord": "cat noisy.wav", "aplay": "cat > piped.wav"}
 NOT_WALKED = ("make", "source")
 """Programs whose lines are left out: `make demo` is a walk of its own, `make test` runs this one, and the environment to
 walk in is an argument."""
+
+ELSEWHERE = {("README", "tinyse adapt --noise motor/"): "adapt"}
+"""Commands of a page that are left out because another page begins with the very same one."""
 
 NEEDS = {
     "tinyse web": ("clang", "wasm-ld"),
@@ -142,7 +147,7 @@ def commands(page: Path) -> list[str]:
 def walked(page: Path) -> Iterator[tuple[str, str]]:
     """Each command of a page that is walked, and what is run for it."""
     for command in commands(page):
-        if command.split()[0] in NOT_WALKED:
+        if command.split()[0] in NOT_WALKED or (page.stem, command) in ELSEWHERE:
             continue
         if any(part in command and not all(map(is_there, needed)) for part, needed in NEEDS.items()):
             continue
@@ -166,7 +171,8 @@ def shortened(line: str, folder: Path) -> str:
     given = [value for key, value in itertools.pairwise(words) if key == "--set"]
     recipe = load_recipe(folder / words[words.index("train") + 1], given)
     settings = [f"stages.{name}.{setting}" for name in recipe.stages for setting in SHORT["stages"]]
-    settings += [f"stages.{name}.quantize.clips=2" for name, stage in recipe.stages.items() if stage.quantize]
+    quantized = [name for name, stage in recipe.stages.items() if stage.quantize]
+    settings += [f"stages.{name}.{setting}" for name in quantized for setting in SHORT["quantize"]]
     return " ".join([line, *(f"--set {setting}" for setting in [*settings, *SHORT[recipe.task]])])
 
 

@@ -34,6 +34,8 @@ Backend = Callable[[np.ndarray], np.ndarray]
 NOISY = "noisy"
 """Name of the row of the unprocessed clips, the bar that every backend is measured against."""
 DEFAULT_METRICS = ("si_sdr", "sdr", "pesq", "stoi", "estoi", "level_change_db")
+FEW = 4
+"""As many pairs are measured before another process has started."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tinyse.documents import read_own_json
 from tinyse.engines.tflite_engines import require_tflm
 from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for
-from tinyse.evaluation.chain import score
+from tinyse.evaluation.chain import FEW, score
 from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import Pair, digest_of, find_pairs
 from tinyse.evaluation.report import as_json, as_markdown, summary_tables, tables
@@ -85,6 +85,7 @@ class Denoise(MixtureTask):
         with counted("scoring", len(pairs)) as advance:
             backends = backends_for(model, names=plan.backends, networks=networks_of(recipe))
             rate = recipe.front_end.sample_rate
+            processes = processes if len(pairs) > FEW else 1
             result = score(backends, pairs, plan.metrics, processes, progress=advance, sample_rate=rate)
         for notice in result.notices:
             say(f"note: {notice}")
