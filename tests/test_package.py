@@ -29,7 +29,9 @@ def test_python_in_the_parent_of_a_clone_finds_tinyse(tmp_path):
     build = "import sys, setuptools.build_meta as backend; backend.build_editable(sys.argv[1])"
     # Without a compiler: libraries would go through the links into this working tree, and nothing here calls them.
     environment = {**os.environ, "CC": "false"}
-    subprocess.run([sys.executable, "-c", build, str(wheels)], cwd=clone, env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", build, str(wheels)], cwd=clone, env=environment, check=True, capture_output=True
+    )
     (wheel,) = wheels.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(site)
 

@@ -100,6 +100,10 @@ def test_weights_that_are_not_finite_are_refused_by_name(graph: Graph, calibrati
         quantize(broken, calibration)
     with pytest.raises(InputError, match="not finite in frame 0"):
         calibrate(broken, [("noise", {"features": steps.features(5)})])
+    features = steps.features(40)
+    features[33:] = np.nan
+    with pytest.raises(InputError, match="'features' is not finite in frame 33 of clip noise"):
+        calibrate(graph, [("noise", {"features": features})])
 
 
 def test_calibration_refuses_what_does_not_fit(graph: Graph, quantized: Graph) -> None:
@@ -147,6 +151,19 @@ def test_histograms_widen_without_losing_counts() -> None:
         assert (one.low, one.high) == (everything.min(), everything.max())
     mean = (histogram.centers * histogram.counts).sum() / 4000
     assert abs(mean - everything.mean()) < histogram.width
+
+
+def test_frames_that_are_counted_at_once_count_as_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    scales = np.repeat([1e-3, 0.3, 0.1, 40.0, 2.0], 8)[:, None, None]
+    frames = (rng.normal(size=(40, 5, 20)) * scales).astype(np.float32)
+    frames[3] = 0
+    at_once, one_by_one = Histogram(), Histogram()
+    at_once.add_frames(frames)
+    for frame in frames:
+        one_by_one.add(frame)
+    np.testing.assert_array_equal(at_once.counts, one_by_one.counts)
+    assert (at_once.limit, at_once.low, at_once.high) == (one_by_one.limit, one_by_one.low, one_by_one.high)
 
 
 def test_ranges_clip_outliers_but_not_uniform_values() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from tinyse.graph.graph import Graph
 from tinyse.quantization.structure import sources
 
 BINS = 4096
+TOGETHER = 16
+"""Frames that are counted at once."""
 
 
 class Histogram:
@@ -40,9 +43,22 @@ class Histogram:
 
     def add(self, values: np.ndarray) -> None:
         """Count finite values."""
-        low, high = float(values.min()), float(values.max())
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        self._widen(max(-low, high))
+        self.add_frames(values.reshape(1, -1))
+
+    def add_frames(self, frames: np.ndarray) -> None:
+        """Count finite values (frames, ...) as if the frames came one by one; at once as long as none widens the range."""
+        frames = frames.reshape(len(frames), -1)
+        low, high = frames.min(axis=1), frames.max(axis=1)
+        self.low, self.high = min(self.low, float(low.min())), max(self.high, float(high.max()))
+        reach, first = np.maximum(-low, high), 0
+        while first < len(frames):
+            self._widen(float(reach[first]))
+            wider = np.flatnonzero(reach[first:] >= self.limit)
+            last = first + int(wider[0]) if len(wider) else len(frames)
+            self._count(frames[first:last])
+            first = last
+
+    def _count(self, values: np.ndarray) -> None:
         values = values[values != 0]
         bins = ((values.ravel() + self.limit) / self.width).astype(np.int64)
         self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
@@ -98,15 +114,26 @@ def calibrate(graph: Graph, clips: Iterable[tuple[str, Mapping[str, np.ndarray]]
     calibration = Calibration({name: Histogram() for name in sources(graph)})
     for name, inputs in clips:
         frames = frames_of(graph, name, inputs)
-        for index, values in enumerate(float_execution.replay(program, frames)):
+        replayed = float_execution.replay(program, frames)
+        for first in range(0, len(frames), TOGETHER):
+            some = list(itertools.islice(replayed, TOGETHER))
+            made = {tensor: np.stack([values[tensor] for values in some]) for tensor in calibration.histograms}
+            _check_finite(made, first, name)
             for tensor, histogram in calibration.histograms.items():
-                if not np.isfinite(values[tensor]).all():
-                    raise InputError(f"{tensor!r} is not finite in frame {index} of clip {name}")
-                histogram.add(values[tensor])
+                histogram.add_frames(made[tensor])
         calibration.clips.append({"name": name, "frames": len(frames), "sha256": _digest(inputs)})
     if not calibration.clips:
         raise InputError("calibration needs at least one clip")
     return calibration
+
+
+def _check_finite(made: Mapping[str, np.ndarray], first: int, clip: str) -> None:
+    """Raise InputError for the first frame of (frames, ...), whose numbers begin at `first`, that has other values."""
+    finite = {tensor: np.isfinite(values).reshape(len(values), -1).all(axis=1) for tensor, values in made.items()}
+    wrong = [(int(np.argmin(frames)), tensor) for tensor, frames in finite.items() if not frames.all()]
+    if wrong:
+        frame, tensor = min(wrong, key=lambda place: place[0])
+        raise InputError(f"{tensor!r} is not finite in frame {first + frame} of clip {clip}")
 
 
 def frames_of(graph: Graph, name: str, inputs: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
