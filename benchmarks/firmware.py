@@ -78,7 +78,7 @@ class Figures:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="a denoiser's int8 .tflite, or the name of a model that comes with tinyse")
+    parser.add_argument("model", help="a denoiser's quantized .tflite, or the name of a model that comes with tinyse")
     parser.add_argument("--cores", nargs="+", choices=list(targets.CORES), default=list(targets.CORES))
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--portable", action="store_true", help="portable C on every core")

@@ -8,9 +8,10 @@ same number of updates of as many seconds of sound, first in float, then quantiz
 weights, made for a hop of 16 ms: the update gates of the recurrent layers are moved so that they remember as many
 milliseconds at the point's own hop. --start nothing begins with random weights, which needs many more updates.
 
-The float figures are of the weights after both stages, streamed in float; those of the float stage alone stand beside them.
-The pairs are mixtures of the valid split, the same for all points; the public benchmark is not used. Int8 is scored
-in the generated C, whose bits are those of TFLM and of the boards. The loads are estimated, as `tinyse bench` does.
+The float figures are of the weights after both stages, streamed in float; those of the float stage alone, the parent, stand
+beside them. The parent is also quantized as it is with its GRUs in 16 bits. The pairs are mixtures of the valid split, the
+same for all points; the public benchmark is not used. Quantized models are scored in the generated C, whose bits are those of
+TFLM and of the boards. The loads are estimated, as `tinyse bench` does.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from tinyse.recipe import Quantize, Recipe, Stage, data_paths
 from tinyse.recordings import open_data
 from tinyse.spectra.front_end import FrontEndConfig, latency_ms
 from tinyse.streaming.denoiser import Denoiser
+from tinyse.tasks import TASKS
 from tinyse.training.recipe import load_recipe
 from tinyse.training.run import run as train
 from tinyse.training.start import model_path
@@ -83,6 +85,10 @@ LOSSES = {"compressed_spectral": 1.0, "signal_to_noise": 0.3, "lost_speech": 0.5
 FLOAT, INTEGERS = "supervise", "integers"
 PARENT = "float parent"
 """The weights before the quantization-aware updates; "float" and "int8" are those after them."""
+GRU16 = "int8-gru16"
+"""The parent with GRUs in 16 bits."""
+QUANTIZED = ("int8", GRU16)
+ROWS = (PARENT, GRU16, "float", "int8")
 METRICS = {"si_sdr": 2, "pesq": 3, "estoi": 3}
 BOARDS = ("stm32f446", "alif-e7")
 """A Cortex-M4 of 180 MHz and a Cortex-M55 of 400 MHz."""
@@ -142,17 +148,24 @@ def finish(arguments: argparse.Namespace, point: Point, screen: Screen) -> None:
     path = Path(recipe.output) / "result.json"
     if newer(path, model):
         return
-    quantized = export_model(model, []).quantized
+    parent = model_path(Path(recipe.output), FLOAT)
+    clips = TASKS[recipe.task].calibration(recipe, recipe.export.clips)
+    quantized = {
+        "int8": export_model(model, []).quantized,
+        GRU16: export_model(parent, clips, path.parent / GRU16, GRU16).quantized,
+    }
     pairs = find_pairs(pairs_of(arguments))
     # A float stream has the numbers of the whole clip at once (tests/test_engines.py), which takes a fraction of its time.
     backends = {
-        PARENT: Denoiser(model_path(Path(recipe.output), FLOAT)).denoise_clip,
+        PARENT: Denoiser(parent).denoise_clip,
         "float": Denoiser(model).denoise_clip,
-        "int8": Denoiser(quantized, engine="c").denoise,
+        **{name: Denoiser(path, engine="c").denoise for name, path in quantized.items()},
     }
     quality = score(backends, pairs, tuple(METRICS)).quality
     graph = load_model(model)[0].emit()
-    estimates = {name: estimate_file(quantized, find_board(name)) for name in BOARDS}
+    estimates = {
+        name: {board: estimate_file(file, find_board(board)) for board in BOARDS} for name, file in quantized.items()
+    }
     write_json(
         path,
         {
@@ -160,7 +173,10 @@ def finish(arguments: argparse.Namespace, point: Point, screen: Screen) -> None:
             "hop_ms": recipe.front_end.hop_ms,
             "look_ahead": recipe.front_end.look_ahead,
             "macs_per_second": graph.macs * recipe.front_end.frames_per_second,
-            "load": {name: each.seconds / each.hop_seconds for name, each in estimates.items()},
+            "load": {
+                name: {board: each.seconds / each.hop_seconds for board, each in boards.items()}
+                for name, boards in estimates.items()
+            },
             "pairs": len(pairs),
             "start": arguments.start,
             "updates": {name: stage.updates for name, stage in recipe.stages.items()},
@@ -168,9 +184,15 @@ def finish(arguments: argparse.Namespace, point: Point, screen: Screen) -> None:
             "seconds": arguments.seconds,
             "seed": arguments.seed,
             **{name: summaries(values) for name, values in quality.items()},
-            "int8 loss": {m: dataclasses.asdict(paired(quality["int8"][m], quality["float"][m])) for m in METRICS},
+            "int8 loss": lost(quality, "int8", "float"),
+            f"{GRU16} loss": lost(quality, GRU16, PARENT),
         },
     )
+
+
+def lost(quality: dict[str, dict[str, list[float]]], quantized: str, floats: str) -> dict[str, Any]:
+    """Mean and interval of what a quantized model loses, pair by pair."""
+    return {m: dataclasses.asdict(paired(quality[quantized][m], quality[floats][m])) for m in METRICS}
 
 
 def summaries(values: dict[str, list[float]]) -> dict[str, Any]:
@@ -196,39 +218,34 @@ def table(found: list[dict[str, Any]]) -> Table:
     """What pages quote. Raises InputError where no point is finished."""
     if not found:
         raise InputError("no point is finished: run it without --report first")
-    header = ["synthesis window", "hop", "MMAC/s", *(f"load of {name}" for name in BOARDS)]
-    header += [
-        "SI-SDR dB, float parent",
-        "SI-SDR dB, float",
-        "SI-SDR dB, int8",
-        "int8 loses dB",
-        "PESQ-WB, float",
-        "PESQ-WB, int8",
-    ]
-    header += ["ESTOI, float", "ESTOI, int8"]
-    noisy = found[0][NOISY]
-    rows = [["noisy", "", "", *[""] * len(BOARDS), "", *2 * [mean(noisy, "si_sdr")], "", *2 * [mean(noisy, "pesq")],
-             *2 * [mean(noisy, "estoi")]]]  # fmt: skip
+    header = ("synthesis window", "hop", "MMAC/s",
+              *(f"load of {board}, {name}" for board in BOARDS for name in QUANTIZED),
+              "SI-SDR dB, float parent", f"SI-SDR dB, {GRU16}", f"{GRU16} loses dB",
+              "SI-SDR dB, float", "SI-SDR dB, int8", "int8 loses dB",
+              *(f"PESQ-WB, {name}" for name in ROWS))  # fmt: skip
+    si_sdr, pesq = (mean(found[0][NOISY], metric) for metric in ("si_sdr", "pesq"))
+    rows = [["noisy", *[""] * 6, si_sdr, si_sdr, "", si_sdr, si_sdr, "", *[pesq] * len(ROWS)]]
     for result in found:
-        loss = Summary(**result["int8 loss"]["si_sdr"])
-        cells = [mean(result[side], metric) for metric in METRICS for side in ("float", "int8")]
+        losses = {name: Summary(**result[f"{name} loss"]["si_sdr"]).as_text() for name in QUANTIZED}
+        values = {metric: [mean(result[name], metric) for name in ROWS] for metric in METRICS}
         rows.append(
             [
                 f"{2 * result['hop_ms']:g} ms" + (" and a frame ahead" if result.get("look_ahead") else ""),
                 f"{result['hop_ms']:g} ms",
                 f"{result['macs_per_second'] / 1e6:.1f}",
-                *(f"{100 * load:.0f} %" for load in result["load"].values()),
-                mean(result[PARENT], "si_sdr"),
-                *cells[:2],
-                loss.as_text(),
-                *cells[2:],
+                *(f"{100 * result['load'][name][board]:.0f} %" for board in BOARDS for name in QUANTIZED),
+                *values["si_sdr"][:2],
+                losses[GRU16],
+                *values["si_sdr"][2:],
+                losses["int8"],
+                *values["pesq"],
             ]
         )
     first = found[0]
     updates = " + ".join(f"{count} updates ({name})" for name, count in first["updates"].items())
     note = (f"{updates} of {first['batch']} clips of {first['seconds']:g} s from {first['start']}, seed {first['seed']}; "
             f"{first['pairs']} pairs of the valid split; loads estimated")  # fmt: skip
-    return Table("Quality against latency", tuple(header), tuple(map(tuple, rows)), note)
+    return Table("Quality against latency", header, tuple(map(tuple, rows)), note)
 
 
 def mean(values: dict[str, Any], metric: str) -> str:

@@ -1,4 +1,4 @@
-"""python -m firmware_export model.tflite folder: the firmware of an int8 .tflite, without torch."""
+"""python -m firmware_export model.tflite folder: the firmware of a quantized .tflite, without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinyse.errors import InputError
 def main() -> int:
     """Export, print the sizes; 2 for an error of the user, in one line."""
     parser = argparse.ArgumentParser(prog="firmware_export", description=__doc__)
-    parser.add_argument("model", type=Path, help="a .tflite of an int8 step, as tinyse export writes it")
+    parser.add_argument("model", type=Path, help="a .tflite of a quantized step, as tinyse export writes it")
     parser.add_argument("folder", type=Path, help="where to write; made if missing")
     parser.add_argument("--frames", type=int, default=100, help="frames of golden vectors (default: 100)")
     parser.add_argument("--fixed-point", action="store_true", help="a fixed-point front end, for cores without an FPU")

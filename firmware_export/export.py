@@ -34,6 +34,8 @@ KERNELS = (
     "look_up_portable.c", "copy_rows_portable.c", "copy_rows_mve.c", "dsp.h", "convolve_dsp.c", "add_dsp.c", "multiply_dsp.c",
     "mve.h", "convolve_mve.c", "add_mve.c", "multiply_mve.c", "look_up_mve.c",
     "lanes.h", "convolve_lanes.c", "add_lanes.c", "multiply_lanes.c",
+    "convolve16.h", "convolve16_portable.c", "convolve16_dsp.c", "convolve16_mve.c", "depthwise16.c",
+    "add16_portable.c", "add16_dsp.c", "add16_mve.c", "multiply16_portable.c", "multiply16_mve.c", "sigmoid16.c", "convert.c",
 )  # fmt: skip
 """The same in every export; exports in one image share them."""
 CMSIS_KERNELS = ("convolve_cmsis.c",)
@@ -94,7 +96,7 @@ def make(
     of the model begin with `prefix`.
 
     A denoiser, whose metadata has a front end, gets the whole signal path, a tagger the way from sound to decisions, any
-    other int8 step its network alone. Raises InputError for what the kernels do not have.
+    other quantized step its network alone. Raises InputError for what the kernels do not have.
     """
     program = lower(graph, cmsis)
     kernels = {name: _template(name) for name in (*KERNELS, *CMSIS_KERNELS)}
@@ -156,8 +158,14 @@ def _ends(graph: Graph, kind: str) -> tuple[Tensor, Tensor | None]:
     more = sorted(set(graph.inputs) - set(graph.states) - {"features"})
     if more:
         raise InputError(f"{what} and its states; nothing would write this one's input {', '.join(more)}")
-    mask = graph.tensors[graph.outputs["mask"]] if kind == DENOISER else None
-    return graph.tensors[graph.inputs["features"]], mask
+    features, last = graph.tensors[graph.inputs["features"]], graph.tensors[graph.outputs[result]]
+    for tensor in (features, last):
+        if tensor.dtype != np.int8:
+            raise InputError(
+                f"{tensor.name!r} is {tensor.dtype}, what stands around the network works on int8: "
+                "export with the precision int8, int8-state16 or int8-gru16"
+            )
+    return features, last if kind == DENOISER else None
 
 
 def _tagger(graph: Graph, values: dict[str, Any]) -> dict[str, str]:

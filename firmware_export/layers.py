@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinyse.errors import InputError
-from tinyse.graph import arithmetic, reference
+from tinyse.graph import arithmetic, reference, tables
 from tinyse.graph.graph import Graph, Operator, Tensor
 from tinyse.graph.operators import OPERATORS, groups
 
@@ -28,6 +28,7 @@ LARGEST_SIZE = 32767
 CONVOLVE = "tinyse_convolve"
 ADD = "tinyse_add"
 DEPTHWISE = "tinyse_depthwise"
+CONVOLVE16 = "tinyse_convolve16"
 GRU = "tinyse_gru_gates"
 CMSIS = "tinyse_convolve_cmsis"
 """The kernel that calls CMSIS-NN."""
@@ -39,6 +40,8 @@ STRUCT_BYTES = {
     "tinyse_product": 32,
     "tinyse_gru": 324,
     "tinyse_table": 12,
+    "tinyse_sigmoid": 20,
+    "tinyse_conversion": 32,
     "tinyse_rows": 8,
 }
 """Sizes of the structs in c/kernels.h, on a core of 32 bits."""
@@ -86,6 +89,8 @@ def _convolution(
     weights: np.ndarray, bias: np.ndarray, scales: np.ndarray,
 ) -> Layer:  # fmt: skip
     """One group: `weights` (outputs, depth), `bias` and `scales` (outputs,)."""
+    if x.dtype == np.int16:
+        return _convolution16(operator, where, y, sizes, weights, bias, scales)
     folded = bias.astype(np.int64) - x.zero_point * weights.sum(1)
     multipliers, shifts = arithmetic.quantize_multipliers(scales)
     largest = np.abs(folded) + 128 * np.abs(weights).sum(1)
@@ -108,14 +113,59 @@ def _convolution(
     return Layer(CONVOLVE, "tinyse_convolution", fields, {"pairs": pairs}, bool(roomy))
 
 
+def _convolution16(
+    operator: Operator,
+    where: str,
+    y: Tensor,
+    sizes: dict[str, int],
+    weights: np.ndarray,
+    bias: np.ndarray,
+    scales: np.ndarray,
+) -> Layer:
+    """`_convolution` on values of 16 bits, whose zero points are 0."""
+    multipliers, shifts = arithmetic.quantize_multipliers(scales)
+    largest = np.abs(bias.astype(np.int64)) + (1 << 15) * np.abs(weights).sum(1)
+    arithmetic.check_accumulator(where, largest, shifts, wide=True)
+    scale_words = arithmetic.reduce_multiplier(multipliers) << 16 | (15 - shifts)
+    biases = bias.astype("<i8").view("<i4").reshape(-1, 2)
+    depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+    if depthwise:
+        numbers = np.concatenate([np.column_stack([biases, scale_words]).ravel(), _words(weights.T.reshape(1, -1))[0]])
+    else:
+        rows = np.column_stack([biases, _words(weights), scale_words])
+        numbers = np.concatenate([rows.ravel(), np.zeros(OVERREAD_WORDS)])
+    fields = {
+        **sizes,
+        "channels": 2 * sizes["channels"],
+        "input_zero": 0,
+        "output_zero": 0,
+        "low": reference.limits(operator, y)[0],
+    }
+    kernel = "tinyse_depthwise16" if depthwise else CONVOLVE16
+    within_32_bits = (largest < 1 << 31).all() and (shifts <= -2).all()
+    return Layer(
+        kernel, "tinyse_convolution", fields, {"pairs": numbers.astype(np.int32)}, depthwise or bool(within_32_bits)
+    )
+
+
+def _words(weights: np.ndarray) -> np.ndarray:
+    """(rows, columns) int8 as (rows, words) int32, filled up with zeros."""
+    rows, columns = weights.shape
+    padded = np.zeros((rows, -(-columns // WORD) * WORD), np.int8)
+    padded[:, :columns] = weights
+    return padded.view("<i4")
+
+
 def scratch_words(layer: Layer) -> int:
     """What a kernel has to be given, as c/kernels.h says."""
     if layer.kernel == GRU:
         layout = layer.fields["kept"][0]
         return -(-2 * layout.rows * layout.columns // WORD)
-    if layer.kernel not in (CONVOLVE, CMSIS):
+    if layer.kernel not in (CONVOLVE, CONVOLVE16, CMSIS):
         return 0
     depth = layer.fields["depth"]
+    if layer.kernel == CONVOLVE16:
+        return 4 * -(-depth // WORD)
     if layer.kernel == CMSIS:
         # Four columns of bytes in whole vectors, on Helium; elsewhere two of int16, which is less.
         return 16 * -(-depth // 16)
@@ -124,9 +174,7 @@ def scratch_words(layer: Layer) -> int:
 
 def flat(weights: np.ndarray, bias: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """Weights int8 in their order after three arrays (outputs,), as CMSIS-NN and depthwise kernels read them: int32."""
-    in_words = np.zeros(-(-weights.size // WORD) * WORD, np.int8)
-    in_words[: weights.size] = weights.ravel()
-    return np.concatenate([bias, multipliers, shifts, in_words.view("<i4")]).astype(np.int32)
+    return np.concatenate([bias, multipliers, shifts, _words(weights.reshape(1, -1))[0]]).astype(np.int32)
 
 
 def _padding_suits_cmsis(sizes: Mapping[str, int]) -> bool:
@@ -194,6 +242,8 @@ def _sizes(operator: Operator, x: Tensor, kernel: Tensor, y: Tensor, parts: int,
 def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]:
     """ADD or SUB, without its layout, and whether its operands are to be exchanged: the coarser scale comes first."""
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
+    wide = y.dtype == np.int16
+    left = 15 if wide else 20
     # TFLM's Prepare works in double for ADD and in float for SUB.
     real = np.float64 if operator.kind == "ADD" else np.float32
     sa, sb, sy = (real(tensor.scale) for tensor in (a, b, y))
@@ -204,14 +254,15 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
     common = real(2) * sa
     b_multiplier, b_shift = arithmetic.quantize_multiplier(float(sb / common))
     if b_shift == 0:
-        # Equal scales, an exact half. The kernels want a shift: this one gives the same for all numbers of 9 bits << 20.
+        # Equal scales, an exact half. The kernels want a shift: this one gives the same for all numbers of 9 bits << 20,
+        # and of 16 bits << 15.
         b_multiplier, b_shift = (1 << 31) - 1, -1
-    multiplier, shift = arithmetic.quantize_multiplier(float(common / (real(1 << 20) * sy)))
-    arithmetic.check_accumulator(where, 1 << 28, shift)
-    factor = signs[0] * (1 << 20)
-    offset = -signs[0] * signs[1] * a.zero_point * (1 << 19)
+    multiplier, shift = arithmetic.quantize_multiplier(float(common / (real(1 << left) * sy)))
+    arithmetic.check_accumulator(where, 1 << (30 if wide else 28), shift)
+    factor = signs[0] * (1 << left)
+    offset = -signs[0] * signs[1] * a.zero_point * (1 << left - 1)
     layer = Layer(
-        ADD,
+        "tinyse_add16" if wide else ADD,
         "tinyse_addition",
         {
             "a_factor": factor,
@@ -223,7 +274,9 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
             "output_zero": y.zero_point,
             "low": reference.limits(operator, y)[0],
         },
-        fast=factor > 0 and b_shift <= -1 and abs(offset) << -b_shift < 1 << 30 and _foldable(shift, y),
+        fast=b_shift <= -1 and shift <= -1
+        if wide
+        else (factor > 0 and b_shift <= -1 and abs(offset) << -b_shift < 1 << 30 and _foldable(shift, y)),
     )
     return layer, exchanged
 
@@ -233,9 +286,10 @@ def product(graph: Graph, operator: Operator, where: str) -> Layer:
     a, b, y = (graph.tensors[name] for name in (*operator.inputs, *operator.outputs))
     sa, sb, sy = (np.float64(tensor.scale) for tensor in (a, b, y))
     multiplier, shift = arithmetic.quantize_multiplier(float(sa * sb / sy))
-    arithmetic.check_accumulator(where, 255 * 255, shift)
+    wide = y.dtype == np.int16
+    arithmetic.check_accumulator(where, 1 << 30 if wide else 255 * 255, shift)
     return Layer(
-        "tinyse_multiply",
+        "tinyse_multiply16" if wide else "tinyse_multiply",
         "tinyse_product",
         {
             "a_zero": a.zero_point,
@@ -244,8 +298,16 @@ def product(graph: Graph, operator: Operator, where: str) -> Layer:
             "output_zero": y.zero_point,
             "low": reference.limits(operator, y)[0],
         },
-        fast=_foldable(shift, y),
+        fast=shift <= -1 if wide else _foldable(shift, y),
     )
+
+
+def function(graph: Graph, operator: Operator, where: str) -> Layer:
+    """An operator of one operand, without its layout."""
+    x, y = (graph.tensors[name] for name in (operator.inputs[0], operator.outputs[0]))
+    if x.dtype == y.dtype == np.int8:
+        return table(graph, operator)
+    return _sigmoid(operator, x) if operator.kind in ("LOGISTIC", "TANH") else _conversion(operator, x, y, where)
 
 
 def table(graph: Graph, operator: Operator) -> Layer:
@@ -253,6 +315,33 @@ def table(graph: Graph, operator: Operator) -> Layer:
     every = np.arange(256).astype(np.uint8).view(np.int8)
     results = reference.KERNELS[operator.kind](graph, operator)(every)
     return Layer("tinyse_look_up", "tinyse_table", {}, {"table": results})
+
+
+def _sigmoid(operator: Operator, x: Tensor) -> Layer:
+    """LOGISTIC or TANH on 16 bits: 512 bytes of table, not 131,072."""
+    multiplier, shift = tables.int16_multiplier(operator.kind, float(x.scale))
+    fields = {"multiplier": multiplier, "shift": shift, "is_tanh": int(operator.kind == "TANH")}
+    return Layer("tinyse_sigmoid16", "tinyse_sigmoid", fields, {"table": tables.SIGMOID_TABLE.astype(np.uint16)})
+
+
+def _conversion(operator: Operator, x: Tensor, y: Tensor, where: str) -> Layer:
+    """QUANTIZE with 16 bits on a side, or LEAKY_RELU on 16 bits."""
+    scale = np.float64(x.scale)
+    slope = np.float32(operator.options["slope"]) if operator.kind == "LEAKY_RELU" else np.float32(1)
+    scales = []
+    for factor in (scale / np.float64(y.scale), scale * slope / np.float64(y.scale)):
+        multiplier, shift = arithmetic.quantize_multiplier(float(factor))
+        arithmetic.check_accumulator(where, np.iinfo(x.dtype).max + 1 + abs(x.zero_point), shift)
+        scales.append((multiplier, -shift))
+    fields = {
+        "input_bytes": x.dtype.itemsize,
+        "output_bytes": y.dtype.itemsize,
+        "input_zero": x.zero_point,
+        "output_zero": y.zero_point,
+        "above": scales[0],
+        "below": scales[1],
+    }
+    return Layer("tinyse_convert", "tinyse_conversion", fields)
 
 
 def _foldable(shift: int, y: Tensor) -> bool:

@@ -25,10 +25,10 @@ COPY = "tinyse_copy_rows"
 
 
 def lower(graph: Graph, cmsis: bool = False) -> Program:
-    """The program of a quantized int8 graph; with `cmsis`, convolutions and fully connected layers call CMSIS-NN.
+    """The program of a quantized graph; with `cmsis`, convolutions and fully connected layers on int8 call CMSIS-NN.
 
-    Raises InputError, naming operator and position, for what the kernels do not have: 16-bit and float values, batches,
-    broadcasting along the last axes.
+    Raises InputError, naming operator and position, for what the kernels do not have: float values, batches, broadcasting
+    along the last axes.
     """
     validate(graph)
     return _Lowering(graph, cmsis).program()
@@ -143,6 +143,11 @@ class _Lowering:
         self.arena.append(storage)
         return storage
 
+    def _row_bytes(self, name: str, axis: int) -> int:
+        """Bytes of the axes from `axis` on."""
+        tensor = self.graph.tensors[name]
+        return math.prod(tensor.shape[axis:]) * tensor.dtype.itemsize
+
     def _whole(self, name: str) -> Place:
         size = self.graph.tensors[name].bytes
         return Place(name, 0, 1, size, size)
@@ -233,10 +238,8 @@ class _Lowering:
         return Rows(rows, columns, a_stride, b_stride)
 
     def _check_type(self, tensor: Tensor, where: str, name: str) -> None:
-        if tensor.dtype != np.int8:
-            raise InputError(
-                f"{where}: {name!r} is {tensor.dtype}, the kernels work on int8: quantize the network to int8"
-            )
+        if tensor.dtype not in (np.int8, np.int16):
+            raise InputError(f"{where}: {name!r} is {tensor.dtype}, the kernels work on integers: quantize the network")
 
     # One method a kind of operator.
 
@@ -245,8 +248,7 @@ class _Lowering:
 
     def split(self, operator: Operator) -> None:
         axis = int(np.ravel(self.graph.tensors[operator.inputs[0]].constant)[0])
-        shape = self.graph.shape(operator.inputs[1])
-        source = self._place(operator.inputs[1]).as_rows(math.prod(shape[axis:]))
+        source = self._place(operator.inputs[1]).as_rows(self._row_bytes(operator.inputs[1], axis))
         if source is None:
             raise InputError(f"{self.where}: its input is a part of another SPLIT along a later axis, not supported")
         columns = source.columns // len(operator.outputs)
@@ -260,22 +262,21 @@ class _Lowering:
         if len(cut) > 1:
             raise InputError(f"{self.where}: it cuts axes {cut}, the kernels cut one")
         axis = cut[0] if cut else 0
-        source = self._place(operator.inputs[0]).as_rows(math.prod(shape[axis:]))
+        source = self._place(operator.inputs[0]).as_rows(self._row_bytes(operator.inputs[0], axis))
         if source is None:
             raise InputError(f"{self.where}: its input is a part of a value along a later axis, not supported")
-        inner = math.prod(shape[axis + 1 :])
+        inner = self._row_bytes(operator.inputs[0], axis + 1)
         columns = (part[axis].stop - part[axis].start) * inner
         place = replace(source, offset=source.offset + part[axis].start * inner, columns=columns)
         self._see(operator.outputs[0], place)
 
     def concatenation(self, operator: Operator) -> None:
         name, axis = operator.outputs[0], operator.options["axis"]
-        shape = self.graph.shape(name)
-        stride = math.prod(shape[axis:])
+        stride = self._row_bytes(name, axis)
         parts = [self._place(part) for part in operator.inputs]
         storage, offset = self._result(name)
         for part, source in zip(operator.inputs, parts, strict=True):
-            columns = math.prod(self.graph.shape(part)[axis:])
+            columns = self._row_bytes(part, axis)
             rows = source.as_rows(columns) or self._dense(source).in_rows(columns)
             self._copy(
                 rows, (storage, offset), stride, "" if offset == 0 else f"CONCATENATION {name}, from byte {offset}"
@@ -292,7 +293,7 @@ class _Lowering:
 
     def _grouped(self, operator: Operator, parts: list[Layer], source: Place) -> None:
         """A convolution in groups: each group's channels are put together, convolved, and taken apart again."""
-        channels, outputs = (self.graph.shape(name)[-1] for name in (operator.inputs[0], operator.outputs[0]))
+        channels, outputs = (self._row_bytes(name, -1) for name in (operator.inputs[0], operator.outputs[0]))
         address, columns, made = self._address(source), channels // len(parts), outputs // len(parts)
         rows = source.in_rows(channels)
         positions = self.graph.tensors[operator.outputs[0]].bytes // outputs
@@ -348,7 +349,9 @@ class _Lowering:
         return True
 
     def _plan_gates(self, gates: gru.Gates) -> None:
-        """Fuses a GRU where its operands lie as the kernel reads them."""
+        """Fuses a GRU of int8 where its operands lie as the kernel reads them."""
+        if self.graph.tensors[gates.state].dtype != np.int8:
+            return
         products = []
         for parts in (gates.x, gates.h):
             places = {gate: self._place(name) for gate, name in parts.items()}
@@ -378,11 +381,11 @@ class _Lowering:
             own = own[1:]
         if own != full[len(full) - len(own) :]:
             raise InputError(f"{self.where}: {list(shape)} is repeated along inner axes of {list(full)}, not supported")
-        size = math.prod(own)
-        return replace(self._dense(place), rows=math.prod(full) // size, columns=size, stride=0)
+        repeats = math.prod(full) // math.prod(own)
+        return replace(self._dense(place), rows=repeats, columns=place.rows * place.columns, stride=0)
 
     def unary(self, operator: Operator) -> None:
-        layer = layers.table(self.graph, operator)
+        layer = layers.function(self.graph, operator, self.where)
         source = self._place(operator.inputs[0])
         layout = self._layout(source.rows, source.columns, source.stride, 0)
         if source.dense:

@@ -27,14 +27,14 @@ def header(program: Program) -> str:
     for group, places in (("INPUT", program.inputs), ("OUTPUT", program.outputs)):
         for name, place in places.items():
             if name not in graph.states:
-                size = int(np.prod(graph.shape((graph.inputs if group == "INPUT" else graph.outputs)[name])))
+                size = graph.tensors[(graph.inputs if group == "INPUT" else graph.outputs)[name]].bytes
                 macro = f"{group}_{text.identifier(name)}"
                 lines += [
                     f"#define TINYSE_BYTES_OF_{macro} {size}",
                     f"#define TINYSE_{macro}(network) ({_address(program, place, '(network)')})",
                 ]
     for name in graph.states:
-        size = int(np.prod(graph.shape(graph.inputs[name])))
+        size = graph.tensors[graph.inputs[name]].bytes
         macro = f"STATE_{text.identifier(name)}"
         lines += [
             f"#define TINYSE_BYTES_OF_{macro} {size}",
@@ -75,7 +75,7 @@ def data(program: Program) -> str:
     parts = []
     known: dict[bytes, str] = {}
     for number, constant in enumerate(program.constants):
-        readable = np.concatenate([constant.values.ravel(), np.zeros(OVERREAD_BYTES, np.int8)])
+        readable = np.frombuffer(constant.values.tobytes() + bytes(OVERREAD_BYTES), np.int8)
         parts.append(text.array(f"constant_{number}", readable))
     for number, call in enumerate(program.calls):
         fields = dict(call.layer.fields)
@@ -121,6 +121,7 @@ def _arguments(program: Program, number: int, call: Call) -> list[str]:
         operands.insert(-1, "NULL")  # results go through no table
     scratch = {
         layers.CONVOLVE: ["network->scratch"],
+        layers.CONVOLVE16: ["network->scratch"],
         layers.GRU: ["network->scratch"],
         layers.CMSIS: ["network->scratch", "(int32_t)sizeof network->scratch"],
     }

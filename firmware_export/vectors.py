@@ -80,13 +80,12 @@ def network_source(program: Program, frames: int) -> str:
     names = [name for name in graph.inputs if name not in graph.states]
     given, checksums = [], []
     for frame in range(frames):
-        reach = 128 if frame % 10 else 1000
-        values = {name: rng.integers(-reach, reach, graph.shape(graph.inputs[name])) for name in names}
-        inputs = {name: np.clip(value, -128, 127).astype(np.int8) for name, value in values.items()}
+        reach = 1 if frame % 10 else 8
+        inputs = {name: random_values(rng, graph.tensors[graph.inputs[name]], reach) for name in names}
         results = step({**state, **inputs})
         state = {name: results[name] for name in state}
         checksums.append(checksum(graph, results))
-        given += [inputs[name].ravel() for name in names]
+        given += [inputs[name].ravel().view(np.int8) for name in names]
     loads = []
     for name in names:
         macro = f"INPUT_{text.identifier(name)}"
@@ -100,6 +99,13 @@ def network_source(program: Program, frames: int) -> str:
         "LOADS": "\n".join(loads),
     }
     return text.fill("test/vectors_network.c.in", contents)
+
+
+def random_values(rng: np.random.Generator, tensor: Tensor, reach: int) -> np.ndarray:
+    """Values of a tensor's shape and type, drawn from a range `reach` times as wide as the type and clipped."""
+    ends = np.iinfo(tensor.dtype)
+    values = rng.integers(ends.min * reach, (ends.max + 1) * reach, tensor.shape)
+    return np.clip(values, ends.min, ends.max).astype(tensor.dtype)
 
 
 def tagger_source(program: Program, front_end: FrontEnd, frames: int, fixed_point: bool = False) -> str:

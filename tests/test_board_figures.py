@@ -12,6 +12,8 @@ import pytest
 import steps
 from test_boards import F446, HOP, noise, quantized_step
 
+from firmware_export.lowering import lower
+from firmware_export.network import constant_bytes
 from firmware_export.report import CALL_BYTES, CODE_BYTES
 from tinyse.boards import estimate as estimates
 from tinyse.boards import vela
@@ -106,7 +108,7 @@ def test_what_stands_around_a_network():
     assert replace(estimate, ram=(estimates.Figure("half", 1.5, "estimated", ""),)).ram_bytes == 2
 
 
-def test_16_bits_are_counted_from_the_graph():
+def test_16_bits_take_a_multiple_of_the_time_and_are_planned_as_the_firmware_is():
     floats = Graph("floats", metadata=quantized_step().metadata)
     features, past = floats.add_input("features", (1, 1, 8, 1)), floats.add_input("past", (1, 1, 8, 1))
     both = floats.concatenation("both", (past, features), 3)
@@ -115,12 +117,14 @@ def test_16_bits_are_counted_from_the_graph():
     floats.add_output("mask", floats.unary("LOGISTIC", "mask", narrow))
     floats.add_output("past", floats.reshape("next", features, (1, 1, 8, 1)))
     graph = random_step(floats, "int16x8")
-    estimate = estimates.estimate(graph, F446)
+    estimate, in_8_bits = (estimates.estimate(one, F446) for one in (graph, random_step(floats, "int8")))
+    program = lower(graph)
     flash, ram = figures(estimate.flash), figures(estimate.ram)
-    assert flash["multipliers and shifts"] == 8 * (4 + 1)
-    assert flash["code"] == CODE_BYTES + CALL_BYTES * len(graph.operators)
-    assert flash["weights and biases"] == memory.constant_bytes(graph)
-    assert (ram["activations"], ram["states"]) == (memory.peak_activation_bytes(graph), memory.state_bytes(graph))
+    assert flash["code"] == CODE_BYTES + CALL_BYTES * len(program.calls)
+    assert flash["weights, biases, multipliers"] == constant_bytes(program)["weights, biases, multipliers"]
+    assert (ram["states"], ram["arena"]) == (memory.state_bytes(graph), program.plan.bytes)
+    factors = {one.value / other.value for one, other in zip(estimate.time, in_8_bits.time, strict=True) if other.value}
+    assert {round(factor, 6) for factor in factors} == {1, F446.core.factor_of_16_bits}
 
 
 def test_an_npu_replaces_the_network_alone():

@@ -178,11 +178,11 @@ def test_an_int8_model_takes_what_the_exporter_plans(tiny):
     assert all(figure.label == "measured" for figure in estimate.flash if figure.name != "code")
 
 
-def test_a_16_bit_model_is_estimated_from_its_graph(tiny):
+def test_a_16_bit_model_is_estimated_whole(tiny):
     graph = random_step(read_graph(tiny.floats), "int16x8")
     estimate = estimates.estimate(graph, F446)
     names = [figure.name for figure in (*estimate.flash, *estimate.ram)]
-    assert {"weights and biases", "activations", "tables of the front end", "front end"} <= set(names)
+    assert {"weights, biases, multipliers", "arena", "tables of the front end", "front end"} <= set(names)
     assert len(names) == len(set(names))
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,8 +45,8 @@ INT8 = np.dtype(np.int8)
 QPARAMS = {"features": Quantization(np.float32(1 / 128), 0), "mask": Quantization(np.float32(1 / 256), -128)}
 
 
-def quantized(graph: Graph, bins: int = 16) -> Graph:
-    return quantize(graph, calibrate(graph, [("noise", {"features": steps.features(100, bins)})]))
+def quantized(graph: Graph, bins: int = 16, precision: str = "int8") -> Graph:
+    return quantize(graph, calibrate(graph, [("noise", {"features": steps.features(100, bins)})]), precision)
 
 
 # A network on this computer, by ctypes
@@ -83,7 +83,7 @@ class Compiled:
             role = graph.inputs if macro.startswith("INPUT") else graph.outputs
             tensor = graph.tensors[role[name]]
             raw = (ctypes.c_int8 * tensor.bytes).from_address(address(self.memory))
-            self.values[macro.split("_")[0], name] = np.frombuffer(raw, np.int8).reshape(tensor.shape)
+            self.values[macro.split("_")[0], name] = np.frombuffer(raw, tensor.dtype).reshape(tensor.shape)
         self.library.tinyse_network_reset(self.memory)
 
     def step(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -96,12 +96,10 @@ class Compiled:
 def assert_equals_reference(graph: Graph, folder: Path, frames: int) -> None:
     compiled, program, state = Compiled(graph, folder), reference.compile(graph), initial_state(graph)
     rng = np.random.default_rng(0)
-    given = {name: graph.shape(tensor) for name, tensor in graph.inputs.items() if name not in graph.states}
+    given = {name: graph.tensors[tensor] for name, tensor in graph.inputs.items() if name not in graph.states}
     for frame in range(frames):
-        reach = 128 if frame % 10 else 255  # now and then nothing but extremes
-        inputs = {
-            n: np.clip(rng.integers(-reach, reach, shape), -128, 127).astype(np.int8) for n, shape in given.items()
-        }
+        reach = 1 if frame % 10 else 2  # now and then extremes
+        inputs = {name: vectors.random_values(rng, tensor, reach) for name, tensor in given.items()}
         expected = program({**state, **inputs})
         for name, value in compiled.step(inputs).items():
             np.testing.assert_array_equal(value, expected[name], err_msg=f"{name} in frame {frame}")
@@ -162,6 +160,56 @@ class Builder:
         return self.add(kind, (x, f"{name}/w", f"{name}/b"), name, **options)
 
 
+def widened(graph: Graph) -> Graph:
+    """A graph of int8 in 16 bits: the same reals in finer steps, the widest ones where a RELU or a mask needs them."""
+    tensors = dict(graph.tensors)
+    for operator in graph.operators:
+        if operator.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            bias = tensors[operator.inputs[2]]
+            scale = (
+                graph.tensors[operator.inputs[0]].scale / np.float32(128) * tensors[operator.inputs[1]].qparams.scale
+            )
+            data = bias.constant.astype(np.int64) * 128
+            tensors[bias.name] = replace(bias, dtype=data.dtype, data=data, quantization=Quantization(scale))
+    weights = {name for operator in graph.operators for name in operator.inputs[1:2] if operator.inputs[2:]}
+    for name, tensor in graph.tensors.items():
+        if tensor.dtype == np.int8 and name not in weights:
+            data = None if tensor.data is None else tensor.data.astype(np.int16) * 100
+            quantization = Quantization(tensor.scale / np.float32(128), 0)
+            tensors[name] = replace(tensor, dtype=np.dtype(np.int16), data=data, quantization=quantization)
+    return replace(graph, tensors=tensors)
+
+
+def everything16() -> Graph:
+    """`everything` in 16 bits but for HARD_SWISH, which has 8 only; sigmoids; both conversions; sums beyond 32 bits."""
+    graph = everything()
+    graph.operators = [operator for operator in graph.operators if operator.kind != "HARD_SWISH"]
+    del graph.outputs["swish"], graph.tensors["swish"]
+    b = Builder()
+    b.graph = graph = widened(graph)
+    wide = np.dtype(np.int16)
+    for kind in ("LOGISTIC", "TANH"):
+        graph.tensors[kind] = Tensor(kind, (1, 2, 5, 7), wide, None, Quantization(np.float32(1 / 32768), 0))
+        b.add(kind, ("difference",), kind)
+        graph.outputs[kind] = kind
+    b.tensor("to8", (1, 2, 5, 7), 0.07, -31)
+    b.add("QUANTIZE", ("difference",), "to8")
+    graph.tensors["to16"] = Tensor("to16", (1, 2, 5, 7), wide, None, Quantization(np.float32(0.07 / 128), 0))
+    b.add("QUANTIZE", ("to8",), "to16")
+    graph.outputs |= {"to8": "to8", "to16": "to16"}
+    weights = np.where(b.rng.random((5, 1400)) < 0.9, 127, -127).astype(np.int8)
+    bias = b.rng.integers(-(1 << 36), 1 << 36, 5)
+    graph.tensors["deep"] = Tensor("deep", (1, 1400), wide, None, Quantization(np.float32(1e-4), 0))
+    graph.tensors["deep/w"] = Tensor(
+        "deep/w", weights.shape, INT8, weights, Quantization(np.full(5, 1e-5, np.float32), 0)
+    )
+    graph.tensors["deep/b"] = Tensor("deep/b", bias.shape, bias.dtype, bias, Quantization(np.full(5, 1e-9, np.float32)))
+    graph.tensors["deep/y"] = Tensor("deep/y", (1, 5), wide, None, Quantization(np.float32(3e-4), 0))
+    graph.inputs["deep"], graph.outputs["deepest"] = "deep", "deep/y"
+    b.add("FULLY_CONNECTED", ("deep", "deep/w", "deep/b"), "deep/y", activation="NONE")
+    return graph
+
+
 def everything() -> Graph:
     """Kernels of two rows, strides, VALID, odd outputs, groups, RELU everywhere, broadcasting, constants."""
     b = Builder()
@@ -197,6 +245,20 @@ def test_every_operator_equals_the_reference(tmp_path: Path) -> None:
     assert_equals_reference(everything(), tmp_path, 100)
 
 
+@needs_gcc
+def test_every_operator_on_16_bits_equals_the_reference(tmp_path: Path) -> None:
+    assert_equals_reference(everything16(), tmp_path, 100)
+
+
+@needs_gcc
+@pytest.mark.parametrize("precision", ["int8-state16", "int8-gru16", "int16x8"])
+def test_wider_states_equal_the_reference(precision: str, tmp_path: Path) -> None:
+    graph = quantized(steps.denoiser(), precision=precision)
+    graph.metadata = {}
+    assert {graph.tensors[graph.inputs[name]].dtype for name in graph.states} >= {np.dtype(np.int16)}
+    assert_equals_reference(graph, tmp_path, 300)
+
+
 def gates(graph: Graph) -> int:
     return sum(call.layer.kernel == layers.GRU for call in lower(graph).calls)
 
@@ -222,14 +284,15 @@ def test_gates_that_something_else_looks_at_are_not_fused(tmp_path: Path) -> Non
     assert_equals_reference(graph, tmp_path / "turned", 50)
 
 
+@pytest.mark.parametrize("graph", [everything, everything16], ids=["8", "16"])
 @pytest.mark.parametrize("name", [None, "cortex-m4", "cortex-m55"])
-def test_network_alone_replays(name: str | None, tmp_path: Path) -> None:
+def test_network_alone_replays(name: str | None, graph: Callable[[], Graph], tmp_path: Path) -> None:
     core = targets.CORES[name] if name else None
     if core is not None and core.missing:
         pytest.skip(f"{core.title}: {core.missing}")
     if core is None and shutil.which("gcc") is None:
         pytest.skip("no C compiler: apt-get install gcc")
-    save(everything(), tmp_path / "step.tflite")
+    save(graph(), tmp_path / "step.tflite")
     export(tmp_path / "step.tflite", tmp_path / "out")
     targets.build(tmp_path / "out", core, tmp_path / "replay")
     assert targets.run(core, tmp_path / "replay") == (0, "network equal\n")
@@ -422,6 +485,25 @@ def test_cores_are_exact(core: targets.Core, folder: Path, fixed_folder: Path, t
         assert 100 < int(figures["stack"]) <= STACK_BYTES
 
 
+@pytest.mark.parametrize("precision", ["int8-state16", "int8-gru16"])
+@pytest.mark.parametrize("name", [None, "cortex-m4", "cortex-m55", "cortex-m0plus"], ids=lambda name: name or "host")
+def test_wider_states_are_exact_from_sound_to_sound(precision: str, name: str | None, tmp_path: Path) -> None:
+    core = targets.CORES[name] if name else None
+    if core is not None and core.missing:
+        pytest.skip(f"{core.title}: {core.missing}")
+    if core is None and shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    save(quantized(steps.denoiser(bins=128), 128, precision), tmp_path / "step.tflite")
+    export(tmp_path / "step.tflite", tmp_path / "out", 40, fixed_point=core is not None and not core.fpu)
+    flags = [] if core else ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    targets.build(tmp_path / "out", core, tmp_path / "replay", flags)
+    code, output = targets.run(core, tmp_path / "replay")
+    assert code == 0, output
+    if core is not None:
+        figures = dict(line.split() for line in output.splitlines())
+        assert 100 < int(figures["stack"]) <= STACK_BYTES
+
+
 OTHER_FRONT_ENDS = {
     "three hops": {"window_ms": 24.0, "hop_ms": 8.0, "bands": 88, "linear_hz": 1000.0},
     "long": {"window_ms": 40.0, "hop_ms": 20.0, "bands": 128, "linear_hz": 1000.0},
@@ -541,8 +623,8 @@ def test_other_types_are_refused_by_position() -> None:
     with pytest.raises(InputError, match=r"input: 'features' is float32"):
         lower(graph)
     calibration = calibrate(graph, [("noise", {"features": steps.features(50)})])
-    with pytest.raises(InputError, match=r"int16.*quantize the network to int8"):
-        lower(quantize(graph, calibration, "int16x8"))
+    with pytest.raises(InputError, match=r"'features' is int16.*precision int8, int8-state16 or int8-gru16"):
+        make(quantize(graph, calibration, "int16x8"), "0" * 64)
 
 
 def test_inner_broadcasting_is_refused_by_position() -> None:

@@ -60,13 +60,16 @@ def test_weights_for_another_hop_remember_as_long(tmp_path, milliseconds):
 def test_the_table_has_the_longest_latency_first_and_what_int8_loses(tmp_path):
     def result(milliseconds: float, gain: float) -> dict:
         values = {metric: dataclasses.asdict(summarize([1.0 + gain, 2.0 + gain])) for metric in latency.METRICS}
-        sides = dict.fromkeys((latency.NOISY, latency.PARENT, "float", "int8"), values)
+        sides = dict.fromkeys((latency.NOISY, *latency.ROWS), values)
         loss = {metric: dataclasses.asdict(summarize([0.0, 0.1])) for metric in latency.METRICS}
         facts = {"start": "student-30k", "updates": {"supervise": 3}, "batch": 8, "seconds": 2.0, "seed": 0, "pairs": 2}
         hop_ms = milliseconds / 2
-        load = dict.fromkeys(latency.BOARDS, 0.25)
+        load = {
+            name: dict.fromkeys(latency.BOARDS, share)
+            for name, share in zip(latency.QUANTIZED, (0.25, 0.5), strict=True)
+        }
         return {"latency_ms": milliseconds, "hop_ms": hop_ms, "macs_per_second": 6e6, "load": load, **facts, **sides,
-                "int8 loss": loss}  # fmt: skip
+                "int8 loss": loss, "int8-gru16 loss": loss}  # fmt: skip
 
     for milliseconds in (8.0, 32.0):
         folder = tmp_path / f"{milliseconds:g}ms"
@@ -76,6 +79,7 @@ def test_the_table_has_the_longest_latency_first_and_what_int8_loses(tmp_path):
     assert [row[0] for row in table.rows] == ["noisy", "32 ms", "8 ms"]
     cells = dict(zip(table.header, table.rows[1], strict=True))
     assert cells["SI-SDR dB, int8"] == "33.50" and cells["int8 loses dB"].startswith("0.05 ± ")
+    assert (cells["load of alif-e7, int8"], cells["load of alif-e7, int8-gru16"]) == ("25 %", "50 %")
     assert len(set(map(len, (table.header, *table.rows)))) == 1
     assert "seed 0; 2 pairs of the valid split; loads estimated" in table.note
 

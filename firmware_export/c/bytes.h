@@ -29,6 +29,20 @@ static inline void tinyse_copy_bytes(void *target, const void *source, size_t co
 #endif
 }
 
+/* A value of 16 bits. */
+static inline int16_t tinyse_load_16(const int8_t *bytes)
+{
+    int16_t value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+static inline void tinyse_store_16(int8_t *bytes, int32_t value)
+{
+    const int16_t narrow = (int16_t)value;
+    memcpy(bytes, &narrow, sizeof narrow);
+}
+
 /* Four bytes, the first one lowest. */
 static inline uint32_t tinyse_load_word(const int8_t *bytes)
 {

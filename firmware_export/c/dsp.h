@@ -20,6 +20,14 @@ static inline int32_t tinyse_odd_bytes(uint32_t word)
     return result;
 }
 
+/* addend + both products of two pairs of int16. */
+static inline int32_t tinyse_add_products(uint32_t a, uint32_t b, int32_t addend)
+{
+    int32_t result;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(addend));
+    return result;
+}
+
 /* addend + round(a * b / 2^32), halves up: with a doubled, tinyse_high_product and an addition. */
 static inline int32_t tinyse_add_high(int32_t a, int32_t b, int32_t addend)
 {

@@ -1,4 +1,7 @@
-/* The network's operators on int8, and their contract: every variant of a kernel gives the same bits.
+/* The network's operators on int8 and int16, and their contract: every variant of a kernel gives the same bits.
+ *
+ * Values are int8 where nothing else is said; kernels whose name has a 16 take int16, at even addresses. All sizes and
+ * strides of layouts are in bytes.
  *
  * A kernel exists as portable C (`_portable`), and some also for the DSP extension of Armv7E-M and Armv8-M (`_dsp`), for
  * the vectors of Armv8.1-M (`_mve`), and for the vectors of 128 bits that computers, phones and browsers have (`_lanes`:
@@ -139,26 +142,84 @@ void tinyse_gru_gates(const tinyse_gru *gru, const int8_t *x, const int8_t *h, c
 void tinyse_copy_rows_portable(const tinyse_rows *layout, const int8_t *source, int8_t *target);
 void tinyse_copy_rows_mve(const tinyse_rows *layout, const int8_t *source, int8_t *target);
 
+/* The same operators on values of 16 bits, which have weights of 8 and zero points of 0. The struct is the same, but:
+ * `channels` are the bytes of a position, and `pairs` has the outputs one by one, each with its bias (two words, the lower
+ * one first), its weights, filled up to TINYSE_WORDS(depth) words, and one word with the multiplier of 15 bits in its
+ * upper half and the right shift in its lower one. Sums are rounded once. After the last output are 16 more words that a
+ * load may touch. The `_dsp` and `_mve` variants need sums within 32 bits and shifts of 17 or more.
+ *
+ * `scratch` has 4 * TINYSE_WORDS(depth) words. Up to 31 bytes after `input` may be read; they change nothing. */
+void tinyse_convolve16_portable(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
+void tinyse_convolve16_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
+void tinyse_convolve16_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch);
+
+/* `pairs` has three words for each channel, its bias and its multiplier and shift as above, then the weights in the
+ * order height, width, channels. */
+void tinyse_depthwise16(const tinyse_convolution *layer, const int8_t *input, int8_t *output);
+
+/* The common scale is 2^15 finer than twice the coarser one: a_factor is 2^15 or -2^15, `offset` and zero points are 0. The
+ * `_dsp` and `_mve` variants of this and the next need shifts of 1 or more. */
+void tinyse_add16_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_add16_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_add16_mve(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
+
+void tinyse_multiply16_portable(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
+void tinyse_multiply16_mve(const tinyse_product *product, const int8_t *a, const int8_t *b, int8_t *output);
+
+/* LOGISTIC and TANH: the input times `multiplier`, shifted to the right by `shift`, is in units of 1 / (3 * 4096). `table`
+ * has sigmoid(i / 24) in units of 2^-16 for i from 0 to 255. */
+typedef struct {
+    tinyse_rows layout;
+    const uint16_t *table;
+    int16_t multiplier, shift;
+    int16_t is_tanh;
+} tinyse_sigmoid;
+
+void tinyse_sigmoid16(const tinyse_sigmoid *function, const int8_t *input, int8_t *output);
+
+/* QUANTIZE and LEAKY_RELU: a value's distance from the input's zero point times `above` or, where it is negative, `below`.
+ * Values have `input_bytes` and `output_bytes`, 1 or 2. */
+typedef struct {
+    tinyse_rows layout;
+    int16_t input_bytes, output_bytes;
+    int16_t input_zero, output_zero;
+    tinyse_scale above, below;
+} tinyse_conversion;
+
+void tinyse_convert(const tinyse_conversion *conversion, const int8_t *input, int8_t *output);
+
 #if defined(TINYSE_MVE)
 #define tinyse_convolve tinyse_convolve_mve
+#define tinyse_convolve16 tinyse_convolve16_mve
+#define tinyse_add16 tinyse_add16_mve
+#define tinyse_multiply16 tinyse_multiply16_mve
 #define tinyse_add tinyse_add_mve
 #define tinyse_multiply tinyse_multiply_mve
 #define tinyse_look_up tinyse_look_up_mve
 #define tinyse_copy_rows tinyse_copy_rows_mve
 #elif defined(TINYSE_DSP)
 #define tinyse_convolve tinyse_convolve_dsp
+#define tinyse_convolve16 tinyse_convolve16_dsp
+#define tinyse_add16 tinyse_add16_dsp
+#define tinyse_multiply16 tinyse_multiply16_portable
 #define tinyse_add tinyse_add_dsp
 #define tinyse_multiply tinyse_multiply_dsp
 #define tinyse_look_up tinyse_look_up_portable
 #define tinyse_copy_rows tinyse_copy_rows_portable
 #elif defined(TINYSE_LANES)
 #define tinyse_convolve tinyse_convolve_lanes
+#define tinyse_convolve16 tinyse_convolve16_portable
+#define tinyse_add16 tinyse_add16_portable
+#define tinyse_multiply16 tinyse_multiply16_portable
 #define tinyse_add tinyse_add_lanes
 #define tinyse_multiply tinyse_multiply_lanes
 #define tinyse_look_up tinyse_look_up_portable
 #define tinyse_copy_rows tinyse_copy_rows_portable
 #else
 #define tinyse_convolve tinyse_convolve_portable
+#define tinyse_convolve16 tinyse_convolve16_portable
+#define tinyse_add16 tinyse_add16_portable
+#define tinyse_multiply16 tinyse_multiply16_portable
 #define tinyse_add tinyse_add_portable
 #define tinyse_multiply tinyse_multiply_portable
 #define tinyse_look_up tinyse_look_up_portable

@@ -29,6 +29,19 @@ static inline int32x4_t tinyse_clip_4(int32x4_t x, int32_t low)
     return vminq_s32(vmaxq_s32(x, vdupq_n_s32(low)), vdupq_n_s32(127));
 }
 
+/* Four values of 16 bits. Those after an operand's end are read, too, and left out when results are stored. */
+static inline int32x4_t tinyse_load_4(const int8_t *bytes)
+{
+    return vldrhq_s32((const int16_t *)(const void *)bytes);
+}
+
+/* Clipped to [low, 32767] and stored, as many as `bytes` has room for. */
+static inline void tinyse_store_4(int8_t *output, int32x4_t x, int32_t low, int32_t bytes)
+{
+    const int32x4_t clipped = vminq_s32(vmaxq_s32(x, vdupq_n_s32(low)), vdupq_n_s32(32767));
+    vstrhq_p_s32((int16_t *)(void *)output, clipped, vctp32q((uint32_t)bytes / 2));
+}
+
 /* `count` looks into a table of 256, sixteen at a time. The last turn has as many lanes as are left, for which GCC 12
  * makes no code of its own. */
 static inline void tinyse_look_up_all(const int8_t *table, const int8_t *input, int8_t *output, int32_t count)

@@ -44,4 +44,17 @@ static inline int8_t tinyse_clip(int32_t x, int32_t low)
     return (int8_t)(x < low ? low : x > 127 ? 127 : x);
 }
 
+/* Clipped to int16. */
+static inline int32_t tinyse_clip_16(int32_t x, int32_t low)
+{
+    return x < low ? low : x > 32767 ? 32767 : x;
+}
+
+/* round(x * multiplier / 2^shift), halves up, for the sums of 64 bits that values of 16 bits have: |x| < 2^47, multiplier
+ * below 2^15, 1 <= shift. MultiplyByQuantizedMultiplier for int64_t. */
+static inline int32_t tinyse_rescale_64(int64_t x, int32_t multiplier, int32_t shift)
+{
+    return (int32_t)((x * multiplier + ((int64_t)1 << (shift - 1))) >> shift);
+}
+
 #endif

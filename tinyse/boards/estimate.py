@@ -20,7 +20,6 @@ from tinyse.boards.measurements import Measurement, choose, counted
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.errors import InputError
 from tinyse.files import sha256
-from tinyse.graph import memory
 from tinyse.graph.graph import Graph, Operator
 from tinyse.graph.operators import OPERATORS, WEIGHTED, groups, macs
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig, front_end_in
@@ -127,6 +126,8 @@ def _operator_time(graph: Graph, operator: Operator, core: Core) -> Figure:
         basis = core.basis
     else:
         instructions, basis = elements * specification.instructions * core.element_share, core.basis
+    if any(graph.tensors[name].dtype == np.int16 for name in (*operator.inputs, *operator.outputs)):
+        instructions *= core.factor_of_16_bits
     return Figure(f"{operator.kind} {output}", instructions * core.cycles_per_instruction, "estimated", basis)
 
 
@@ -153,21 +154,11 @@ def _front_end_time(config: FrontEndConfig, board: Board, ways: int) -> list[Fig
 
 
 def _network(graph: Graph) -> tuple[Figures, Figures]:
-    """Flash and RAM of the network: what `firmware_export` plans, or, in 16 bits, which it does not have, from the graph."""
-    if all(tensor.dtype == np.int8 for tensor in graph.tensors.values() if tensor.data is None):
-        program = lower(graph)
-        flash = [Figure(name, size, "measured", PLANNED) for name, size in constant_bytes(program).items() if size]
-        ram = [Figure(name, size, "measured", PLANNED) for name, size in network_ram(program).items()]
-        return [*flash, _code(len(program.calls))], ram
-    channels = sum(graph.shape(op.outputs[0])[-1] for op in graph.operators if op.kind in WEIGHTED)
-    return [
-        Figure("weights and biases", memory.constant_bytes(graph), "measured", "size of the graph's constants"),
-        Figure("multipliers and shifts", 8 * channels, "estimated", "eight bytes per output channel"),
-        _code(len(graph.operators)),
-    ], [
-        Figure("activations", memory.peak_activation_bytes(graph), "estimated", "lifetimes of buffers, well packed"),
-        Figure("states", memory.state_bytes(graph), "measured", "size of the graph's states"),
-    ]
+    """Flash and RAM of the network, as `firmware_export` plans them."""
+    program = lower(graph)
+    flash = [Figure(name, size, "measured", PLANNED) for name, size in constant_bytes(program).items() if size]
+    ram = [Figure(name, size, "measured", PLANNED) for name, size in network_ram(program).items()]
+    return [*flash, _code(len(program.calls))], ram
 
 
 def _code(calls: int) -> Figure:

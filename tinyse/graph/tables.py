@@ -87,7 +87,7 @@ def _saturated(x: np.ndarray) -> np.ndarray:
 
 def int16_table(kind: str, qparams: Quantization) -> np.ndarray:
     """(65536,) int16: the output on 1/32768 for the inputs -32768 to 32767 at `qparams`, whose zero point is 0."""
-    multiplier, shift = _int16_multiplier(kind, float(qparams.tensor_scale))
+    multiplier, shift = int16_multiplier(kind, float(qparams.tensor_scale))
     x = np.arange(-32768, 32768, dtype=np.int64)
     x = (x * multiplier + ((1 << shift) >> 1)) >> shift
     # tanh(x) = 2 sigmoid(2 x) - 1: the same table with an index of one bit more.
@@ -105,7 +105,7 @@ def int16_table(kind: str, qparams: Quantization) -> np.ndarray:
     return y.astype(np.int16)
 
 
-def _int16_multiplier(kind: str, scale: float) -> tuple[int, int]:
+def int16_multiplier(kind: str, scale: float) -> tuple[int, int]:
     """(multiplier, right shift) that take the input to 1/(3 * 4096), as TFLM's Prepare chooses them."""
     log2 = math.log(np.float32(scale)) / math.log(2.0)
     left_shift = 12 + round(log2)

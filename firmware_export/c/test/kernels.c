@@ -12,6 +12,7 @@
 #define LARGEST_OUTPUTS 13
 #define LARGEST_INPUT 4096
 #define LARGEST_RESULT 3072
+#define KERNELS 8
 
 static uint32_t seed = 1;
 
@@ -36,7 +37,7 @@ static void fill(int8_t *bytes, int32_t count)
     }
 }
 
-static int8_t input[LARGEST_INPUT + 32], other[LARGEST_INPUT + 32], expected[LARGEST_RESULT], result[LARGEST_RESULT];
+__attribute__((aligned(4))) static int8_t input[LARGEST_INPUT + 32], other[LARGEST_INPUT + 32], expected[LARGEST_RESULT], result[LARGEST_RESULT];
 static int32_t pairs[(LARGEST_OUTPUTS + 1) / 2 * TINYSE_PAIR_WORDS(LARGEST_DEPTH) + 16];
 static int8_t table[256];
 static int32_t scratch[6 * TINYSE_WORDS(LARGEST_DEPTH) + 8]; /* more than TINYSE_SUMS and a window */
@@ -106,6 +107,43 @@ static int32_t check_convolution(void)
     return differing(layer.out_height * layer.out_width * layer.outputs);
 }
 
+/* The same on values of 16 bits: `channels` counts bytes. */
+static int32_t check_convolution16(void)
+{
+    tinyse_convolution layer;
+    memset(&layer, 0, sizeof layer);
+    layer.kernel_height = (int16_t)between(1, 2);
+    layer.kernel_width = (int16_t)between(1, 3);
+    layer.channels = (int16_t)(2 * (between(0, 15) ? between(1, 28) : between(80, 102)));
+    layer.depth = (int16_t)(layer.kernel_height * layer.kernel_width * layer.channels / 2);
+    layer.height = (int16_t)between(layer.kernel_height, 3);
+    layer.width = (int16_t)between(layer.kernel_width, 6);
+    layer.stride_height = (int16_t)between(1, 2);
+    layer.stride_width = (int16_t)between(1, 2);
+    layer.pad_top = (int16_t)between(0, layer.kernel_height - 1);
+    layer.pad_left = (int16_t)between(0, layer.kernel_width - 1);
+    layer.out_height = (int16_t)((layer.height + layer.stride_height - 1) / layer.stride_height);
+    layer.out_width = (int16_t)((layer.width + layer.stride_width - 1) / layer.stride_width);
+    layer.outputs = (int16_t)between(1, LARGEST_OUTPUTS);
+    layer.low = (int16_t)(between(0, 1) ? -32768 : 0);
+    const int32_t words = TINYSE_WORDS(layer.depth);
+    memset(pairs, 0, sizeof pairs);
+    for (int32_t channel = 0; channel < layer.outputs; channel++) {
+        int32_t *at = pairs + channel * (words + 3);
+        const int32_t largest = 0x7FFFFFFF - 32768 * 128 * (layer.depth < 511 ? layer.depth : 511);
+        at[0] = between(0, 3) ? between(-100000, 100000) : (between(0, 1) ? largest : -largest);
+        at[1] = at[0] < 0 ? -1 : 0;
+        fill((int8_t *)(at + 2), layer.depth);
+        memset((int8_t *)(at + 2) + layer.depth, 0, (size_t)(4 * words - layer.depth));
+        at[2 + words] = between(1 << 14, 32767) << 16 | between(17, 46);
+    }
+    layer.pairs = pairs;
+    fill(input, LARGEST_INPUT);
+    tinyse_convolve16_portable(&layer, input, expected, scratch);
+    tinyse_convolve16(&layer, input, result, scratch);
+    return differing(2 * layer.out_height * layer.out_width * layer.outputs);
+}
+
 static tinyse_rows rows(void)
 {
     tinyse_rows layout;
@@ -113,6 +151,16 @@ static tinyse_rows rows(void)
     layout.columns = (int16_t)between(1, 40);
     layout.a_stride = (int16_t)between(layout.columns, 60);
     layout.b_stride = (int16_t)(between(0, 1) ? 0 : layout.columns);
+    return layout;
+}
+
+/* Of values of 16 bits. */
+static tinyse_rows rows16(void)
+{
+    tinyse_rows layout = rows();
+    layout.columns = (int16_t)(layout.columns + layout.columns % 2);
+    layout.a_stride = (int16_t)(layout.a_stride + layout.a_stride % 2);
+    layout.b_stride = (int16_t)(layout.b_stride + layout.b_stride % 2);
     return layout;
 }
 
@@ -161,6 +209,41 @@ static int32_t check_product(void)
     return differing(product.layout.rows * product.layout.columns);
 }
 
+static int32_t check_addition16(void)
+{
+    tinyse_addition sum;
+    memset(&sum, 0, sizeof sum);
+    sum.layout = rows16();
+    sum.b_sign = between(0, 1) ? 1 : -1;
+    sum.a_factor = (sum.b_sign < 0 && between(0, 1) ? -1 : 1) * (1 << 15);
+    sum.b_sign = sum.a_factor < 0 ? 1 : sum.b_sign;
+    sum.b_scale.multiplier = (1 << 30) + (int32_t)(next_random() << 6);
+    sum.b_scale.shift = between(1, 3);
+    sum.scale.multiplier = (1 << 30) + (int32_t)(next_random() << 6);
+    sum.scale.shift = between(1, 20);
+    sum.low = between(0, 1) ? -32768 : 0;
+    fill(input, LARGEST_INPUT);
+    fill(other, LARGEST_INPUT);
+    tinyse_add16_portable(&sum, input, other, expected);
+    tinyse_add16(&sum, input, other, result);
+    return differing(sum.layout.rows * sum.layout.columns);
+}
+
+static int32_t check_product16(void)
+{
+    tinyse_product product;
+    memset(&product, 0, sizeof product);
+    product.layout = rows16();
+    product.scale.multiplier = (1 << 30) + (int32_t)(next_random() << 6);
+    product.scale.shift = between(1, 20);
+    product.low = between(0, 1) ? -32768 : 0;
+    fill(input, LARGEST_INPUT);
+    fill(other, LARGEST_INPUT);
+    tinyse_multiply16_portable(&product, input, other, expected);
+    tinyse_multiply16(&product, input, other, result);
+    return differing(product.layout.rows * product.layout.columns);
+}
+
 static int32_t check_table(void)
 {
     tinyse_table function;
@@ -192,8 +275,11 @@ static int32_t check_copy(void)
 
 int main(void)
 {
-    int32_t wrong[5] = {0, 0, 0, 0, 0};
-    static const char *const names[5] = {"convolution", "addition", "product", "table", "copy"};
+    int32_t wrong[KERNELS];
+    static const char *const names[KERNELS] = {"convolution", "addition", "product", "table", "copy",
+                                              "convolution16", "addition16", "product16"};
+
+    memset(wrong, 0, sizeof wrong);
 
     for (int round = 0; round < 400; round++) {
         wrong[0] += check_convolution();
@@ -201,9 +287,12 @@ int main(void)
         wrong[2] += check_product();
         wrong[3] += check_table();
         wrong[4] += check_copy();
+        wrong[5] += check_convolution16();
+        wrong[6] += check_addition16();
+        wrong[7] += check_product16();
     }
     int32_t total = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < KERNELS; i++) {
         total += wrong[i];
         port_print(names[i]);
         port_print(wrong[i] ? " differs\n" : " equal\n");
