@@ -88,6 +88,20 @@ def test_a_model_adapts_and_goes_on_where_it_was(motor, tiny, tmp_path, monkeypa
     assert [row["files"] for row in fewer["rows"]] == [1, 1, 2], "other pairs have a report of their own"
 
 
+def test_noise_is_held_back_in_the_users_own_speech_where_there_is_some(motor, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    rehearsal, ours = own_recordings.write(tmp_path / "rehearsal"), own_recordings.write(tmp_path / "ours", first=50)
+    base = adaptation.base_of(str(tiny.weights))
+    for speech in (None, ours):
+        output = tmp_path / f"out{speech is not None}"
+        recipe = adaptation.recipe_of(base, str(rehearsal), output, SHORT)
+        own = adaptation.own_recordings(motor, speech, None, 16000)
+        everything, _ = adaptation.all_recordings(recipe, own, str(rehearsal))
+        pairs = adaptation.scored_sets(recipe, own, everything, str(rehearsal))["your noise, held back"]
+        rows = (pairs / "pairs.csv").read_text().splitlines()[1:]
+        assert rows and all(("ours_talker" in row) == (speech is not None) for row in rows)
+
+
 def empty(folder):
     folder.mkdir()
 

@@ -18,7 +18,7 @@ import adapt
 
 from tinyse import audio
 from tinyse.errors import InputError
-from tinyse.recordings import Manifest, Recording, open_data
+from tinyse.recordings import Manifest, Recording, find_leaks, open_data
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,8 @@ def data(tmp_path_factory):
         source = "open" if take < 2 else f"drill{take}"
         put(f"drill{take}.wav", kind="noise", split="train", label="drill", source=source)
     put("saw.wav", kind="noise", split="train", label="saw", source="saw")
+    for take in range(12):
+        put(f"ours{take}.wav", kind="speech", split="train", corpus="ours", speaker=f"ours{take // 2}")
     put("late.wav", kind="noise", split="valid", label="drill", source="late")
     Manifest(root, tuple(recordings)).write(root / "manifest.csv")
     return root / "manifest.csv"
@@ -64,8 +66,18 @@ def test_a_product_is_what_no_released_model_has_heard(data, tmp_path, capsys):
     assert not noises["own"] & noises["general"]
 
 
+def test_a_product_may_have_its_own_talkers(data, tmp_path, capsys):
+    adapt.make(data, "drill", tmp_path, 2, "ours")
+    talkers = open_data(tmp_path / "speech.csv").recordings
+    assert {each.speaker for each in talkers} == {f"ours{number}" for number in range(6)}
+    assert {each.split for each in talkers} == set(adapt.FRACTIONS) and not find_leaks(talkers)
+    with open(tmp_path / "valid" / "own" / "pairs.csv", newline="") as file:
+        assert all(row["speaker"].startswith("ours") for row in csv.DictReader(file))
+    assert sum(line.endswith(" s") and " talkers, " in line for line in capsys.readouterr().out.splitlines()) == 3
+
+
 def test_a_class_that_every_model_has_heard_is_refused(data, tmp_path):
-    with pytest.raises(InputError, match="no noise of the class 'rain' that is kept from released weights"):
+    with pytest.raises(InputError, match="noise: no class and no corpus 'rain' that is kept from released weights"):
         adapt.make(data, "rain", tmp_path, 2)
     assert not list(tmp_path.iterdir())
 

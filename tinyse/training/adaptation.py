@@ -169,11 +169,14 @@ def pairs_in(recipe: Recipe, folder: Path) -> list[Pair]:
 def scored_sets(recipe: Recipe, own: Manifest, everything: Manifest, rehearsal: str) -> dict[str, Path]:
     """Folders of pairs by what they measure: held-back recordings of the user's, and the general set of the rehearsal.
 
-    Mixtures are written, always the same.
+    The user's noise is in the user's speech where there is some, else in all that the rehearsal holds back. Mixtures are
+    written, always the same.
     """
     folder, count, rate = Path(recipe.output) / PAIRS, recipe.evaluation.mixtures, recipe.front_end.sample_rate
     noises = {recording.label for recording in own.select("noise")}
-    held_back = [each for each in everything.recordings if each.kind == "speech" or each.label in noises]
+    speech = everything.select("speech")
+    talkers = [each for each in speech if each.corpus == CORPUS] if own.has("speech", "test") else speech
+    held_back = [*talkers, *(each for each in everything.select("noise") if each.label in noises)]
     write_pairs(replace(everything, recordings=tuple(held_back)), folder / "own", count, sample_rate=rate)
     general = general_pairs(recipe, rehearsal)
     if general is None:
