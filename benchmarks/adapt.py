@@ -48,7 +48,7 @@ def make(data: Path, noise: str, folder: Path, count: int, speech: str | None = 
     """Write the manifests of a product's sound and of the rehearsal, and pairs of the valid split to choose by."""
     everything = open_data(data)
     rehearsal = tuple(recording for recording in everything.recordings if recording.ship)
-    mine = {"noise": _product(everything, "noise", noise)}
+    mine: dict[Kind, tuple[Recording, ...]] = {"noise": _product(everything, "noise", noise)}
     if speech is not None:
         mine["speech"] = _product(everything, "speech", speech)
     for kind, recordings in mine.items():

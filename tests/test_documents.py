@@ -42,3 +42,16 @@ def test_a_merged_key_may_be_given_anew():
 def test_a_key_of_any_type_is_an_unknown_one(kind, key):
     with pytest.raises(InputError, match="unknown key"):
         build(kind, {key: 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10), ("08", 8), ("0o17", 15), ("0x1F", 31), ("-7", -7), ("+1", 1), ("1_000", 1000), ("0", 0),
+        ("1e-3", 1e-3), ("1E5", 1e5), ("-.5", -0.5), ("3.", 3.0), (".inf", float("inf")), ("1.5e+3", 1500.0),
+        ("1:30", "1:30"), ("190:20:30.15", "190:20:30.15"), ("1.2.3", "1.2.3"), ("0b11", "0b11"), ("'010'", "010"),
+    ],
+)  # fmt: skip
+def test_numbers_are_those_of_yaml_1_2(text, value):
+    read = from_yaml(f"key: {text}", "a.yaml")["key"]
+    assert (type(read), read) == (type(value), value)

@@ -28,6 +28,15 @@ MAX_LINE_BYTES = 1 << 20
 MAX_RATIO = 200
 DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
+WHOLE = "tag:yaml.org,2002:int"
+NUMBERS = {
+    WHOLE: "[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+",
+    "tag:yaml.org,2002:float": (
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    ),
+}
+"""How numbers are written, by YAML's tag."""
 _FAILURES = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 """What json and PyYAML raise, besides PyYAML's own errors, on a date of month 99, on `!!int ""` and on their like."""
 
@@ -87,7 +96,8 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def from_yaml(text: str, where: str) -> Any:
-    """The values in YAML 1.1 with the numbers of YAML 1.2, in which 1e-3 is one. Raises InputError that names `where`."""
+    """The values in YAML 1.1 with the numbers of YAML 1.2: 1e-3 is one, 010 is ten, 1:30 is text. Raises InputError that
+    names `where`."""
     with needs("train", "pyyaml"):
         import yaml
 
@@ -115,8 +125,13 @@ def from_yaml(text: str, where: str) -> Any:
                 seen.add(key.value)
             return node
 
-    number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in NUMBERS]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for tag, pattern in NUMBERS.items():
+        Loader.add_implicit_resolver(tag, re.compile(rf"(?:{pattern})$"), list("-+.0123456789"))
+    Loader.add_constructor(WHOLE, lambda loader, node: int(node.value, 0 if node.value[1:2] in ("x", "o") else 10))
     try:
         if len(text) > MAX_CHARACTERS:
             raise InputError(f"longer than {MAX_CHARACTERS} characters")
