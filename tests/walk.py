@@ -58,6 +58,7 @@ ADDED = {
     "tinyse quantize explain": "--clips 1 --replayed 1",
     "tinyse export runs/qat": "--clips 1",
     "tinyse export runs/my_network": "--clips 1",
+    "tinyse export runs/quick-answer": "--clips 1",
 }
 """What a command gets besides, by its beginning (the longest that fits), so that it ends soon and needs no hardware."""
 

@@ -32,15 +32,25 @@ static inline void tinyse_copy_bytes(void *target, const void *source, size_t co
 /* A value of 16 bits. */
 static inline int16_t tinyse_load_16(const int8_t *bytes)
 {
+#ifdef TINYSE_ALIGNED_ONLY
+    const uint8_t *b = (const uint8_t *)bytes;
+    return (int16_t)(uint16_t)(b[0] | (uint32_t)b[1] << 8);
+#else
     int16_t value;
     memcpy(&value, bytes, sizeof value);
     return value;
+#endif
 }
 
 static inline void tinyse_store_16(int8_t *bytes, int32_t value)
 {
+#ifdef TINYSE_ALIGNED_ONLY
+    bytes[0] = (int8_t)(uint8_t)value;
+    bytes[1] = (int8_t)(uint8_t)(value >> 8);
+#else
     const int16_t narrow = (int16_t)value;
     memcpy(bytes, &narrow, sizeof narrow);
+#endif
 }
 
 /* Four bytes, the first one lowest. */
