@@ -180,11 +180,14 @@ def test_the_list_of_models_marks_it(shipped):
 def test_a_released_header_tells_no_place(tmp_path):
 
     recipe = {"data": [f"{tmp_path}/sound", "packages/manifest.csv"], "output": f"{tmp_path}/run", "seed": 3}
-    save_tensors(tmp_path / "model.safetensors", {"w": torch.ones(2)}, {"whole_recipe": recipe, "task": "denoise"})
+    stage = {"data": f"{tmp_path}/sound", "seed": 3}
+    header = {"whole_recipe": recipe, "recipe": stage, "task": "denoise"}
+    save_tensors(tmp_path / "model.safetensors", {"w": torch.ones(2)}, header)
     path = without_places(tmp_path / "model.safetensors", tmp_path / "release", "mine")
     tensors, header = load_tensors(path)
     assert header == {
         "whole_recipe": {"data": ["sound", "manifest.csv"], "output": "runs/mine", "seed": 3},
+        "recipe": {"data": ["sound"], "seed": 3},
         "task": "denoise",
     }
     assert torch.equal(tensors["w"], torch.ones(2))

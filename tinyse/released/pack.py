@@ -95,11 +95,15 @@ def without_places(model: Path, folder: Path, name: str) -> Path:
     if not newer(target, model):
         tensors, header = load_tensors(model)
         recipe = header["whole_recipe"]
-        data = [recipe["data"]] if isinstance(recipe["data"], str) else recipe["data"]
-        places = {"data": [Path(place).name for place in data], "output": f"runs/{name}"}
+        whole = {**recipe, "data": _file_names(recipe["data"]), "output": f"runs/{name}"}
+        stage = {**header["recipe"], "data": _file_names(header["recipe"]["data"])}
         folder.mkdir(parents=True, exist_ok=True)
-        save_tensors(target, tensors, {**header, "whole_recipe": {**recipe, **places}})
+        save_tensors(target, tensors, {**header, "whole_recipe": whole, "recipe": stage})
     return target
+
+
+def _file_names(data: str | Sequence[str]) -> list[str]:
+    return [Path(place).name for place in ([data] if isinstance(data, str) else data)]
 
 
 def golden(model: Path) -> bytes:
