@@ -63,13 +63,19 @@ def read(script: str, name: str) -> Table:
 
 
 def command(script: Path, arguments: list[str]) -> str:
-    """The command line as a reader would type it: folders by their variables, and without `--results`."""
+    """The command line as a reader would type it: folders by their variables, any other absolute path by its last name, and
+    without `--results`."""
     at = arguments.index("--results") if "--results" in arguments else len(arguments)
-    line = shlex.join([*arguments[:at], *arguments[at + 2 :]])
+    words = [_without_place(word) for word in (*arguments[:at], *arguments[at + 2 :])]
+    return " ".join([f"python benchmarks/{script.name}", *words])
+
+
+def _without_place(argument: str) -> str:
     for variable in FOLDERS:
-        if os.environ.get(variable):
-            line = line.replace(os.environ[variable].rstrip("/"), f"${variable}")
-    return f"python benchmarks/{script.name} {line}".strip()
+        folder = os.environ.get(variable, "").rstrip("/")
+        if folder and folder in argument:
+            return shlex.quote(argument).replace(folder, f"${variable}")
+    return shlex.quote(Path(argument).name if argument.startswith("/") else argument)
 
 
 def commit() -> str:
