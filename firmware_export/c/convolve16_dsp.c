@@ -10,7 +10,6 @@
 #include "bytes.h"
 #include "convolve16.h"
 #include "dsp.h"
-#include "window.h"
 
 /* Values 0 and 2 of four in one word, then 1 and 3. */
 static void reorder(const int8_t *window, int32_t words, uint32_t *ordered)
@@ -24,11 +23,15 @@ static void reorder(const int8_t *window, int32_t words, uint32_t *ordered)
     }
 }
 
-/* All outputs at one position, whose values are `ordered`. A function of its own, so that its loop has the registers. */
-__attribute__((noinline)) static void all_outputs(const tinyse_convolution *layer, const uint32_t *ordered, int32_t words,
+/* A function of its own, so that its loop has the registers. */
+__attribute__((noinline)) static void all_outputs(const tinyse_convolution *layer, const int8_t *window, int32_t *scratch,
                                                   int8_t *output)
 {
+    const int32_t words = TINYSE_WORDS(layer->depth);
     const int32_t *filter = layer->pairs;
+    uint32_t *const ordered = (uint32_t *)scratch;
+
+    reorder(window, words, ordered);
 
     for (int32_t left = layer->outputs; left > 0; left -= 2) {
         const int32_t next = left > 1 ? words + 3 : 0; /* a last one alone is its own neighbor */
@@ -53,19 +56,7 @@ __attribute__((noinline)) static void all_outputs(const tinyse_convolution *laye
 
 TINYSE_SHARED void tinyse_convolve16_dsp(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
 {
-    const int32_t words = TINYSE_WORDS(layer->depth);
-    uint32_t *const ordered = (uint32_t *)scratch;
-
-    for (int32_t y = 0; y < layer->out_height; y++) {
-        const int32_t top = y * layer->stride_height - layer->pad_top;
-        const int8_t *const row = tinyse_row(layer, input, top);
-        for (int32_t x = 0; x < layer->out_width; x++) {
-            const int32_t left = x * layer->stride_width - layer->pad_left;
-            reorder(tinyse_window(layer, input, row, top, left, (int8_t *)(scratch + 2 * words)), words, ordered);
-            all_outputs(layer, ordered, words, output);
-            output += 2 * layer->outputs;
-        }
-    }
+    tinyse_convolve_positions(layer, input, output, scratch, all_outputs);
 }
 
 #endif

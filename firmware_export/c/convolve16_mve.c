@@ -11,18 +11,19 @@
 
 #include "bytes.h"
 #include "convolve16.h"
-#include "window.h"
 
 static inline int16x8_t eight_weights(const int8_t *weights, mve_pred16_t there)
 {
     return vpselq_s16(vldrbq_s16(weights), vdupq_n_s16(0), there);
 }
 
-/* All outputs at one position. A function of its own, so that its loop has the registers. */
-__attribute__((noinline)) static void all_outputs(const tinyse_convolution *layer, const int8_t *window, int32_t words,
+/* A function of its own, so that its loop has the registers. */
+__attribute__((noinline)) static void all_outputs(const tinyse_convolution *layer, const int8_t *window, int32_t *scratch,
                                                   int8_t *output)
 {
+    const int32_t words = TINYSE_WORDS(layer->depth);
     const int32_t *filter = layer->pairs;
+    (void)scratch;
 
     for (int32_t left = layer->outputs; left > 0; left -= 2) {
         const int32_t next = left > 1 ? words + 3 : 0; /* a last one alone is its own neighbor */
@@ -49,17 +50,7 @@ __attribute__((noinline)) static void all_outputs(const tinyse_convolution *laye
 
 TINYSE_SHARED void tinyse_convolve16_mve(const tinyse_convolution *layer, const int8_t *input, int8_t *output, int32_t *scratch)
 {
-    const int32_t words = TINYSE_WORDS(layer->depth);
-
-    for (int32_t y = 0; y < layer->out_height; y++) {
-        const int32_t top = y * layer->stride_height - layer->pad_top;
-        const int8_t *const row = tinyse_row(layer, input, top);
-        for (int32_t x = 0; x < layer->out_width; x++) {
-            const int32_t left = x * layer->stride_width - layer->pad_left;
-            all_outputs(layer, tinyse_window(layer, input, row, top, left, (int8_t *)scratch), words, output);
-            output += 2 * layer->outputs;
-        }
-    }
+    tinyse_convolve_positions(layer, input, output, scratch, all_outputs);
 }
 
 #endif
