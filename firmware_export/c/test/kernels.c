@@ -79,18 +79,16 @@ static int32_t differing(int32_t count)
     return wrong;
 }
 
-/* The sizes of a layer on values of so many bytes: `channels` counts bytes. */
-static tinyse_convolution sizes(int32_t bytes)
+static int32_t check_convolution(void)
 {
     tinyse_convolution layer;
     memset(&layer, 0, sizeof layer);
-    const int32_t channels = between(0, 15) ? between(1, 28) : between(80, 102);
     layer.kernel_height = (int16_t)between(1, 2);
     layer.kernel_width = (int16_t)between(1, 3);
-    layer.channels = (int16_t)(bytes * channels);
-    layer.depth = (int16_t)(layer.kernel_height * layer.kernel_width * channels);
+    layer.channels = (int16_t)(between(0, 15) ? between(1, 28) : between(80, 102));
+    layer.depth = (int16_t)(layer.kernel_height * layer.kernel_width * layer.channels);
     layer.height = (int16_t)between(layer.kernel_height, 3);
-    layer.width = (int16_t)between(layer.kernel_width, channels < 8 && between(0, 3) == 0 ? 70 / bytes : 12 / bytes);
+    layer.width = (int16_t)between(layer.kernel_width, layer.channels < 8 && between(0, 3) == 0 ? 70 : 12);
     layer.stride_height = (int16_t)between(1, 2);
     layer.stride_width = (int16_t)between(1, 2);
     layer.pad_top = (int16_t)between(0, layer.kernel_height - 1);
@@ -98,12 +96,6 @@ static tinyse_convolution sizes(int32_t bytes)
     layer.out_height = (int16_t)((layer.height + layer.stride_height - 1) / layer.stride_height);
     layer.out_width = (int16_t)((layer.width + layer.stride_width - 1) / layer.stride_width);
     layer.outputs = (int16_t)between(1, LARGEST_OUTPUTS);
-    return layer;
-}
-
-static int32_t check_convolution(void)
-{
-    tinyse_convolution layer = sizes(1);
     layer.input_zero = (int16_t)between(-128, 127);
     layer.output_zero = (int16_t)between(-128, 127);
     layer.low = (int16_t)(between(0, 1) ? -128 : layer.output_zero);
@@ -115,9 +107,24 @@ static int32_t check_convolution(void)
     return differing(layer.out_height * layer.out_width * layer.outputs);
 }
 
+/* The same on values of 16 bits: `channels` counts bytes. */
 static int32_t check_convolution16(void)
 {
-    tinyse_convolution layer = sizes(2);
+    tinyse_convolution layer;
+    memset(&layer, 0, sizeof layer);
+    layer.kernel_height = (int16_t)between(1, 2);
+    layer.kernel_width = (int16_t)between(1, 3);
+    layer.channels = (int16_t)(2 * (between(0, 15) ? between(1, 28) : between(80, 102)));
+    layer.depth = (int16_t)(layer.kernel_height * layer.kernel_width * layer.channels / 2);
+    layer.height = (int16_t)between(layer.kernel_height, 3);
+    layer.width = (int16_t)between(layer.kernel_width, 6);
+    layer.stride_height = (int16_t)between(1, 2);
+    layer.stride_width = (int16_t)between(1, 2);
+    layer.pad_top = (int16_t)between(0, layer.kernel_height - 1);
+    layer.pad_left = (int16_t)between(0, layer.kernel_width - 1);
+    layer.out_height = (int16_t)((layer.height + layer.stride_height - 1) / layer.stride_height);
+    layer.out_width = (int16_t)((layer.width + layer.stride_width - 1) / layer.stride_width);
+    layer.outputs = (int16_t)between(1, LARGEST_OUTPUTS);
     layer.low = (int16_t)(between(0, 1) ? -32768 : 0);
     const int32_t words = TINYSE_WORDS(layer.depth);
     memset(pairs, 0, sizeof pairs);
