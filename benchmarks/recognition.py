@@ -38,7 +38,7 @@ from tinyse.recordings import Manifest, Split, open_data
 from tinyse.streaming.denoiser import Denoiser
 
 TEXTS = Path(__file__).with_suffix(".trans.txt")
-MODELS = ("student-62k", "student-30k")
+MODELS = ("student-200k", "student-62k", "student-30k")
 LIMITS_DB = (3.0, 6.0, 9.0, 12.0, None)
 """The most that is taken away; None is full strength."""
 SNRS_DB = (0.0, 5.0, 10.0, None)
@@ -104,7 +104,7 @@ def run(
     manifest = open_data([data])
     texts = read_transcripts(TEXTS)
     done = {_key(line) for line in lines(results)}
-    denoisers = {model: Denoiser(model, engine="litert") for _, model, _ in chosen if model}
+    denoisers = {model: Denoiser(model) for _, model, _ in chosen if model}
     results.parent.mkdir(parents=True, exist_ok=True)
     for turn in range(rounds):
         for snr_db in (each for each in snrs_db if turn == 0 or each is not None):
