@@ -6,9 +6,10 @@
 
 `make` takes what no released model was trained or validated on: recordings of the train split whose license keeps weights from
 being released (`ship` no; recipes with `ship: true` leave them out). Talkers and sources of noise are halved: choices are made
-on valid/, what is reported is test/. All classes of noise are heard alike. `score` prints means over all pairs, by class of
-noise, and with --beside how much each row loses from those pairs to these, and that against the last row. A model that was
-trained with `ship: false` has heard this sound, and is refused.
+on valid/, what is reported is test/. talkers/ and noises/ have one kind of these and the other of corpora that training
+knows, known/ neither, to tell what a loss comes from. All classes of noise are heard alike. `score` prints means over all
+pairs, by class of noise, and with --beside how much each row loses from those pairs to these, and that against the last row.
+A model that was trained with `ship: false` has heard this sound, and is refused.
 """
 
 from __future__ import annotations
@@ -60,10 +61,29 @@ def strangers(manifest: Manifest) -> list[Recording]:
     return [replace(row, split=halves[row.group]) for row in kept if row.group in halves]
 
 
+def crossed(manifest: Manifest) -> dict[str, Manifest]:
+    """Tells talkers from noises: recordings of the valid half, with those of the valid split that are of known corpora.
+
+    `known` has none of the former, `talkers` their speech alone, and `noises` their noise alone.
+    """
+    known = [row for row in manifest.recordings if row.split == "valid" and row.ship]
+    far = [row for row in strangers(manifest) if row.split == "valid"]
+    sides = {"known": (known, known), "talkers": (far, known), "noises": (known, far)}
+    return {
+        name: Manifest(
+            manifest.root,
+            (*(row for row in speech if row.kind == "speech"), *(row for row in noise if row.kind == "noise")),
+        )
+        for name, (speech, noise) in sides.items()
+    }
+
+
 def make(data: Path, output: Path, counts: Mapping[Split, int]) -> None:
-    """Write valid/ and test/, folders of pairs, with the class of noise of each pair in pairs.csv."""
+    """Write valid/ and test/, folders of pairs, with the class of noise of each pair in pairs.csv; then `crossed`."""
     manifest = open_data([data])
     chosen = Manifest(manifest.root, tuple(strangers(manifest)))
+    for name, part in crossed(manifest).items():
+        write_pairs(part, output / name, counts["valid"], "valid", noise_power=0.0)
     for split, count in counts.items():
         write_pairs(chosen, output / split, count, split, noise_power=0.0)
         kinds: dict[str, set[str]] = {"speech": set(), "noise": set()}
@@ -167,7 +187,7 @@ def parser() -> argparse.ArgumentParser:
     commands = result.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make", help="write the pairs")
     making.add_argument("data", type=Path, help="recordings with columns ship and split")
-    making.add_argument("output", type=Path, help="folder for valid/ and test/")
+    making.add_argument("output", type=Path, help="folder for valid/, test/, known/, talkers/ and noises/")
     making.add_argument("--count", type=int, default=165, help="pairs of each half [165]")
     scoring = commands.add_parser("score", help="score systems on one half")
     scoring.add_argument("pairs", type=Path, help="valid/ for a choice, test/ for a report")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import sys
 from pathlib import Path
@@ -35,13 +36,13 @@ def manifest(tmp_path_factory):
     for talker in range(6):
         put(f"speech/t{talker}/a.wav", kind="speech", split="train", speaker=f"t{talker}", corpus=f"c{talker % 2}")
     put("speech/open/a.wav", kind="speech", split="train", speaker="open", ship=True)
-    put("speech/valid/a.wav", kind="speech", split="valid", speaker="valid")
+    put("speech/valid/a.wav", kind="speech", split="valid", speaker="valid", ship=True)
     for kind in ("bell", "horn"):
         for source in range(3):
             put(f"noise/{kind}/{source}.wav", kind="noise", split="train", label=kind, source=f"{kind}{source}")
         put(f"noise/{kind}/open.wav", kind="noise", split="train", label=kind, source=f"{kind}-open", ship=True)
         put(f"noise/{kind}/cut.wav", kind="noise", split="train", label=kind, source=f"{kind}-open")
-    put("noise/horn/valid.wav", kind="noise", split="valid", label="horn", source="horn-valid")
+    put("noise/horn/valid.wav", kind="noise", split="valid", label="horn", source="horn-valid", ship=True)
     return Manifest(root, tuple(recordings))
 
 
@@ -65,6 +66,12 @@ def test_pairs_are_made_scored_and_told_by_class(manifest, tmp_path, capsys, mon
     elsewhere.make(tmp_path / "manifest.csv", tmp_path / "pairs", {"valid": 4, "test": 2})
     assert len(find_pairs(tmp_path / "pairs/valid")) == 4
     assert set(elsewhere.classes(tmp_path / "pairs/valid")) <= {"bell", "horn"}
+    for name, (talker, noise) in {"known": (True, True), "talkers": (False, True), "noises": (True, False)}.items():
+        with open(tmp_path / "pairs" / name / "pairs.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 4
+        assert {row["speaker"] == "valid" for row in rows} == {talker}
+        assert {row["noise"].startswith("noise/horn/valid.wav") for row in rows} == {noise}
     arguments = ["elsewhere.py", "score", str(tmp_path / "pairs/valid"), "--ours", "student-30k", "--engine", "litert"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--beside", str(tmp_path / "pairs/test"), "--results", "test"])
     tables = {}
