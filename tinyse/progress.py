@@ -18,6 +18,10 @@ EVERY_S = 30.0
 """Between two lines of a log."""
 
 
+def silent(_: object) -> None:
+    """Takes progress, or a line, and shows nothing of it."""
+
+
 @contextmanager
 def bars(*columns: ProgressColumn) -> Iterator[Progress]:
     """Rich's bars, with its usual columns by default. They leave nothing on the screen."""

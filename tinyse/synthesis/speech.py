@@ -15,6 +15,7 @@ from tinyse.audio import sound_files
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, write_json, write_text
+from tinyse.progress import silent
 from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
 from tinyse.recordings.splits import check_leaks
 from tinyse.synthesis.kokoro import RATE, ROWS, Kokoro, Talker, talker
@@ -93,7 +94,7 @@ def write_speech(
     config: SynthesisConfig,
     sentences: Sequence[str],
     seconds: float,
-    progress: Callable[[float], object] = lambda seconds: None,
+    progress: Callable[[float], object] = silent,
 ) -> Manifest:
     """Write utterances 0, 1, ... to speech/TALKER until there are `seconds` of them, and manifest.csv. Returns the manifest.
 
