@@ -88,7 +88,7 @@ def denoise(
 
 def _files(source: Path, target: Path, settings: Settings, processes: int | None, as_json: bool) -> None:
     from tinyse.cores import cores
-    from tinyse.progress import counted
+    from tinyse.progress import counted, note
     from tinyse.streaming.batch import denoise_file, denoise_files, find_jobs
 
     jobs = find_jobs(source, target)
@@ -103,7 +103,7 @@ def _files(source: Path, target: Path, settings: Settings, processes: int | None
     done = [result for result in results if result.error is None]
     failed = [result for result in results if result.error is not None]
     for notice, number in Counter(notice for result in done for notice in result.notices).items():
-        print(f"tinyse: {notice}" + (f" ({number} files)" if len(results) > 1 else ""), file=sys.stderr)
+        note(notice + (f" ({number} files)" if len(results) > 1 else ""))
     for result in failed:
         print(f"tinyse: {result.error}", file=sys.stderr)
     summary = _summary(done, denoiser)
@@ -125,6 +125,7 @@ def _pipe(
     from tinyse import audio
     from tinyse.audio import pcm
     from tinyse.audio.encoding import check_writable, possible_rate
+    from tinyse.progress import note
     from tinyse.streaming import sound
 
     _refuse_pipe(source, target, channels)
@@ -154,7 +155,7 @@ def _pipe(
     if reader is not None and reader.cut:
         notices = [*notices, f"{reader.cut} bytes at the end of standard input were no whole sample"]
     for notice in notices:
-        print(f"tinyse: {notice}", file=sys.stderr)
+        note(notice)
     screen = sys.stderr if target == PIPE else sys.stdout
     latency_ms = sound.latency_ms(denoiser, came.rate, leaving.rate)
     facts = {
