@@ -26,7 +26,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
     data: Annotated[Path, typer.Argument(help="A folder of pairs: see above.")],
     quantized_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
-    backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
+    backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,c,reference.")] = "",
     links: Annotated[str, typer.Option("--links", hidden=True, help="The former name of --backends.")] = "",
     metrics: Annotated[str, typer.Option(help=f"Of {MEASURES}.")] = "",
     attenuation_limit_db: Annotated[
