@@ -33,6 +33,7 @@ from tinyse.export import export_model
 from tinyse.files import write_json
 from tinyse.models.files import load_model
 from tinyse.models.network import parameters
+from tinyse.progress import silent
 from tinyse.recipe import Recipe
 from tinyse.tasks.tagging import Tagging, fixed_mixtures
 from tinyse.training.recipe import recipe_from
@@ -104,7 +105,7 @@ def finish(run: Run, arguments: argparse.Namespace, screen: Screen) -> Result:
     """Train what is left of a run and score it."""
     chosen, path = recipe(run, arguments), folder(run, arguments) / "result.json"
     started = time.process_time()
-    model = train(chosen, lambda progress: None, lambda line: None)
+    model = train(chosen, silent, silent)
     if path.is_file():
         return Result.read(path)
     options = Tagging.options_of(chosen)

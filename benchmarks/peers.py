@@ -190,7 +190,9 @@ def parser() -> argparse.ArgumentParser:
 def models_arguments(result: argparse.ArgumentParser, packages: str = "pyrnnoise,noisereduce") -> None:
     """Which systems are scored, as `streams` reads them."""
     result.add_argument("--ours", action="append", default=[], metavar="MODEL", help=".tflite, .safetensors or a name")
-    result.add_argument("--engine", choices=("tflm", "litert"), default="tflm", help="what streams our .tflite [tflm]")
+    result.add_argument(
+        "--engine", choices=("tflm", "litert", "c"), default="tflm", help="what streams our .tflite [tflm]"
+    )
     result.add_argument("--packages", default=packages, type=_names, help="installed ones; '' for none")
     result.add_argument("--dtln", nargs=2, action="append", default=[], type=Path, metavar=("MODEL_1", "MODEL_2"))
     result.add_argument(

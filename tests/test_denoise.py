@@ -356,7 +356,7 @@ def test_other_files_on_standard_input_are_not_taken_for_samples(kind):
     file = io.BytesIO()
     soundfile.write(file, sound(300), RATE, format=kind)
     with pytest.raises(InputError, match="not raw sound or a wav"):
-        PipeReader(io.BufferedReader(io.BytesIO(file.getvalue())), pcm.Layout("s16", RATE))
+        PipeReader(io.BufferedReader(io.BytesIO(file.getvalue())), pcm.SampleSpec("s16", RATE))
 
 
 def test_half_a_sample_at_the_end_is_said(tiny):
@@ -369,7 +369,7 @@ def test_half_a_sample_at_the_end_is_said(tiny):
 @given(st.sampled_from(sorted(pcm.FORMATS)), st.lists(st.floats(-1, 1, width=32), max_size=50))
 def test_samples_come_back_within_half_a_step(format, values):
     samples = np.array(values, np.float32)
-    back = pcm.decode(pcm.encode(samples, format), pcm.Layout(format, RATE))
+    back = pcm.decode(pcm.encode(samples, format), pcm.SampleSpec(format, RATE))
     step = {"u8": 2**-7, "s16": 2**-15}.get(format, 2**-23)
     np.testing.assert_allclose(back, np.clip(samples, -1, 1 - (step if format != "f32" else 0)), atol=0.51 * step)
 
@@ -489,12 +489,12 @@ def test_what_is_no_sound_is_refused_in_one_line(tmp_path, arguments, given, wor
 def test_a_known_size_ends_the_sound_before_what_follows_it():
     """Editors put their notes after the samples: they are not sound."""
     header = pcm.wav_header("s16", RATE, 8)
-    reader = PipeReader(io.BytesIO(header + b"\1\0" * 4 + b"LIST\4\0\0\0note"), pcm.Layout("s16", RATE))
+    reader = PipeReader(io.BytesIO(header + b"\1\0" * 4 + b"LIST\4\0\0\0note"), pcm.SampleSpec("s16", RATE))
     assert sum(map(len, reader)) == 4
 
 
 @pytest.mark.parametrize("samples", range(9))
 def test_a_sound_shorter_than_a_header_is_heard_whole(samples):
-    reader = PipeReader(io.BytesIO(b"\1\0" * samples), pcm.Layout("s16", RATE))
+    reader = PipeReader(io.BytesIO(b"\1\0" * samples), pcm.SampleSpec("s16", RATE))
     assert sum(map(len, reader)) == samples
     assert reader.cut == 0

@@ -24,6 +24,7 @@ from tinyse.commands import doctor
 from tinyse.corpus import path as built_in_corpus
 from tinyse.engines.tflite_engines import ReferenceEngine
 from tinyse.errors import InputError
+from tinyse.evaluation.backends import backends_for
 from tinyse.streaming.denoiser import Denoiser
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, host.COMPILERS)), reason="apt-get install gcc libc6-dev")
@@ -45,6 +46,13 @@ def test_every_mask_and_state_is_the_references(tiny):
         np.testing.assert_array_equal(mask, expected)
         for name, value in expected_state.items():
             np.testing.assert_array_equal(state[name], value, name)
+
+
+def test_the_backend_that_is_scored_is_this_one(tiny):
+    backends = backends_for(tiny.quantized, names=["c", "reference"])
+    ours, reference = (backend(np.float32(sound(8000) / 32768)) for backend in backends.values())
+    assert list(backends) == ["int8 stream (C)", "int8 stream (reference)"]
+    np.testing.assert_array_equal(ours, reference)
 
 
 @pytest.mark.parametrize("limit", [None, 0, 12])

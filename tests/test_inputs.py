@@ -427,7 +427,7 @@ def test_odd_sound_is_denoised_to_its_length(case, engine, tinyse, things, tmp_p
     assert np.isfinite(sound).all()
     assert sound.any() == odd.sound.any()
     assert odd.notice in answer.errors
-    assert all(line.startswith("tinyse: ") for line in answer.errors.splitlines())
+    assert all(line.startswith("note: ") for line in answer.errors.splitlines())
     assert bool(answer.errors) == bool(odd.notice)
 
 
@@ -444,7 +444,7 @@ def test_a_wav_that_ends_early_is_used_up_to_there(tinyse, things, tmp_path):
     (tmp_path / "half.wav").write_bytes((things / "good.wav").read_bytes()[: 44 + 2 * 3000])
     answer = tinyse("denoise", tmp_path / "half.wav", tmp_path / "clean.wav", "--model", things / "good.tflite")
     assert answer.code == 0
-    assert answer.errors == "tinyse: ends before its header says: used up to there\n"
+    assert answer.errors == "note: ends before its header says: used up to there\n"
     assert soundfile.info(tmp_path / "clean.wav").frames == 3000
 
 

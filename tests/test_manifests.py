@@ -11,12 +11,14 @@ from tinyse.errors import InputError
 from tinyse.mixtures.sounds import write_sounds
 from tinyse.recordings import open_data
 from tinyse.recordings.manifest import Manifest
-from tinyse.synthesis.speech import Plan, write_speech
+from tinyse.synthesis.speech import SynthesisConfig, write_speech
 
 WRITERS = {
     "data get": lambda folder: get(read_catalog(), ["packages"], folder, folder / "archives"),
     "data synthesize noise": lambda folder: write_sounds(folder, 1, ["signals"], 0.1),
-    "data synthesize speech": lambda folder: write_speech(folder, None, Plan(0, 1, False, 16000, ""), [], 1.0),
+    "data synthesize speech": lambda folder: write_speech(
+        folder, None, SynthesisConfig(0, 1, False, 16000, ""), [], 1.0
+    ),
 }
 
 

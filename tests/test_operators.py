@@ -22,7 +22,7 @@ from tinyse.quantization.calibration import calibrate
 from tinyse.quantization.quantize import quantize
 from tinyse.study import converter
 from tinyse.targets import support
-from tinyse.tflite import operators as layouts
+from tinyse.tflite import operators as serialized
 from tinyse.tflite import runtime_versions
 from tinyse.tflite.reader import read
 from tinyse.tflite.writer import write
@@ -31,7 +31,7 @@ BACKENDS: dict[str, tuple[Mapping, Mapping[str, str]]] = {
     "float execution": (float_execution.KERNELS, float_execution.WITHOUT),
     "integer reference": (reference.KERNELS, {}),
     "sequences": (sequence.KERNELS, {}),
-    ".tflite": (layouts.LAYOUTS, {}),
+    ".tflite": (serialized.SERIALIZATIONS, {}),
     "TensorFlow's converter": (converter.KERNELS, converter.WITHOUT),
     "firmware": (lowering.KERNELS, {}),
 }
@@ -54,8 +54,8 @@ def test_codes_are_those_of_the_schema() -> None:
 def test_the_oldest_runtime_of_every_version_is_known() -> None:
     assert [
         (kind, version)
-        for kind, layout in layouts.LAYOUTS.items()
-        for version in layout.versions
+        for kind, row in serialized.SERIALIZATIONS.items()
+        for version in row.versions
         if runtime_versions.oldest_runtime([(kind, version)]) is None
     ] == []
 

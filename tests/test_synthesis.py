@@ -28,7 +28,7 @@ from tinyse.errors import InputError
 from tinyse.synthesis import speech
 from tinyse.synthesis.kokoro import ROWS, STYLE, Kokoro, split_of_voices, talker
 from tinyse.synthesis.phonemes import converted, phonemes
-from tinyse.synthesis.speech import Plan, check_disk_space, leveled, sha256_of, utterance, write_speech
+from tinyse.synthesis.speech import SynthesisConfig, check_disk_space, leveled, sha256_of, utterance, write_speech
 from tinyse.synthesis.text import sentences
 
 VOICES = tuple(
@@ -141,23 +141,23 @@ def test_each_split_has_talkers_and_voices():
 
 
 def test_an_utterance_is_a_function_of_seed_and_number(model):
-    plan = Plan(seed=3)
-    (sound, who, said), (again, _, _) = utterance(model, plan, TEXT, 5), utterance(model, plan, TEXT, 5)
+    config = SynthesisConfig(seed=3)
+    (sound, who, said), (again, _, _) = utterance(model, config, TEXT, 5), utterance(model, config, TEXT, 5)
     np.testing.assert_array_equal(sound, again)
     assert said in TEXT and who.name.startswith("kokoro_3-")
-    others = [utterance(model, plan, TEXT, number) for number in range(6)]
+    others = [utterance(model, config, TEXT, number) for number in range(6)]
     assert (
         len({name.name for _, name, _ in others}) > 3
         and len({len(sound) / len(said) for sound, _, said in others}) == 6
     )
-    other = utterance(model, Plan(seed=4), TEXT, 5)[0]
+    other = utterance(model, SynthesisConfig(seed=4), TEXT, 5)[0]
     assert len(other) != len(sound) or not np.array_equal(other, sound)
 
 
 def test_pitch_shortens_the_sound_and_speed_makes_up_for_it(model, monkeypatch):
     asked = []
     monkeypatch.setattr(model, "speak", lambda tokens, style, speed: asked.append(speed) or np.ones(24000, np.float32))
-    lengths = [len(utterance(model, Plan(), TEXT, number)[0]) for number in range(30)]
+    lengths = [len(utterance(model, SynthesisConfig(), TEXT, number)[0]) for number in range(30)]
     assert min(lengths) < 15500 and max(lengths) > 16500
     assert min(asked) < 0.9 and max(asked) > 1.1
 
@@ -171,8 +171,8 @@ def test_levels_fit():
 
 
 def test_what_was_interrupted_goes_on_to_the_same_files(model, tmp_path):
-    plan = Plan(talkers=12, text=sha256_of(TEXT))
-    whole = write_speech(tmp_path / "whole", model, plan, TEXT, 20)
+    config = SynthesisConfig(talkers=12, text=sha256_of(TEXT))
+    whole = write_speech(tmp_path / "whole", model, config, TEXT, 20)
     done = []
 
     def ends(seconds: float) -> None:
@@ -181,20 +181,20 @@ def test_what_was_interrupted_goes_on_to_the_same_files(model, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_speech(tmp_path / "parts", model, plan, TEXT, 20, ends)
+        write_speech(tmp_path / "parts", model, config, TEXT, 20, ends)
     assert len(list(csv.DictReader(io.StringIO((tmp_path / "parts/manifest.csv").read_text())))) == 4
     half = next(iter((tmp_path / "parts").rglob("*.wav")))
     half.write_bytes(half.read_bytes()[:20])  # what a power cut left
     asked = []
     speak = model.speak
     model.speak = lambda *given: asked.append(1) or speak(*given)  # type: ignore[method-assign]
-    write_speech(tmp_path / "parts", model, plan, TEXT, 20)
+    write_speech(tmp_path / "parts", model, config, TEXT, 20)
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
     assert len(asked) == len(whole.recordings) - 3, "what was whole was not made again"
 
 
 def test_the_manifest_has_license_talker_and_split(model, tmp_path):
-    manifest = write_speech(tmp_path / "out", model, Plan(talkers=30, text=sha256_of(TEXT)), TEXT, 60)
+    manifest = write_speech(tmp_path / "out", model, SynthesisConfig(talkers=30, text=sha256_of(TEXT)), TEXT, 60)
     assert sum(row.seconds for row in manifest.recordings) >= 60
     assert {row.split for row in manifest.recordings} == {"train", "valid", "test"}
     for row in manifest.recordings:
@@ -202,17 +202,17 @@ def test_the_manifest_has_license_talker_and_split(model, tmp_path):
         assert len(sound) == pytest.approx(16000 * row.seconds) and row.path.split("/")[1] == row.speaker
         assert (row.license, row.ship, row.kind, row.corpus) == ("Apache-2.0", True, "speech", "kokoro")
         assert (tmp_path / "out" / row.path).with_suffix(".txt").read_text().strip() in TEXT
-    only = write_speech(tmp_path / "only", model, Plan(train_only=True), TEXT, 30)
+    only = write_speech(tmp_path / "only", model, SynthesisConfig(train_only=True), TEXT, 30)
     assert {row.split for row in only.recordings} == {"train"}
 
 
 def test_a_folder_of_another_plan_is_refused(model, tmp_path):
-    write_speech(tmp_path, model, Plan(seed=1), TEXT, 1)
+    write_speech(tmp_path, model, SynthesisConfig(seed=1), TEXT, 1)
     with pytest.raises(InputError, match="was filled with seed 1, not 2"):
-        write_speech(tmp_path, model, Plan(seed=2), TEXT, 1)
+        write_speech(tmp_path, model, SynthesisConfig(seed=2), TEXT, 1)
     (tmp_path / "synthesis.json").write_text("[]")
     with pytest.raises(InputError, match="not a file that tinyse wrote"):
-        write_speech(tmp_path, model, Plan(seed=1), TEXT, 1)
+        write_speech(tmp_path, model, SynthesisConfig(seed=1), TEXT, 1)
 
 
 def test_a_disk_without_room_is_told_before_the_first_word(tmp_path):

@@ -102,8 +102,8 @@ def test_the_oldest_runtime_is_told(kind: str, oldest: str, float_graph: Graph, 
 
 
 def test_every_operator_that_is_written_has_an_oldest_runtime() -> None:
-    for kind, layout in operators.LAYOUTS.items():
-        for version in layout.versions:
+    for kind, row in operators.SERIALIZATIONS.items():
+        for version in row.versions:
             assert oldest_runtime([(kind, version)]), (kind, version)
     assert oldest_runtime([("ADD", 1), ("SPLIT", 4), ("TANH", 2)]) == "2.3.0"
     assert oldest_runtime([("ADD", 1), ("UNHEARD_OF", 1)]) is None

@@ -1,4 +1,4 @@
-"""Progress on standard error: on a terminal bars, gone when the work is done; elsewhere a line every half minute."""
+"""Standard error: progress (on a terminal a bar, gone when the work is done; elsewhere a line every half minute) and notes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ T = TypeVar("T")
 FEW = 100
 EVERY_S = 30.0
 """Between two lines of a log."""
+
+
+def note(text: str) -> None:
+    """Print a line on what the user should know and what does not end the command; an error begins with "tinyse:"."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def silent(_: object) -> None:
+    """Takes progress, or a line, and shows nothing of it."""
 
 
 @contextmanager

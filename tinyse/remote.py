@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinyse.errors import needs
+from tinyse.progress import silent
 
 SCHEMES = ("http", "https", "s3", "gs", "az")
 """http and https are read by requests; the others by fsspec, which needs a package for each (s3fs, gcsfs, adlfs)."""
@@ -35,7 +36,7 @@ def download(
     part: Path,
     most: int | None = None,
     tries: int | None = None,
-    progress: Callable[[int], object] = lambda _: None,
+    progress: Callable[[int], object] = silent,
 ) -> None:
     """Fetch `url` into `path`, whole or not at all; what has arrived stays in `part` for the next try.
 

@@ -45,7 +45,7 @@ ENDLESS_BYTES = 0x7FFF0000
 
 
 @dataclass(frozen=True)
-class Layout:
+class SampleSpec:
     """How samples lie in a stream of bytes."""
 
     format: Format
@@ -60,17 +60,17 @@ class Layout:
         return FORMATS[self.format] * self.channels
 
 
-def decode(content: bytes, layout: Layout) -> np.ndarray:
+def decode(content: bytes, spec: SampleSpec) -> np.ndarray:
     """Whole frames of bytes -> float32, flat, the channels of a sample beside one another."""
-    if layout.format == "u8":
+    if spec.format == "u8":
         samples = (np.frombuffer(content, np.uint8).astype(np.float32) - 128) / np.float32(128)
-    elif layout.format == "s16":
+    elif spec.format == "s16":
         samples = from_pcm16(np.frombuffer(content, "<i2"))
-    elif layout.format == "s24":
+    elif spec.format == "s24":
         wide = np.zeros((len(content) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
         samples = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
-    elif layout.format == "s32":
+    elif spec.format == "s32":
         samples = np.frombuffer(content, "<i4").astype(np.float32) / np.float32(2**31)
     else:
         samples = np.frombuffer(content, "<f4").astype(np.float32)
@@ -104,7 +104,7 @@ def wav_header(format: Format, rate: int, size: int | None = None, channels: int
     )
 
 
-def read_header(stream: BufferedIOBase) -> tuple[Layout | None, bytes]:
+def read_header(stream: BufferedIOBase) -> tuple[SampleSpec | None, bytes]:
     """What the header of a wav says, up to its first sample; or None for raw sound, and what of it was read.
 
     Raises InputError for a wav of another kind, for one that ends in its header, and for another kind of sound file.
@@ -116,21 +116,21 @@ def read_header(stream: BufferedIOBase) -> tuple[Layout | None, bytes]:
                              "through ffmpeg -i - -f wav -")  # fmt: skip
     if start[:4] != b"RIFF" or start[8:] != b"WAVE":
         return None, start
-    layout = None
+    spec = None
     while True:
         name, size = struct.unpack("<4sI", _exactly(stream, 8))
         if name == b"data":
             break
         content = _exactly(stream, size + size % 2)
         if name == b"fmt ":
-            layout = _layout(content)
-    if layout is None:
+            spec = _sample_spec(content)
+    if spec is None:
         raise InputError("standard input is a wav without a format: give raw PCM, or a wav as recorders write it")
     known = 0 < size < ENDLESS_BYTES
-    return Layout(layout.format, layout.rate, layout.channels, size if known else None), b""
+    return SampleSpec(spec.format, spec.rate, spec.channels, size if known else None), b""
 
 
-def _layout(content: bytes) -> Layout:
+def _sample_spec(content: bytes) -> SampleSpec:
     if len(content) < 16:
         raise InputError("standard input is a wav with a broken header")
     tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
@@ -141,7 +141,7 @@ def _layout(content: bytes) -> Layout:
         raise InputError(
             f"standard input is a wav of kind {tag} with {bits} bits: PCM of 8 to 32 bits or float of 32 can be read"
         )
-    return Layout(WAV_KINDS[tag, bits], rate, channels)
+    return SampleSpec(WAV_KINDS[tag, bits], rate, channels)
 
 
 def _exactly(stream: BufferedIOBase, count: int) -> bytes:

@@ -18,7 +18,7 @@ MIB = 1024 * KIB
 
 
 @dataclass(frozen=True)
-class Core:
+class CoreCosts:
     """What a kind of core needs for the work, whatever chip it sits in."""
 
     name: str
@@ -63,7 +63,7 @@ class Board:
 
     name: str
     title: str
-    core: Core
+    core: CoreCosts
     clock_hz: float
     flash_bytes: int
     ram_bytes: int
@@ -75,25 +75,25 @@ class Board:
 
 
 _COUNTED = "student-62k as firmware_export builds it, counted by benchmarks/firmware.py under QEMU"
-M4 = Core("Cortex-M4", 1.31, 0.43, 1.09, "emulated", 1.38, f"{_COUNTED}; cycles modeled from Arm DDI 0439")
-M33 = Core("Cortex-M33", 1.31, 0.43, 1.09, "emulated", 1.15, f"{_COUNTED}; cycles modeled by llvm-mca 16")
-M7 = Core("Cortex-M7", 1.31, 0.43, 1.09, "emulated", 1.06, f"{_COUNTED}; cycles modeled by llvm-mca 16")
-M0_PLUS = Core(
+M4 = CoreCosts("Cortex-M4", 1.31, 0.43, 1.09, "emulated", 1.38, f"{_COUNTED}; cycles modeled from Arm DDI 0439")
+M33 = CoreCosts("Cortex-M33", 1.31, 0.43, 1.09, "emulated", 1.15, f"{_COUNTED}; cycles modeled by llvm-mca 16")
+M7 = CoreCosts("Cortex-M7", 1.31, 0.43, 1.09, "emulated", 1.06, f"{_COUNTED}; cycles modeled by llvm-mca 16")
+M0_PLUS = CoreCosts(
     "Cortex-M0+", 9.6, 2.5, 1.0, "emulated", 1.35,
     f"{_COUNTED} (its code, on a Cortex-M3); cycles: loads and stores of two, taken branches of two",
     fpu=False, fixed_point_factor=10.2,
 )  # fmt: skip
-RV32IMAC = Core(
+RV32IMAC = CoreCosts(
     "RISC-V RV32IMAC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: assumed, for a short pipeline",
     fpu=False, fixed_point_factor=2.6,
 )  # fmt: skip
-RV32IMAFC = Core(
+RV32IMAFC = CoreCosts(
     "RISC-V RV32IMAFC", 4.82, 1.3, 1.0, "emulated", 1.3, f"{_COUNTED}; cycles: assumed, for a short pipeline"
 )
 _XTENSA = "portable C, assumed to need what RISC-V needs (for size only, compiled for an LX106: 105 kB); cycles assumed"
-LX6 = Core("Xtensa LX6", 4.82, 1.3, 1.0, "estimated", 1.3, _XTENSA)
-LX7 = Core("Xtensa LX7", 4.82, 1.3, 1.0, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
-M55 = Core(
+LX6 = CoreCosts("Xtensa LX6", 4.82, 1.3, 1.0, "estimated", 1.3, _XTENSA)
+LX7 = CoreCosts("Xtensa LX7", 4.82, 1.3, 1.0, "estimated", 1.3, f"{_XTENSA}; its vector instructions are not used")
+M55 = CoreCosts(
     "Cortex-M55",
     0.35,
     0.16,
@@ -264,7 +264,7 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
 )
 
 
-CORES: Mapping[str, Core] = MappingProxyType(
+CORES: Mapping[str, CoreCosts] = MappingProxyType(
     {core.name.lower(): core for core in (M0_PLUS, M4, M7, M33, M55, RV32IMAC, RV32IMAFC, LX6, LX7)}
 )
 

@@ -15,7 +15,7 @@ from firmware_export.lowering import lower
 from firmware_export.network import constant_bytes
 from firmware_export.report import CALL_BYTES, CODE_BYTES, STACK_BYTES, front_end_ram, network_ram
 from firmware_export.text import array_bytes
-from tinyse.boards.boards import KIB, Board, Core, Npu
+from tinyse.boards.boards import KIB, Board, CoreCosts, Npu
 from tinyse.boards.measurements import Measurement, choose, counted
 from tinyse.boards.vela import VelaSummary, compile_for
 from tinyse.errors import InputError
@@ -115,7 +115,7 @@ def front_end_of(graph: Graph) -> FrontEndConfig:
     return front_end_in(graph.metadata, graph.name).config
 
 
-def _operator_time(graph: Graph, operator: Operator, core: Core) -> Figure:
+def _operator_time(graph: Graph, operator: Operator, core: CoreCosts) -> Figure:
     output = operator.outputs[0]
     elements = sum(int(np.prod(graph.shape(name))) for name in operator.outputs)
     specification = OPERATORS[operator.kind]

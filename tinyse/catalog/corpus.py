@@ -16,7 +16,7 @@ from tinyse.catalog.unpack import members
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, sha256, write_bytes, write_json, write_text
-from tinyse.progress import track
+from tinyse.progress import silent, track
 from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.manifest import (
     ATTRIBUTIONS,
@@ -45,7 +45,7 @@ class Got:
 
 
 def get(
-    catalog: Catalog, names: Sequence[str], output: Path, cache: Path, say: Callable[[str], None] = lambda _: None
+    catalog: Catalog, names: Sequence[str], output: Path, cache: Path, say: Callable[[str], None] = silent
 ) -> list[Got]:
     """Fetch corpora into `output`/NAME and write `output`/manifest.csv over all corpora in it.
 

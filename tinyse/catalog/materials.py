@@ -12,11 +12,10 @@ from tinyse.catalog.unpack import members
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_bytes, write_json
+from tinyse.progress import silent
 
 
-def get_material(
-    name: str, material: Material, folder: Path, cache: Path, say: Callable[[str], None] = lambda _: None
-) -> Path:
+def get_material(name: str, material: Material, folder: Path, cache: Path, say: Callable[[str], None] = silent) -> Path:
     """Fetch a material into `folder`, unless it is already there, and return the folder. Archives stay in `cache`.
 
     Raises InputError by name for one that cannot be had, or whose archives lack a file that it describes.

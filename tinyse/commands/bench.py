@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -60,6 +59,7 @@ def bench(
     from tinyse.boards.verdict import judge
     from tinyse.commands import bench_tables as tables
     from tinyse.errors import InputError
+    from tinyse.progress import note
     from tinyse.released import find
     from tinyse.spectra.front_end import latency_ms
     from tinyse.tflite.reader import read
@@ -90,7 +90,7 @@ def bench(
     hop = round(estimate.hop_seconds * rate)
     pcm, notices = _sound(sound, seconds, hop, rate)
     for notice in notices:
-        print(f"tinyse: {notice}", file=sys.stderr)
+        note(notice)
     busy_seconds = interference.seconds(estimate.seconds, len(pcm) // hop)
     emulation = harness.emulate(from_silence, pcm, hop, busy_seconds, rate)
     delays = tables.Delays(latency, 1000 * (delay + harness.BUFFERING_HOPS * hop) / rate)

@@ -12,6 +12,7 @@ import typer
 
 from tinyse.commands.synthesize import checked_rate, synthesize
 from tinyse.errors import InputError, needs
+from tinyse.progress import note
 
 if TYPE_CHECKING:
     from tinyse.catalog import Catalog
@@ -76,7 +77,7 @@ def get_command(
         state, recordings = "was there" if got.was_there else "fetched", got.manifest.recordings
         print(f"{got.name}: {state}, {len(recordings)} files, {hours(recordings):.2f} h")
         for notice in got.manifest.notices:
-            print(f"note: {notice}", file=sys.stderr)
+            note(notice)
     print(f"wrote {output / MANIFEST}; whom to name is in {output / ATTRIBUTIONS}")
 
 
@@ -133,7 +134,7 @@ def scan_command(
     if output is not None:
         manifest.write(output)
     elif given:
-        print(f"tinyse: --output FILE.csv keeps {' and '.join(given)} for training", file=sys.stderr)
+        note(f"--output FILE.csv keeps {' and '.join(given)} for training")
     if as_json:
         print(json.dumps({"summary": manifest.summary(), "notices": list(manifest.notices)}, indent=2))
     else:
@@ -170,7 +171,7 @@ def preview(
     else:
         mixer, epoch = open_mixer(open_data(data), MixtureConfig(), 4.0 if seconds is None else seconds, seed or 0), 0
     for notice in brief(mixer.notices):
-        print(f"tinyse: {notice}", file=sys.stderr)
+        note(notice)
     paths = write_preview(mixer, count, output, epoch)
     print(f"wrote {len(paths)} files to {output}")
 
@@ -262,7 +263,7 @@ def shard(
         print(json.dumps({"folder": str(output), **facts}, indent=2))
         return
     for notice in brief(index.notices):
-        print(f"note: {notice}", file=sys.stderr)
+        note(notice)
     size_mb, hours = size / 1e6, seconds / 3600
     print(f"wrote {len(index.shards)} shards, {hours:.2f} h in {size_mb:.0f} MB; train with --set data={output}")
 

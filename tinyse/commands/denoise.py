@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from tinyse.audio.pcm import Layout
+    from tinyse.audio.pcm import SampleSpec
     from tinyse.live.pipe import PipeReader
     from tinyse.streaming.batch import Result, Settings
     from tinyse.streaming.denoiser import Denoiser
@@ -88,7 +88,7 @@ def denoise(
 
 def _files(source: Path, target: Path, settings: Settings, processes: int | None, as_json: bool) -> None:
     from tinyse.cores import cores
-    from tinyse.progress import counted
+    from tinyse.progress import counted, note
     from tinyse.streaming.batch import denoise_file, denoise_files, find_jobs
 
     jobs = find_jobs(source, target)
@@ -103,7 +103,7 @@ def _files(source: Path, target: Path, settings: Settings, processes: int | None
     done = [result for result in results if result.error is None]
     failed = [result for result in results if result.error is not None]
     for notice, number in Counter(notice for result in done for notice in result.notices).items():
-        print(f"tinyse: {notice}" + (f" ({number} files)" if len(results) > 1 else ""), file=sys.stderr)
+        note(notice + (f" ({number} files)" if len(results) > 1 else ""))
     for result in failed:
         print(f"tinyse: {result.error}", file=sys.stderr)
     summary = _summary(done, denoiser)
@@ -125,6 +125,7 @@ def _pipe(
     from tinyse import audio
     from tinyse.audio import pcm
     from tinyse.audio.encoding import check_writable, possible_rate
+    from tinyse.progress import note
     from tinyse.streaming import sound
 
     _refuse_pipe(source, target, channels)
@@ -134,17 +135,17 @@ def _pipe(
     reader, notices = None, list[str]()
     blocks: Iterable[np.ndarray]
     if source == PIPE:
-        assumed = pcm.Layout(raw_format or "s16", settings.rate or denoiser.sample_rate, channels or 1)
+        assumed = pcm.SampleSpec(raw_format or "s16", settings.rate or denoiser.sample_rate, channels or 1)
         reader = _standard_input(assumed, is_told=bool(settings.rate or raw_format or channels))
-        blocks, came = reader, reader.layout
+        blocks, came = reader, reader.spec
         if settings.mono:
             blocks = (block.mean(axis=1, keepdims=True) for block in reader)
     else:
         noisy, rate, notices = audio.read_channels(source, settings.mono)
         blocks = [noisy]
-        came = pcm.Layout(raw_format or "s16", rate, noisy.shape[1])
+        came = pcm.SampleSpec(raw_format or "s16", rate, noisy.shape[1])
     rate = came.rate if source == PIPE else settings.rate or came.rate
-    leaving = pcm.Layout(
+    leaving = pcm.SampleSpec(
         came.format, rate if target == PIPE else possible_rate(target, rate), 1 if settings.mono else came.channels
     )
     notices += sound.notices(denoiser, came.rate, leaving.rate)
@@ -154,7 +155,7 @@ def _pipe(
     if reader is not None and reader.cut:
         notices = [*notices, f"{reader.cut} bytes at the end of standard input were no whole sample"]
     for notice in notices:
-        print(f"tinyse: {notice}", file=sys.stderr)
+        note(notice)
     screen = sys.stderr if target == PIPE else sys.stdout
     latency_ms = sound.latency_ms(denoiser, came.rate, leaving.rate)
     facts = {
@@ -186,7 +187,7 @@ def _refuse_pipe(source: Path, target: Path, channels: int | None) -> None:
         raise InputError(f"--channels is for raw sound that comes in; {source} says its own")
 
 
-def _standard_input(assumed: Layout, is_told: bool) -> PipeReader:
+def _standard_input(assumed: SampleSpec, is_told: bool) -> PipeReader:
     """What comes in, which is as `assumed` where it does not say; `is_told`: whether the user said what it is."""
     from tinyse.live.pipe import PipeReader
 
@@ -198,7 +199,7 @@ def _standard_input(assumed: Layout, is_told: bool) -> PipeReader:
     return reader
 
 
-def _written(clean: Iterable[np.ndarray], target: Path, layout: Layout, to_wav: bool) -> int:
+def _written(clean: Iterable[np.ndarray], target: Path, spec: SampleSpec, to_wav: bool) -> int:
     """Write the blocks as they come, and return how many samples of each channel there were. A reader that has left ends it.
 
     Raises InputError where there was nothing: what filled the pipe has failed.
@@ -211,9 +212,9 @@ def _written(clean: Iterable[np.ndarray], target: Path, layout: Layout, to_wav: 
         with ExitStack() as stack:
             file: PipeWriter | SoundWriter
             if target == PIPE:
-                file = PipeWriter(BufferedWriter(FileIO(1, "w", closefd=False)), layout, to_wav)
+                file = PipeWriter(BufferedWriter(FileIO(1, "w", closefd=False)), spec, to_wav)
             else:
-                file = stack.enter_context(SoundWriter(target, sample_rate=layout.rate, channels=layout.channels))
+                file = stack.enter_context(SoundWriter(target, sample_rate=spec.rate, channels=spec.channels))
             for block in clean:
                 file.write(block)
                 samples += len(block)

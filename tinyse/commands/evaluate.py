@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +26,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
     data: Annotated[Path, typer.Argument(help="A folder of pairs: see above.")],
     quantized_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
-    backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,reference.")] = "",
+    backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,c,reference.")] = "",
     links: Annotated[str, typer.Option("--links", hidden=True, help="The former name of --backends.")] = "",
     metrics: Annotated[str, typer.Option(help=f"Of {MEASURES}.")] = "",
     attenuation_limit_db: Annotated[
@@ -66,7 +65,7 @@ def evaluate(
     from tinyse.evaluation.checks import check_headers, check_transcripts
     from tinyse.evaluation.pairs import find_pairs
     from tinyse.presets import limits_for
-    from tinyse.progress import counted
+    from tinyse.progress import counted, note
     from tinyse.released import find
 
     pairs = find_pairs(data, limit)
@@ -83,7 +82,7 @@ def evaluate(
         keep = partial(_keep, output, len(pairs))
         scores = chain.score(chosen, pairs, measures, processes, dnsmos, advance, keep, rate_of(model))
     for notice in scores.notices:
-        print(f"tinyse: {notice}", file=sys.stderr)
+        note(notice)
     if output is not None:
         files.write_json(output / "scores.json", report.as_json(scores))
         files.write_text(output / "scores.md", report.as_markdown(report.tables(scores)))
@@ -146,16 +145,14 @@ def _keep(output: Path | None, total: int, scores: Scores) -> None:
 
     from tinyse import files
     from tinyse.evaluation import report
+    from tinyse.progress import note
 
     if output is None:
         for table in report.as_rich(report.tables(scores)):
             Console(stderr=True).print(table)
-        print(
-            f"tinyse: ended after {len(scores.files)} of {total} pairs; --output FOLDER keeps their scores",
-            file=sys.stderr,
-        )
+        note(f"ended after {len(scores.files)} of {total} pairs; --output FOLDER keeps their scores")
     else:
         files.write_json(output / "scores-partial.json", report.as_json(scores))
         files.write_text(output / "scores-partial.md", report.as_markdown(report.tables(scores)))
         place = output / "scores-partial.json"
-        print(f"tinyse: the scores of {len(scores.files)} of {total} pairs are in {place}", file=sys.stderr)
+        note(f"the scores of {len(scores.files)} of {total} pairs are in {place}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tinyse.errors import needs
+from tinyse.progress import note
 from tinyse.torch_build import extra_command
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     family = find_spec("torch") is not None
     rows = _family() if family else _shipped()
     if not family:
-        print(f"note: for all names that a recipe may take: {extra_command('train')}", file=sys.stderr)
+        note(f"for all names that a recipe may take: {extra_command('train')}")
     if as_json:
         print(json.dumps(rows, indent=2))
         return

@@ -101,7 +101,7 @@ def _speech(
     from tinyse.recordings.manifest import ATTRIBUTIONS, MANIFEST
     from tinyse.recordings.manifest import hours as hours_of
     from tinyse.synthesis.kokoro import Kokoro
-    from tinyse.synthesis.speech import Plan, check_disk_space, sha256_of, write_speech
+    from tinyse.synthesis.speech import SynthesisConfig, check_disk_space, sha256_of, write_speech
     from tinyse.synthesis.text import sentences
 
     if hours is None or not 0.001 <= hours <= 1000:
@@ -115,13 +115,13 @@ def _speech(
 
     lines = sentences(text or sorted(fetched("fortunes").glob("*.txt")))
     model = Kokoro(fetched("kokoro"), threads)
-    plan = Plan(seed, talkers, train_only, sample_rate, sha256_of(lines))
+    config = SynthesisConfig(seed, talkers, train_only, sample_rate, sha256_of(lines))
     used = [materials["kokoro"], *(() if text else (materials["fortunes"],))]
     credits = "".join(f"- {each.title}. {each.attribution}. {each.license}. {each.homepage}\n" for each in used)
     write_text(output / ATTRIBUTIONS, f"# Attributions\n\nThe speech in this folder was made of:\n\n{credits}")
     print(f"{hours:g} h of {len(lines):,} sentences take {needed / 1e9:.2f} GB", file=sys.stderr)
     with counted("speaking", 3600 * hours) as advance:
-        manifest = write_speech(output, model, plan, lines, 3600 * hours, advance)
+        manifest = write_speech(output, model, config, lines, 3600 * hours, advance)
     print(f"{output}: {len(manifest.recordings)} utterances, {hours_of(manifest.recordings):.2f} h of "
           f"{len({each.speaker for each in manifest.recordings})} talkers; {output / MANIFEST}")  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -23,12 +22,13 @@ def tag(
 ) -> None:
     """Print the tags of FILE as a stream: a line per second with the most likely ones, then those of the whole file."""
     from tinyse import audio
+    from tinyse.progress import note
     from tinyse.streaming.tagger import Tagger
 
     tagger = Tagger(model, engine, every)
     sound, notices = audio.read(source, tagger.sample_rate)
     for notice in notices:
-        print(f"tinyse: {notice}", file=sys.stderr)
+        note(notice)
     decisions = [*tagger.process(sound), *tagger.flush()]
     whole = tagger.whole()
     if as_json:

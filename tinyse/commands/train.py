@@ -12,6 +12,7 @@ import typer
 
 from tinyse.corpus import BUILT_IN
 from tinyse.errors import needs
+from tinyse.progress import silent
 
 if TYPE_CHECKING:
     from tinyse.recipe import Recipe
@@ -73,7 +74,7 @@ def train(
     rank = int(os.environ.get("RANK", "0"))
     # The other processes of torchrun wait for the first.
     with locked(Path(chosen.output)) if rank == 0 else nullcontext(), Screen() as screen:
-        say = screen.say if rank == 0 else _nothing
+        say = screen.say if rank == 0 else silent
         # Nothing is said before it is sure that the run can go to its end: a mistake is one line.
         dry_run.refuse_full_disk(chosen)
         plan = None if train_only or rank else finish.plan(chosen)
@@ -114,7 +115,3 @@ def _print(finished: Finished, recipe: Recipe) -> None:
     following = [TASKS[recipe.task].usage.format(model=path), f"tinyse export {path} --firmware firmware/"]
     console.print("\n".join([f"model: {path}", "next:", *(f"  {line}" for line in following)]),
                   highlight=False, markup=False, soft_wrap=True)  # fmt: skip
-
-
-def _nothing(_: str) -> None:
-    """What the other processes of a parallel run say."""

@@ -21,9 +21,11 @@ FLOAT_BACKENDS = ("float-clip", "float-stream")
 QUANTIZED_BACKENDS = {
     "litert": "int8 stream (LiteRT)",
     "tflm": "int8 stream (TFLM)",
+    "c": "int8 stream (C)",
     "reference": "int8 stream (reference)",
 }
-"""Engines that run a .tflite hop by hop. The reference is tinyse's own integer arithmetic in numpy."""
+"""Engines that run a .tflite hop by hop: c is the generated firmware on this computer, the reference tinyse's own integer
+arithmetic in numpy."""
 DEFAULT_BACKENDS = (*FLOAT_BACKENDS, "litert", "tflm")
 
 
@@ -38,7 +40,7 @@ def backends_for(
 
     For a .safetensors, or a model that comes with tinyse where torch is installed: the float backends, then those of
     `quantized_model` (default: the .tflite of the same name beside it, if there is one). For a .tflite: its runtimes.
-    `names` chooses among these, and what is named must exist; by default all but "reference" are chosen. `networks` are
+    `names` chooses among these, and what is named must exist; by default those of DEFAULT_BACKENDS are chosen. `networks` are
     classes of your own that the float model may be made of. `limits_db` are attenuation limits, None for no limit; each is a
     backend of its own. Raises InputError for an unknown name, a missing file or a backend that this model does not have.
     """

@@ -17,6 +17,7 @@ from tinyse.audio.encoding import SoundWriter, check_writable, possible_rate, sa
 from tinyse.audio.sound_files import SUFFIXES, find_sounds
 from tinyse.errors import InputError
 from tinyse.process_pool import ProcessPool
+from tinyse.progress import silent
 from tinyse.streaming import sound
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.opening import EngineName
@@ -104,7 +105,7 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
 
 
 def denoise_file(
-    denoiser: Denoiser, job: Job, settings: Settings = PLAIN, advance: Callable[[float], None] = lambda share: None
+    denoiser: Denoiser, job: Job, settings: Settings = PLAIN, advance: Callable[[float], None] = silent
 ) -> Result:
     """Read, denoise, write. `advance` gets the share of the file that was done. Raises InputError, by name."""
     if job.fault:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyse.engines.tflite_engines import FileEngine
 from tinyse.graph.graph import Graph, Tensor
+from tinyse.progress import silent
 from tinyse.quantization.structure import blends, groups
 from tinyse.spectra.front_end import FrontEnd
 
@@ -36,7 +37,7 @@ def run_streams(
     engines: Mapping[str, FileEngine],
     front_end: FrontEnd,
     sound: np.ndarray,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] = silent,
 ) -> dict[str, Stream]:
     """`sound` (samples,) through all engines from silence, frame by frame; the first engine is the float one.
 

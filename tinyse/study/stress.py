@@ -15,6 +15,7 @@ from tinyse.engines.tflite_engines import FileEngine
 from tinyse.errors import InputError
 from tinyse.evaluation.metrics import si_sdr
 from tinyse.evaluation.pairs import LoadedPair
+from tinyse.progress import silent
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.study.streams import Stream, run_streams, snr_db
 
@@ -69,7 +70,7 @@ def long_streams(
     pairs: Sequence[LoadedPair],
     minutes: float,
     part: float,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] = silent,
 ) -> dict[str, LongStream]:
     """The pairs one after the other, again and again for `minutes`, never from silence; parts of `part` seconds.
 

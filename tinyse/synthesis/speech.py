@@ -15,6 +15,7 @@ from tinyse.audio import sound_files
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, write_json, write_text
+from tinyse.progress import silent
 from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
 from tinyse.recordings.splits import check_leaks
 from tinyse.synthesis.kokoro import RATE, ROWS, Kokoro, Talker, talker
@@ -28,11 +29,11 @@ TRIES = 20
 """Sentences that are drawn for an utterance before the text is given up: one may have no phonemes that are known."""
 WRITTEN_EVERY = 50
 """Utterances between two manifests, so that a killed run leaves one."""
-PLAN = "synthesis.json"
+CONFIG = "synthesis.json"
 
 
 @dataclass(frozen=True)
-class Plan:
+class SynthesisConfig:
     """What decides the sound of an utterance of a number, beside the network."""
 
     seed: int = 0
@@ -45,16 +46,18 @@ class Plan:
 
 
 def sha256_of(sentences: Sequence[str]) -> str:
-    """The name of a text in a plan."""
+    """The name of a text in a config."""
     return hashlib.sha256("\n".join(sentences).encode()).hexdigest()
 
 
-def utterance(model: Kokoro, plan: Plan, sentences: Sequence[str], number: int) -> tuple[np.ndarray, Talker, str]:
-    """The utterance of a number: sound (samples,) at the plan's rate, who says it, and what.
+def utterance(
+    model: Kokoro, config: SynthesisConfig, sentences: Sequence[str], number: int
+) -> tuple[np.ndarray, Talker, str]:
+    """The utterance of a number: sound (samples,) at the config's rate, who says it, and what.
 
     Pitch is that of sound played faster or slower; speed makes up for it. Raises InputError for a text without phonemes.
     """
-    rng, who = _begun(plan, number, list(model.voices))
+    rng, who = _begun(config, number, list(model.voices))
     pitch = who.pitch * float(rng.uniform(0.98, 1.02))
     speed = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25))))
     for _ in range(TRIES):
@@ -63,7 +66,7 @@ def utterance(model: Kokoro, plan: Plan, sentences: Sequence[str], number: int) 
         if 0 < len(tokens) < ROWS:
             sound = model.speak(tokens, who.style(model.voices), speed / pitch)
             if len(sound) and np.isfinite(sound).all() and sound.any():
-                sound = audio.resampled(sound, round(RATE * pitch), plan.sample_rate)
+                sound = audio.resampled(sound, round(RATE * pitch), config.sample_rate)
                 return leveled(sound), who, sentence
     raise InputError(f"none of {TRIES} sentences became speech; the last one: {sentence!r}")
 
@@ -88,18 +91,18 @@ def check_disk_space(folder: Path, seconds: float, sample_rate: int) -> int:
 def write_speech(
     folder: Path,
     model: Kokoro,
-    plan: Plan,
+    config: SynthesisConfig,
     sentences: Sequence[str],
     seconds: float,
-    progress: Callable[[float], object] = lambda seconds: None,
+    progress: Callable[[float], object] = silent,
 ) -> Manifest:
     """Write utterances 0, 1, ... to speech/TALKER until there are `seconds` of them, and manifest.csv. Returns the manifest.
 
     Those of an earlier call are kept; more of them are the same ones and others. Raises InputError for a folder that
-    another plan or text filled.
+    another config or text filled.
     """
     refuse_to_lose(folder / MANIFEST, [CORPUS])
-    _check_plan(folder, plan)
+    _check_config(folder, config)
     voices = list(model.voices)
     recordings: list[Recording] = []
     total = 0.0
@@ -107,16 +110,16 @@ def write_speech(
         for number in itertools.count():
             if total >= seconds:
                 break
-            _, who = _begun(plan, number, voices)
+            _, who = _begun(config, number, voices)
             path = f"speech/{who.name}/{number:06d}.wav"
             try:
                 length = sound_files.duration(folder / path)
             except InputError:
-                sound, _, said = utterance(model, plan, sentences, number)
+                sound, _, said = utterance(model, config, sentences, number)
                 # What was said first: a recording without its text would never get one.
                 write_text((folder / path).with_suffix(".txt"), said + "\n")
-                audio.write(folder / path, sound, plan.sample_rate)
-                length = len(sound) / plan.sample_rate
+                audio.write(folder / path, sound, config.sample_rate)
+                length = len(sound) / config.sample_rate
             recordings.append(
                 Recording(
                     path=path,
@@ -124,7 +127,7 @@ def write_speech(
                     kind="speech",
                     split=who.split,
                     speaker=who.name,
-                    source=f"{CORPUS}:{plan.seed}/{number}",
+                    source=f"{CORPUS}:{config.seed}/{number}",
                     corpus=CORPUS,
                     license=LICENSE,
                     ship=True,
@@ -139,10 +142,10 @@ def write_speech(
     return manifest
 
 
-def _begun(plan: Plan, number: int, voices: Sequence[str]) -> tuple[np.random.Generator, Talker]:
+def _begun(config: SynthesisConfig, number: int, voices: Sequence[str]) -> tuple[np.random.Generator, Talker]:
     """What draws an utterance, and the first that it has drawn: who says it."""
-    rng = np.random.default_rng([plan.seed, 0, number])
-    return rng, talker(plan.seed, int(rng.integers(plan.talkers)), voices, plan.train_only)
+    rng = np.random.default_rng([config.seed, 0, number])
+    return rng, talker(config.seed, int(rng.integers(config.talkers)), voices, config.train_only)
 
 
 def _write_manifest(folder: Path, recordings: Sequence[Recording]) -> Manifest:
@@ -153,13 +156,13 @@ def _write_manifest(folder: Path, recordings: Sequence[Recording]) -> Manifest:
     return manifest
 
 
-def _check_plan(folder: Path, plan: Plan) -> None:
-    path = folder / PLAN
+def _check_config(folder: Path, config: SynthesisConfig) -> None:
+    path = folder / CONFIG
     if not path.is_file():
-        write_json(path, asdict(plan))
+        write_json(path, asdict(config))
         return
     found = read_own_json(path)
-    different = next((key for key, value in asdict(plan).items() if found.get(key) != value), None)
+    different = next((key for key, value in asdict(config).items() if found.get(key) != value), None)
     if different:
-        raise InputError(f"{folder} was filled with {different} {found.get(different)!r}, not {getattr(plan, different)!r}: "
+        raise InputError(f"{folder} was filled with {different} {found.get(different)!r}, not {getattr(config, different)!r}: "
                          "take another --output, or the same options")  # fmt: skip

@@ -1,4 +1,4 @@
-"""How each operator's options lie in a .tflite file: one row per operator, used by the reader and by the writer."""
+"""How each operator's options are serialized in a .tflite file: one row per operator, used by the reader and by the writer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ GROUPED_VERSION = 6
 
 
 @dataclass(frozen=True)
-class Layout:
-    """One operator's row.
+class Serialization:
+    """How the options of one operator are written and read.
 
     `versions` are those of TensorFlow Lite's registry for float32, int8 and int16; an interpreter refuses a newer one
     than it knows. `fixed` are options that must have the given value, since a graph cannot say anything else.
@@ -36,28 +36,28 @@ class Layout:
 
 def write_options(operator: Operator, graph: Graph) -> tuple[int, Any]:
     """The union's type and object for `operator`; (0, None) for one that has no options."""
-    layout = LAYOUTS[operator.kind]
-    if layout.table is None:
+    row = SERIALIZATIONS[operator.kind]
+    if row.table is None:
         return schema.BuiltinOptions.NONE, None
-    options = getattr(schema, f"{layout.table}T")()
-    for name, value in layout.write(operator, graph).items():
+    options = getattr(schema, f"{row.table}T")()
+    for name, value in row.write(operator, graph).items():
         setattr(options, name, value)
-    return getattr(schema.BuiltinOptions, layout.table), options
+    return getattr(schema.BuiltinOptions, row.table), options
 
 
 def read_options(kind: str, union_type: int, union: Any) -> dict[str, Any]:
     """The options of an operator as a graph has them; raises InputError for a value that a graph cannot express."""
-    layout = LAYOUTS[kind]
-    if layout.table is None:
+    row = SERIALIZATIONS[kind]
+    if row.table is None:
         return {}
-    if union_type != getattr(schema.BuiltinOptions, layout.table) or union is None:
-        raise InputError(f"{kind} has no {layout.table}")
-    table = getattr(schema, layout.table)()
+    if union_type != getattr(schema.BuiltinOptions, row.table) or union is None:
+        raise InputError(f"{kind} has no {row.table}")
+    table = getattr(schema, row.table)()
     table.Init(union.Bytes, union.Pos)
-    for name, value in layout.fixed.items():
+    for name, value in row.fixed.items():
         if getattr(table, name)() != value:
             raise InputError(f"{kind}: {name} is {getattr(table, name)()}, only {value} is known")
-    return layout.read(table)
+    return row.read(table)
 
 
 def version(operator: Operator, graph: Graph) -> int:
@@ -67,7 +67,7 @@ def version(operator: Operator, graph: Graph) -> int:
         return GROUPED_VERSION
     values = [tensor.dtype for tensor in tensors if tensor.data is None]
     column = 2 if np.int16 in values else 1 if np.int8 in values else 0
-    return LAYOUTS[operator.kind].versions[column]
+    return SERIALIZATIONS[operator.kind].versions[column]
 
 
 def _choice(names: tuple[str, ...], what: str, value: int) -> str:
@@ -100,62 +100,62 @@ def _read_convolution(table: Any) -> dict[str, Any]:
     return {"stride": (table.StrideH(), table.StrideW()), "padding": padding, **_read_activation(table)}
 
 
-LAYOUTS: dict[str, Layout] = {
-    "CONCATENATION": Layout(
+SERIALIZATIONS: dict[str, Serialization] = {
+    "CONCATENATION": Serialization(
         "ConcatenationOptions",
         (1, 2, 3),
         lambda operator, graph: {"axis": operator.options["axis"]},
         lambda table: {"axis": table.Axis()},
         {"FusedActivationFunction": 0},
     ),
-    "CONV_2D": Layout(
+    "CONV_2D": Serialization(
         "Conv2DOptions",
         (1, 3, 4),
         _convolution,
         _read_convolution,
         {"DilationHFactor": 1, "DilationWFactor": 1},
     ),
-    "DEPTHWISE_CONV_2D": Layout(
+    "DEPTHWISE_CONV_2D": Serialization(
         "DepthwiseConv2DOptions",
         (1, 3, 5),
         lambda operator, graph: {"depthMultiplier": 1, **_convolution(operator, graph)},
         _read_convolution,
         {"DepthMultiplier": 1, "DilationHFactor": 1, "DilationWFactor": 1},
     ),
-    "FULLY_CONNECTED": Layout(
+    "FULLY_CONNECTED": Serialization(
         "FullyConnectedOptions",
         (1, 4, 7),
         _activation,
         _read_activation,
         {"WeightsFormat": 0, "KeepNumDims": False},
     ),
-    "RESHAPE": Layout(
+    "RESHAPE": Serialization(
         "ReshapeOptions",
         (1, 1, 1),
         lambda operator, graph: {"newShape": list(graph.shape(operator.outputs[0]))},
     ),
-    "SPLIT": Layout(
+    "SPLIT": Serialization(
         "SplitOptions",
         (1, 2, 4),
         lambda operator, graph: {"numSplits": operator.options["splits"]},
         lambda table: {"splits": table.NumSplits()},
     ),
-    "STRIDED_SLICE": Layout(
+    "STRIDED_SLICE": Serialization(
         "StridedSliceOptions",
         (1, 2, 4),
         fixed=dict.fromkeys(("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask"), 0),
     ),
-    "ADD": Layout("AddOptions", (1, 2, 3), _sum, _read_activation),
-    "SUB": Layout("SubOptions", (1, 2, 3), _sum, _read_activation),
-    "MUL": Layout("MulOptions", (1, 2, 4), _activation, _read_activation),
-    "LOGISTIC": Layout(None, (1, 2, 3)),
-    "TANH": Layout(None, (1, 2, 3)),
-    "HARD_SWISH": Layout("HardSwishOptions", (1, 1, 1)),
-    "LEAKY_RELU": Layout(
+    "ADD": Serialization("AddOptions", (1, 2, 3), _sum, _read_activation),
+    "SUB": Serialization("SubOptions", (1, 2, 3), _sum, _read_activation),
+    "MUL": Serialization("MulOptions", (1, 2, 4), _activation, _read_activation),
+    "LOGISTIC": Serialization(None, (1, 2, 3)),
+    "TANH": Serialization(None, (1, 2, 3)),
+    "HARD_SWISH": Serialization("HardSwishOptions", (1, 1, 1)),
+    "LEAKY_RELU": Serialization(
         "LeakyReluOptions",
         (1, 1, 2),
         lambda operator, graph: {"alpha": operator.options["slope"]},
         lambda table: {"slope": float(table.Alpha())},
     ),
-    "QUANTIZE": Layout(None, (1, 2, 3)),
+    "QUANTIZE": Serialization(None, (1, 2, 3)),
 }

@@ -19,6 +19,7 @@ import torch
 from tinyse.errors import InputError
 from tinyse.files import free_bytes
 from tinyse.models.network import parameters
+from tinyse.progress import silent
 from tinyse.recipe import Recipe, Stage
 from tinyse.tasks import TASKS
 from tinyse.tasks.task import Plan
@@ -38,7 +39,7 @@ def dry_run(
     plan: Plan | None,
     rank: int = 0,
     updates: int = 1,
-    show: Callable[[Progress], None] = lambda _: None,
+    show: Callable[[Progress], None] = silent,
 ) -> None:
     """Run `recipe` in small, and what `plan` says follows it, in a folder inside its output that is then removed.
 
@@ -56,9 +57,9 @@ def dry_run(
         export=replace(recipe.export, clips=1),
     )
     try:
-        model = run(small, show, _nothing)
+        model = run(small, show, silent)
         if plan is not None and rank == 0:
-            finish(small, replace(plan, limit=1), model, _nothing, processes=1)
+            finish(small, replace(plan, limit=1), model, silent, processes=1)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise InputError(
             "the dry run ran out of memory: give the largest stage a smaller batch or shorter clips"
@@ -100,7 +101,3 @@ def bytes_needed(recipe: Recipe) -> int:
 def _small(stage: Stage, updates: int) -> Stage:
     quantize = replace(stage.quantize, clips=1) if stage.quantize else None
     return replace(stage, updates=updates, quantize=quantize)
-
-
-def _nothing(_: object) -> None:
-    """What a dry run shows and says."""

@@ -15,6 +15,7 @@ from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import write_json
 from tinyse.models.files import load_tensors
+from tinyse.progress import silent
 from tinyse.recipe import Recipe
 from tinyse.recordings import brief
 from tinyse.recordings.broken import RECORD
@@ -57,7 +58,7 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
     check_networks(recipe)
     fabric = launch("32-true")
     if not fabric.is_global_zero:
-        show, say = _nothing, _nothing
+        show, say = silent, silent
     folder = Path(recipe.output)
     with locked(folder, fabric):
         recipe, arithmetic = fabric.broadcast(settled(recipe, machine))  # machines of several kinds may share a run
@@ -157,7 +158,3 @@ def write_record(recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> No
         except PackageNotFoundError:
             continue
     write_json(folder / "recipe.json", record)
-
-
-def _nothing(_: object) -> None:
-    """What the other processes of a parallel run show and say."""
