@@ -27,7 +27,7 @@ from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import score
 from tinyse.evaluation.pairs import find_pairs
-from tinyse.evaluation.report import TITLES, Table, as_rich
+from tinyse.evaluation.report import TITLES, Table, print_tables
 from tinyse.evaluation.statistics import paired
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.recordings import Manifest, open_data
@@ -126,8 +126,7 @@ def main() -> None:
         record.keep(arguments.results, table, "measured")
     from rich.console import Console
 
-    for each in as_rich([table]):
-        Console(width=120).print(each)
+    print_tables([table], Console(width=120))
 
 
 if __name__ == "__main__":

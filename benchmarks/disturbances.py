@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import LoadedPair, find_pairs
-from tinyse.evaluation.report import Table, as_rich
+from tinyse.evaluation.report import Table, print_tables
 from tinyse.mixtures.levels import decibels
 from tinyse.streaming.denoiser import Denoiser
 
@@ -65,8 +65,7 @@ def main() -> None:
     title = f"speech after a square wave of {FREQUENCY_HZ} Hz, {len(pairs)} pairs, dB"
     table = Table(title, ("model", "worst", "mean"), tuple(rows), "")
     record.keep(arguments.results, table, "measured")
-    for each in as_rich([table]):
-        Console(width=120).print(each)
+    print_tables([table], Console(width=120))
 
 
 if __name__ == "__main__":

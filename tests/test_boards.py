@@ -165,6 +165,14 @@ def test_memory_follows_lifetimes():
     assert memory.constant_bytes(graph) == 24 + 16 + 12 + 4 + 16
 
 
+def test_an_output_takes_memory_to_the_end_of_the_step():
+    graph = Graph("g")
+    x = graph.add_input("features", (1, 4))
+    graph.add_output("mask", graph.unary("TANH", "early", x))
+    graph.add_output("later", graph.unary("TANH", "last", graph.unary("TANH", "middle", x)))
+    assert memory.peak_activation_bytes(graph) == 4 * 4 * 3  # "early" beside what the last operators read and write
+
+
 def test_an_int8_model_takes_what_the_exporter_plans(tiny):
     """Not a formula beside it: the flash and the RAM of `tinyse bench` are those of the export's own report."""
     firmware = make(read_graph(tiny.quantized), "0" * 64)

@@ -12,7 +12,8 @@ from tinyse.errors import InputError
 from tinyse.graph import float_execution, reference
 from tinyse.graph.execution import initial_state
 from tinyse.graph.graph import Graph, Quantization
-from tinyse.quantization import qparams, ranges
+from tinyse.graph.validation import SCALES
+from tinyse.quantization import qparams, ranges, structure
 from tinyse.quantization.calibration import Calibration, Histogram, calibrate
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.quantization.quantize import quantize
@@ -118,6 +119,47 @@ def test_calibration_refuses_what_does_not_fit(graph: Graph, quantized: Graph) -
         quantize(graph, other)
     with pytest.raises(InputError, match="quantized already"):
         quantize(quantized, other)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 2.0), (5.0, 6.0), (-6.0, -5.0), (0.0, 3.0), (0.0, 0.0)])
+def test_parameters_of_8_bits_reach_both_ends_and_zero(low: float, high: float) -> None:
+    found = qparams.asymmetric_qparams(low, high)
+    step = float(found.tensor_scale)
+    least, most = (step * (end - found.zero_point) for end in (-128, 127))
+    assert -128 <= found.zero_point <= 127
+    assert least <= min(low, 0) + step and most >= max(high, 0) - step
+    assert step == pytest.approx((max(high, 0) - min(low, 0)) / 255 or 1 / 128)
+
+
+def test_values_near_zero_keep_a_scale_that_16_bits_can_follow() -> None:
+    assert qparams.asymmetric_qparams(0.0, 1e-30).tensor_scale >= 128 * SCALES[0]
+    assert qparams.symmetric_qparams(1e-30).tensor_scale >= SCALES[0]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_what_feeds_a_gate_is_clipped_unless_it_leaves_the_graph(leaves: bool) -> None:
+    graph = Graph("g")
+    x = graph.add_input("features", (1, 4))
+    large = graph.fully_connected("large", x, 60 * np.eye(4), np.zeros(4))
+    graph.add_output("mask", graph.unary("LOGISTIC", "gate", large))
+    if leaves:
+        graph.add_output("seen", large)
+    clips = [("noise", {"features": np.float32(np.random.default_rng(0).uniform(-1, 1, (50, 1, 4)))})]
+    quantization = quantize(graph, calibrate(graph, clips)).tensors["large"].quantization
+    reach = 127 * float(quantization.tensor_scale)
+    assert reach > 25 if leaves else reach <= ranges.GATE_LIMIT
+
+
+@pytest.mark.parametrize("taken", ["new", "other"])
+def test_a_blend_takes_away_the_state_that_it_adds(taken: str) -> None:
+    """Only n + z * (h - n) stays between h and n."""
+    graph = Graph("g")
+    h, new, other, z = (graph.add_input(name, (1, 4)) for name in ("h", "n", "m", "z"))
+    tensors = {"new": graph.unary("TANH", "tanh", new), "other": graph.unary("TANH", "other", other)}
+    change = graph.binary("SUB", "change", h, tensors[taken])
+    kept = graph.binary("MUL", "kept", graph.unary("LOGISTIC", "update", z), change)
+    graph.add_output("h", graph.binary("ADD", "sum", tensors["new"], kept))
+    assert [blend.state for blend in structure.blends(graph)] == (["sum"] if taken == "new" else [])
 
 
 def test_two_fixed_scales_that_are_joined_are_refused() -> None:

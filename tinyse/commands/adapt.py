@@ -55,7 +55,7 @@ def adapt(
         from tinyse.training.lock import locked
         from tinyse.training.run import run
     from tinyse.documents import read_own_json
-    from tinyse.evaluation.report import as_markdown, as_rich
+    from tinyse.evaluation.report import as_markdown, print_tables
     from tinyse.evaluation.statistics import t_quantile
     from tinyse.export import export_model
     from tinyse.files import newer, write_json, write_text
@@ -104,8 +104,7 @@ def adapt(
         print(json.dumps(report, indent=2, allow_nan=False))
         return
     console = Console()
-    for table in as_rich([adaptation.table(report)]):
-        console.print(table)
+    print_tables([adaptation.table(report)], console)
     console.print(f"model: {quantized}\nreport: {path.with_suffix('.md')}\nnext:\n"
                   f"  tinyse denoise noisy.wav clean.wav --model {quantized}\n"
                   f"  tinyse export {quantized} --firmware firmware/",

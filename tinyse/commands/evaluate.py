@@ -92,8 +92,7 @@ def evaluate(
         print(json.dumps(report.as_json(scores), indent=2, allow_nan=False))
         return
     console = Console()
-    for table in report.as_rich(report.tables(scores)):
-        console.print(table)
+    report.print_tables(report.tables(scores), console)
 
 
 def _task_of(model: Path) -> str | None:
@@ -119,7 +118,7 @@ def _by_its_task(
     from rich.console import Console
 
     from tinyse import files
-    from tinyse.evaluation.report import as_markdown, as_rich
+    from tinyse.evaluation.report import as_markdown, print_tables
 
     with needs("train"):
         from tinyse.tasks import task_named
@@ -135,8 +134,7 @@ def _by_its_task(
         print(json.dumps(facts, indent=2, allow_nan=False))
         return
     console = Console()
-    for table in as_rich(tables):
-        console.print(table)
+    print_tables(tables, console)
 
 
 def _keep(output: Path | None, total: int, scores: Scores) -> None:
@@ -148,8 +146,7 @@ def _keep(output: Path | None, total: int, scores: Scores) -> None:
     from tinyse.progress import note
 
     if output is None:
-        for table in report.as_rich(report.tables(scores)):
-            Console(stderr=True).print(table)
+        report.print_tables(report.tables(scores), Console(stderr=True))
         note(f"ended after {len(scores.files)} of {total} pairs; --output FOLDER keeps their scores")
     else:
         files.write_json(output / "scores-partial.json", report.as_json(scores))

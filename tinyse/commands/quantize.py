@@ -55,7 +55,7 @@ def study(
     with needs("train"):
         from tinyse.clips import refuse_scored, valid_clips
     from tinyse.evaluation.pairs import find_pairs, require_own_pairs
-    from tinyse.evaluation.report import as_markdown, as_rich
+    from tinyse.evaluation.report import as_markdown, print_tables
     from tinyse.export import float_step
     from tinyse.files import write_json, write_text
     from tinyse.quantization.precision import PRECISIONS
@@ -100,8 +100,7 @@ def study(
         print(json.dumps(facts(result), indent=2, allow_nan=False))
         return
     console = Console()
-    for table in as_rich(tables(result)):
-        console.print(table)
+    print_tables(tables(result), console)
     console.print(f"written to {folder}: study.md, study.json, study.png and the models", highlight=False)
 
 

@@ -103,12 +103,11 @@ def _print(finished: Finished, recipe: Recipe) -> None:
     """The scores as tables, where the model is, and what to do next."""
     from rich.console import Console
 
-    from tinyse.evaluation.report import as_rich
+    from tinyse.evaluation.report import print_tables
     from tinyse.tasks import TASKS
 
     console = Console()
-    for table in as_rich(finished.scored.tables):
-        console.print(table)
+    print_tables(finished.scored.tables, console)
     if finished.scored.report is not None:
         console.print(f"all scores: {finished.scored.report}", highlight=False, markup=False, soft_wrap=True)
     path = finished.quantized

@@ -18,6 +18,7 @@ from tinyse.evaluation.metrics import LEAST, WIDE_BAND_RATE
 from tinyse.evaluation.statistics import Summary, paired, pooled, share_below, summarize
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table as RichTable
 
 TITLES = {
@@ -38,7 +39,8 @@ TITLES = {
 }
 DECIMALS = {"pesq": 3, "stoi": 3, "estoi": 3, "largest_difference": 6, "wer": 1}
 """Decimals in tables, two where not named."""
-
+BORDER = 3
+"""Characters between two columns on a terminal."""
 
 BY_SNR = "By input SNR"
 
@@ -87,21 +89,60 @@ def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     return lines
 
 
-def as_rich(tables: Sequence[Table]) -> list[RichTable]:
-    """Any tables for a terminal."""
+def print_tables(tables: Sequence[Table], console: Console) -> None:
+    """Any tables on a terminal or in a log; one that is wider than `console` continues below, with its labels again."""
+    for table in tables:
+        for part in _in_width(table, console.width):
+            console.print(_as_rich(part))
+
+
+def _in_width(table: Table, width: int) -> list[Table]:
+    """`table`, in as many parts as have `width` characters for each mean beside its interval."""
+    count = _labels(table)
+    parts: list[list[int]] = [[]]
+    for column in range(count, len(table.header)):
+        shown = [*range(count), *parts[-1], column]
+        if parts[-1] and sum(_width(table, each) + BORDER for each in shown) + 1 > width:
+            parts.append([])
+        parts[-1].append(column)
+    chosen = [[*range(count), *part] for part in parts]
+    return [
+        Table(
+            table.title if place == 0 else "",
+            tuple(table.header[each] for each in columns),
+            tuple(tuple(row[each] for each in columns) for row in table.rows),
+            table.note if place == len(parts) - 1 else "",
+        )
+        for place, columns in enumerate(chosen)
+    ]
+
+
+def _labels(table: Table) -> int:
+    """How many columns stand before the first mean with an interval; all where there is none."""
+    means = (place for place in range(len(table.header)) if any(" ± " in row[place] for row in table.rows))
+    return next(means, len(table.header))
+
+
+def _width(table: Table, column: int) -> int:
+    """Characters of a column whose header is wrapped and whose cells are not."""
+    return max(map(len, [*table.header[column].split(), *(row[column] for row in table.rows)]))
+
+
+def _as_rich(table: Table) -> RichTable:
     from rich.markup import escape  # names of files and classes may have brackets
     from rich.table import Table as RichTable
 
-    result = []
-    for table in tables:
-        drawn = RichTable(
-            title=escape(table.title), caption=escape(table.note) or None, title_justify="left", caption_justify="left"
-        )
-        for index, column in enumerate(table.header):
-            drawn.add_column(escape(column), justify="right" if index else "left", overflow="fold")
-        for row in table.rows:
-            drawn.add_row(*map(escape, row))
-        result.append(drawn)
+    result = RichTable(
+        title=escape(table.title) or None,
+        caption=escape(table.note) or None,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for place, name in enumerate(table.header):
+        width = _width(table, place) if place >= _labels(table) else None
+        result.add_column(escape(name), justify="right" if place else "left", overflow="fold", width=width)
+    for row in table.rows:
+        result.add_row(*map(escape, row))
     return result
 
 
