@@ -247,6 +247,20 @@ def _bad_scale(model) -> None:
     model.subgraphs[0].tensors[0].quantization.scale = [float("nan")]
 
 
+def _fewer_zero_points(model) -> None:
+    _per_channel(model).zeroPoint = [0]
+
+
+def _unequal_zero_points(model) -> None:
+    quantization = _per_channel(model)
+    quantization.zeroPoint = [0] * (len(quantization.scale) - 1) + [1]
+
+
+def _per_channel(model):
+    given = (tensor.quantization for tensor in model.subgraphs[0].tensors if tensor.quantization is not None)
+    return next(quantization for quantization in given if len(quantization.scale) > 1)
+
+
 def _other_state_scale(model) -> None:
     tensors = model.subgraphs[0].tensors
     name = next(i for i, t in enumerate(tensors) if t.name == b"groups")
@@ -304,6 +318,8 @@ def _metadata_deep(model) -> None:
         (_variable, "variable"),
         (_strange_type, "unknown type"),
         (_bad_scale, "positive, finite"),
+        (_fewer_zero_points, "scales and 1 zero points"),
+        (_unequal_zero_points, "zero points of its channels differ"),
         (_other_state_scale, "groups"),
         (_custom_operator, "CUSTOM is unknown"),
         (_no_signature, "no signature"),

@@ -138,8 +138,10 @@ class _Reader:
         scale, zero_points = self._vector(table, "Scale"), self._vector(table, "ZeroPoint")
         if not (np.isfinite(scale).all() and (scale > 0).all()):
             raise InputError(f"tensor {name!r}: a scale must be a positive, finite number")
-        if len(zero_points) not in (0, len(scale)) or np.unique(zero_points).size > 1:
-            raise InputError(f"tensor {name!r}: {len(scale)} scales have {len(zero_points)} unequal zero points")
+        if len(zero_points) not in (0, len(scale)):
+            raise InputError(f"tensor {name!r} has {len(scale)} scales and {len(zero_points)} zero points")
+        if np.unique(zero_points).size > 1:
+            raise InputError(f"tensor {name!r}: the zero points of its channels differ")
         return Quantization(scale.copy(), int(zero_points[0]) if len(zero_points) else 0, table.QuantizedDimension())
 
     def _buffer(self, index: int) -> bytes:
