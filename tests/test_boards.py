@@ -398,6 +398,33 @@ def test_bench_writes_what_it_was_asked_for(model, tmp_path, capsys):
     assert png.is_file()
 
 
+def test_bench_writes_the_format_that_a_name_says(model, tmp_path):
+    bench(model, "stm32f446", output=tmp_path / "played.flac", picture=tmp_path / "hops", seconds=1.0, as_json=True)
+    assert (tmp_path / "played.flac").read_bytes()[:4] == b"fLaC"
+    assert (tmp_path / "hops").read_bytes()[1:4] == b"PNG"
+    assert not list(tmp_path.glob(".tinyse-*"))
+
+
+@pytest.mark.parametrize(
+    ("board", "options", "message"),
+    [
+        ("stm32f446", {"sound": "in.wav", "output": "in.wav"}, "in.wav would be overwritten"),
+        ("stm32f446", {"output": "played.txt"}, ".txt is not a format that can be written"),
+        ("stm32f446", {"picture": "hops.jpg"}, "--picture .*hops.jpg: a picture is written as .png"),
+        (None, {"sound": "in.wav"}, "--input is of the sound on one board: name it with --board"),
+        (None, {"output": "played.wav"}, "--output is of the sound on one board"),
+        (None, {"picture": "hops.png"}, "--picture is of the sound on one board"),
+    ],
+)
+def test_bench_writes_over_nothing_and_leaves_out_nothing_that_it_was_asked_for(
+    model, tmp_path, board, options, message
+):
+    (tmp_path / "in.wav").write_bytes(b"the user's")
+    with pytest.raises(InputError, match=message):
+        bench(model, board, **{name: tmp_path / file for name, file in options.items()})
+    assert (tmp_path / "in.wav").read_bytes() == b"the user's"
+
+
 def test_bench_prints_missed_deadlines(model, capsys):
     bench(model, "stm32f446", seconds=1.0, burst_probability=1.0, burst_ms=50.0)
     printed = capsys.readouterr().out

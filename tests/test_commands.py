@@ -183,6 +183,35 @@ def test_under_torchrun_one_process_says_what_is_wrong(monkeypatch, capsys, tmp_
     assert "there is no folder x" in (tmp_path / "error.json").read_text()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("denoise", "in.wav", "{}"), ("denoise", "{}", "out.wav"), ("bench", "{}.tflite"), ("data", "scan", "{}")],
+    ids=" ".join,
+)
+def test_a_place_that_cannot_be_looked_at_is_one_line(words):
+    """As one in somebody else's folder, which root, who may run this test, can look at."""
+    done = run(*(word.format("x" * 300) for word in words))
+    assert done.returncode == 2
+    assert re.fullmatch(r"tinyse: .*x{300}.*\n", done.stderr)
+
+
+def test_what_a_file_system_refuses_is_the_users_and_what_is_missing_is_ours(monkeypatch, capsys):
+    def app(**_) -> None:
+        raise raised
+
+    monkeypatch.setattr(command_line, "app", app)
+    raised: Exception = PermissionError(13, "Permission denied", "theirs/model.tflite")
+    with pytest.raises(SystemExit) as leaving:
+        command_line.main()
+    assert (leaving.value.code, capsys.readouterr().err) == (
+        2,
+        "tinyse: cannot use theirs/model.tflite: Permission denied\n",
+    )
+    for raised in (FileNotFoundError(2, "No such file", "tinyse/lost.json"), PermissionError(13, "Permission denied")):
+        with pytest.raises(type(raised)):
+            command_line.main()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
 @pytest.mark.parametrize("words", [["models"], ["models", "--json"], ["--version"]])
 def test_an_output_that_takes_no_more_is_one_line(words):

@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 
 from firmware_export.vectors import sound
 from tinyse.audio import pcm
+from tinyse.audio.encoding import SoundWriter
 from tinyse.commands import main as command_line
 from tinyse.errors import InputError
 from tinyse.live.pipe import PipeReader
 from tinyse.streaming import batch
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.rates import Resampler
-from tinyse.streaming.sound import denoised
+from tinyse.streaming.sound import denoised, notices
 
 RATE = 16000
 runner = CliRunner()
@@ -359,6 +360,27 @@ def test_other_files_on_standard_input_are_not_taken_for_samples(kind):
         PipeReader(io.BufferedReader(io.BytesIO(file.getvalue())), pcm.SampleSpec("s16", RATE))
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"\xff\xfb\x50\xc4" + bytes(8),
+        b"\xff\xf3\x88\xc4" + bytes(8),
+        b"\0\0\0 ftypisom",
+        b"0&\xb2u\x8ef\xcf\x11\xa6\xd9\0\xaa",
+    ],
+    ids=["MP3 without tags", "MP3 at 24 kHz", "M4A", "WMA"],
+)
+def test_files_without_a_magic_word_at_the_start_are_not_taken_for_samples(start):
+    with pytest.raises(InputError, match="not raw sound or a wav"):
+        PipeReader(io.BufferedReader(io.BytesIO(start + bytes(300))), pcm.Layout("s16", RATE))
+
+
+def test_samples_that_begin_like_a_frame_of_mp3_are_samples():
+    given = np.array([-1025, 3, 0, 0, 5, 0, 0, 0], "<i2").tobytes()
+    reader = PipeReader(io.BufferedReader(io.BytesIO(given)), pcm.Layout("s16", RATE))
+    assert pcm.encode(np.concatenate(list(reader)), "s16") == given
+
+
 def test_half_a_sample_at_the_end_is_said(tiny):
     answer = run("-", "-", "--model", tiny.quantized, input=sound(300).tobytes() + b"\1")
     assert len(answer.stdout) == 600
@@ -430,6 +452,49 @@ def test_opus_has_no_44100_hz_and_that_is_said(halving, tmp_path):
     answer = denoise(tmp_path / "noisy.wav", tmp_path / "clean.opus")
     assert answer.exit_code == 0, answer.exception
     assert "written at 48000 Hz: .opus has no 44100 Hz" in answer.stderr
+
+
+@pytest.mark.parametrize("rate", [200_001, 384_000])
+def test_vorbis_ends_at_200_khz(tmp_path, rate):
+    """Beyond it the library does not refuse: the process is gone."""
+    write_noise(tmp_path / "noisy.wav", rate=rate)
+    answer = run(tmp_path / "noisy.wav", tmp_path / "clean.ogg")
+    assert answer.returncode == 0, answer.stderr
+    assert f"written at 200000 Hz: .ogg has no {rate} Hz".encode() in answer.stderr
+    assert soundfile.info(tmp_path / "clean.ogg").samplerate == 200_000
+    with pytest.raises(InputError, match="has 200000 Hz at most"):
+        SoundWriter(tmp_path / "other.ogg", sample_rate=rate)
+
+
+def test_a_pipe_into_a_format_without_its_rate_says_so(tiny, tmp_path):
+    answer = run("-", tmp_path / "out.opus", "--model", tiny.quantized, "--rate", 44100, input=sound(4410).tobytes())
+    assert answer.returncode == 0, answer.stderr
+    assert b"written at 48000 Hz: .opus has no 44100 Hz" in answer.stderr
+    assert b"and back" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("rate", "target_rate", "said"),
+    [
+        (RATE, RATE, []),
+        (RATE, 8000, ["resampled to 8000 Hz"]),
+        (8000, RATE, [f"resampled from 8000 Hz to the model's {RATE} Hz"]),
+        (8000, 8000, [f"resampled from 8000 Hz to the model's {RATE} Hz and back"]),
+        (
+            44100,
+            48000,
+            [f"resampled from 44100 Hz to the model's {RATE} Hz and to 48000 Hz: nothing above 8 kHz is left"],
+        ),
+    ],
+)
+def test_what_is_said_of_resampling_is_what_is_done(rate, target_rate, said):
+    assert notices(Halving(), rate, target_rate) == said
+
+
+def test_a_file_in_a_folder_is_named(halving, tmp_path):
+    write_noise(tmp_path / "noisy.wav")
+    (tmp_path / "out").mkdir()
+    assert str(tmp_path / "out" / "noisy.wav") in denoise(tmp_path / "noisy.wav", tmp_path / "out").stdout
 
 
 def test_a_pipe_of_two_channels_keeps_them_and_its_rate(tiny):

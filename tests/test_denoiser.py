@@ -460,7 +460,8 @@ def test_a_stream_is_one_channel(tiny):
 
 def test_a_clip_of_no_sounds_layout_is_refused(tiny):
     denoiser = Denoiser(tiny.quantized)
-    with pytest.raises(InputError, match="a rate of 900 Hz"):
-        denoiser.denoise(np.zeros(9), sample_rate=900)
+    for rate in (0, 900):
+        with pytest.raises(InputError, match=f"a rate of {rate} Hz"):
+            denoiser.denoise(np.zeros(9), sample_rate=rate)
     with pytest.raises(InputError, match="200 channels; sound has 1 to 64"):
         denoiser.denoise(np.zeros((9, 200)))

@@ -55,3 +55,10 @@ def test_a_key_of_any_type_is_an_unknown_one(kind, key):
 def test_numbers_are_those_of_yaml_1_2(text, value):
     read = from_yaml(f"key: {text}", "a.yaml")["key"]
     assert (type(read), read) == (type(value), value)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "0x" + "f" * 5000, "0o" + "7" * 5000])
+def test_a_number_without_end_is_refused(digits):
+    """Python reads hexadecimal digits without end, and then refuses to print the number in a message."""
+    with pytest.raises(InputError, match=r"x\.yaml: no readable YAML: a number of 500[02] digits"):
+        from_yaml(f"updates: {digits}", "x.yaml")

@@ -170,7 +170,7 @@ def test_sound_that_is_none_ends_the_session_with_one_line(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--input", "{noisy}", "--output", "{noisy}"), "overwritten by its own clean version"),
+        (("--input", "{noisy}", "--output", "{noisy}"), "would be overwritten"),
         (("--input", "nowhere.wav", "--output", "out.wav"), "cannot read nowhere.wav"),
         (("--realtime", "--output", "out.wav"), "--realtime is for reading a file"),
         (("--input", "{noisy}", "--output", "/proc/no/out.wav"), "cannot write"),

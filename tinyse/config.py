@@ -190,9 +190,13 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             raise InputError(f"{where}: expected keys and values, got {value!r}")
         return {convert(arguments[0], k, where): convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number has no largest one
+            number = math.inf
+        if not math.isfinite(number):
             raise InputError(f"{where}: {value} is not a finite number")
-        return float(value)
+        return number
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if hint in (str, bool) and isinstance(value, hint):

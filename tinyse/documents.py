@@ -23,6 +23,8 @@ MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 64
 MAX_ITEMS = 100_000
 """The most in a YAML document."""
+MAX_DIGITS = 1000
+"""The most in a whole number."""
 MAX_LINE_BYTES = 1 << 20
 """The most in a line of a JSON lines file."""
 MAX_RATIO = 200
@@ -131,7 +133,7 @@ def from_yaml(text: str, where: str) -> Any:
     }
     for tag, pattern in NUMBERS.items():
         Loader.add_implicit_resolver(tag, re.compile(rf"(?:{pattern})$"), list("-+.0123456789"))
-    Loader.add_constructor(WHOLE, lambda loader, node: int(node.value, 0 if node.value[1:2] in ("x", "o") else 10))
+    Loader.add_constructor(WHOLE, lambda loader, node: _whole(node.value))
     try:
         if len(text) > MAX_CHARACTERS:
             raise InputError(f"longer than {MAX_CHARACTERS} characters")
@@ -145,6 +147,13 @@ def from_yaml(text: str, where: str) -> Any:
         raise InputError(f"{where}: no readable YAML: {str(error).splitlines()[0]}") from error
     except _FAILURES as error:
         raise InputError(f"{where}: no readable YAML: {error or type(error).__name__}") from error
+
+
+def _whole(text: str) -> int:
+    """Raises InputError for more digits than Python prints, which it reads only as decimal ones."""
+    if len(text) > MAX_DIGITS:
+        raise InputError(f"a number of {len(text)} digits")
+    return int(text, 0 if text[1:2] in ("x", "o") else 10)
 
 
 def _count(node: Any, counted: dict[int, int], above: set[int]) -> int:

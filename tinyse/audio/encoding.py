@@ -33,17 +33,32 @@ CODEC_RATES = {
     "MPEG_LAYER_III": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
 }
 """Hz that codecs have, where not all."""
+HIGHEST_RATES = {"VORBIS": 200_000}
+"""Hz up to which codecs have any rate: beyond it libvorbis does not refuse, it crashes."""
 
 
 def possible_rate(path: str | Path, rate: int) -> int:
     """`rate`, or the next higher one, else the highest, that the format of a file has."""
-    rates = CODEC_RATES.get(_format(Path(path))[1], (rate,))
+    codec = _format(Path(path))[1]
+    rates = CODEC_RATES.get(codec, (min(rate, HIGHEST_RATES.get(codec, rate)),))
     return min((known for known in rates if known >= rate), default=rates[-1])
+
+
+def notices(path: str | Path, rate: int) -> list[str]:
+    """What is to be said of a file whose format lacks `rate`."""
+    possible = possible_rate(path, rate)
+    return [f"written at {possible} Hz: {Path(path).suffix} has no {rate} Hz"] if possible != rate else []
 
 
 def check_writable(path: str | Path) -> None:
     """Raise InputError for a name whose suffix is not a format that can be written."""
     _format(Path(path))
+
+
+def check_apart(source: str | Path, target: str | Path) -> None:
+    """Raise InputError where a file would be written over the one that it is made of."""
+    if Path(source).resolve() == Path(target).resolve():
+        raise InputError(f"{target} would be overwritten by what is made of it: name another place")
 
 
 def sample_format(path: str | Path) -> str | None:
@@ -69,6 +84,10 @@ class SoundWriter:
         """
         self.path = Path(path)
         kind, usual = _format(self.path)
+        if sample_rate > HIGHEST_RATES.get(usual, sample_rate):
+            raise InputError(
+                f"cannot write {path} at {sample_rate} Hz: {self.path.suffix} has {HIGHEST_RATES[usual]} Hz at most"
+            )
         fits = samples in KEPT and soundfile.check_format(kind, samples)
         self._samples = str(samples) if fits else usual
         self._stack = ExitStack()

@@ -38,8 +38,14 @@ OTHER_FILES = {
     b"caff": "CAF",
     b".snd": "AU",
     b"\x1aE\xdf\xa3": "Matroska",
+    b"0&\xb2u": "WMA",
+    b"#!AMR": "AMR",
+    b"wvpk": "WavPack",
 }
 """How files begin whose bytes, taken for raw samples, would be noise at full scale."""
+MP3_FRAMES = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")
+"""How an MP3 without tags begins: with frames of layer III, the first of which holds zeros. Raw sound of 16 bits that begins so
+would have to be silent from its third sample on."""
 ENDLESS_BYTES = 0x7FFF0000
 """From here on a promised size is not a size: recorders to a pipe promise 2 or 4 GB."""
 
@@ -110,10 +116,9 @@ def read_header(stream: BufferedIOBase) -> tuple[SampleSpec | None, bytes]:
     Raises InputError for a wav of another kind, for one that ends in its header, and for another kind of sound file.
     """
     start = stream.read(12)
-    for beginning, kind in OTHER_FILES.items():
-        if start.startswith(beginning):
-            raise InputError(f"standard input is a file of the kind {kind}, not raw sound or a wav: name the file, or pipe it "
-                             "through ffmpeg -i - -f wav -")  # fmt: skip
+    if (kind := _other_file(start)) is not None:
+        raise InputError(f"standard input is a file of the kind {kind}, not raw sound or a wav: name the file, or pipe it "
+                         "through ffmpeg -i - -f wav -")  # fmt: skip
     if start[:4] != b"RIFF" or start[8:] != b"WAVE":
         return None, start
     spec = None
@@ -128,6 +133,15 @@ def read_header(stream: BufferedIOBase) -> tuple[SampleSpec | None, bytes]:
         raise InputError("standard input is a wav without a format: give raw PCM, or a wav as recorders write it")
     known = 0 < size < ENDLESS_BYTES
     return SampleSpec(spec.format, spec.rate, spec.channels, size if known else None), b""
+
+
+def _other_file(start: bytes) -> str | None:
+    """What kind of sound file begins with these 12 bytes, where it is neither a wav nor raw sound."""
+    if start[4:8] == b"ftyp":
+        return "MP4"
+    if len(start) == 12 and start.startswith(MP3_FRAMES) and not any(start[4:]):
+        return "MP3"
+    return next((kind for beginning, kind in OTHER_FILES.items() if start.startswith(beginning)), None)
 
 
 def _sample_spec(content: bytes) -> SampleSpec:

@@ -278,7 +278,7 @@ def own_board(core: str, mhz: float, ram_kib: int, flash_kib: int) -> Board:
         raise InputError(f"unknown core {core!r}{did_you_mean(core.lower(), CORES)}")
     for option, value in (("--mhz", mhz), ("--ram", ram_kib), ("--flash", flash_kib)):
         if not 0 < value < 1e9:
-            raise InputError(f"{option} is {value:g}: expected a positive number")
+            raise InputError(f"{option} is {value:g}: it has to lie between 0 and 1e9")
     kind = CORES[core.lower()]
     title = f"a board of your own, {kind.name}"
     return Board("own", title, kind, 1e6 * mhz, flash_kib * KIB, ram_kib * KIB, source="as given",

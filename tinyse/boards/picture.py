@@ -13,7 +13,10 @@ from tinyse.files import replacing
 def draw_latencies(
     path: str | Path, title: str, board_seconds: np.ndarray, host_seconds: np.ndarray, hop_seconds: float
 ) -> None:
-    """Two histograms, (hops,) seconds each: the board's emulated time per hop and this machine's measured time."""
+    """Two histograms, (hops,) seconds each: the board's emulated time per hop and this machine's measured time.
+
+    Raises InputError for a place that cannot be written.
+    """
     with needs("train", "matplotlib"):
         from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 5), layout="constrained")  # no window, no global state
@@ -28,4 +31,5 @@ def draw_latencies(
         axes.set_ylim(bottom=0.5)
         axes.legend()
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        # Without a format matplotlib adds a suffix where there is none, and writes beside the file.
+        figure.savefig(temporary, dpi=120, format="png")

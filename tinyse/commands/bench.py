@@ -30,7 +30,7 @@ def bench(
     ram: Annotated[int | None, typer.Option(help="With --core: its RAM in KiB.")] = None,
     flash: Annotated[int | None, typer.Option(help="With --core: its flash in KiB.")] = None,
     sound: Annotated[Path | None, typer.Option("--input", help="Sound to stream; default: noise in bursts.")] = None,
-    output: Annotated[Path | None, typer.Option(help="A wav of what the board would play.")] = None,
+    output: Annotated[Path | None, typer.Option(help="What the board would play, as a sound file.")] = None,
     picture: Annotated[Path | None, typer.Option(help="A png that plots the time of each hop.")] = None,
     seconds: Annotated[float, typer.Option(help="Seconds of the sound to stream.")] = 10.0,
     engine: Annotated[str, typer.Option(help="Runtime on this machine: litert, tflm or reference.")] = "litert",
@@ -50,7 +50,8 @@ def bench(
     Without a board, this prints a line for each board that tinyse knows; without MODEL, it lists these boards. Describe
     your own board by its core and sizes: tinyse bench MODEL --core cortex-m4 --mhz 168 --ram 192 --flash 1024.
     """
-    from tinyse import audio
+    from tinyse.audio import from_pcm16
+    from tinyse.audio.encoding import SoundWriter, check_apart, check_writable
     from tinyse.boards import estimate as estimates
     from tinyse.boards import harness
     from tinyse.boards.boards import BOARDS
@@ -65,6 +66,15 @@ def bench(
     from tinyse.tflite.reader import read
 
     chosen = _board(board, core, mhz, ram, flash)
+    for option, value in (("--input", sound), ("--output", output), ("--picture", picture)):
+        if value is not None and chosen is None:
+            raise InputError(f"{option} is of the sound on one board: name it with --board, or describe it with --core")
+    if picture is not None and picture.suffix.lower() not in (".png", ""):
+        raise InputError(f"--picture {picture}: a picture is written as .png")
+    if output is not None:
+        check_writable(output)
+        if sound is not None:
+            check_apart(sound, output)
     measured = read_measurements(firmware) if firmware else ()
     if model is None:
         if chosen is not None:
@@ -96,7 +106,8 @@ def bench(
     delays = tables.Delays(latency, 1000 * (delay + harness.BUFFERING_HOPS * hop) / rate)
     verdict = judge(estimate, emulation.stream.misses, len(busy_seconds))
     if output is not None:
-        audio.write(output, emulation.stream.output, rate)
+        with SoundWriter(output, sample_rate=rate) as file:
+            file.write(from_pcm16(emulation.stream.output))
     if picture is not None:
         title = f"{model.name} on {chosen.title}"
         draw_latencies(picture, title, busy_seconds, emulation.stream.host_seconds, estimate.hop_seconds)

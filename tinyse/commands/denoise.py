@@ -111,7 +111,7 @@ def _files(source: Path, target: Path, settings: Settings, processes: int | None
         files = [{"in": r.source, "out": r.target, **_without_paths(r)} for r in results]
         print(json.dumps({**summary, "failed": len(failed), "files": files}, indent=2, allow_nan=False))
     else:
-        written = str(target) if not source.is_dir() else f"{len(done)} files in {target}"
+        written = results[0].target if not source.is_dir() else f"{len(done)} files in {target}"
         print(_sentence(written, summary))
         if failed:
             print(f"{len(failed)} of {len(results)} files could not be used: see above", file=sys.stderr)
@@ -123,14 +123,13 @@ def _pipe(
     source: Path, target: Path, settings: Settings, channels: int | None, raw_format: Format | None, as_json: bool
 ) -> None:
     from tinyse import audio
-    from tinyse.audio import pcm
-    from tinyse.audio.encoding import check_writable, possible_rate
+    from tinyse.audio import encoding, pcm
     from tinyse.progress import note
     from tinyse.streaming import sound
 
     _refuse_pipe(source, target, channels)
     if target != PIPE:
-        check_writable(target)
+        encoding.check_writable(target)
     denoiser = settings.open()
     reader, notices = None, list[str]()
     blocks: Iterable[np.ndarray]
@@ -145,9 +144,10 @@ def _pipe(
         blocks = [noisy]
         came = pcm.SampleSpec(raw_format or "s16", rate, noisy.shape[1])
     rate = came.rate if source == PIPE else settings.rate or came.rate
-    leaving = pcm.SampleSpec(
-        came.format, rate if target == PIPE else possible_rate(target, rate), 1 if settings.mono else came.channels
-    )
+    if target != PIPE:
+        notices += encoding.notices(target, rate)
+        rate = encoding.possible_rate(target, rate)
+    leaving = pcm.SampleSpec(came.format, rate, 1 if settings.mono else came.channels)
     notices += sound.notices(denoiser, came.rate, leaving.rate)
     start = time.perf_counter()
     clean = sound.denoised(denoiser, blocks, came.rate, leaving.rate)

@@ -107,11 +107,12 @@ def _endpoints(
     seconds: float | None,
     model_rate: int,
 ) -> tuple[Endpoint, Endpoint]:
+    from tinyse.audio.encoding import check_apart
     from tinyse.live import devices, endpoints
 
     to_file = _is_file(sink)
-    if to_file and _is_file(source) and Path(str(source)).resolve() == Path(str(sink)).resolve():
-        raise InputError(f"{sink} would be overwritten by its own clean version: name another place")
+    if to_file and _is_file(source):
+        check_apart(str(source), str(sink))
     origin: Endpoint
     if _is_file(source):
         origin = endpoints.FileSource(Path(str(source)), realtime or not to_file, seconds)

@@ -136,6 +136,18 @@ def root(
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a disk, a quota or a limit of files answers that takes no more."""
+REFUSED = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EROFS,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EMFILE,
+)
+"""What a file system answers that does not let a place be looked at: any question about a path may end so, and the answer
+is always about the user's path."""
 
 
 def main() -> None:
@@ -159,15 +171,20 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except OSError as error:
-        if error.errno not in FULL:
-            raise
-        _complain(
-            InputError(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room and start again")
-        )
+        _complain(_explained(error))
         code = 2
     if code == 130 and _is_first():
         print("tinyse: interrupted", file=sys.stderr)
     sys.exit(_flushed(code))
+
+
+def _explained(error: OSError) -> InputError:
+    """What the system refused, as the user's matter. Raises the error again where it is a mistake of ours."""
+    if error.errno in FULL:
+        return InputError(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room and start again")
+    if error.errno in REFUSED and error.filename is not None:
+        return InputError(f"cannot use {error.filename}: {error.strerror}")
+    raise error
 
 
 def _open_standard_streams() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from tinyse import audio
-from tinyse.audio.encoding import SoundWriter, check_writable, possible_rate, sample_format
+from tinyse.audio import encoding
+from tinyse.audio.encoding import SoundWriter, possible_rate, sample_format
 from tinyse.audio.sound_files import SUFFIXES, find_sounds
 from tinyse.errors import InputError
 from tinyse.process_pool import ProcessPool
@@ -98,9 +99,8 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
         if count > 1:
             raise InputError(f"{count} files would be written to {clean_path}: their names differ only in the ending")
     for job in jobs:
-        check_writable(job.target)
-        if job.source.resolve() == job.target.resolve():
-            raise InputError(f"{job.target} would be overwritten by its own clean version: name another place")
+        encoding.check_writable(job.target)
+        encoding.check_apart(job.source, job.target)
     return jobs
 
 
@@ -113,9 +113,7 @@ def denoise_file(
     noisy, rate, notices = audio.read_channels(job.source, settings.mono)
     wanted = settings.rate or rate
     target_rate = possible_rate(job.target, wanted)
-    if target_rate != wanted:
-        notices.append(f"written at {target_rate} Hz: {job.target.suffix} has no {wanted} Hz")
-    notices += sound.notices(denoiser, rate, target_rate)
+    notices += encoding.notices(job.target, wanted) + sound.notices(denoiser, rate, target_rate)
     length, elapsed = round(len(noisy) * target_rate / rate), 0.0
     if not length:
         raise InputError(f"cannot use {job.source}: it is shorter than one sample at {target_rate} Hz")

@@ -131,7 +131,7 @@ class Denoiser:
         back as it was given. Raises InputError as `process`, and for a rate or a number of channels that sound does not have.
         """
         samples = np.asarray(samples)
-        rate = sample_rate or self.sample_rate
+        rate = self.sample_rate if sample_rate is None else sample_rate
         if samples.ndim == 2 or (samples.ndim == 1 and rate != self.sample_rate):
             return self._denoise_any(samples, rate)
         floats = hops.as_float(samples)  # before the reset: what is refused leaves the stream where it stood

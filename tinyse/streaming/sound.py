@@ -58,13 +58,11 @@ def denoised(
 def notices(denoiser: Denoising, rate: int, target_rate: int) -> list[str]:
     """What is to be said of the way through the model's rate, where it is another."""
     inner = denoiser.sample_rate
-    if rate == inner == target_rate:
-        return []
-    if min(rate, target_rate) > inner:
-        return [
-            f"resampled from {rate} Hz to the model's {inner} Hz and back: nothing above {inner / 2000:g} kHz is left"
-        ]
-    return [f"resampled from {rate} Hz to the model's {inner} Hz, and to {target_rate} Hz"]
+    steps = [f"from {rate} Hz to the model's {inner} Hz"] if rate != inner else []
+    if target_rate != inner:
+        steps.append("back" if target_rate == rate else f"to {target_rate} Hz")
+    lost = f": nothing above {inner / 2000:g} kHz is left" if min(rate, target_rate) > inner else ""
+    return [f"resampled {' and '.join(steps)}{lost}"] if steps else []
 
 
 def latency_ms(denoiser: Denoising, rate: int, target_rate: int | None = None) -> float:
