@@ -41,7 +41,7 @@ KERNELS = (
 CMSIS_KERNELS = ("convolve_cmsis.c",)
 SYMBOLS = "symbols.h"
 """Made from the kernels."""
-HARNESS = ("main.c", "kernels.c", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
+HARNESS = ("main.c", "kernels.c", "definition.h", "port.h", "host.c", "cortex_m.c", "riscv.c", "bare_metal.ld")
 FLOAT_FRONT_END = (
     "exact.h", "front_end_state.h", "front_end.c", "front_end_mve.h", "transform.h", "reorder.h",
     "transform_portable.c", "transform_mve.c", "transform_cmsis.c",

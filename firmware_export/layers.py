@@ -24,7 +24,7 @@ OVERREAD_WORDS = 16
 SUMS = 64
 """Words of scratch after a window, as c/kernels.h says."""
 LARGEST_SIZE = 32767
-"""Sizes are int16 in C."""
+"""Sizes, and multipliers of a sigmoid, are int16 in C."""
 CONVOLVE = "tinyse_convolve"
 ADD = "tinyse_add"
 DEPTHWISE = "tinyse_depthwise"
@@ -253,7 +253,7 @@ def addition(graph: Graph, operator: Operator, where: str) -> tuple[Layer, bool]
         (a, b), (sa, sb), signs = (b, a), (sb, sa), signs[::-1]
     common = real(2) * sa
     b_multiplier, b_shift = arithmetic.quantize_multiplier(float(sb / common))
-    if b_shift == 0:
+    if b_shift == 0 and b_multiplier:
         # Equal scales, an exact half. The kernels want a shift: this one gives the same for all numbers of 9 bits << 20,
         # and of 16 bits << 15.
         b_multiplier, b_shift = (1 << 31) - 1, -1
@@ -307,7 +307,7 @@ def function(graph: Graph, operator: Operator, where: str) -> Layer:
     x, y = (graph.tensors[name] for name in (operator.inputs[0], operator.outputs[0]))
     if x.dtype == y.dtype == np.int8:
         return table(graph, operator)
-    return _sigmoid(operator, x) if operator.kind in ("LOGISTIC", "TANH") else _conversion(operator, x, y, where)
+    return _sigmoid(operator, x, where) if operator.kind in ("LOGISTIC", "TANH") else _conversion(operator, x, y, where)
 
 
 def table(graph: Graph, operator: Operator) -> Layer:
@@ -317,9 +317,11 @@ def table(graph: Graph, operator: Operator) -> Layer:
     return Layer("tinyse_look_up", "tinyse_table", {}, {"table": results})
 
 
-def _sigmoid(operator: Operator, x: Tensor) -> Layer:
+def _sigmoid(operator: Operator, x: Tensor, where: str) -> Layer:
     """LOGISTIC or TANH on 16 bits: 512 bytes of table, not 131,072."""
     multiplier, shift = tables.int16_multiplier(operator.kind, float(x.scale))
+    if multiplier > LARGEST_SIZE:
+        raise InputError(f"{where}: its input's scale is {x.scale:g}, the kernels go up to {LARGEST_SIZE / (3 << 12):.4g}")
     fields = {"multiplier": multiplier, "shift": shift, "is_tanh": int(operator.kind == "TANH")}
     return Layer("tinyse_sigmoid16", "tinyse_sigmoid", fields, {"table": tables.SIGMOID_TABLE.astype(np.uint16)})
 

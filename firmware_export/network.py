@@ -10,6 +10,8 @@ from tinyse.errors import InputError
 
 OVERREAD_BYTES = 32
 """After any input: kernels may read up to 31 bytes too many, as c/kernels.h says."""
+ALIGNED = "__attribute__((aligned(4))) static const"
+"""Of an operand, which is an array of bytes that may have values of 16 bits: a compiler may put one at any address."""
 
 
 def sources(program: Program, version: str) -> dict[str, str]:
@@ -76,7 +78,7 @@ def data(program: Program) -> str:
     known: dict[bytes, str] = {}
     for number, constant in enumerate(program.constants):
         readable = np.frombuffer(constant.values.tobytes() + bytes(OVERREAD_BYTES), np.int8)
-        parts.append(text.array(f"constant_{number}", readable))
+        parts.append(text.array(f"constant_{number}", readable, ALIGNED))
     for number, call in enumerate(program.calls):
         fields = dict(call.layer.fields)
         names = {}

@@ -133,12 +133,12 @@ def test_the_most_negative_product_saturates() -> None:
 @pytest.mark.parametrize(
     ("largest", "shift", "wide", "fits"),
     [
-        (2**31 - 1, 0, False, True),
-        (2**31, 0, False, False),
+        (2**31 - 257, 0, False, True),
+        (2**31 - 256, 0, False, False),  # the output's zero point is added to it
         (2**31 - 1, -5, False, True),
         (2**31, -5, False, False),  # the accumulator itself, however small its result
-        (2**28 - 1, 3, False, True),
-        (2**28, 3, False, False),
+        (2**28 - 33, 3, False, True),
+        (2**28 - 32, 3, False, False),
         (2**47 - 1, -17, True, True),
         (2**47, -20, True, False),
         (2**24 - 1, 7, True, True),

@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from test_firmware import everything16
 from test_firmware_images import compile_all
 
 from firmware_export import targets
-from firmware_export.export import export
+from firmware_export.export import export, make
 from tinyse import released
 
 CORTEX_M = [core for core in targets.CORES.values() if core.port == "cortex_m"]
@@ -65,6 +66,18 @@ def test_no_copy_is_left_to_a_library_that_was_compiled_before(folders, tmp_path
     assert " U memset\n" in listed
     assert " U memcpy\n" not in listed
     assert " U memmove\n" not in listed
+
+
+def test_a_constant_operand_of_16_bits_lies_at_an_even_address(tmp_path):
+    if shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    for name, content in make(everything16(), "0").sources.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "check.c").write_text(
+        '#include "tinyse_kernels.h"\n#include "tinyse_network_data.h"\n'
+        '_Static_assert(__alignof__(constant_0) % 2 == 0, "odd");\n'
+    )
+    subprocess.run(["gcc", "-fsyntax-only", f"-I{tmp_path}", str(tmp_path / "check.c")], check=True)
 
 
 ANSWERS = """

@@ -19,6 +19,7 @@ from firmware_export import front_end, layers, targets, vectors
 from firmware_export.export import export, make
 from tinyse import released
 from tinyse.errors import InputError
+from tinyse.graph import reference
 from tinyse.graph.graph import Graph, Quantization
 from tinyse.spectra.front_end import FrontEnd
 from tinyse.tflite.reader import read
@@ -170,6 +171,47 @@ def test_sums_near_the_largest_number_have_the_references_bits(tmp_path, name):
     flags = [] if core else ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
     targets.build(tmp_path / "out", core, tmp_path / "replay", flags)
     assert targets.run(core, tmp_path / "replay") == (0, "network equal\n")
+
+
+@pytest.mark.parametrize(
+    ("scale", "bias"), [(3.9, (1 << 31) - 200), (3.9, 200 - (1 << 31)), (1e12, 0)], ids=["above", "below", "zeros"]
+)
+def test_a_sum_without_room_for_the_last_step_is_refused(scale, bias):
+    """The output's zero point is added to 32 bits; and a channel of zeros is shifted to the left, too."""
+    graph = large_bias()
+    tensors, number = graph.tensors, np.arange(4) == 2
+    weights = np.where(number[:, None, None, None], 0, tensors["y/w"].constant).astype(np.int8)
+    scales = np.where(number, scale, tensors["y/w"].quantization.scale).astype(np.float32)
+    biases = np.where(number, bias, tensors["y/b"].constant).astype(np.int32)
+    tensors["y/w"] = replace(tensors["y/w"], data=weights, quantization=Quantization(scales))
+    tensors["y/b"] = replace(tensors["y/b"], data=biases, quantization=Quantization(np.float32(0.05) * scales))
+    for refused in (lambda: make(graph, "0"), lambda: reference.compile(graph)):
+        with pytest.raises(InputError, match="an accumulator may overflow"):
+            refused()
+
+
+@needs_gcc
+def test_an_operand_too_small_to_matter_adds_nothing(tmp_path):
+    """The multiplier of a scale below 2^-31 of the other is zero, and no half of it."""
+    b = Builder()
+    b.tensor("x", (1, 1, 4, 3), 1024)
+    b.tensor("small", (1, 1, 4, 3), 2**-24)
+    b.graph.inputs = {"x": "x", "small": "small"}
+    b.tensor("y", (1, 1, 4, 3), 1024)
+    b.add("ADD", ("x", "small"), "y", activation="NONE")
+    b.graph.outputs = {"y": "y"}
+    assert_equals_reference(b.graph, tmp_path, 20)
+
+
+def test_a_sigmoid_of_16_bits_whose_multiplier_is_wider_is_refused():
+    b = Builder()
+    for name, scale in (("x", 3.0), ("y", 1 / 32768)):
+        tensor = b.graph.tensors[b.tensor(name, (1, 4), scale, 0)]
+        b.graph.tensors[name] = replace(tensor, dtype=np.dtype(np.int16))
+    b.graph.inputs, b.graph.outputs = {"x": "x"}, {"y": "y"}
+    b.add("LOGISTIC", ("x",), "y")
+    with pytest.raises(InputError, match=r"its input's scale is 3, the kernels go up to 2\.667"):
+        make(b.graph, "0")
 
 
 # Names and signatures

@@ -7,10 +7,10 @@
 
 static inline tinyse_lanes add_four(const tinyse_addition *sum, tinyse_lanes a, tinyse_lanes b)
 {
-    const tinyse_lanes fine = (b - sum->b_zero) << 20;
+    const tinyse_lanes fine = (b - sum->b_zero) * (1 << 20);
     const tinyse_lanes rescaled = tinyse_rescale_lanes(fine, sum->b_scale.multiplier, sum->b_scale.shift) + sum->offset;
     const tinyse_lanes signed_a = sum->a_factor < 0 ? -a : a;
-    const tinyse_lanes total = (signed_a << 19) + (sum->b_sign < 0 ? -rescaled : rescaled);
+    const tinyse_lanes total = signed_a * (1 << 19) + (sum->b_sign < 0 ? -rescaled : rescaled);
     return tinyse_rescale_lanes(total, sum->scale.multiplier, sum->scale.shift) + sum->output_zero;
 }
 

@@ -36,12 +36,12 @@ static inline tinyse_lanes load_two(const int32_t *a, const int32_t *b)
     return (tinyse_lanes){a[0], a[1], b[0], b[1]};
 }
 
-/* The results of one pair at four positions, even and odd ones alternating. */
-static inline void pair_at_four(const tinyse_convolution *layer, const tinyse_block *windows, int32_t blocks,
+/* The results of one pair at four positions, even and odd ones alternating; windows lie `apart` blocks from each other. */
+static inline void pair_at_four(const tinyse_convolution *layer, const tinyse_block *windows, int32_t blocks, int32_t apart,
                                 const int32_t *pair, int8_t results[2 * AT_ONCE])
 {
     const int8_t *weights = (const int8_t *)(pair + 2);
-    const tinyse_block *a = windows, *b = a + blocks, *c = b + blocks, *d = c + blocks;
+    const tinyse_block *a = windows, *b = a + apart, *c = b + apart, *d = c + apart;
     tinyse_sums sum_a = {0}, sum_b = {0}, sum_c = {0}, sum_d = {0};
     for (int32_t i = 0; i < blocks; i++) {
         const tinyse_block by = tinyse_load_block(weights + 8 * TINYSE_BLOCK * i);
@@ -111,6 +111,8 @@ TINYSE_SHARED void tinyse_convolve_lanes(const tinyse_convolution *layer, const 
                 const int32_t first = (x + i) * layer->stride_width - layer->pad_left;
                 widen(tinyse_window(layer, input, row, top, first, (int8_t *)scratch), words, windows + i * blocks);
             }
+            /* One position alone is computed four times: what lies after its window has no values, and its sums no bound. */
+            const int32_t apart = positions == 1 ? 0 : blocks;
             const int32_t *pair = layer->pairs;
             int32_t channel = 0;
             for (; positions == 1 && channel + 2 * AT_ONCE <= outputs; channel += 2 * AT_ONCE) {
@@ -119,7 +121,7 @@ TINYSE_SHARED void tinyse_convolve_lanes(const tinyse_convolution *layer, const 
                 pair += AT_ONCE * step;
             }
             for (; channel < outputs; channel += 2) {
-                pair_at_four(layer, windows, blocks, pair, results);
+                pair_at_four(layer, windows, blocks, apart, pair, results);
                 for (int32_t i = 0; i < positions; i++) {
                     memcpy(output + i * outputs + channel, results + 2 * i, channel + 1 < outputs ? 2 : 1);
                 }

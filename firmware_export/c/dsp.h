@@ -65,7 +65,8 @@ static inline int32_t tinyse_saturate_half(int32_t x)
  * rounded: where rounding made a zero of it, taking one away changes nothing. */
 static inline int32_t tinyse_half(int32_t shift, int32_t offset)
 {
-    return (1 << (shift - 1)) + offset * (1 << shift);
+    const int32_t half = 1 << (shift - 1); /* a shift goes up to 31 */
+    return half + 2 * offset * half;
 }
 
 #endif

@@ -20,7 +20,7 @@ static int32_t hyperbolic_tangent(const uint16_t *table, int32_t x)
 TINYSE_SHARED void tinyse_sigmoid16(const tinyse_sigmoid *function, const int8_t *input, int8_t *output)
 {
     const tinyse_sigmoid f = *function;
-    const int32_t half = (1 << f.shift) >> 1;
+    const int32_t half = (int32_t)((1u << f.shift) >> 1); /* a shift goes up to 31 */
 
     for (int32_t row = 0; row < f.layout.rows; row++) {
         for (int32_t i = 0; i < f.layout.columns; i += 2) {

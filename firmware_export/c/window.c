@@ -27,7 +27,7 @@ TINYSE_SHARED const int8_t *tinyse_gather(const tinyse_convolution *layer, const
             memset(next, layer->input_zero, (size_t)bytes);
         } else {
             memset(next, layer->input_zero, (size_t)before);
-            tinyse_copy_bytes(next + before, input + (row * width + left) * channels + before, (size_t)inside);
+            tinyse_copy_bytes(next + before, input + ((row * width + left) * channels + before), (size_t)inside);
             memset(next + bytes - after, layer->input_zero, (size_t)after);
         }
         next += bytes;

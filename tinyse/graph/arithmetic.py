@@ -113,14 +113,15 @@ def reduce_multiplier(multiplier: np.ndarray | int) -> np.ndarray:
 def check_accumulator(where: str, largest: np.ndarray | int, shift: np.ndarray | int, wide: bool = False) -> None:
     """Refuse an operator whose accumulator can leave the bits that the C code has for it.
 
-    `largest` is the greatest magnitude that any input can give, one for each channel; `shift` the multiplier's. Raises
-    InputError that names `where`.
+    `largest` is the greatest magnitude that any input can give, one for each channel; `shift` the multiplier's. The
+    output's zero point, of 8 bits, is added to what 32 bits hold. Raises InputError that names `where`.
     """
-    largest, factor = np.asarray(largest, np.float64), 2.0 ** np.asarray(shift)
+    # A channel of zeros is shifted like any other: it may not go further to the left than a one.
+    largest, factor = np.maximum(np.asarray(largest, np.float64), 1), 2.0 ** np.asarray(shift)
     if wide:
         overflows = (largest >= 2.0**47) | (largest * factor >= 2.0**31) | (factor >= 2.0**8)
     else:
-        overflows = largest * np.maximum(factor, 1) >= 2.0**31
+        overflows = (largest >= 2.0**31) | (largest * factor >= 2.0**31 - 2.0**8)
     if overflows.any():
         raise InputError(f"{where}: an accumulator may overflow; its weights or scales are out of range")
 
