@@ -321,7 +321,9 @@ def _sigmoid(operator: Operator, x: Tensor, where: str) -> Layer:
     """LOGISTIC or TANH on 16 bits: 512 bytes of table, not 131,072."""
     multiplier, shift = tables.int16_multiplier(operator.kind, float(x.scale))
     if multiplier > LARGEST_SIZE:
-        raise InputError(f"{where}: its input's scale is {x.scale:g}, the kernels go up to {LARGEST_SIZE / (3 << 12):.4g}")
+        raise InputError(
+            f"{where}: its input's scale is {x.scale:g}, the kernels go up to {LARGEST_SIZE / (3 << 12):.4g}"
+        )
     fields = {"multiplier": multiplier, "shift": shift, "is_tanh": int(operator.kind == "TANH")}
     return Layer("tinyse_sigmoid16", "tinyse_sigmoid", fields, {"table": tables.SIGMOID_TABLE.astype(np.uint16)})
 
