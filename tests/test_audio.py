@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -68,10 +69,14 @@ def test_clipping_is_noticed_and_a_single_peak_is_not(tmp_path):
     assert audio.read(tmp_path / "peak.wav")[1] == []
 
 
-def test_a_truncated_wav_is_read_up_to_there_with_a_notice(tmp_path):
+@pytest.mark.parametrize("repaired", [False, True], ids=["cut", "cut, and its first size mended"])
+def test_a_truncated_wav_is_read_up_to_there_with_a_notice(repaired, tmp_path):
     path = tmp_path / "a.wav"
     audio.write(path, sine(1.0))
-    path.write_bytes(path.read_bytes()[:16044])
+    content = bytearray(path.read_bytes()[:16044])
+    if repaired:
+        content[4:8] = struct.pack("<I", len(content) - 8)
+    path.write_bytes(content)
     samples, notices = audio.read(path)
     assert len(samples) == 8000
     assert notices == ["ends before its header says: used up to there"]

@@ -13,6 +13,7 @@ import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -228,36 +229,48 @@ def _ends_early(path: Path) -> bool:
     """Whether a wav's header promises more bytes than there are: libsndfile reads what is left without a word."""
     with open(path, "rb") as file:
         head = file.read(12)
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        file.seek(0)
+        samples = _samples_of_wav(file)
+    if samples is None:
         return False
-    (size,) = struct.unpack("<I", head[4:8])
-    # Recorders that stream cannot know the size in advance and leave 0 or the largest number.
-    return 0 < size < 0xFFFFFF00 and size + 8 > path.stat().st_size + 1
+    (size,), there = struct.unpack("<I", head[4:8]), path.stat().st_size
+    return any(
+        # Recorders that stream cannot know the sizes in advance and leave 0 or the largest number.
+        0 < promised < 0xFFFFFF00 and start + promised > there + 1
+        for start, promised in ((8, size), samples)
+    )
 
 
 def _unfinished_wav(path: Path) -> bytes | None:
     """The file with its sizes filled in where the chunk of samples says 0 bytes though there are more: a recorder writes
     the sizes last. None for any other file."""
     with open(path, "rb") as file:
-        head = file.read(12)
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        samples = _samples_of_wav(file)
+        if samples is None:
             return None
-        while len(chunk := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                break
-            file.seek(size + size % 2, os.SEEK_CUR)
-        else:
-            return None
-        start = file.tell()
+        start, size = samples
         if size or start >= path.stat().st_size:
             return None
+        file.seek(start)
         rest = file.read()
         if _is_chunks(rest):
             return None  # no samples indeed: what follows describes the file
         file.seek(0)
         before = file.read(start - 4)
     return b"RIFF" + struct.pack("<I", start + len(rest) - 8) + before[8:] + struct.pack("<I", len(rest)) + rest
+
+
+def _samples_of_wav(file: BinaryIO) -> tuple[int, int] | None:
+    """Where the samples of a wav begin, and how many bytes its header says they are; None for any other file."""
+    head = file.read(12)
+    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return None
+    while len(chunk := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            return file.tell(), size
+        file.seek(size + size % 2, os.SEEK_CUR)
+    return None
 
 
 def _is_chunks(data: bytes) -> bool:
