@@ -2,6 +2,12 @@
 #include "bytes.h"
 #include "kernels.h"
 
+#ifdef __GNUC__
+typedef int32_t __attribute__((__may_alias__)) word; /* in a buffer of bytes, which other kernels read as what they are */
+#else
+typedef int32_t word;
+#endif
+
 /* Columns of bytes, as a past and a present frame of one channel are put side by side. */
 static void copy_bytes(const tinyse_rows *layout, const int8_t *source, int8_t *target)
 {
@@ -18,8 +24,8 @@ static void copy_bytes(const tinyse_rows *layout, const int8_t *source, int8_t *
 /* Rows and strides of whole words, one or more in a row. */
 static void copy_words(const tinyse_rows *layout, const int8_t *source, int8_t *target)
 {
-    const int32_t *from = (const int32_t *)(const void *)source;
-    int32_t *to = (int32_t *)(void *)target;
+    const word *from = (const word *)(const void *)source;
+    word *to = (word *)(void *)target;
     const int32_t words = layout->columns / 4;
     const int32_t from_next = layout->a_stride / 4 - words, to_next = layout->b_stride / 4 - words;
 
