@@ -158,7 +158,8 @@ void tinyse_convolve16_mve(const tinyse_convolution *layer, const int8_t *input,
 void tinyse_depthwise16(const tinyse_convolution *layer, const int8_t *input, int8_t *output);
 
 /* The common scale is 2^15 finer than twice the coarser one: a_factor is 2^15 or -2^15, `offset` and zero points are 0. The
- * `_dsp` and `_mve` variants of this and the next need shifts of 1 or more. */
+ * `_dsp` and `_mve` variants of this and the next need shifts of 1 or more; `_mve` may read up to 6 bytes after a row of an
+ * operand, which change nothing. */
 void tinyse_add16_portable(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
 void tinyse_add16_dsp(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
 void tinyse_add16_mve(const tinyse_addition *sum, const int8_t *a, const int8_t *b, int8_t *output);
