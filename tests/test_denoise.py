@@ -372,12 +372,12 @@ def test_other_files_on_standard_input_are_not_taken_for_samples(kind):
 )
 def test_files_without_a_magic_word_at_the_start_are_not_taken_for_samples(start):
     with pytest.raises(InputError, match="not raw sound or a wav"):
-        PipeReader(io.BufferedReader(io.BytesIO(start + bytes(300))), pcm.Layout("s16", RATE))
+        PipeReader(io.BufferedReader(io.BytesIO(start + bytes(300))), pcm.SampleSpec("s16", RATE))
 
 
 def test_samples_that_begin_like_a_frame_of_mp3_are_samples():
     given = np.array([-1025, 3, 0, 0, 5, 0, 0, 0], "<i2").tobytes()
-    reader = PipeReader(io.BufferedReader(io.BytesIO(given)), pcm.Layout("s16", RATE))
+    reader = PipeReader(io.BufferedReader(io.BytesIO(given)), pcm.SampleSpec("s16", RATE))
     assert pcm.encode(np.concatenate(list(reader)), "s16") == given
 
 
