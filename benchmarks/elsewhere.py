@@ -62,9 +62,9 @@ def strangers(manifest: Manifest) -> list[Recording]:
 
 
 def crossed(manifest: Manifest) -> dict[str, Manifest]:
-    """Tells talkers from noises: recordings of the valid half, with those of the valid split that are of known corpora.
+    """What tells talkers from noises: recordings of the valid half beside those of the valid split that may ship.
 
-    `known` has none of the former, `talkers` their speech alone, and `noises` their noise alone.
+    `talkers` has only the speech of the former, `noises` only their noise, and `known` neither.
     """
     known = [row for row in manifest.recordings if row.split == "valid" and row.ship]
     far = [row for row in strangers(manifest) if row.split == "valid"]
@@ -82,8 +82,6 @@ def make(data: Path, output: Path, counts: Mapping[Split, int]) -> None:
     """Write valid/ and test/, folders of pairs, with the class of noise of each pair in pairs.csv; then `crossed`."""
     manifest = open_data([data])
     chosen = Manifest(manifest.root, tuple(strangers(manifest)))
-    for name, part in crossed(manifest).items():
-        write_pairs(part, output / name, counts["valid"], "valid", noise_power=0.0)
     for split, count in counts.items():
         write_pairs(chosen, output / split, count, split, noise_power=0.0)
         kinds: dict[str, set[str]] = {"speech": set(), "noise": set()}
@@ -93,6 +91,9 @@ def make(data: Path, output: Path, counts: Mapping[Split, int]) -> None:
         print(
             f"{output / split}: {count} pairs, {len(kinds['speech'])} talkers, {len(kinds['noise'])} classes of noise"
         )
+    for name, part in crossed(manifest).items():
+        write_pairs(part, output / name, counts["valid"], "valid", noise_power=0.0)
+        print(f"{output / name}: {counts['valid']} pairs")
 
 
 def refuse_heard(model: Path) -> None:
