@@ -8,7 +8,8 @@
 being released (`ship` no; recipes with `ship: true` leave them out). Talkers and sources of noise are halved: choices are made
 on valid/, what is reported is test/. talkers/ and noises/ have one kind of these and the other of corpora that training
 knows, known/ neither, to tell what a loss comes from. All classes of noise are heard alike. `score` prints means over all
-pairs, by class of noise, and with --beside how much each row loses from those pairs to these, and that against the last row.
+pairs, by corpus of the talkers (against the last row) and by class of noise, and with --beside how much each row loses from
+those pairs to these.
 A model that was trained with `ship: false` has heard this sound, and is refused.
 """
 
@@ -123,8 +124,21 @@ def rows(arguments: argparse.Namespace, probes: list[LoadedPair]) -> dict[str, B
 
 def classes(folder: Path) -> list[str]:
     """The class of noise of each pair: the folder of its recording."""
+    return [Path(noise.split(" + ")[0]).parent.name for noise in _column(folder, "noise")]
+
+
+def corpora(folder: Path) -> list[str]:
+    """The corpus of each pair's talker, who is called CORPUS_NUMBER; empty where pairs.csv names none."""
+    return [talker.rpartition("_")[0] or talker for talker in _column(folder, "speaker")]
+
+
+def _column(folder: Path, name: str) -> list[str]:
+    """What pairs.csv says of each pair under a title; empty where it has no such title."""
+    if not (folder / "pairs.csv").is_file():
+        return []
     with open(folder / "pairs.csv", newline="", encoding="utf-8") as file:
-        return [Path(row["noise"].split(" + ")[0]).parent.name for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    return [row[name] for row in rows] if rows and name in rows[0] else []
 
 
 def gains(scores: Scores, name: str, metric: str) -> np.ndarray:
@@ -153,6 +167,22 @@ def by_class(scores: Scores, labels: list[str]) -> Table:
     order = sorted(means, key=lambda label: means[label][0])
     lines = tuple((label, str(found[label].sum()), *(f"{value:+.1f}" for value in means[label])) for label in order)
     return Table("SI-SDR gain in dB by class of noise", ("class", "pairs", *names), lines)
+
+
+def by_corpus(scores: Scores, folder: Path) -> list[Table]:
+    """SI-SDR gain with each corpus of talkers, and against the last row; no table where the talkers are not named."""
+    labels = corpora(folder)[: len(scores.files)]
+    *names, last = [name for name in scores.quality if name != NOISY]
+    lines = []
+    for label in sorted(set(labels)):
+        here = np.array([each == label for each in labels])
+        found = {name: gains(scores, name, "si_sdr")[here] for name in (*names, last)}
+        means = (f"{value.mean():+.2f}" for value in found.values())
+        leads = (paired(found[last], found[name]).as_text(sign="+") for name in names)
+        lines.append((label, str(here.sum()), *means, *leads))
+    header = ("talkers", "pairs", *names, last, *(f"{name}: against {last}" for name in names))
+    title = f"SI-SDR gain in dB by corpus of the talkers, {folder.name}"
+    return [Table(title, header, tuple(lines))] if lines else []
 
 
 def gap(here: Scores, beside: Scores) -> Table:
@@ -212,11 +242,12 @@ def main() -> None:
     probes = [pair.load() for pair in pairs if (pair.snr_db or 0) >= 10][:8]
     backends = rows(arguments, probes)
     here = _scored(backends, pairs)
-    tables = [overall(here), by_class(here, classes(arguments.pairs)[: len(pairs)])]
+    tables = [overall(here), *by_corpus(here, arguments.pairs), by_class(here, classes(arguments.pairs)[: len(pairs)])]
     losses = None
     if arguments.beside:
-        losses = gap(here, _scored(backends, find_pairs(arguments.beside, arguments.limit)))
-        tables.append(losses)
+        beside = _scored(backends, find_pairs(arguments.beside, arguments.limit))
+        losses = gap(here, beside)
+        tables += [*by_corpus(beside, arguments.beside), losses]
     record.keep(arguments.results, kept(tables[0], losses), "measured")
     if arguments.json:
         write_json(arguments.json, as_json(here))

@@ -17,6 +17,7 @@ sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import elsewhere
 
 from tinyse.errors import InputError
+from tinyse.evaluation.chain import Scores
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.recordings import Manifest, Recording
 from tinyse.released import find_weights
@@ -78,6 +79,7 @@ def test_pairs_are_made_scored_and_told_by_class(manifest, tmp_path, capsys, mon
     monkeypatch.setattr(elsewhere.record, "keep", lambda name, table, label: tables.update({name: table}))
     elsewhere.main()
     told = capsys.readouterr().out
+    assert "by corpus of the talkers, valid" in told and "by corpus of the talkers, test" in told
     assert "| student-30k, int8 stream (LiteRT)" in told and "by class of noise" in told
     assert "lost from the pairs beside" in told and "| +0.00 |" in told.split("lost from")[1]
     noisy, ours = tables["test"].rows
@@ -87,6 +89,21 @@ def test_pairs_are_made_scored_and_told_by_class(manifest, tmp_path, capsys, mon
         and float(ours[-2]) == pytest.approx(float(ours[-2]))
         and ours[-1] == "+0.00"
     )
+
+
+def test_a_lead_with_one_corpus_of_talkers_is_told_from_the_lead_with_another(tmp_path):
+    talkers = ["here_1", "far_away_1", "here_2", "far_away_2"]
+    rows = [f"{number},{talker}" for number, talker in enumerate(talkers)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["id,speaker", *rows]))
+    gained = {"noisy": [0.0, 1, 2, 3], "mine": [4.0, 2, 6, 4], "peer": [1.0, 5, 3, 6]}
+    quality = {name: {"si_sdr": values} for name, values in gained.items()}
+    scores = Scores(files=talkers, quality=quality, snr_db=[5.0] * 4, clean={}, noise={}, steps={})
+    (table,) = elsewhere.by_corpus(scores, tmp_path)
+    assert table.header == ("talkers", "pairs", "mine", "peer", "mine: against peer")
+    assert [row[:4] for row in table.rows] == [("far_away", "2", "+1.00", "+3.50"), ("here", "2", "+4.00", "+1.00")]
+    assert table.rows[1][4] == "+3.00 ± 0.00" and table.rows[0][4].startswith("-2.50 ±")
+    (tmp_path / "pairs.csv").unlink()
+    assert elsewhere.by_corpus(scores, tmp_path) == []
 
 
 def test_a_model_that_heard_this_sound_is_refused(tmp_path):

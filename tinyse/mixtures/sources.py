@@ -50,7 +50,7 @@ class Population:
     @classmethod
     def voices(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
         """Voices by speaker; a recording of an unknown speaker is a voice of its own."""
-        return cls(store, [(item.speaker or item.path, item.path) for item in store.recordings], power, shares)
+        return cls(store, [(item.voice, item.path) for item in store.recordings], power, shares)
 
     @classmethod
     def labeled(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:

@@ -21,7 +21,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 MANIFEST, ATTRIBUTIONS = "manifest.csv", "ATTRIBUTIONS.md"
 """What commands that fetch or synthesize sound write beside it; the second names whom its licenses ask to be named."""
 UNKNOWN = "unknown"
-"""The license of recordings for which none is stated."""
+"""The license of recordings for which none is stated, and the speaker of those whose talkers nobody told apart."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 1e-6, 1e9
 """The bounds of a recording: a manifest counts microseconds, and sums must stay finite."""
 
@@ -36,7 +36,8 @@ class Recording:
     kind: Kind
     split: Split
     speaker: str = ""
-    """Who speaks, unique over all corpora (`corpus_id`); empty where unknown. A speaker is in one split only."""
+    """Who speaks, unique over all corpora (`corpus_id`); empty where unknown. A speaker is in one split only. `unknown`, or a
+    name that ends in `_unknown`, stands for several whom nobody told apart, and who stay together."""
     label: str = ""
     """Class of a noise ("rain") or name of a room."""
     source: str = ""
@@ -63,6 +64,12 @@ class Recording:
     def group(self) -> str:
         """What must not be torn apart between splits: the speaker, else the source, else the file itself."""
         return (self.speaker if self.kind == "speech" else "") or self.source or self.path
+
+    @property
+    def voice(self) -> str:
+        """Who is heard, as mixing and counting need it: the speaker, or the file itself where nobody knows who speaks."""
+        nobody = not self.speaker or f"_{self.speaker}".casefold().endswith(f"_{UNKNOWN}")
+        return self.path if nobody else self.speaker
 
 
 COLUMNS = tuple(column.name for column in fields(Recording))
@@ -144,7 +151,7 @@ class Manifest:
                 chosen = self.select(kind, split)
                 if not chosen:
                     continue
-                names = {r.speaker or r.path for r in chosen} if kind == "speech" else {r.label for r in chosen}
+                names = {r.voice for r in chosen} if kind == "speech" else {r.label for r in chosen}
                 rows.append(
                     {
                         "kind": kind,
