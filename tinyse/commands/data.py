@@ -236,7 +236,7 @@ def pairs(
 @app.command()
 def shard(
     data: Data,
-    output: Annotated[Path, typer.Argument(help="An empty folder for the shards.")],
+    output: Annotated[Path, typer.Argument(help="A folder for the shards: empty, or of a call that was interrupted.")],
     megabytes: Annotated[
         int, typer.Option(min=1, max=2000, help="Size of a shard; 32 hold about half an hour at 16 kHz.")
     ] = 32,
@@ -248,8 +248,8 @@ def shard(
 ) -> None:
     """Pack a data set into WebDataset tar files, which train from a disk or from a server.
 
-    Training holds a few shards at a time, however large the data set; a few of them are a representative sample of it.
-    Copy the folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
+    The same command resumes what was interrupted. Training holds a few shards at a time, however large the data set; a
+    few of them are a representative sample of it. Copy the folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
     """
     from tinyse.recordings import brief, open_data, write_shards
 
