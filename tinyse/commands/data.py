@@ -249,7 +249,8 @@ def shard(
     """Pack a data set into WebDataset tar files, which train from a disk or from a server.
 
     The same command resumes what was interrupted. Training holds a few shards at a time, however large the data set; a
-    few of them are a representative sample of it. Copy the folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
+    few of them are a representative sample of it. Copy the folder to a server as it is, and train with
+    --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
     """
     from tinyse.recordings import brief, open_data, write_shards
 
