@@ -184,15 +184,17 @@ def _mixer_of_recipe(
 ) -> tuple[AnyMixer, int]:
     """The mixer with which a stage of a recipe is trained, and the epoch that it takes."""
     from tinyse.config import did_you_mean
+    from tinyse.recipe_files import read_recipe
     from tinyse.recordings import open_data
 
+    if len(data) > 1:
+        raise InputError(f"{data[1]}: a recipe names its own data; change it with --set data=FOLDER")
+    values = read_recipe(data[0], settings)
     with needs("train"):
         from tinyse.tasks import TASKS
         from tinyse.tasks.mixtures import MixtureTask, training_mixer
-        from tinyse.training.recipe import load_recipe
-    if len(data) > 1:
-        raise InputError(f"{data[1]}: a recipe names its own data; change it with --set data=FOLDER")
-    recipe = load_recipe(data[0], settings)
+        from tinyse.training.recipe import recipe_from
+    recipe = recipe_from(values)
     if not issubclass(TASKS[recipe.task], MixtureTask):
         raise InputError(f"{data[0]}: its task is {recipe.task!r}, which has no noisy and clean pairs to listen to")
     name = stage or list(recipe.stages)[-1]
