@@ -351,6 +351,16 @@ def test_a_pipe_without_a_sample_leaves_what_was_there(tiny, tmp_path):
         assert (tmp_path / "out.wav").read_bytes() == b"yesterday's"
 
 
+@pytest.mark.parametrize("raw", [True, False])
+def test_channels_that_a_pipe_mixes_down_are_said(tiny, raw):
+    given = np.stack([sound(300), sound(300)], axis=1).tobytes()
+    what = ["--channels", 2] if raw else []
+    answer = run("-", "-", "--mono", *what, "--model", tiny.quantized,
+                 input=given if raw else pcm.wav_header("s16", RATE, channels=2) + given)  # fmt: skip
+    assert (answer.returncode, answer.stderr) == (0, b"note: 2 channels mixed down to one\n")
+    assert len(answer.stdout) == 600 + (0 if raw else 44)
+
+
 def test_a_wav_of_doubles_leaves_as_one(tiny):
     file = io.BytesIO()
     soundfile.write(file, sound(300) / 32768, RATE, format="WAV", subtype="DOUBLE")
