@@ -24,7 +24,7 @@ from tinyse.recordings.shards import INDEX, JOURNAL
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
     """A manifest of recordings that may and may not ship, one of them of many pieces and one broken."""
-    folder = own_recordings.write(tmp_path_factory.mktemp("own"), talkers=3, noises=3, seconds=0.2)
+    folder = own_recordings.write(tmp_path_factory.mktemp("sources") / "own", talkers=3, noises=3, seconds=0.2)
     audio.write(folder / "speech/talker0/long.wav", np.float32(np.random.default_rng(0).normal(0, 0.1, 16000 * 9 // 2)))
     audio.write(folder / "noise/kind0/broken.wav", np.full(4000, 0.1))
     found = open_data(folder)
@@ -139,7 +139,7 @@ def test_shards_that_were_finished_stay_as_they_are(sources, tmp_path, interrupt
     capsys.readouterr()
     write_shards(open_data(sources), tmp_path / "shards")
     assert re.search(
-        rf"^note: \S+ has {len(left)} finished shards: \d+ of 11 recordings are left$", capsys.readouterr().err
+        rf"^note: finished shards in \S+: {len(left)}; recordings left: \d+ of 11$", capsys.readouterr().err
     )
     assert content(tmp_path / "shards") == content(tmp_path / "whole")
     assert left.items() <= {path.name: path.stat().st_ino for path in (tmp_path / "shards").iterdir()}.items()

@@ -36,7 +36,8 @@ PLAIN = MixtureConfig().plain()
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
-    return own_recordings.write(tmp_path_factory.mktemp("own"), talkers=20, noises=20, seconds=0.4)
+    folder = tmp_path_factory.mktemp("sources") / "own0"  # the name decides the splits, and with them what is mixed
+    return own_recordings.write(folder, talkers=20, noises=20, seconds=0.4)
 
 
 @pytest.fixture(scope="module")

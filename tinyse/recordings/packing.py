@@ -97,7 +97,7 @@ def write_shards(
             notes.add(recording, outcome)
         left = ordered[len(done) :]
         if journal.done:
-            note(f"{folder} has {len(journal.done)} finished shards: {len(left)} of {len(ordered)} recordings are left")
+            note(f"finished shards in {folder}: {len(journal.done)}; recordings left: {len(left)} of {len(ordered)}")
         with ThreadPoolExecutor(workers) as pool, _Packing(journal, megabytes, sample_rate, codec) as packing:
             work = in_order(pool, lambda each: _pack(manifest.root, each, sample_rate, codec), left, 4 * workers)
             for recording, got in track(work, len(left), "packing"):
