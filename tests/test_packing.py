@@ -129,6 +129,15 @@ def test_a_kill_at_any_step_costs_the_shard_in_the_making_alone(sources, tmp_pat
         assert content(tmp_path / f"killed/{step}") == content(tmp_path / "whole"), step
 
 
+def test_only_the_last_shard_of_a_kind_is_not_full(sources, tmp_path):
+    """Recordings that may ship lie among those that may not."""
+    found = open_data(sources)
+    mixed = (replace(each, split="train", ship=number % 2 == 0) for number, each in enumerate(found.recordings))
+    shards = write_shards(replace(found, recordings=tuple(mixed)), tmp_path / "shards").shards
+    short = [(shard.kind, shard.split, shard.ship) for shard in shards if shard.items < 2]
+    assert len(set(short)) == len(short) and len({shard.ship for shard in shards}) == 2
+
+
 @pytest.mark.parametrize("after", [5, 8, 10])
 def test_shards_that_were_finished_stay_as_they_are(sources, tmp_path, interrupt, capsys, after):
     write_shards(open_data(sources), tmp_path / "whole")
