@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import subprocess
@@ -104,6 +105,29 @@ def test_missing_empty_and_broken_files_are_named_in_one_line(tmp_path, read):
         with pytest.raises(InputError, match=rf"{name}\.wav") as error:
             read(tmp_path / f"{name}.wav")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("read", [audio.read, audio.duration])
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "mp3", "caf", "w64", "au"])
+def test_a_damaged_header_is_told_in_words_about_the_file(tmp_path, kind, read):
+    """libsndfile speaks of its own structures where a rate is 0, and of pipes where an MP3 has no frame."""
+    path = tmp_path / f"a.{kind}"
+    soundfile.write(path, sine(0.1), 16000)
+    whole, told = path.read_bytes(), []
+    for place in range(0, 64, 2):
+        path.write_bytes(whole[:place] + bytes(4) + whole[place + 4 :])
+        try:
+            read(path)
+        except InputError as error:
+            told.append(str(error))
+    assert told and not [line for line in told if re.search("SF_|nternal|struct|pipe|must be specified", line)]
+
+
+@pytest.mark.parametrize("read", [audio.read, audio.duration])
+def test_raw_samples_in_a_file_are_to_be_piped_in(tmp_path, read):
+    (tmp_path / "a.raw").write_bytes(bytes(1000))
+    with pytest.raises(InputError, match=r"a\.raw: raw samples do not say their rate and format: pipe them in"):
+        read(tmp_path / "a.raw")
 
 
 def test_duration_is_read_from_the_header(tmp_path):

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 import tinyse
 import tinyse.released
+from tinyse import audio
 from tinyse.commands import main as command_line
 from tinyse.commands.examples import EXAMPLES
 from tinyse.commands.models import models
@@ -271,6 +273,34 @@ def test_a_command_that_needs_an_extra_says_so_in_one_line(line, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "pip install 'tinyse[" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("train none.yaml", "there is no recipe none.yaml"),
+        ("train broken.yaml", "broken.yaml: no readable YAML"),
+        ("train extends.yaml", "extends: there is no recipe none.yaml"),
+        ("train list.yaml", "a recipe is keys and values"),
+        ("train good.yaml --set seed", "--set seed: expected KEY=VALUE"),
+        ("check none.yaml", "there is no recipe none.yaml"),
+        ("data preview none.yaml --output out", "there is no recipe none.yaml"),
+        ("evaluate none.safetensors pairs", "there is no model file none.safetensors"),
+        ("evaluate student-62k none", "there is no folder none"),
+        ("evaluate student-62k pairs --recipe none.yaml", "there is no recipe none.yaml"),
+    ],
+)
+def test_a_path_that_cannot_be_read_is_told_before_torch_is_imported(line, said, tmp_path):
+    """torch takes seconds to import; here it is as if it were not installed."""
+    for name, text in (("broken", "a: [1"), ("extends", "extends: none.yaml"), ("list", "[1]"), ("good", "seed: 1")):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    for side in ("clean", "noisy"):
+        audio.write(tmp_path / "pairs" / side / "a.wav", np.full(16000, 0.1, np.float32))
+    code = "import sys; sys.modules['torch'] = None; from tinyse.commands.main import main; main()"
+    command = [sys.executable, "-c", code, *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert said in done.stderr
 
 
 def test_models_without_torch_lists_those_that_come_along_as_with_it(monkeypatch, capsys):

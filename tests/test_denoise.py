@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,6 @@ from tinyse.audio import pcm
 from tinyse.audio.encoding import SoundWriter
 from tinyse.commands import main as command_line
 from tinyse.errors import InputError
-from tinyse.live.pipe import PipeReader
 from tinyse.streaming import batch
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.rates import Resampler
@@ -351,34 +351,22 @@ def test_a_pipe_without_a_sample_leaves_what_was_there(tiny, tmp_path):
         assert (tmp_path / "out.wav").read_bytes() == b"yesterday's"
 
 
-@pytest.mark.parametrize("kind", ["FLAC", "OGG", "AIFF", "RF64", "W64", "CAF", "AU"])
-def test_other_files_on_standard_input_are_not_taken_for_samples(kind):
-    """They would be noise at full scale."""
+@pytest.mark.parametrize("raw", [True, False])
+def test_channels_that_a_pipe_mixes_down_are_said(tiny, raw):
+    given = np.stack([sound(300), sound(300)], axis=1).tobytes()
+    what = ["--channels", 2] if raw else []
+    answer = run("-", "-", "--mono", *what, "--model", tiny.quantized,
+                 input=given if raw else pcm.wav_header("s16", RATE, channels=2) + given)  # fmt: skip
+    assert (answer.returncode, answer.stderr) == (0, b"note: 2 channels mixed down to one\n")
+    assert len(answer.stdout) == 600 + (0 if raw else 44)
+
+
+def test_a_wav_of_doubles_leaves_as_one(tiny):
     file = io.BytesIO()
-    soundfile.write(file, sound(300), RATE, format=kind)
-    with pytest.raises(InputError, match="not raw sound or a wav"):
-        PipeReader(io.BufferedReader(io.BytesIO(file.getvalue())), pcm.SampleSpec("s16", RATE))
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        b"\xff\xfb\x50\xc4" + bytes(8),
-        b"\xff\xf3\x88\xc4" + bytes(8),
-        b"\0\0\0 ftypisom",
-        b"0&\xb2u\x8ef\xcf\x11\xa6\xd9\0\xaa",
-    ],
-    ids=["MP3 without tags", "MP3 at 24 kHz", "M4A", "WMA"],
-)
-def test_files_without_a_magic_word_at_the_start_are_not_taken_for_samples(start):
-    with pytest.raises(InputError, match="not raw sound or a wav"):
-        PipeReader(io.BufferedReader(io.BytesIO(start + bytes(300))), pcm.SampleSpec("s16", RATE))
-
-
-def test_samples_that_begin_like_a_frame_of_mp3_are_samples():
-    given = np.array([-1025, 3, 0, 0, 5, 0, 0, 0], "<i2").tobytes()
-    reader = PipeReader(io.BufferedReader(io.BytesIO(given)), pcm.SampleSpec("s16", RATE))
-    assert pcm.encode(np.concatenate(list(reader)), "s16") == given
+    soundfile.write(file, sound(300) / 32768, RATE, format="WAV", subtype="DOUBLE")
+    answer = run("-", "-", "--model", tiny.quantized, input=file.getvalue())
+    assert answer.returncode == 0, answer.stderr
+    assert struct.unpack("<HH", answer.stdout[20:22] + answer.stdout[34:36]) == (3, 64)
 
 
 def test_half_a_sample_at_the_end_is_said(tiny):
@@ -549,17 +537,3 @@ def test_what_is_no_sound_is_refused_in_one_line(tmp_path, arguments, given, wor
     assert words in answer.stderr.decode()
     assert answer.stderr.count(b"\n") == 1
     assert not (tmp_path / "out.wav").exists()
-
-
-def test_a_known_size_ends_the_sound_before_what_follows_it():
-    """Editors put their notes after the samples: they are not sound."""
-    header = pcm.wav_header("s16", RATE, 8)
-    reader = PipeReader(io.BytesIO(header + b"\1\0" * 4 + b"LIST\4\0\0\0note"), pcm.SampleSpec("s16", RATE))
-    assert sum(map(len, reader)) == 4
-
-
-@pytest.mark.parametrize("samples", range(9))
-def test_a_sound_shorter_than_a_header_is_heard_whole(samples):
-    reader = PipeReader(io.BytesIO(b"\1\0" * samples), pcm.SampleSpec("s16", RATE))
-    assert sum(map(len, reader)) == samples
-    assert reader.cut == 0

@@ -160,6 +160,21 @@ def test_stopping_leaves_a_whole_file(tiny, noisy, tmp_path):
     assert 0.1 < len(soundfile.read(tmp_path / "heard.wav")[0]) / RATE < 3
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_live_file_has_the_notes_of_the_denoised_file(tiny, tmp_path, channels):
+    """Channels that become one, resampling, clipping and a file that ends early are said, each once."""
+    loud = np.clip(np.random.default_rng(0).normal(0, 1, (9000, channels)), -1, 1)
+    soundfile.write(tmp_path / "whole.wav", loud, 48000)
+    (tmp_path / "in.wav").write_bytes((tmp_path / "whole.wav").read_bytes()[:-600])
+    live = run("live", "--model", tiny.quantized, "--input", tmp_path / "in.wav", "--output", tmp_path / "live.wav")
+    line = ("denoise", tmp_path / "in.wav", tmp_path / "file.wav", "--mono", "--rate", RATE)
+    file = run(*line, "--model", tiny.quantized)
+    assert (live.returncode, file.returncode) == (0, 0), live.stderr + file.stderr
+    assert live.stderr == file.stderr
+    assert file.stderr.count("\n") == 2 + channels, file.stderr
+    assert ("note: 2 channels mixed down to one" in file.stderr) == (channels == 2)
+
+
 def test_sound_that_is_none_ends_the_session_with_one_line(tiny, tmp_path):
     soundfile.write(tmp_path / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
     answer = run("live", "--model", tiny.quantized, "--input", tmp_path / "nan.wav", "--output", tmp_path / "heard.wav")

@@ -8,7 +8,6 @@ import itertools
 import json
 import lzma
 import pickle
-import shutil
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -37,7 +36,8 @@ PLAIN = MixtureConfig().plain()
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
-    return own_recordings.write(tmp_path_factory.mktemp("own"), talkers=20, noises=20, seconds=0.4)
+    folder = tmp_path_factory.mktemp("sources") / "own0"  # the name decides the splits, and with them what is mixed
+    return own_recordings.write(folder, talkers=20, noises=20, seconds=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -175,30 +175,6 @@ def test_what_cannot_be_decoded_is_left_out_by_name(tmp_path):
     index = write_shards(manifest, tmp_path / "shards")
     assert sum(shard.items for shard in index.shards) == len(manifest.recordings) - 1
     assert any(manifest.recordings[0].path in notice for notice in opened(tmp_path / "shards").notices)
-
-
-def test_packing_that_was_interrupted_can_be_started_again(sources, tmp_path, monkeypatch):
-    monkeypatch.setattr(packing, "SHARD_ITEMS", 1)
-    pack, left = packing._pack, itertools.count(3, -1)
-
-    def interrupted(*arguments):
-        if next(left) == 0:
-            raise KeyboardInterrupt
-        return pack(*arguments)
-
-    monkeypatch.setattr(packing, "_pack", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_shards(open_data(sources), tmp_path / "shards", workers=1)
-    assert not list((tmp_path / "shards").iterdir())
-    assert len(write_shards(open_data(sources), tmp_path / "shards").shards) > 3
-
-
-def test_shards_without_an_index_are_not_taken_for_a_data_set(sources, packed, tmp_path):
-    """Of a packing that was killed, or a copy that was: the two look alike, so nothing is removed."""
-    shutil.copytree(packed, tmp_path / "killed")
-    (tmp_path / "killed/shards.json").unlink()
-    with pytest.raises(InputError, match=r"has \d+ \.tar files, such as \S+\.tar, and no shards\.json: if packing was"):
-        write_shards(open_data(sources), tmp_path / "killed")
 
 
 def test_a_folder_with_shards_and_shards_as_a_source_are_refused(sources, packed, tmp_path):

@@ -45,12 +45,14 @@ def read_channels(path: str | Path, mono: bool = False) -> tuple[np.ndarray, int
 
     Raises InputError as `read`.
     """
-    channels, rate, notices = finite_channels(path)
+    channels, rate, notices = sound_files.decode(path)
+    if not np.isfinite(channels).all():
+        raise InputError(f"cannot use {path}: it holds samples that are NaN or infinite")
     if _is_clipped(channels):
         notices.append("clipped: three or more samples in a row at full scale")
     if mono and channels.shape[1] > 1:
         samples = channels.mean(axis=1, keepdims=True)
-        notices.append(f"{channels.shape[1]} channels mixed down to one")
+        notices += mixed_down(channels.shape[1])
         # Unrelated channels lose 3 dB.
         if np.square(samples).mean() < 0.1 * np.square(channels).mean():
             notices.append("channels that cancel one another when they are mixed down (antiphase)")
@@ -58,12 +60,9 @@ def read_channels(path: str | Path, mono: bool = False) -> tuple[np.ndarray, int
     return channels, rate, notices
 
 
-def finite_channels(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
-    """`sound_files.decode`, for sound: raises InputError, with the path, for NaN or infinite samples as well."""
-    channels, rate, notices = sound_files.decode(path)
-    if not np.isfinite(channels).all():
-        raise InputError(f"cannot use {path}: it holds samples that are NaN or infinite")
-    return channels, rate, notices
+def mixed_down(count: int) -> list[str]:
+    """What is to be said of `count` channels that become one."""
+    return [f"{count} channels mixed down to one"] if count > 1 else []
 
 
 def write(path: str | Path, samples: np.ndarray, sample_rate: int = DEFAULT_RATE) -> None:

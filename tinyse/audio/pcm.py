@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from typing import Literal
 
 import numpy as np
 
 from tinyse.audio import from_pcm16, to_pcm16
+from tinyse.audio.signatures import other_file
 from tinyse.audio.sound_files import check_layout
 from tinyse.errors import InputError
 
-Format = Literal["u8", "s16", "s24", "s32", "f32"]
-FORMATS: dict[Format, int] = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4}
+Format = Literal["u8", "s16", "s24", "s32", "f32", "f64"]
+FORMATS: dict[Format, int] = {"u8": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4, "f64": 8}
 """Bytes per sample, little-endian."""
 FLOAT_TAG, EXTENSIBLE_TAG = 3, 0xFFFE
 WAV_KINDS: dict[tuple[int, int], Format] = {
-    (1, 8): "u8",
-    (1, 16): "s16",
-    (1, 24): "s24",
-    (1, 32): "s32",
-    (FLOAT_TAG, 32): "f32",
+    (1, 1): "u8",
+    (1, 2): "s16",
+    (1, 3): "s24",
+    (1, 4): "s32",
+    (FLOAT_TAG, 4): "f32",
+    (FLOAT_TAG, 8): "f64",
 }
-"""Formats by a wav's format tag and its bits per sample."""
+"""Formats by a wav's format tag and its bytes per sample."""
+WAVES = (b"RIFF", b"RF64", b"BW64")
+"""How a wav begins; the latter two hold their size, which may be beyond 4 GB, in a chunk of its own."""
+MAX_FORMAT_BYTES = 1 << 10
+"""What is read of the chunk that says the format: it has 16 to 40 bytes, whatever size it promises."""
 UNKNOWN_BYTES = 0xFFFFFFFF
-"""What a wav that is a stream says of its size."""
-OTHER_FILES = {
-    b"fLaC": "FLAC",
-    b"OggS": "Ogg",
-    b"ID3": "MP3",
-    b"FORM": "AIFF",
-    b"RF64": "RF64",
-    b"RIFX": "big-endian wav",
-    b"riff": "W64",
-    b"caff": "CAF",
-    b".snd": "AU",
-    b"\x1aE\xdf\xa3": "Matroska",
-    b"0&\xb2u": "WMA",
-    b"#!AMR": "AMR",
-    b"wvpk": "WavPack",
-}
-"""How files begin whose bytes, taken for raw samples, would be noise at full scale."""
-MP3_FRAMES = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")
-"""How an MP3 without tags begins: with frames of layer III, the first of which holds zeros. Raw sound of 16 bits that begins so
-would have to be silent from its third sample on."""
+"""What a wav says of its size that is a stream, or holds it elsewhere."""
 ENDLESS_BYTES = 0x7FFF0000
 """From here on a promised size is not a size: recorders to a pipe promise 2 or 4 GB."""
 
@@ -78,15 +65,18 @@ def decode(content: bytes, spec: SampleSpec) -> np.ndarray:
         samples = wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
     elif spec.format == "s32":
         samples = np.frombuffer(content, "<i4").astype(np.float32) / np.float32(2**31)
-    else:
+    elif spec.format == "f32":
         samples = np.frombuffer(content, "<f4").astype(np.float32)
+    else:
+        with np.errstate(over="ignore"):  # infinity is refused where it is used
+            samples = np.frombuffer(content, "<f8").astype(np.float32)
     return samples
 
 
 def encode(samples: np.ndarray, format: Format) -> bytes:
     """(samples,) or (samples, channels) float32 -> bytes; integers are rounded and clipped."""
-    if format == "f32":
-        return samples.astype("<f4").tobytes()
+    if format in ("f32", "f64"):
+        return samples.astype("<f4" if format == "f32" else "<f8").tobytes()
     if format == "s16":
         return to_pcm16(samples).astype("<i2").tobytes()
     full = 2.0 ** (8 * FORMATS[format] - 1)
@@ -99,7 +89,7 @@ def encode(samples: np.ndarray, format: Format) -> bytes:
 
 def wav_header(format: Format, rate: int, size: int | None = None, channels: int = 1) -> bytes:
     """The 44 bytes before `size` bytes of sound; None for a stream whose end is not known."""
-    width, tag = FORMATS[format], FLOAT_TAG if format == "f32" else 1
+    width, tag = FORMATS[format], FLOAT_TAG if format in ("f32", "f64") else 1
     size = UNKNOWN_BYTES if size is None else size
     frame = width * channels
     parts = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, channels, rate, rate * frame, frame, 8 * width)
@@ -115,33 +105,28 @@ def read_header(stream: BufferedIOBase) -> tuple[SampleSpec | None, bytes]:
 
     Raises InputError for a wav of another kind, for one that ends in its header, and for another kind of sound file.
     """
-    start = stream.read(12)
-    if (kind := _other_file(start)) is not None:
+    kind, start = other_file(stream)
+    if kind is not None:
         raise InputError(f"standard input is a file of the kind {kind}, not raw sound or a wav: name the file, or pipe it "
                          "through ffmpeg -i - -f wav -")  # fmt: skip
-    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+    if start[:4] not in WAVES or start[8:12] != b"WAVE":
         return None, start
-    spec = None
+    spec, long_size = None, 0
     while True:
         name, size = struct.unpack("<4sI", _exactly(stream, 8))
         if name == b"data":
             break
-        content = _exactly(stream, size + size % 2)
+        content = _exactly(stream, min(size + size % 2, MAX_FORMAT_BYTES))
+        _skip(stream, size + size % 2 - len(content))
         if name == b"fmt ":
             spec = _sample_spec(content)
+        elif name == b"ds64" and len(content) >= 16:
+            (long_size,) = struct.unpack("<Q", content[8:16])
     if spec is None:
         raise InputError("standard input is a wav without a format: give raw PCM, or a wav as recorders write it")
-    known = 0 < size < ENDLESS_BYTES
-    return SampleSpec(spec.format, spec.rate, spec.channels, size if known else None), b""
-
-
-def _other_file(start: bytes) -> str | None:
-    """What kind of sound file begins with these 12 bytes, where it is neither a wav nor raw sound."""
-    if start[4:8] == b"ftyp":
-        return "MP4"
-    if len(start) == 12 and start.startswith(MP3_FRAMES) and not any(start[4:]):
-        return "MP3"
-    return next((kind for beginning, kind in OTHER_FILES.items() if start.startswith(beginning)), None)
+    if size == UNKNOWN_BYTES and 0 < long_size < 1 << 63:
+        return replace(spec, size=long_size), b""
+    return replace(spec, size=size if 0 < size < ENDLESS_BYTES else None), b""
 
 
 def _sample_spec(content: bytes) -> SampleSpec:
@@ -151,11 +136,12 @@ def _sample_spec(content: bytes) -> SampleSpec:
     if tag == EXTENSIBLE_TAG and len(content) >= 26:
         (tag,) = struct.unpack("<H", content[24:26])
     check_layout("standard input", rate, channels)
-    if (tag, bits) not in WAV_KINDS:
+    if (format := WAV_KINDS.get((tag, -(-bits // 8)))) is None:
         raise InputError(
-            f"standard input is a wav of kind {tag} with {bits} bits: PCM of 8 to 32 bits or float of 32 can be read"
+            f"standard input is a wav of kind {tag} with {bits} bits: PCM of 8 to 32 bits or float of 32 or 64 can be read; "
+            "name the file, or pipe it through ffmpeg -i - -f wav -"
         )
-    return SampleSpec(WAV_KINDS[tag, bits], rate, channels)
+    return SampleSpec(format, rate, channels)
 
 
 def _exactly(stream: BufferedIOBase, count: int) -> bytes:
@@ -163,3 +149,9 @@ def _exactly(stream: BufferedIOBase, count: int) -> bytes:
     if len(content) < count:
         raise InputError("standard input is a wav that ends in its header")
     return content
+
+
+def _skip(stream: BufferedIOBase, count: int) -> None:
+    """Chunks before the samples may be long, as pictures are: they are not held in memory."""
+    while count > 0:
+        count -= len(_exactly(stream, min(count, 1 << 16)))

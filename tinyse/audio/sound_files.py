@@ -13,7 +13,7 @@ import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -35,6 +35,9 @@ MAX_VALUES = 1 << 31
 of a FLAC of 100 bytes can say 2^36."""
 _FAILURES = (RuntimeError, ValueError, TypeError, OSError)
 """What soundfile raises for a file that it cannot read; the errors of libsndfile are RuntimeErrors."""
+INTERNALS = ("nternal", "struct incomplete", "not a regular file", "must be specified")
+"""In what libsndfile and soundfile say of themselves, and not of the file, where a header makes no sense (a rate of 0) or
+an MP3 has no frame."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
     _check_exists(path)
     if path.suffix.lower() in BY_FFMPEG:
         return _decode_by_ffmpeg(path)
-    unfinished = _unfinished_wav(path)
+    sizes = _wav_sizes(path)
+    unfinished = _unfinished_wav(path, sizes)
     try:
         with soundfile.SoundFile(path if unfinished is None else io.BytesIO(unfinished)) as file:
             promised, rate = file.frames, file.samplerate
@@ -118,13 +122,13 @@ def decode(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
             f"cannot read {path}: there is no memory for {promised} samples; cut it into shorter files"
         ) from error
     except _FAILURES as error:
-        raise InputError(f"cannot read {path}: {_reason(error)}") from error
+        raise InputError(f"cannot read {path}: {_reason(error, path)}") from error
     if not len(channels):
         raise InputError(f"cannot read {path}: it holds no samples")
     notices = []
     if unfinished is not None:
         notices.append("the header says 0 bytes, as of a recorder that crashed: read to the end of the file")
-    elif len(channels) < promised or _ends_early(path):
+    elif len(channels) < promised or _ends_early(sizes):
         notices.append(EARLY_END)
     return channels, rate, notices
 
@@ -152,13 +156,13 @@ def duration(path: str | Path) -> float:
         return _duration_by_ffmpeg(path)
     try:
         info = soundfile.info(path)
-        if info.frames <= 0 and (unfinished := _unfinished_wav(path)) is not None:
+        if info.frames <= 0 and (unfinished := _unfinished_wav(path, _wav_sizes(path))) is not None:
             info = soundfile.info(io.BytesIO(unfinished))
         check_layout(path, info.samplerate, info.channels)
     except InputError:
         raise
     except _FAILURES as error:
-        raise InputError(f"cannot read {path}: {_reason(error)}") from error
+        raise InputError(f"cannot read {path}: {_reason(error, path)}") from error
     if info.frames <= 0:
         raise InputError(f"cannot read {path}: it holds no samples")
     return info.frames / info.samplerate
@@ -172,9 +176,16 @@ def _check_exists(path: Path) -> None:
         raise InputError(f"cannot read {path}: permission denied")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: Path) -> str:
     """What libsndfile says, without the file's name in front: the caller has named it."""
     text = getattr(error, "error_string", str(error)).strip().rstrip(".")
+    if path.suffix.lower() == ".raw":
+        return (
+            "raw samples do not say their rate and format: pipe them in and give both "
+            "(tinyse denoise - OUT --rate 16000 --format s16)"
+        )
+    if any(words in text for words in INTERNALS):
+        return "it is damaged, or not the kind of sound that its name says"
     return f"{text} (wav, flac, ogg, opus, mp3, aiff and, through ffmpeg, m4a can be read)" if "ormat" in text else text
 
 
@@ -225,52 +236,51 @@ def _run(program: str, arguments: list[str], path: Path) -> tuple[bytes, bytes]:
 # WAV headers that are not true
 
 
-def _ends_early(path: Path) -> bool:
-    """Whether a wav's header promises more bytes than there are: libsndfile reads what is left without a word."""
+class _WavSizes(NamedTuple):
+    """What the header of a wav says of its sizes, in bytes, and what there is."""
+
+    riff: int
+    """What follows the first 8."""
+    start: int
+    """Where the samples begin."""
+    samples: int
+    there: int
+
+
+def _wav_sizes(path: Path) -> _WavSizes | None:
+    """None for a file that is no wav, and for one without a chunk of samples."""
     with open(path, "rb") as file:
         head = file.read(12)
-        file.seek(0)
-        samples = _samples_of_wav(file)
-    if samples is None:
-        return False
-    (size,), there = struct.unpack("<I", head[4:8]), path.stat().st_size
-    return any(
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        (riff,) = struct.unpack("<I", head[4:8])
+        while len(chunk := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", chunk)
+            if name == b"data":
+                return _WavSizes(riff, file.tell(), size, os.fstat(file.fileno()).st_size)
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return None
+
+
+def _ends_early(sizes: _WavSizes | None) -> bool:
+    """Whether a wav's header promises more bytes than there are: libsndfile reads what is left without a word."""
+    return sizes is not None and any(
         # Recorders that stream cannot know the sizes in advance and leave 0 or the largest number.
-        0 < promised < 0xFFFFFF00 and start + promised > there + 1
-        for start, promised in ((8, size), samples)
+        0 < promised < 0xFFFFFF00 and start + promised > sizes.there + 1
+        for start, promised in ((8, sizes.riff), (sizes.start, sizes.samples))
     )
 
 
-def _unfinished_wav(path: Path) -> bytes | None:
+def _unfinished_wav(path: Path, sizes: _WavSizes | None) -> bytes | None:
     """The file with its sizes filled in where the chunk of samples says 0 bytes though there are more: a recorder writes
     the sizes last. None for any other file."""
-    with open(path, "rb") as file:
-        samples = _samples_of_wav(file)
-        if samples is None:
-            return None
-        start, size = samples
-        if size or start >= path.stat().st_size:
-            return None
-        file.seek(start)
-        rest = file.read()
-        if _is_chunks(rest):
-            return None  # no samples indeed: what follows describes the file
-        file.seek(0)
-        before = file.read(start - 4)
-    return b"RIFF" + struct.pack("<I", start + len(rest) - 8) + before[8:] + struct.pack("<I", len(rest)) + rest
-
-
-def _samples_of_wav(file: BinaryIO) -> tuple[int, int] | None:
-    """Where the samples of a wav begin, and how many bytes its header says they are; None for any other file."""
-    head = file.read(12)
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+    if sizes is None or sizes.samples or sizes.start >= sizes.there:
         return None
-    while len(chunk := file.read(8)) == 8:
-        name, size = struct.unpack("<4sI", chunk)
-        if name == b"data":
-            return file.tell(), size
-        file.seek(size + size % 2, os.SEEK_CUR)
-    return None
+    with open(path, "rb") as file:
+        before, rest = file.read(sizes.start), file.read()
+    if _is_chunks(rest):
+        return None  # no samples indeed: what follows describes the file
+    return b"RIFF" + struct.pack("<I", sizes.start + len(rest) - 8) + before[8:-4] + struct.pack("<I", len(rest)) + rest
 
 
 def _is_chunks(data: bytes) -> bool:

@@ -32,14 +32,17 @@ def check(
     fast: a kernel optimized for the hardware; plain: portable C, or the core beside an NPU; none: it cannot run.
     The exit status is 0 if the step can run on TFLM, and 1 if not.
     """
+    from tinyse.recipe_files import read_recipe
+
+    values = read_recipe(recipe, settings or [])
     with needs("train"):
         from tinyse.tasks import TASKS
         from tinyse.training.own_networks import check_networks
-        from tinyse.training.recipe import load_recipe
+        from tinyse.training.recipe import recipe_from
     from tinyse.spectra.front_end import latency_ms
     from tinyse.targets.forecast import forecast, random_step
 
-    chosen = load_recipe(recipe, settings or [])
+    chosen = recipe_from(values)
     check_networks(chosen)
     name, stage = list(chosen.stages.items())[-1]
     graph = TASKS[chosen.task].untrained(chosen, stage).eval().emit(name)

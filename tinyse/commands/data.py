@@ -184,15 +184,17 @@ def _mixer_of_recipe(
 ) -> tuple[AnyMixer, int]:
     """The mixer with which a stage of a recipe is trained, and the epoch that it takes."""
     from tinyse.config import did_you_mean
+    from tinyse.recipe_files import read_recipe
     from tinyse.recordings import open_data
 
+    if len(data) > 1:
+        raise InputError(f"{data[1]}: a recipe names its own data; change it with --set data=FOLDER")
+    values = read_recipe(data[0], settings)
     with needs("train"):
         from tinyse.tasks import TASKS
         from tinyse.tasks.mixtures import MixtureTask, training_mixer
-        from tinyse.training.recipe import load_recipe
-    if len(data) > 1:
-        raise InputError(f"{data[1]}: a recipe names its own data; change it with --set data=FOLDER")
-    recipe = load_recipe(data[0], settings)
+        from tinyse.training.recipe import recipe_from
+    recipe = recipe_from(values)
     if not issubclass(TASKS[recipe.task], MixtureTask):
         raise InputError(f"{data[0]}: its task is {recipe.task!r}, which has no noisy and clean pairs to listen to")
     name = stage or list(recipe.stages)[-1]
@@ -236,7 +238,7 @@ def pairs(
 @app.command()
 def shard(
     data: Data,
-    output: Annotated[Path, typer.Argument(help="An empty folder for the shards.")],
+    output: Annotated[Path, typer.Argument(help="A folder for the shards: empty, or of a call that was interrupted.")],
     megabytes: Annotated[
         int, typer.Option(min=1, max=2000, help="Size of a shard; 32 hold about half an hour at 16 kHz.")
     ] = 32,
@@ -248,8 +250,9 @@ def shard(
 ) -> None:
     """Pack a data set into WebDataset tar files, which train from a disk or from a server.
 
-    Training holds a few shards at a time, however large the data set; a few of them are a representative sample of it.
-    Copy the folder to a server as it is, and train with --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
+    The same command resumes what was interrupted. Training holds a few shards at a time, however large the data set; a
+    few of them are a representative sample of it. Copy the folder to a server as it is, and train with
+    --set data=https://HOST/FOLDER (or s3://BUCKET/FOLDER).
     """
     from tinyse.recordings import brief, open_data, write_shards
 

@@ -139,6 +139,7 @@ def _pipe(
         blocks, came = reader, reader.spec
         if settings.mono:
             blocks = (block.mean(axis=1, keepdims=True) for block in reader)
+            notices = audio.mixed_down(came.channels)
     else:
         noisy, rate, notices = audio.read_channels(source, settings.mono)
         blocks = [noisy]

@@ -20,6 +20,7 @@ from tinyse.errors import InputError
 if TYPE_CHECKING:
     from tinyse.live.endpoints import Endpoint
     from tinyse.live.session import Session
+    from tinyse.streaming.denoiser import Denoiser
 
 FILE_NAME = re.compile(r"\S*\w\.[A-Za-z]\w{0,3}")
 """What ends in a suffix: x.raw is not a device's name, whether or not tinyse knows the format."""
@@ -78,7 +79,7 @@ def live(
     limit_db = limit_for(purpose, attenuation_limit_db)
     denoiser = Denoiser(model, engine=engine, attenuation_limit_db=limit_db)
     tagger = Tagger(tags) if tags else None
-    endpoints = _endpoints(source, sink, realtime, device_rate, seconds, denoiser.sample_rate)
+    endpoints = _endpoints(source, sink, realtime, device_rate, seconds, denoiser)
     session = Session(denoiser, *endpoints, buffer_ms / 1000, tagger)
     if record is not None:
         session.record(record)
@@ -105,12 +106,14 @@ def _endpoints(
     realtime: bool,
     rate: int | None,
     seconds: float | None,
-    model_rate: int,
+    denoiser: Denoiser,
 ) -> tuple[Endpoint, Endpoint]:
     from tinyse.audio.encoding import check_apart
     from tinyse.live import devices, endpoints
+    from tinyse.progress import note
+    from tinyse.streaming import sound
 
-    to_file = _is_file(sink)
+    model_rate, to_file = denoiser.sample_rate, _is_file(sink)
     if to_file and _is_file(source):
         check_apart(str(source), str(sink))
     origin: Endpoint
@@ -118,9 +121,13 @@ def _endpoints(
         origin = endpoints.FileSource(Path(str(source)), realtime or not to_file, seconds)
     else:
         origin = devices.Microphone(source, rate, model_rate)
-    if to_file:
-        return origin, endpoints.FileSink(Path(str(sink)), model_rate)
-    return origin, devices.Loudspeaker(sink, rate, model_rate)
+    target: Endpoint = (
+        endpoints.FileSink(Path(str(sink)), model_rate) if to_file else devices.Loudspeaker(sink, rate, model_rate)
+    )
+    if isinstance(origin, endpoints.FileSource):
+        for notice in (*origin.notices, *sound.notices(denoiser, origin.rate, target.rate)):
+            note(notice)
+    return origin, target
 
 
 def _is_file(name: str | None) -> bool:

@@ -44,7 +44,10 @@ def networks_in(recipe: Path | None) -> Networks:
     """The classes that a recipe names; none without one. Raises InputError for a class that is not a network."""
     if recipe is None:
         return ()
+    from tinyse.recipe_files import read_recipe
+
+    values = read_recipe(recipe)
     with needs("train"):
         from tinyse.tasks.stage_networks import networks_of
-        from tinyse.training.recipe import load_recipe
-    return networks_of(load_recipe(recipe))
+        from tinyse.training.recipe import recipe_from
+    return networks_of(recipe_from(values))

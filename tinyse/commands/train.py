@@ -60,16 +60,18 @@ def train(
     from its last checkpoint, with the same result. On several GPUs: torchrun --nproc-per-node N -m tinyse train RECIPE.
     """
     from tinyse.commands.screen import Screen
+    from tinyse.recipe_files import read_recipe
 
+    values = read_recipe(recipe, settings or [])  # before torch, which takes seconds to import
     # Threads that spin while they wait take the core from the process that mixes; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with needs("train"):
         from tinyse.training import dry_run, finish
         from tinyse.training.lock import locked
         from tinyse.training.own_networks import check_networks
-        from tinyse.training.recipe import load_recipe
+        from tinyse.training.recipe import recipe_from
         from tinyse.training.run import run
-    chosen = load_recipe(recipe, settings or [])
+    chosen = recipe_from(values)
     check_networks(chosen)
     rank = int(os.environ.get("RANK", "0"))
     # The other processes of torchrun wait for the first.

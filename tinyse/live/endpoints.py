@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from tinyse.audio import DEFAULT_RATE, finite_channels
+from tinyse.audio import DEFAULT_RATE, read_channels
 from tinyse.audio.encoding import SoundWriter
 from tinyse.errors import InputError
 from tinyse.live.ring import Ring
@@ -56,8 +56,10 @@ class FileSource:
 
     def __init__(self, path: Path, realtime: bool, seconds: float | None = None) -> None:
         """`seconds`: how much of it to give; all by default. Raises InputError for a file that is not sound."""
-        channels, self.rate, _ = finite_channels(path)
-        self._samples = channels[: None if seconds is None else round(seconds * self.rate)].mean(axis=1)
+        mixed, self.rate, notices = read_channels(path, mono=True)
+        self.notices = tuple(notices)
+        """What was done to the sound, and what is wrong with it."""
+        self._samples = mixed[: None if seconds is None else round(seconds * self.rate), 0]
         self.name, self._realtime = str(path), realtime
         self._thread = threading.Thread(target=self._run, name="file source", daemon=True)
         self._stopped = threading.Event()

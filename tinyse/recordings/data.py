@@ -18,7 +18,7 @@ from tinyse.recordings.ecosystem import audiofolder, is_lhotse, lhotse, metadata
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, place_of, plain, plain_tops, sounds
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split, join
 from tinyse.recordings.parts import parts_in
-from tinyse.recordings.shards import is_shards, open_shards
+from tinyse.recordings.shards import JOURNAL, is_shards, open_shards
 from tinyse.recordings.speakers import LEVEL, level_remarks, name_remarks
 from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
 from tinyse.recordings.store import recordings_in
@@ -39,6 +39,8 @@ def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
     if is_shards(path):
         return open_shards(path)
     path = Path(path)
+    if (path / JOURNAL).is_file():
+        raise InputError(f"{path}: packing has not finished there: give the same tinyse data shard again")
     if path.is_file() and path.suffix.lower() == ".csv":
         manifest = _drawn(Manifest.read(path))
         if not parts_in(manifest.root):

@@ -31,6 +31,8 @@ FORMAT: Literal["tinyse-shards-1"] = "tinyse-shards-1"
 INDEX = "shards.json"
 DIGESTS = "digests.bin"
 """Beside the index: the digests of all recordings of the train and valid splits, 16 bytes each, sorted."""
+JOURNAL = "packing.jsonl"
+"""In the folder until packing has finished."""
 MAX_INDEX_BYTES = 1 << 28
 MAX_SHARD_BYTES = 1 << 32
 MAX_ITEMS = 100_000

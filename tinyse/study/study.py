@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from tinyse.errors import InputError
 from tinyse.evaluation.chain import Scores, score
 from tinyse.evaluation.pairs import LoadedPair, Pair
 from tinyse.export import FloatStep, calibration_of, float_step
+from tinyse.graph.graph import Graph
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.streaming.opening import EngineName
@@ -93,11 +94,7 @@ def study(
     compiler for cycles and memory on an NPU; `networks` are classes of your own that the models may be made of. Raises
     InputError for what cannot be used.
     """
-    for precision in precisions:
-        if precision not in PRECISIONS:
-            raise InputError(f"unknown precision {precision!r}{did_you_mean(precision, PRECISIONS)}")
-    if engine not in ENGINES:
-        raise InputError(f"no engine is named {engine!r}{did_you_mean(engine, ENGINES)}")
+    _check(precisions, engine)
     check_minutes(minutes)
     step = float_step(model, networks)
     origin = step if parent is None else _parent(step, model, parent, networks)
@@ -107,11 +104,7 @@ def study(
     graphs = {precision: origin.quantized(precision, calibration) for precision in precisions}
     if origin is not step and step.trained is not None:
         graphs[f"{step.trained.precision}, trained"] = step.quantized(step.trained.precision, None)
-    stem = Path(model).stem
-    files = {name: folder / f"{stem}-{name.replace(', ', '-')}.tflite" for name in graphs}
-    files = {FLOAT: folder / f"{stem}-float.tflite", **files}
-    for name, graph in {FLOAT: origin.graph, **graphs}.items():
-        save(graph, files[name])
+    files = _saved(Path(model).stem, origin.graph, graphs, folder)
     engines = {name: ENGINES["litert" if name == FLOAT else engine](path) for name, path in files.items()}
     features = front_end.clip_features(clips[0][1])
     costs = {}
@@ -133,6 +126,23 @@ def study(
                    progress=lambda: progress(f"scoring {len(pairs)} pairs", next(done) / len(pairs)))  # fmt: skip
     trained = step.trained.precision if step.trained and origin is step else None
     return Study(_title(step, model), trained, engine, list(calibration.clips), scores, streams, stuck, costs)
+
+
+def _check(precisions: Sequence[str], engine: str) -> None:
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise InputError(f"unknown precision {precision!r}{did_you_mean(precision, PRECISIONS)}")
+    if engine not in ENGINES:
+        raise InputError(f"no engine is named {engine!r}{did_you_mean(engine, ENGINES)}")
+
+
+def _saved(stem: str, origin: Graph, graphs: Mapping[str, Graph], folder: Path) -> dict[str, Path]:
+    """The files in which the float step and those of each precision are now, the float one first."""
+    files = {FLOAT: folder / f"{stem}-float.tflite"}
+    files |= {name: folder / f"{stem}-{name.replace(', ', '-')}.tflite" for name in graphs}
+    for name, graph in {FLOAT: origin, **graphs}.items():
+        save(graph, files[name])
+    return files
 
 
 def _parent(step: FloatStep, model: str | Path, parent: str | Path, networks: Networks) -> FloatStep:
