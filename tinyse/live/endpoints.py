@@ -87,7 +87,7 @@ class FileSource:
 
 
 class FileSink:
-    """A sound file, in the format of its suffix."""
+    """A sound file, in the format of its suffix. What was there before stays where a write fails or nothing comes."""
 
     waits, latency, faults = True, 0.0, 0
 
@@ -111,15 +111,22 @@ class FileSink:
         self.check()
 
     def stop(self) -> None:
-        if self._thread.is_alive():
+        if self._thread.ident is None:
+            self._file.discard()
+        elif self._thread.is_alive():
             self._ring.close()
             self._thread.join()
-        self._file.close()
 
     def _run(self) -> None:
+        samples = 0
         try:
-            while not self._ring.drained:
-                self._file.write(self._ring.take(self.rate, 1.0))
+            with self._file:
+                while not self._ring.drained:
+                    block = self._ring.take(self.rate, 1.0)
+                    self._file.write(block)
+                    samples += len(block)
+                if not samples:
+                    raise InputError("no sound came")
         except InputError as error:
             self._error = error
             self._ring.close()
