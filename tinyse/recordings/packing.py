@@ -27,6 +27,7 @@ from tinyse.config import as_dict
 from tinyse.cores import cores
 from tinyse.errors import InputError
 from tinyse.files import replacing, sha256, write_bytes, write_json
+from tinyse.locks import alone_in
 from tinyse.progress import track
 from tinyse.recordings.analysis import SILENT
 from tinyse.recordings.broken import LEFT_OUT, of_files
@@ -77,11 +78,11 @@ def write_shards(
     """Write a manifest's sound, at a rate, as shards of about `megabytes` each; `open_data(folder)` reads them.
 
     Recordings that cannot be decoded are left out and named in the index's notices. Raises InputError if the folder has
-    shards already, where nothing can be decoded, and where the same sound is in two splits. Whatever ends it early, an error
-    or Ctrl-C, leaves no shard, so that it can be started again.
+    shards already or another process is packing there, where nothing can be decoded, and where the same sound is in two
+    splits. Whatever ends it early, an error or Ctrl-C, leaves no shard, so that it can be started again.
     """
     folder = Path(folder)
-    _check(manifest, folder, megabytes, sample_rate, codec)
+    _check(manifest, folder, megabytes, sample_rate, codec)  # before the folder is made
     workers = workers or cores()
     notes = _Notes()
     shards: list[Shard] = []
@@ -92,6 +93,8 @@ def write_shards(
                 (folder / name).unlink(missing_ok=True)
 
     with ExitStack() as stack:
+        stack.enter_context(alone_in(folder))
+        _check(manifest, folder, megabytes, sample_rate, codec)  # another process may have filled it by now
         stack.push(undo)
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         open_shards: dict[tuple[str, str, bool], ShardWriter] = {}
