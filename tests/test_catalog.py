@@ -111,7 +111,7 @@ def test_what_is_there_is_not_fetched_again(server, speech, tmp_path):
     assert not elsewhere.was_there and not server.asked, "the archive was kept"
 
 
-def test_two_that_fetch_one_archive_take_turns(server, speech, tmp_path, monkeypatch):
+def test_two_that_fetch_one_archive_take_turns(server, speech, tmp_path, monkeypatch, capsys):
     """Both would append to one part of it."""
     both = threading.Barrier(2)
 
@@ -127,6 +127,7 @@ def test_two_that_fetch_one_archive_take_turns(server, speech, tmp_path, monkeyp
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(get_to, ("one", "two"))
     assert first == second and len(server.asked) == 1
+    assert "note: another process is fetching dev.tar.gz" in capsys.readouterr().err
 
 
 def test_a_folder_that_another_process_fills_is_refused(server, speech, tmp_path):

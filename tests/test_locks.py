@@ -61,16 +61,16 @@ def test_who_comes_second_waits_for_its_turn(tmp_path):
     order = []
 
     def second():
-        with in_turn(tmp_path / "lock"):
+        with in_turn(tmp_path / "lock", lambda: order.append("waits")):
             order.append("second")
 
-    with in_turn(tmp_path / "lock"):
+    with in_turn(tmp_path / "lock", lambda: pytest.fail("it waited for nobody")):
         waiting = threading.Thread(target=second)
         waiting.start()
         waiting.join(0.2)
         order.append("first")
     waiting.join()
-    assert order == ["first", "second"]
+    assert order == ["waits", "first", "second"]
 
 
 @pytest.mark.parametrize(

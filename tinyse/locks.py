@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,12 +45,16 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def in_turn(lock: Path) -> Iterator[None]:
+def in_turn(lock: Path, say: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Wait for the processes that hold this file, then hold it in this block. Its folder exists, the file is made.
 
-    Raises OSError where it cannot be.
+    `say` is called where it has to wait. Raises OSError where the file cannot be made.
     """
     with open(lock, "w") as file:
         with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say()
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from tinyse.catalog.entries import Archive, file_name
 from tinyse.errors import InputError, needs
 from tinyse.locks import in_turn
-from tinyse.progress import counted
+from tinyse.progress import counted, note
 from tinyse.remote import download
 
 SOURCES = "sources.json"
@@ -90,7 +90,8 @@ def _in_turn(archive: Archive, folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(in_turn(folder / f".{archive.name}.lock"))
+            told = f"another process is fetching {archive.name} into {folder}: waiting for it"
+            stack.enter_context(in_turn(folder / f".{archive.name}.lock", lambda: note(told)))
         except OSError as error:
             raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
         yield
