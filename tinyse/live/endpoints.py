@@ -87,7 +87,10 @@ class FileSource:
 
 
 class FileSink:
-    """A sound file, in the format of its suffix. What was there before stays where a write fails or nothing comes."""
+    """A sound file, in the format of its suffix.
+
+    What was there before stays where a write fails, or where it is stopped before anything came.
+    """
 
     waits, latency, faults = True, 0.0, 0
 
@@ -97,6 +100,7 @@ class FileSink:
         self._file = SoundWriter(path, sample_rate=rate)
         self._thread = threading.Thread(target=self._run, name="file sink", daemon=True)
         self._error: InputError | None = None
+        self._stopped = False
 
     def start(self, ring: Ring, target: int) -> None:
         self._ring = ring
@@ -114,6 +118,7 @@ class FileSink:
         if self._thread.ident is None:
             self._file.discard()
         elif self._thread.is_alive():
+            self._stopped = True
             self._ring.close()
             self._thread.join()
 
@@ -125,7 +130,7 @@ class FileSink:
                     block = self._ring.take(self.rate, 1.0)
                     self._file.write(block)
                     samples += len(block)
-                if not samples:
+                if self._stopped and not samples:
                     raise InputError("no sound came")
         except InputError as error:
             self._error = error
