@@ -198,7 +198,7 @@ def compiler() -> str:
 
 def checked(command: list[str]) -> str:
     """The output of a command that must succeed. Raises InputError with its first error otherwise."""
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if result.returncode:
         lines = [line for line in result.stderr.splitlines() if "error" in line] or result.stderr.splitlines()
         raise InputError(f"{command[0]} failed: {' '.join(lines[:1])}")

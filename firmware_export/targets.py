@@ -159,7 +159,9 @@ def flash_bytes(folder: Path, core: Core, flags: Sequence[str] = ()) -> int:
             ],
         )
         tool = core.compiler.removesuffix("gcc") + "size"
-        lines = subprocess.run([tool, str(binary)], capture_output=True, text=True, check=True).stdout.splitlines()
+        lines = subprocess.run(
+            [tool, str(binary)], capture_output=True, text=True, errors="replace", check=True
+        ).stdout.splitlines()
     text, data, *_ = lines[1].split()
     return int(text) + int(data)
 
@@ -167,12 +169,12 @@ def flash_bytes(folder: Path, core: Core, flags: Sequence[str] = ()) -> int:
 def run(core: Core | None, binary: Path) -> tuple[int, str]:
     """Exit code and output of a replay, on `core` under QEMU or on this computer."""
     command = [str(binary)] if core is None else [core.emulator, *core.machine, *core.emulator_flags, str(binary)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS)
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=RUN_SECONDS)
     return result.returncode, result.stdout + result.stderr
 
 
 def _compile(core: Core | None, arguments: Sequence[str]) -> None:
     compiler = ["gcc"] if core is None else [core.compiler, *core.flags, *core.definitions]
-    result = subprocess.run([*compiler, *arguments], capture_output=True, text=True)
+    result = subprocess.run([*compiler, *arguments], capture_output=True, text=True, errors="replace")
     if result.returncode:
         raise InputError(f"{compiler[0]} failed:\n" + "\n".join(result.stderr.splitlines()[:10]))

@@ -11,6 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
+pytest.importorskip("filelock")
+
+from filelock import FileLock  # noqa: E402
 
 from tinyse import audio, corpus, shipped_recipes  # noqa: E402
 from tinyse.commands.main import main  # noqa: E402
@@ -56,6 +59,13 @@ def test_a_model_adapts_and_goes_on_where_it_was(motor, tiny, tmp_path, monkeypa
     settings = [word for setting in SHORT for word in ("--set", setting)]
     places = ["--noise", motor, "--rehearsal", rehearsal, "--model", tiny.weights, "--output", output]
     command = ["adapt", *places, "--updates", 2, "--json", *settings]
+    held, compare = FileLock(output / ".lock", timeout=0, is_singleton=True), adaptation.compare
+
+    def compare_in_it(*arguments):
+        assert held.is_locked
+        return compare(*arguments)
+
+    monkeypatch.setattr(adaptation, "compare", compare_in_it)
     code, out, err = tinyse(monkeypatch, capsys, *command)
     assert code == 0, err
     report = json.loads(out)

@@ -11,9 +11,12 @@ import lzma
 import shutil
 import subprocess
 import tarfile
+import threading
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,8 @@ from tinyse.catalog import get, read_catalog
 from tinyse.catalog.entries import Catalog
 from tinyse.catalog.unpack import members
 from tinyse.errors import InputError
+from tinyse.locks import alone_in
+from tinyse.remote import download
 
 pytest.importorskip("pooch")
 
@@ -104,6 +109,31 @@ def test_what_is_there_is_not_fetched_again(server, speech, tmp_path):
     assert again.was_there and not server.asked
     (elsewhere,) = get(speech, ["libri"], tmp_path / "other", tmp_path / "cache")
     assert not elsewhere.was_there and not server.asked, "the archive was kept"
+
+
+def test_two_that_fetch_one_archive_take_turns(server, speech, tmp_path, monkeypatch, capsys):
+    """Both would append to one part of it."""
+    both = threading.Barrier(2)
+
+    def slowly(*arguments, **options):
+        time.sleep(0.3)
+        download(*arguments, **options)
+
+    def get_to(name):
+        both.wait()
+        return get(speech, ["libri"], tmp_path / name, tmp_path / "cache")[0].manifest.recordings
+
+    monkeypatch.setattr("tinyse.catalog.fetch.download", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(get_to, ("one", "two"))
+    assert first == second and len(server.asked) == 1
+    assert "note: another process is fetching dev.tar.gz" in capsys.readouterr().err
+
+
+def test_a_folder_that_another_process_fills_is_refused(server, speech, tmp_path):
+    with alone_in(tmp_path / "out"), pytest.raises(InputError, match="another process is writing to"):
+        get(speech, ["libri"], tmp_path / "out", tmp_path / "cache")
+    assert not server.asked
 
 
 def test_a_line_that_breaks_is_taken_up_where_it_broke(server, speech, tmp_path):

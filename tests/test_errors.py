@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
 
+from firmware_export.host import checked
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError, needs
 from tinyse.released import find
@@ -85,6 +87,19 @@ def test_json_of_files_is_read_in_one_place():
     folders = (REPOSITORY / "tinyse", REPOSITORY / "firmware_export")
     found = {path.name for folder in folders for path in folder.rglob("*.py") if "json.loads(" in path.read_text()}
     assert found <= {"documents.py", *others}
+
+
+def test_what_a_program_says_of_a_file_of_any_name_is_one_line():
+    """A compiler names files by their bytes, which need not be UTF-8."""
+    with pytest.raises(InputError, match=r"sh failed: .*: error: full"):
+        checked(["sh", "-c", r"printf '\377.c: error: full\n' >&2; exit 1"])
+
+
+def test_words_of_other_programs_are_read_whatever_their_encoding():
+    for path in (path for name in ("tinyse", "firmware_export") for path in (REPOSITORY / name).rglob("*.py")):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            assert given.get("text") != "True" or "errors" in given, f'{path.name}:{call.lineno}: errors="replace"'
 
 
 def test_a_model_that_does_not_give_a_state_back_is_told_so(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from tinyse import audio
 from tinyse.clips import valid_clips
 from tinyse.commands import main as command_line
+from tinyse.export import float_step
 from tinyse.recordings import open_data
 from tinyse.targets import support
+from tinyse.tflite.reader import read
+from tinyse.tflite.writer import save
 
 
 @pytest.fixture
@@ -38,6 +42,15 @@ def test_weights_become_a_tflite_and_firmware_in_one_command(run, tiny, tmp_path
     assert {path.name for path in tmp_path.glob("own*")} == {
         "own.safetensors", "own.tflite", "own-float.tflite", "own-report.json"}  # fmt: skip
     assert (tmp_path / "firmware/src/own.h").is_file()
+
+
+@pytest.mark.parametrize("name", [b"m\xff\n", b"\xff"])
+def test_a_file_may_be_called_by_any_bytes(tiny, tmp_path, name):
+    path = tmp_path / os.fsdecode(name + b".safetensors")
+    shutil.copy(tiny.weights, path)
+    save(float_step(path).graph, tmp_path / "step.tflite")
+    graph = read(tmp_path / "step.tflite")
+    assert (graph.name, graph.metadata["model"]) == (("m", "m") if b"m" in name else ("model", "model"))
 
 
 def test_the_text_of_an_export_counts_its_clips(run, tiny, tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -521,6 +523,16 @@ def test_json_is_all_that_is_printed(case, tinyse, things, tmp_path, monkeypatch
     assert answer.code == 0, answer.errors
     assert strict_json(answer.output)
     assert answer.errors == ""
+
+
+def test_no_place_for_temporary_files_is_one_line(tinyse, things, tmp_path, monkeypatch):
+    """As in a container that is read-only, or where every disk is full."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "none")])
+    os.mkfifo(tmp_path / "pipe")
+    answer = tinyse("denoise", things / "good.wav", tmp_path / "pipe", "--model", things / "good.tflite")
+    assert answer.code == 2 and answer.errors.count("\n") == 1, answer.errors
+    assert "No usable temporary directory" in answer.errors and "TMPDIR" in answer.errors
 
 
 def test_a_shipped_model_is_named_on_the_command_line(tinyse, things, tmp_path, monkeypatch):

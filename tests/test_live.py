@@ -31,6 +31,7 @@ from tinyse.live.meters import LevelMeter
 from tinyse.live.ring import Ring
 from tinyse.live.screen import KEYS, picture, summary
 from tinyse.live.session import Session
+from tinyse.live.wav import Recorder
 from tinyse.streaming.denoiser import Denoiser
 
 RATE = 16000
@@ -489,6 +490,43 @@ def test_a_full_disk_is_known_without_a_disk(tiny, noisy, tmp_path, monkeypatch)
     assert "No space left" in caught[0].figures().recording_error
     for side in ("in", "out"):
         assert len(soundfile.read(tmp_path / f"both-{side}.wav")[0]) > RATE / 2
+
+
+def test_an_output_that_fails_or_gets_nothing_leaves_what_was_there(tiny, noisy, tmp_path, monkeypatch):
+    (tmp_path / "heard.wav").write_bytes(b"an earlier output")
+
+    class Gone(FileSource):
+        def start(self, ring, target):
+            raise InputError("the microphone is gone")
+
+    def full(self, samples):
+        raise InputError("the disk is full")
+
+    session = Session(Denoiser(tiny.quantized), Gone(noisy, realtime=False), FileSink(tmp_path / "heard.wav"))
+    with pytest.raises(InputError, match="the microphone is gone"):
+        session.start()
+    FileSink(tmp_path / "heard.wav").stop()
+    monkeypatch.setattr("tinyse.audio.encoding.SoundWriter.write", full)
+    session = Session(Denoiser(tiny.quantized), FileSource(noisy, realtime=False), FileSink(tmp_path / "heard.wav"))
+    session.start()
+    assert session.wait(30)
+    with pytest.raises(InputError, match="the disk is full"):
+        session.stop()
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("heard.wav", b"an earlier output")]
+
+
+@pytest.mark.parametrize("first", ["in", "out"])
+def test_a_recording_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch, first):
+    class Full(FileIO):
+        def write(self, content):
+            if f"-{first}." in str(self.name):
+                raise OSError(28, "No space left on device")
+            return super().write(content)
+
+    monkeypatch.setattr("tinyse.live.wav.FileIO", Full)
+    with pytest.raises(InputError, match=f"cannot write .*both-{first}.wav: No space left"):
+        Recorder().start(tmp_path / "both")
+    assert not list(tmp_path.iterdir())
 
 
 def frames_of(path: Path) -> int:

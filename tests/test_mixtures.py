@@ -276,7 +276,15 @@ def test_speakers_with_much_speech_do_not_crowd_out_the_others(tmp_path):
 
 @pytest.mark.parametrize(
     ("speaker", "voices"),
-    [("", 8), ("unknown", 8), ("talk_unknown", 8), ("talk_Unknown", 8), ("someone", 1), ("talk_", 1), ("notunknown", 1)],
+    [
+        ("", 8),
+        ("unknown", 8),
+        ("talk_unknown", 8),
+        ("talk_Unknown", 8),
+        ("someone", 1),
+        ("talk_", 1),
+        ("notunknown", 1),
+    ],
 )
 def test_talkers_whom_nobody_told_apart_are_drawn_as_many_and_split_as_one(tmp_path, speaker, voices):
     recordings = [Recording("known.wav", 0.5, "speech", "train", speaker="known")]

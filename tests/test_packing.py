@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
 import re
@@ -17,6 +16,7 @@ import pytest
 
 from tinyse import audio
 from tinyse.errors import InputError
+from tinyse.locks import alone_in
 from tinyse.recordings import open_data, packing, packing_journal, write_shards
 from tinyse.recordings.shards import INDEX, JOURNAL
 
@@ -203,7 +203,8 @@ def test_before_the_first_shard_nothing_is_left_and_anything_may_follow(sources,
     interrupt(1)
     with pytest.raises(KeyboardInterrupt):
         write_shards(open_data(sources), tmp_path / "shards", workers=1)
-    assert not content(tmp_path / "shards")
+    assert not (tmp_path / "shards").exists()
+    (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / JOURNAL).write_text(
         '{"format": "tinyse-packing-1", "codec": "opus"}\n'
     )  # it was killed then
@@ -221,10 +222,11 @@ def test_a_journal_of_another_version_is_left_alone(sources, tmp_path):
 def test_two_do_not_pack_into_one_folder(sources, tmp_path, interrupt):
     begun(sources, tmp_path / "shards", interrupt)
     before = content(tmp_path / "shards")
-    with open(tmp_path / "shards" / JOURNAL, "rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match=r"another process packs into .*shards: wait"):
-            write_shards(open_data(sources), tmp_path / "shards")
+    with (
+        alone_in(tmp_path / "shards"),
+        pytest.raises(InputError, match=r"another process is writing to .*shards: wait"),
+    ):
+        write_shards(open_data(sources), tmp_path / "shards")
     assert content(tmp_path / "shards") == before
 
 

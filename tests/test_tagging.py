@@ -257,9 +257,14 @@ def test_model_files_name_their_classes(model, tmp_path):
     net, front_end, header = load_model(model)
     assert isinstance(net, ClassifierNetwork) and net.classes == CLASSES and front_end == FRONT_END
     assert header["task"] == "tagging"
-    save_model(tmp_path / "none.safetensors", net, front_end, {"classes": []})
-    with pytest.raises(InputError, match="names its classes"):
-        load_model(tmp_path / "none.safetensors")
+    for classes, told in (
+        ([], "names its classes"),
+        ([*CLASSES[1:], "\x1b[31mred"], r"the class '\\x1b\[31mred' cannot be printed"),
+        ([*CLASSES[1:], CLASSES[1]], "is there twice"),
+    ):
+        save_model(tmp_path / "none.safetensors", net, front_end, {"classes": classes})
+        with pytest.raises(InputError, match=told):
+            load_model(tmp_path / "none.safetensors")
 
 
 # Pooling

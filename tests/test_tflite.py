@@ -307,6 +307,14 @@ def _metadata_nan(model) -> None:
     model.buffers[index].data = list(b'{"format": NaN}')
 
 
+def _metadata_escape(model) -> None:
+    model.buffers[model.metadata[0].buffer].data = list(rb'{"model": "\u001b[31mred"}')
+
+
+def _metadata_no_name(model) -> None:
+    model.buffers[model.metadata[0].buffer].data = list(b'{"model": ["x"]}')
+
+
 def _metadata_deep(model) -> None:
     model.buffers[model.metadata[0].buffer].data = list(b"[" * 100000)
 
@@ -331,6 +339,8 @@ def _metadata_deep(model) -> None:
         (_two_subgraphs, "one subgraph"),
         (_metadata_nan, "NaN"),
         (_metadata_deep, "nested deeper"),
+        (_metadata_escape, r"names the model '\\x1b\[31mred', which is no name"),
+        (_metadata_no_name, "which is no name"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

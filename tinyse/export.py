@@ -115,17 +115,22 @@ def float_step(model: str | Path, networks: Networks = ()) -> FloatStep:
         from tinyse.models.files import load_model
     model = Path(model)
     network, front_end_config, header = load_model(model, networks)
-    graph = network.emit(model.stem)
+    graph = network.emit(_printable(model.stem))
     graph.metadata = {
         **{key: header[key] for key in ("format", "task", "front_end", "architecture", "classes") if key in header},
         **({"teachers": header["teachers"]} if header.get("teachers") else {}),
-        "model": header.get("model", model.stem),
+        "model": _printable(header.get("model", model.stem)),
         "weights_sha256": sha256(model),
     }
     trained = header.get("quantization")
     return FloatStep(
         graph, FrontEnd(front_end_config), TrainedQparams.from_json(trained, str(model)) if trained else None
     )
+
+
+def _printable(name: object) -> str:
+    """What a model is called in its .tflite; a file may be called by any bytes, and its header may say anything."""
+    return "".join(filter(str.isprintable, str(name)))[:100] or "model"
 
 
 def calibration_of(graph: Graph, front_end: FrontEnd, clips: Sequence[tuple[str, np.ndarray]]) -> Calibration:

@@ -115,6 +115,10 @@ class SoundWriter:
         """Finish the file and give it its name."""
         self._stack.close()
 
+    def discard(self) -> None:
+        """Leave no file, and what had the name before."""
+        self._stack.__exit__(InputError, InputError(f"{self.path} is not wanted"), None)
+
     def __enter__(self) -> SoundWriter:
         return self
 

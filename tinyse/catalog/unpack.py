@@ -188,7 +188,9 @@ def _joined(path: Path) -> Iterator[_Member]:
     if tool is None:
         raise InputError(f"{path.name} is in parts, which 7z unpacks: apt-get install p7zip-full")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as temporary:
-        done = subprocess.run([tool, "x", "-y", f"-o{temporary}", str(path)], capture_output=True, text=True)
+        done = subprocess.run(
+            [tool, "x", "-y", f"-o{temporary}", str(path)], capture_output=True, text=True, errors="replace"
+        )
         if done.returncode:
             raise InputError(
                 f"{path} is not a complete archive: {(done.stderr.strip().splitlines() or ['7z failed'])[-1]}"

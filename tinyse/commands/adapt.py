@@ -72,34 +72,35 @@ def adapt(
     own = adaptation.own_recordings(noise, speech, rooms, recipe.front_end.sample_rate)
     everything, notes = adaptation.all_recordings(recipe, own, rehearsal)
     dry_run.refuse_full_disk(recipe)
-    with locked(output), Screen() as screen:
-        own.write(output / adaptation.OWN)
-        sets = adaptation.scored_sets(recipe, own, everything, rehearsal)
-        for note in notes:
-            screen.say(f"note: {note}")
-        if minutes is not None:
-            with screen.working("timing some updates of every stage"):
-                recipe = budget.fitted(recipe, minutes, since)
-            planned = ", ".join(f"{stage.updates} of {name}" for name, stage in recipe.stages.items())
-            screen.say(f"--minutes {minutes:g}: updates: {planned}")
-        elif not dry_run.is_finished(recipe):
-            with screen.working("dry run: one update of every stage"):
-                dry_run.dry_run(recipe, None)
-        trained = run(recipe, screen.show, screen.say)
-        quantized = trained.with_suffix(".tflite")
-        if not finish.is_exported(recipe, trained, quantized):
-            clips = TASKS[recipe.task].calibration(recipe, recipe.export.clips)
-            screen.say(export_model(trained, clips, precision=recipe.export.precision).summary)
-    path = output / adaptation.REPORT
-    scored = adaptation.hashes(recipe, base, sets)
-    if newer(path, quantized) and read_own_json(path, "base", "rows").get("hashes", scored) == scored:
-        report = read_own_json(path)
-    else:
-        count = sum(len(adaptation.pairs_in(recipe, folder)) for folder in sets.values())
-        with counted("scoring", count) as advance:
-            report = {**adaptation.compare(recipe, base, quantized, sets, advance), "hashes": scored}
-        write_text(path.with_suffix(".md"), as_markdown([adaptation.table(report)]))
-        write_json(path, report)
+    with locked(output):
+        with Screen() as screen:
+            own.write(output / adaptation.OWN)
+            sets = adaptation.scored_sets(recipe, own, everything, rehearsal)
+            for note in notes:
+                screen.say(f"note: {note}")
+            if minutes is not None:
+                with screen.working("timing some updates of every stage"):
+                    recipe = budget.fitted(recipe, minutes, since)
+                planned = ", ".join(f"{stage.updates} of {name}" for name, stage in recipe.stages.items())
+                screen.say(f"--minutes {minutes:g}: updates: {planned}")
+            elif not dry_run.is_finished(recipe):
+                with screen.working("dry run: one update of every stage"):
+                    dry_run.dry_run(recipe, None)
+            trained = run(recipe, screen.show, screen.say)
+            quantized = trained.with_suffix(".tflite")
+            if not finish.is_exported(recipe, trained, quantized):
+                clips = TASKS[recipe.task].calibration(recipe, recipe.export.clips)
+                screen.say(export_model(trained, clips, precision=recipe.export.precision).summary)
+        path = output / adaptation.REPORT
+        scored = adaptation.hashes(recipe, base, sets)
+        if newer(path, quantized) and read_own_json(path, "base", "rows").get("hashes", scored) == scored:
+            report = read_own_json(path)
+        else:
+            count = sum(len(adaptation.pairs_in(recipe, folder)) for folder in sets.values())
+            with counted("scoring", count) as advance:
+                report = {**adaptation.compare(recipe, base, quantized, sets, advance), "hashes": scored}
+            write_text(path.with_suffix(".md"), as_markdown([adaptation.table(report)]))
+            write_json(path, report)
     if as_json:
         print(json.dumps(report, indent=2, allow_nan=False))
         return

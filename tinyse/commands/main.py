@@ -184,6 +184,8 @@ def _explained(error: OSError) -> InputError:
         return InputError(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room and start again")
     if error.errno in REFUSED and error.filename is not None:
         return InputError(f"cannot use {error.filename}: {error.strerror}")
+    if str(error.strerror).startswith("No usable temporary directory"):  # tempfile's own words, and no name of a file
+        return InputError(f"{error.strerror}: set TMPDIR to a folder that can be written to and has room")
     raise error
 
 

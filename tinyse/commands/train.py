@@ -75,24 +75,26 @@ def train(
     check_networks(chosen)
     rank = int(os.environ.get("RANK", "0"))
     # The other processes of torchrun wait for the first.
-    with locked(Path(chosen.output)) if rank == 0 else nullcontext(), Screen() as screen:
-        say = screen.say if rank == 0 else silent
-        # Nothing is said before it is sure that the run can go to its end: a mistake is one line.
-        dry_run.refuse_full_disk(chosen)
-        plan = None if train_only or rank else finish.plan(chosen)
-        begun = time.monotonic()
-        if unfinished := not dry_run.is_finished(chosen):
-            with screen.working("dry run: one update of every stage, export, scores"):
-                dry_run.dry_run(chosen, plan, rank)
-        say(f"data: {_data(chosen)}")
-        for note in plan.notes if plan else ():
-            say(f"note: {note}")
-        if unfinished:
-            works = "every stage works" if train_only else "every stage, export and scores work"
-            say(f"dry run: {works} ({time.monotonic() - begun:.0f} s)")
-        model = run(chosen, screen.show, screen.say)
-    if plan is not None:
-        _print(finish.finish(chosen, plan, model, say), chosen)
+    with locked(Path(chosen.output)) if rank == 0 else nullcontext():
+        with Screen() as screen:
+            say = screen.say if rank == 0 else silent
+            # Nothing is said before it is sure that the run can go to its end: a mistake is one line.
+            dry_run.refuse_full_disk(chosen)
+            plan = None if train_only or rank else finish.plan(chosen)
+            begun = time.monotonic()
+            if unfinished := not dry_run.is_finished(chosen):
+                with screen.working("dry run: one update of every stage, export, scores"):
+                    dry_run.dry_run(chosen, plan, rank)
+            say(f"data: {_data(chosen)}")
+            for note in plan.notes if plan else ():
+                say(f"note: {note}")
+            if unfinished:
+                works = "every stage works" if train_only else "every stage, export and scores work"
+                say(f"dry run: {works} ({time.monotonic() - begun:.0f} s)")
+            model = run(chosen, screen.show, screen.say)
+        finished = finish.finish(chosen, plan, model, say) if plan is not None else None
+    if finished is not None:
+        _print(finished, chosen)
 
 
 def _data(recipe: Recipe) -> str:

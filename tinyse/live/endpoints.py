@@ -89,7 +89,10 @@ class FileSource:
 
 
 class FileSink:
-    """A sound file, in the format of its suffix."""
+    """A sound file, in the format of its suffix.
+
+    What was there before stays where a write fails, or where it is stopped before anything came.
+    """
 
     waits, latency, faults = True, 0.0, 0
 
@@ -99,6 +102,7 @@ class FileSink:
         self._file = SoundWriter(path, sample_rate=rate)
         self._thread = threading.Thread(target=self._run, name="file sink", daemon=True)
         self._error: InputError | None = None
+        self._stopped = False
 
     def start(self, ring: Ring, target: int) -> None:
         self._ring = ring
@@ -113,15 +117,23 @@ class FileSink:
         self.check()
 
     def stop(self) -> None:
-        if self._thread.is_alive():
+        if self._thread.ident is None:
+            self._file.discard()
+        elif self._thread.is_alive():
+            self._stopped = True
             self._ring.close()
             self._thread.join()
-        self._file.close()
 
     def _run(self) -> None:
+        samples = 0
         try:
-            while not self._ring.drained:
-                self._file.write(self._ring.take(self.rate, 1.0))
+            with self._file:
+                while not self._ring.drained:
+                    block = self._ring.take(self.rate, 1.0)
+                    self._file.write(block)
+                    samples += len(block)
+                if self._stopped and not samples:
+                    raise InputError("no sound came")
         except InputError as error:
             self._error = error
             self._ring.close()

@@ -31,8 +31,12 @@ class Recording:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # No buffer of Python's: what was written is in the file, and what did not fit is known at once.
             self._file = FileIO(self._growing, "w")
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
             self._write_header()
         except OSError as error:
+            self.discard()
             raise self._failed(error) from error
 
     def write(self, samples: np.ndarray) -> None:
@@ -51,6 +55,11 @@ class Recording:
                 self._growing.replace(self.path)
             except OSError as error:
                 raise self._failed(error) from error
+
+    def discard(self) -> None:
+        """Leave no file, and what had the name before."""
+        self._file.close()
+        self._growing.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         content = encode(np.concatenate([*self._waiting, np.zeros(0, np.float32)]), "s16")
@@ -94,7 +103,15 @@ class Recorder:
         self.stop()
         self.error = ""
         paths = [prefix.with_name(f"{prefix.name}-{side}.wav") for side in ("in", "out")]
-        self._sides = tuple(Recording(path, self._rate) for path in paths)
+        sides: list[Recording] = []
+        try:
+            for path in paths:
+                sides.append(Recording(path, self._rate))
+        except InputError:
+            for side in sides:
+                side.discard()
+            raise
+        self._sides = tuple(sides)
 
     def write(self, *blocks: np.ndarray) -> None:
         """A block (samples,) of each side; nothing happens while nothing is recorded."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from tinyse import audio
 from tinyse.errors import InputError
 from tinyse.files import write_csv
+from tinyse.locks import alone_in
 from tinyse.mixtures.config import MixtureConfig
 from tinyse.mixtures.dataset import open_mixer
 from tinyse.recordings import Manifest, Split
@@ -33,7 +34,7 @@ def write_pairs(
 
     Voices of the split in one recorded noise, nothing else done to them: the same files for the same recordings and seed.
     `noise_power` is the mixtures': 0 draws every class of noise as often.
-    Raises InputError where the split lacks speech or noise, and for SNRs that are none.
+    Raises InputError where the split lacks speech or noise, for SNRs that are none, and where another process is writing there.
     """
     folder = Path(folder)
     if not snrs_db or not all(math.isfinite(snr_db) for snr_db in snrs_db):
@@ -42,15 +43,16 @@ def write_pairs(
     configs = [plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0), noise_power=noise_power) for snr_db in snrs_db]
     mixers = [open_mixer(manifest, config, seconds, seed, split, sample_rate=sample_rate) for config in configs]
     rows = []
-    for index in range(count):
-        mixture, snr_db = mixers[index % len(mixers)](0, index), snrs_db[index % len(mixers)]
-        name = f"{index:0{max(4, len(str(count)))}d}"
-        row = {"id": name, "snr_db": f"{snr_db:g}" if math.isfinite(mixture.snr_db) else ""}
-        for side, sound in (("clean", mixture.clean), ("noisy", mixture.noisy)):
-            row[side] = f"{side}/{name}.wav"
-            audio.write(folder / row[side], sound, sample_rate)
-        noises = " + ".join(mixture.description["noise"])
-        rows.append(row | {"speaker": mixture.description["speaker"], "noise": noises})
-        progress()
-    write_csv(folder / "pairs.csv", COLUMNS, rows)
+    with alone_in(folder):
+        for index in range(count):
+            mixture, snr_db = mixers[index % len(mixers)](0, index), snrs_db[index % len(mixers)]
+            name = f"{index:0{max(4, len(str(count)))}d}"
+            row = {"id": name, "snr_db": f"{snr_db:g}" if math.isfinite(mixture.snr_db) else ""}
+            for side, sound in (("clean", mixture.clean), ("noisy", mixture.noisy)):
+                row[side] = f"{side}/{name}.wav"
+                audio.write(folder / row[side], sound, sample_rate)
+            noises = " + ".join(mixture.description["noise"])
+            rows.append(row | {"speaker": mixture.description["speaker"], "noise": noises})
+            progress()
+        write_csv(folder / "pairs.csv", COLUMNS, rows)
     return folder / "pairs.csv"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinyse import audio
+from tinyse.locks import alone_in
 from tinyse.mixtures.procedural import numbered
 from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
 
@@ -26,29 +27,30 @@ def write_sounds(
     """Write sounds 0 to `count` - 1 of each family to noise/FAMILY, and manifest.csv last. Returns the manifest.
 
     The same files for the same seed; more of them are the same ones and others. Raises InputError for a family that
-    there is not.
+    there is not, and where another process is writing there.
     """
     refuse_to_lose(folder / MANIFEST, [CORPUS])
     recordings = []
-    for family in dict.fromkeys(families):
-        for index in range(count):
-            sound = numbered(seed, index, seconds, sample_rate, family)
-            path = f"noise/{family}/{index:05d}.wav"
-            audio.write(folder / path, sound * min(LEVEL, 0.99 / float(abs(sound).max())), sample_rate)
-            recordings.append(
-                Recording(
-                    path=path,
-                    seconds=len(sound) / sample_rate,
-                    kind="noise",
-                    split="train",
-                    label=family,
-                    source=f"procedure:{family}/{seed}/{index}",
-                    corpus=CORPUS,
-                    license=LICENSE,
-                    ship=True,
+    with alone_in(folder):
+        for family in dict.fromkeys(families):
+            for index in range(count):
+                sound = numbered(seed, index, seconds, sample_rate, family)
+                path = f"noise/{family}/{index:05d}.wav"
+                audio.write(folder / path, sound * min(LEVEL, 0.99 / float(abs(sound).max())), sample_rate)
+                recordings.append(
+                    Recording(
+                        path=path,
+                        seconds=len(sound) / sample_rate,
+                        kind="noise",
+                        split="train",
+                        label=family,
+                        source=f"procedure:{family}/{seed}/{index}",
+                        corpus=CORPUS,
+                        license=LICENSE,
+                        ship=True,
+                    )
                 )
-            )
-            progress()
-    manifest = Manifest(folder, tuple(recordings))
-    manifest.write(folder / MANIFEST)
+                progress()
+        manifest = Manifest(folder, tuple(recordings))
+        manifest.write(folder / MANIFEST)
     return manifest

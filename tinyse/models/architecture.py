@@ -88,8 +88,14 @@ def named(name: str) -> Architecture:
 
 
 def classes_of(header: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    """The class names in a model's header. Raises InputError where there are none."""
+    """The class names in a model's header. Raises InputError where there are none, or one is there twice or would write more
+    than itself on a terminal."""
     classes = header.get("classes")
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         raise InputError(f"{where}: a tagger's file names its classes, this one has {classes!r}")
+    for name in classes:
+        if not name.isprintable():
+            raise InputError(f"{where}: the class {name!r} cannot be printed")
+        if classes.count(name) > 1:
+            raise InputError(f"{where}: the class {name!r} is there twice")
     return tuple(classes)

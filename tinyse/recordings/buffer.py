@@ -6,17 +6,16 @@ that has a removed file open keeps reading it, and a file that is wanted again i
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinyse.errors import InputError
 from tinyse.files import sha256, write_text
+from tinyse.locks import in_turn
 from tinyse.recordings.cache import default_cache
 from tinyse.remote import download
 
@@ -83,14 +82,10 @@ class Buffer:
             path.unlink()
             raise InputError(f"{url} has {size} bytes, its index says {most}: it was replaced, or was not copied whole")
 
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def _locked(self, name: str) -> AbstractContextManager[None]:
         """Hold a file of the buffer against other processes, which then find it fetched."""
         number = hashlib.sha256(name.encode()).digest()[0] % LOCKS
-        with open(self.folder / f"lock-{number}", "w") as lock:
-            with suppress(OSError):  # some network drives have no locks
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return in_turn(self.folder / f"lock-{number}")
 
     def _remove_oldest(self) -> None:
         ages = []

@@ -15,12 +15,13 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
+from tinyse.locks import in_turn
 from tinyse.recordings.manifest import Recording
 from tinyse.recordings.parts import (
     Entry,
@@ -84,14 +85,14 @@ def cached(
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes; what a killed one left half written in it is removed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "w")  # noqa: SIM115
-    except OSError as error:
-        raise InputError(f"cannot write the cache {folder}: {error.strerror}; $TINYSE_CACHE names another") from error
-    with lock:
-        with suppress(OSError):  # some network drives have no locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(in_turn(folder / "lock"))
+        except OSError as error:
+            raise InputError(
+                f"cannot write the cache {folder}: {error.strerror}; $TINYSE_CACHE names another"
+            ) from error
         indexed = {part.stem for part in parts_in(folder)}
         for path in folder.iterdir():
             if path.suffix in PART_SUFFIXES and (path.name.startswith(".") or path.stem not in indexed):

@@ -27,6 +27,7 @@ from tinyse.config import as_dict
 from tinyse.cores import cores
 from tinyse.errors import InputError
 from tinyse.files import replacing, sha256, write_bytes, write_json
+from tinyse.locks import alone_in
 from tinyse.progress import note, track
 from tinyse.recordings.analysis import SILENT
 from tinyse.recordings.broken import LEFT_OUT, of_files
@@ -77,8 +78,8 @@ def write_shards(
 
     Whatever ends it early, a kill included, the same call goes on after the last shard that was finished, and gives the
     same bytes as one that was not interrupted. Recordings that cannot be decoded are left out and named in the index's
-    notices. Raises InputError if the folder has shards already or another packing was begun in it, where nothing can be
-    decoded, and where the same sound is in two splits.
+    notices. Raises InputError if the folder has shards already, another packing was begun or another process writes in it,
+    where nothing can be decoded, and where the same sound is in two splits.
     """
     folder = Path(folder)
     _check(manifest, megabytes, sample_rate, codec)
@@ -91,7 +92,7 @@ def write_shards(
     }
     workers = workers or cores()
     notes = _Notes()
-    with Journal(folder, packed, lambda: _check_new(folder)) as journal:
+    with alone_in(folder), Journal(folder, packed, lambda: _check_new(folder)) as journal:
         done = [outcome for line in journal.done for outcome in line.outcomes]
         for recording, outcome in zip(ordered, done, strict=False):
             notes.add(recording, outcome)

@@ -7,7 +7,6 @@ missing, nothing of those after is there. A line that was cut short does not cou
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -48,13 +47,13 @@ class Done:
 
 
 class Journal:
-    """The journal in a folder, which no other process packs into while it is open."""
+    """The journal in a folder that the caller holds (`locks.alone_in`)."""
 
     def __init__(self, folder: Path, packed: Mapping[str, Any], check_new: Callable[[], None]) -> None:
         """`packed`: what is packed and how, by the words of messages; `check_new` raises InputError for a folder in which
         no packing can begin.
 
-        Raises InputError where something else was begun, where another process packs, and where it cannot be written.
+        Raises InputError where something else was begun, and where it cannot be written.
         """
         self.path = folder / JOURNAL
         self.done: list[Done] = []
@@ -62,12 +61,10 @@ class Journal:
         self.complete = False
         """Whether there is nothing left to go on with."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "a+b")  # noqa: SIM115
         except OSError as error:
             raise self._failed(error) from error
         try:
-            self._lock()
             self._file.seek(0)
             header, *lines = self._file.read().splitlines(keepends=True) or [b""]
             kept = self._read(lines)
@@ -103,16 +100,6 @@ class Journal:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another process packs into {self.path.parent}: wait for its end, or give another folder"
-            ) from error
-        except OSError:
-            pass  # some network drives have no locks
 
     def _is_same(self, found: Any, begun: Mapping[str, Any]) -> bool:
         """Raises InputError where something else was begun, and shards of it are there."""

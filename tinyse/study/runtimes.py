@@ -126,7 +126,7 @@ def _python(folder: Path) -> Path:
 
 def _run(command: list[str]) -> None:
     try:
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        finished = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         raise InputError(f"{command[0]} cannot be run: {error.strerror}") from error
     if finished.returncode:

@@ -15,6 +15,7 @@ from tinyse.audio import sound_files
 from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.files import free_bytes, write_json, write_text
+from tinyse.locks import alone_in
 from tinyse.progress import silent
 from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
 from tinyse.recordings.splits import check_leaks
@@ -99,10 +100,22 @@ def write_speech(
     """Write utterances 0, 1, ... to speech/TALKER until there are `seconds` of them, and manifest.csv. Returns the manifest.
 
     Those of an earlier call are kept; more of them are the same ones and others. Raises InputError for a folder that
-    another config or text filled.
+    another config or text filled, or where another process is writing.
     """
     refuse_to_lose(folder / MANIFEST, [CORPUS])
-    _check_config(folder, config)
+    with alone_in(folder):
+        _check_config(folder, config)
+        return _write_speech(folder, model, config, sentences, seconds, progress)
+
+
+def _write_speech(
+    folder: Path,
+    model: Kokoro,
+    config: SynthesisConfig,
+    sentences: Sequence[str],
+    seconds: float,
+    progress: Callable[[float], object],
+) -> Manifest:
     voices = list(model.voices)
     recordings: list[Recording] = []
     total = 0.0

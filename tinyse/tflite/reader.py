@@ -200,6 +200,9 @@ class _Reader:
             values = from_json(content, f"its metadata {METADATA!r}")
             if not isinstance(values, dict):
                 raise InputError(f"its metadata {METADATA!r} is not a JSON object")
+            name = values.get("model", "")
+            if not isinstance(name, str) or not name.isprintable() or len(name) > MAX_NAME_BYTES:
+                raise InputError(f"its metadata {METADATA!r} names the model {str(name)[:80]!r}, which is no name")
             return values
         return {}
 

@@ -41,6 +41,9 @@ def locked(folder: Path, fabric: Fabric | None = None) -> Iterator[None]:
             )
         except OSError as error:
             refusal = f"cannot write {folder}: {error.strerror or error}"
+        except InputError as error:  # of the holder's name: the disk is full
+            lock.release()
+            refusal = str(error)
     if fabric is not None:
         refusal = fabric.broadcast(refusal)
     if refusal:
