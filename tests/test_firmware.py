@@ -402,6 +402,20 @@ def test_two_streams_run_side_by_side(library: ctypes.CDLL) -> None:
     np.testing.assert_array_equal(np.concatenate(hops), alone)
 
 
+def test_a_stream_moves_between_two_calls_and_sound_may_overlap(library: ctypes.CDLL) -> None:
+    """It holds no address of itself; a hop goes out where a part of it came in."""
+    pcm = vectors.sound(256 * 20)
+    expected, stream = Stream(library).process(pcm), Stream(library)
+    for start in range(0, len(pcm), 256):
+        moved = ctypes.create_string_buffer(stream.memory.raw)
+        ctypes.memset(stream.memory, 0xA5, len(stream.memory))
+        stream.memory, room = moved, np.zeros(384, np.int16)
+        room[:256] = pcm[start : start + 256]
+        given, made = (part.ctypes.data_as(ctypes.c_void_p) for part in (room, room[128:]))
+        assert library.tinyse_process(moved, given, made) == 0
+        np.testing.assert_array_equal(room[128:], expected[start : start + 256])
+
+
 def test_reset_forgets(library: ctypes.CDLL) -> None:
     pcm, stream = vectors.sound(256 * 10), Stream(library)
     first = stream.process(pcm)

@@ -96,8 +96,9 @@ def test_every_interface_links_from_cpp(exports, tmp_path, header):
         call = f"{prefix}_network_step(nullptr);"
         source.write_text(f'#include "{header.format(prefix)}"\nvoid use();\nvoid use() {{ {call} }}\n')
         flags = [
-            "-std=c++17",
+            "-std=c++11",
             *targets.WARNINGS,
+            "-Wold-style-cast",
             "-Werror",
             f"-I{folder / 'src'}",
             "-c",

@@ -236,6 +236,19 @@ def test_blocks_of_any_length_give_the_same_sound(plugin, rate, lengths, seed):
     assert np.isfinite(together).all()
 
 
+@pytest.mark.parametrize("rate", [RATE, 44100])
+def test_a_host_may_run_in_place_and_for_no_samples(plugin, rate):
+    given = np.float32(np.random.default_rng(1).normal(0, 0.2, 4000))
+    expected, _ = heard(plugin, given, rate, [777])
+    instance, made = Instance(plugin, rate), given.copy()
+    for start, length in ((0, 1), (1, 0), (1, 2000), (2001, 1999)):
+        for port in (0, 1):
+            instance.descriptor.connect_port(instance.handle, port, made[start:].ctypes.data)
+        instance.descriptor.run(instance.handle, length)
+    instance.close()
+    np.testing.assert_array_equal(made, expected)
+
+
 @pytest.mark.parametrize("rate", [RATE, *OTHER_RATES])
 def test_silence_and_what_is_no_number_stay_silent(plugin, rate):
     for value in (0.0, np.nan):
