@@ -86,7 +86,7 @@ def test_a_model_whose_recipe_has_another_name_is_packed_under_its_own():
 def test_the_hours_are_what_the_formula_of_the_page_gives():
     """An update of student-62k costs 1/95 in float, 2.9 times that with a teacher, 6.4 times that in integers."""
     (row,) = (row for row in ROWS if row[0] == "student-62k")
-    distilled, supervised, integers = 943 * 128, 5321 * 128 + (2000 + 5000) * 64, 60 * 48
+    distilled, supervised, integers = 943 * 128, 5321 * 128 + (2000 + 5000 + 2000) * 64, 80 * 192
     assert float(row[4]) == pytest.approx((2.9 * distilled + supervised + 6.4 * integers) / 95 / 3600, abs=0.05)
     for text in ("1/95", "1/17.5", "6.4 times", "2.9 times", "10 W per core", "0.05 USD"):
         assert text in PAGE
