@@ -330,6 +330,17 @@ def test_a_share_of_all_there_is_changes_nothing_and_more_than_all_is_refused(tm
         MixtureConfig(corpus_shares={"own": 0.7, "case": 0.5})
 
 
+def test_a_share_of_a_corpus_that_is_not_there_is_told(manifest, cache):
+    rows = tuple(replace(each, corpus=each.corpus or "lecture") for each in manifest.recordings)
+    known = Manifest(manifest.root, rows)
+    for shares, told in (({"lecture": 0.5}, 0), ({"lectures": 0.5}, 1), ({"lecture": 0.2, "other": 0.1}, 1), ({}, 0)):
+        config = MixtureConfig(corpus_shares=shares)
+        notices = open_mixer(known, config, 1.0, 0, cache_directory=cache).notices
+        said = [each for each in notices if "so its share does nothing" in each]
+        assert len(said) == told
+        assert all(("did you mean 'lecture'" in each) == ("lectures" in shares) for each in said)
+
+
 def test_silence_around_a_noise_is_skipped(manifest, cache):
     store = AudioStore.build(manifest.root, manifest.select("noise", "train"), cache)
     noises = Population.labeled(store, 0.5)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinyse.audio import from_pcm16
+from tinyse.config import did_you_mean
 from tinyse.errors import InputError
 from tinyse.mixtures import augment, synthetic
 from tinyse.mixtures.augment import Coloring
@@ -70,7 +71,7 @@ class Mixer:
         self.config, self.seconds, self.seed = config, seconds, seed
         self.data_hash = "-".join(store.data_hash for store in stores)
         """Names exactly the sound that this mixes: speech, noise and rooms."""
-        self.notices = (*notices, *(notice for store in stores for notice in store.notices))
+        self.notices = (*notices, *(notice for store in stores for notice in store.notices), *_absent(config, stores))
         """What is to be said about the recordings: which were left out, who speaks, which were resampled."""
         shares = config.corpus_shares
         self._voices = Population.voices(speech, config.speaker_power, shares)
@@ -168,3 +169,13 @@ class Mixer:
         if not power:
             return 1.0
         return min(amplitude(rng.uniform(*self.config.level_db)) / math.sqrt(power), PEAK / float(peak))
+
+
+def _absent(config: MixtureConfig, stores: Sequence[Sounds]) -> list[str]:
+    """What to say of shares of corpora that have no recording: a share by a wrong name would do nothing."""
+    heard = sorted({recording.corpus for store in stores for recording in store.recordings} - {""})
+    return [
+        f"mixture.corpus_shares: no recording is of the corpus {name!r}, so its share does nothing{did_you_mean(name, heard)}"
+        for name in sorted(config.corpus_shares)
+        if name not in heard
+    ]
