@@ -37,7 +37,7 @@ def files_in(folder: Path) -> set[Path]:
 
 @pytest.fixture
 def strange(tiny, tmp_path) -> Path:
-    """A whole model of which every word is a stranger's."""
+    """A whole model of which every word is a stranger's. Its name is one line: the reader refuses others."""
     graph = read(tiny.quantized)
     called = {name: f"{WORDS}{number}" for number, name in enumerate(graph.tensors)}
     ends = {
@@ -51,7 +51,7 @@ def strange(tiny, tmp_path) -> Path:
     ]
     given.inputs = {ends[name]: called[tensor] for name, tensor in graph.inputs.items()}
     given.outputs = {ends[name]: called[tensor] for name, tensor in graph.outputs.items()}
-    given.metadata = {**graph.metadata, "model": WORDS, "weights_sha256": WORDS, "precision": WORDS,
+    given.metadata = {**graph.metadata, "model": WORDS.replace("\n", " "), "weights_sha256": WORDS, "precision": WORDS,
                       "teachers": [{"file": WORDS, "sha256": WORDS, "external": True}]}  # fmt: skip
     path = tmp_path / "given" / "strange.tflite"
     save(given, path)
