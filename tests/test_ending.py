@@ -11,15 +11,13 @@ import numpy as np
 import own_recordings
 import pytest
 
-pytest.importorskip("filelock")
 torch = pytest.importorskip("torch")
-
-from filelock import FileLock  # noqa: E402
 
 from tinyse import audio  # noqa: E402
 from tinyse.commands.train import train  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
 from tinyse.evaluation.pairs import find_pairs  # noqa: E402
+from tinyse.locks import Held, alone_in  # noqa: E402
 from tinyse.models.files import load_tensors  # noqa: E402
 from tinyse.tflite.reader import read  # noqa: E402
 from tinyse.training import dry_run, finish  # noqa: E402
@@ -166,10 +164,10 @@ def test_a_stage_that_another_recipe_finished_is_told_before_the_others_train(re
 
 def test_the_folder_is_held_until_the_scores_are_written(recipe, own, tmp_path, monkeypatch):
     """Else a second run would write another .tflite while the first one's is scored."""
-    held = FileLock(tmp_path / "run/.lock", timeout=0, is_singleton=True)
 
     def finish_in_it(*_):
-        assert held.is_locked
+        with pytest.raises(Held), alone_in(tmp_path / "run"):
+            pytest.fail("the folder was free")
         raise InputError("finished")
 
     monkeypatch.setattr(dry_run, "dry_run", lambda *_: None)
@@ -177,7 +175,8 @@ def test_the_folder_is_held_until_the_scores_are_written(recipe, own, tmp_path, 
     monkeypatch.setattr(finish, "finish", finish_in_it)
     with pytest.raises(InputError, match="finished"):
         train(recipe, settings(tmp_path, own, ONE_VOICE))
-    assert not held.is_locked
+    with alone_in(tmp_path / "run"):
+        pass
 
 
 def test_recordings_that_may_not_ship_are_refused_with_a_way_out(recipe, own, tmp_path):

@@ -10,7 +10,6 @@ import threading
 
 import pytest
 
-from tinyse import corpus
 from tinyse.errors import InputError
 from tinyse.locks import alone_in, in_turn
 
@@ -76,15 +75,15 @@ def test_who_comes_second_waits_for_its_turn(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        "data shard BUILT-IN OUT",
-        "data pairs BUILT-IN --output OUT --count 1",
+        "data shard built-in OUT",
+        "data pairs built-in --output OUT --count 1",
         "data synthesize --output OUT --count 1 --seconds 0.5",
     ],
 )
 def test_what_writes_a_folder_of_files_is_alone_in_it(line, tmp_path):
     pytest.importorskip("torch")
     out = tmp_path / "out"
-    words = [str({"OUT": out, "BUILT-IN": corpus.path()}.get(word, word)) for word in line.split()]
+    words = line.replace("OUT", str(out)).split()
     with alone_in(out):
         (out / "of-the-first").touch()
         command = [sys.executable, "-m", "tinyse", *words]

@@ -14,12 +14,16 @@ from pathlib import Path
 from tinyse.errors import InputError
 
 
+class Held(InputError):
+    """Another process holds it."""
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold a folder, which is made, in this block: what is written there belongs together.
 
     The folder itself is locked, so no file of the lock lies in it. One that was made and is empty at the end goes again.
-    Raises InputError where another process holds it, and where it cannot be made.
+    Raises Held where another process holds it, and InputError where it cannot be made.
     """
     was_there = folder.is_dir()
     try:
@@ -31,9 +35,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
-                f"another process is writing to {folder}: wait for its end, or give another folder"
-            ) from error
+            raise Held(f"another process is writing to {folder}: wait for its end, or give another folder") from error
         except OSError:
             pass
         yield

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tinyse.commands.synthesize import checked_rate, synthesize
+from tinyse.corpus import BUILT_IN
 from tinyse.errors import InputError, needs
 from tinyse.progress import note
+from tinyse.recipe import data_paths
 
 if TYPE_CHECKING:
     from tinyse.catalog import Catalog
@@ -27,7 +29,8 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="With a recipe: change a key of it.")
 ]
 Data = Annotated[
-    Path, typer.Argument(help="A manifest (.csv, or .jsonl of lhotse), a folder in a known layout, or shards.")
+    Path,
+    typer.Argument(help=f"A manifest (.csv, or .jsonl of lhotse), a folder in a known layout, shards, or {BUILT_IN}."),
 ]
 
 Rate = Annotated[int | None, typer.Option(help="Sample rate of the written sound in Hz; by default 16000.")]
@@ -83,7 +86,9 @@ def get_command(
 
 @app.command("scan")
 def scan_command(
-    folders: Annotated[list[Path], typer.Argument(help="Folders or manifests; several become one data set.")],
+    folders: Annotated[
+        list[Path], typer.Argument(help=f"Folders, manifests, or {BUILT_IN}; several become one data set.")
+    ],
     output: Annotated[Path | None, typer.Option(help="Write the manifest here, as .csv.")] = None,
     kind: Annotated[str | None, typer.Option(help="What all of the files are: speech, noise or rir.")] = None,
     speaker_level: Annotated[
@@ -124,10 +129,10 @@ def scan_command(
                 raise InputError(f"{folder}: a manifest says kind and speaker in its columns: leave the options out")
             return scan(folder, kind, speaker_level=speaker_level)  # type: ignore[arg-type]
 
-        manifest = join([opened(folder) for folder in folders])
+        manifest = join([opened(folder) for folder in _places(folders)])
         check_leaks(manifest.recordings)
     else:
-        manifest = open_data(folders)
+        manifest = open_data(_places(folders))
     if license is not None:
         manifest = manifest.licensed(license, ship)
     given = [name for name, value in (("--speaker-level", speaker_level), ("--license", license)) if value is not None]
@@ -145,7 +150,9 @@ def scan_command(
 def preview(
     data: Annotated[
         list[Path],
-        typer.Argument(help="A recipe (.yaml), or recordings: folders and manifests, mixed by the defaults."),
+        typer.Argument(
+            help=f"A recipe (.yaml), or recordings: folders, manifests, or {BUILT_IN}, mixed by the defaults."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the wav files and spectrograms.")],
     count: Annotated[int, typer.Option(min=1, max=50, help="How many mixtures.")] = 4,
@@ -169,7 +176,10 @@ def preview(
     elif stage or settings:
         raise InputError("--stage and --set belong to a recipe: tinyse data preview RECIPE.yaml")
     else:
-        mixer, epoch = open_mixer(open_data(data), MixtureConfig(), 4.0 if seconds is None else seconds, seed or 0), 0
+        mixer, epoch = (
+            open_mixer(open_data(_places(data)), MixtureConfig(), 4.0 if seconds is None else seconds, seed or 0),
+            0,
+        )
     for notice in brief(mixer.notices):
         note(notice)
     paths = write_preview(mixer, count, output, epoch)
@@ -206,7 +216,9 @@ def _mixer_of_recipe(
 
 @app.command()
 def pairs(
-    data: Annotated[list[Path], typer.Argument(help="Folders or manifests; several become one data set.")],
+    data: Annotated[
+        list[Path], typer.Argument(help=f"Folders, manifests, or {BUILT_IN}; several become one data set.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for clean/, noisy/ and pairs.csv.")],
     split: Annotated[str, typer.Option(help="train, valid or test; what a model is scored on is test.")] = "test",
     count: Annotated[int, typer.Option(min=1, help="How many pairs.")] = 60,
@@ -230,7 +242,7 @@ def pairs(
         raise InputError(f"--snr-db {snr_db}: expected numbers with commas, such as -5,0,5") from error
     with counted("mixing", count) as advance:
         written = write_pairs(
-            open_data(data), output, count, split, seconds, seed, snrs_db, advance, checked_rate(rate)
+            open_data(_places(data)), output, count, split, seconds, seed, snrs_db, advance, checked_rate(rate)
         )
     print(f"wrote {count} pairs to {written.parent}: tinyse evaluate MODEL {written.parent}")
 
@@ -258,7 +270,7 @@ def shard(
 
     if codec not in ("flac", "opus"):
         raise InputError(f"--codec {codec}: known are flac and opus")
-    index = write_shards(open_data(data), output, megabytes, checked_rate(rate), codec)  # type: ignore[arg-type]
+    index = write_shards(open_data(_places([data])), output, megabytes, checked_rate(rate), codec)  # type: ignore[arg-type]
     size, seconds = sum(shard.bytes for shard in index.shards), sum(shard.seconds for shard in index.shards)
     if as_json:
         facts = {"shards": len(index.shards), "recordings": sum(shard.items for shard in index.shards), "bytes": size,
@@ -269,6 +281,11 @@ def shard(
         note(notice)
     size_mb, hours = size / 1e6, seconds / 3600
     print(f"wrote {len(index.shards)} shards, {hours:.2f} h in {size_mb:.0f} MB; train with --set data={output}")
+
+
+def _places(data: list[Path]) -> tuple[Path, ...]:
+    """Where the recordings are; as in a recipe, `built-in` is the corpus that comes with tinyse."""
+    return data_paths([str(path) for path in data])
 
 
 def _print_catalog(catalog: Catalog, as_json: bool) -> None:

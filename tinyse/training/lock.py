@@ -6,17 +6,21 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 
 from tinyse.errors import InputError
 from tinyse.files import remove_leftovers, write_text
+from tinyse.locks import Held, alone_in
 
 HOLDER = ".holder"
 """Who has the lock, in the folder; what a process that has ended left there means nothing."""
+
+
+_held: set[Path] = set()
+"""The folders that this process holds."""
 
 
 @contextmanager
@@ -26,32 +30,36 @@ def locked(folder: Path, fabric: Fabric | None = None) -> Iterator[None]:
     With `fabric`, its first process holds it for all. Blocks of one process may nest. What a killed run left half written is
     removed. Raises InputError, in every process, where another run has the folder, which is named, or it cannot be written.
     """
-    lock = FileLock(folder / ".lock", timeout=0, is_singleton=True)
-    refusal = ""
-    if fabric is None or fabric.is_global_zero:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-            if lock.lock_counter == 1:
-                remove_leftovers(folder)
-                write_text(folder / HOLDER, _this_process())
-        except Timeout:
-            refusal = (
-                f"another run is at work in {folder}{_holder(folder)}: wait for its end, or use another output folder"
-            )
-        except OSError as error:
-            refusal = f"cannot write {folder}: {error.strerror or error}"
-        except InputError as error:  # of the holder's name: the disk is full
-            lock.release()
-            refusal = str(error)
-    if fabric is not None:
-        refusal = fabric.broadcast(refusal)
-    if refusal:
-        raise InputError(refusal)
-    try:
+    with ExitStack() as stack:
+        refusal = ""
+        if fabric is None or fabric.is_global_zero:
+            try:
+                _hold(folder, stack)
+            except InputError as error:
+                refusal = str(error)
+        if fabric is not None:
+            refusal = fabric.broadcast(refusal)
+        if refusal:
+            raise InputError(refusal)
         yield
-    finally:
-        lock.release()
+
+
+def _hold(folder: Path, stack: ExitStack) -> None:
+    place = folder.resolve()
+    if place in _held:
+        return
+    try:
+        stack.enter_context(alone_in(folder))
+    except Held as error:
+        told = f"another run is at work in {folder}{_holder(folder)}"
+        raise InputError(f"{told}: wait for its end, or use another output folder") from error
+    _held.add(place)
+    stack.callback(_held.remove, place)
+    try:
+        remove_leftovers(folder)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    write_text(folder / HOLDER, _this_process())
 
 
 def _this_process() -> str:
