@@ -51,10 +51,9 @@ def bench(
     your own board by its core and sizes: tinyse bench MODEL --core cortex-m4 --mhz 168 --ram 192 --flash 1024.
     """
     from tinyse.audio import from_pcm16
-    from tinyse.audio.encoding import SoundWriter, check_apart, check_writable
-    from tinyse.boards import estimate as estimates
+    from tinyse.audio.encoding import SoundWriter
     from tinyse.boards import harness
-    from tinyse.boards.boards import BOARDS
+    from tinyse.boards.estimate import estimate_file
     from tinyse.boards.measurements import read_measurements
     from tinyse.boards.picture import draw_latencies
     from tinyse.boards.verdict import judge
@@ -62,40 +61,22 @@ def bench(
     from tinyse.errors import InputError
     from tinyse.progress import note
     from tinyse.released import find
-    from tinyse.spectra.front_end import latency_ms
-    from tinyse.tflite.reader import read
 
     chosen = _board(board, core, mhz, ram, flash)
-    for option, value in (("--input", sound), ("--output", output), ("--picture", picture)):
-        if value is not None and chosen is None:
-            raise InputError(f"{option} is of the sound on one board: name it with --board, or describe it with --core")
-    if picture is not None and picture.suffix.lower() not in (".png", ""):
-        raise InputError(f"--picture {picture}: a picture is written as .png")
-    if output is not None:
-        check_writable(output)
-        if sound is not None:
-            check_apart(sound, output)
+    _check_files(chosen, sound, output, picture)
     measured = read_measurements(firmware) if firmware else ()
     if model is None:
         if chosen is not None:
             raise InputError("name a model: tinyse bench MODEL.tflite --board NAME")
-        if as_json:
-            print(json.dumps({"boards": [asdict(each) for each in BOARDS.values()]}, indent=2))
-        else:
-            tables.print_boards()
+        _list_boards(as_json)
         return
-    given, model = model, find(model)
-    latency = latency_ms(estimates.front_end_of(read(model)))
+    given, model = model.name, find(model)
     if chosen is None:
-        rows = [_row(model, each, measured) for each in BOARDS.values()]
-        if as_json:
-            facts = {"model": str(model), "latency_ms": latency, "boards": [row._asdict() for row in rows]}
-            print(json.dumps(facts, indent=2))
-        else:
-            tables.print_rows(given.name, latency, rows)
+        _print_on_all(model, given, measured, as_json)
         return
+    latency = _latency_ms(model)
     interference = harness.Interference(burst_probability, burst_ms / 1000, jitter, seed)
-    estimate = estimates.estimate_file(model, chosen, measured)
+    estimate = estimate_file(model, chosen, measured)
     from_silence, delay, rate = _stream(model, engine)
     hop = round(estimate.hop_seconds * rate)
     pcm, notices = _sound(sound, seconds, hop, rate)
@@ -115,6 +96,54 @@ def bench(
         print(json.dumps(tables.stream_as_dict(estimate, emulation, verdict, delays), indent=2, allow_nan=False))
     else:
         tables.print_stream(estimate, emulation, verdict, delays)
+
+
+def _check_files(board: Board | None, sound: Path | None, output: Path | None, picture: Path | None) -> None:
+    """Raise InputError for files that have no use without a board, or cannot be written."""
+    from tinyse.audio.encoding import check_apart, check_writable
+    from tinyse.errors import InputError
+
+    for option, value in (("--input", sound), ("--output", output), ("--picture", picture)):
+        if value is not None and board is None:
+            raise InputError(f"{option} is of the sound on one board: name it with --board, or describe it with --core")
+    if picture is not None and picture.suffix.lower() not in (".png", ""):
+        raise InputError(f"--picture {picture}: a picture is written as .png")
+    if output is not None:
+        check_writable(output)
+        if sound is not None:
+            check_apart(sound, output)
+
+
+def _list_boards(as_json: bool) -> None:
+    from tinyse.boards.boards import BOARDS
+    from tinyse.commands import bench_tables as tables
+
+    if as_json:
+        print(json.dumps({"boards": [asdict(each) for each in BOARDS.values()]}, indent=2))
+    else:
+        tables.print_boards()
+
+
+def _print_on_all(model: Path, name: str, measured: tuple[Measurement, ...], as_json: bool) -> None:
+    """A line for each board."""
+    from tinyse.boards.boards import BOARDS
+    from tinyse.commands import bench_tables as tables
+
+    latency = _latency_ms(model)
+    rows = [_row(model, each, measured) for each in BOARDS.values()]
+    if as_json:
+        facts = {"model": str(model), "latency_ms": latency, "boards": [row._asdict() for row in rows]}
+        print(json.dumps(facts, indent=2))
+    else:
+        tables.print_rows(name, latency, rows)
+
+
+def _latency_ms(model: Path) -> float:
+    from tinyse.boards.estimate import front_end_of
+    from tinyse.spectra.front_end import latency_ms
+    from tinyse.tflite.reader import read
+
+    return latency_ms(front_end_of(read(model)))
 
 
 def _board(name: str | None, core: str | None, mhz: float | None, ram: int | None, flash: int | None) -> Board | None:
