@@ -10,6 +10,7 @@ import lzma
 import pickle
 import tarfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -520,3 +521,14 @@ def test_a_broken_recording_is_noted_once(tmp_path):
     assert (tmp_path / RECORD).read_text() == '{"recording": "a", "reason": "b"}\n'
     (tmp_path / RECORD).write_text('{"recording": "a"}\nhalf a li')
     assert named_in(tmp_path) == ["a"]
+
+
+def test_a_share_of_a_corpus_that_no_shard_has_is_told(sources, tmp_path):
+    known = open_data(sources)
+    write_shards(
+        replace(known, recordings=tuple(replace(each, corpus="lecture") for each in known.recordings)), tmp_path / "s"
+    )
+    for shares, told in (({"lecture": 0.5}, 0), ({"lectures": 0.5}, 1)):
+        notices = open_mixer(opened(tmp_path / "s"), replace(PLAIN, corpus_shares=shares), 0.3, 0).notices
+        said = [each for each in notices if "so its share does nothing: did you mean 'lecture'?" in each]
+        assert len(said) == told, notices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,9 @@ class Mixer:
         self.config, self.seconds, self.seed = config, seconds, seed
         self.data_hash = "-".join(store.data_hash for store in stores)
         """Names exactly the sound that this mixes: speech, noise and rooms."""
-        self.notices = (*notices, *(notice for store in stores for notice in store.notices), *_absent(config, stores))
+        heard = {recording.corpus for store in stores for recording in store.recordings} - {""}
+        found = (notice for store in stores for notice in store.notices)
+        self.notices = (*notices, *found, *absent_corpora(config, heard))
         """What is to be said about the recordings: which were left out, who speaks, which were resampled."""
         shares = config.corpus_shares
         self._voices = Population.voices(speech, config.speaker_power, shares)
@@ -171,11 +173,11 @@ class Mixer:
         return min(amplitude(rng.uniform(*self.config.level_db)) / math.sqrt(power), PEAK / float(peak))
 
 
-def _absent(config: MixtureConfig, stores: Sequence[Sounds]) -> list[str]:
-    """What to say of shares of corpora that have no recording: a share by a wrong name would do nothing."""
-    heard = sorted({recording.corpus for store in stores for recording in store.recordings} - {""})
+def absent_corpora(config: MixtureConfig, heard: Collection[str]) -> list[str]:
+    """What to say of shares of corpora that are not among those `heard`: a share by a wrong name would do nothing."""
+    absent = sorted(config.corpus_shares.keys() - set(heard))
     return [
-        f"mixture.corpus_shares: no recording is of the corpus {name!r}, so its share does nothing{did_you_mean(name, heard)}"
-        for name in sorted(config.corpus_shares)
-        if name not in heard
+        f"mixture.corpus_shares: no recording is of the corpus {name!r}, so its share does nothing"
+        f"{did_you_mean(name, sorted(heard))}"
+        for name in absent
     ]

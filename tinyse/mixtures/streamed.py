@@ -21,7 +21,7 @@ import numpy as np
 
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
-from tinyse.mixtures.mixer import Mixer, Mixture
+from tinyse.mixtures.mixer import Mixer, Mixture, absent_corpora
 from tinyse.recordings.broken import Broken, BrokenItem
 from tinyse.recordings.manifest import KINDS, Kind, Split
 from tinyse.recordings.shard_file import ShardFile
@@ -65,7 +65,9 @@ class StreamedMixer:
         self._mixers: dict[tuple[int, int], Mixer] = {}
         self._files: dict[str, ShardFile] = {}
         self._read_in_closed = 0
-        self.notices = (*shards.notices, *self._window_notices())
+        packed = {corpus for row in shards.summary() if row["split"] == split for corpus in row["corpora"]}
+        absent = absent_corpora(config, packed) if packed else []  # shards of an earlier tinyse do not say
+        self.notices = (*shards.notices, *absent, *self._window_notices())
 
     def __call__(self, epoch: int, index: int) -> Mixture:
         """The mixture number `index` of an epoch. Raises InputError for a shard that is missing, damaged or replaced, and
