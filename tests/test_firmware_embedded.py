@@ -171,6 +171,22 @@ def test_integers_refuse_finer_sound(tmp_path):
     assert done.returncode and "takes PCM of 16 bits" in done.stderr
 
 
+def test_a_compiler_of_another_family_is_told_what_is_needed(exports):
+    """Not only that it does not know an attribute."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    sources = set((exports[0] / "src").glob("*.c"))
+    fit = set()
+    for source in sources:
+        command = ["gcc", "-U__GNUC__", "-fsyntax-only", "-fmax-errors=1", source]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            assert "tinyse needs GCC or Clang" in done.stderr, source
+        else:
+            fit.add(source)
+    assert len(fit) == 1 < len(sources)  # the denoiser's own file is plain C
+
+
 def test_a_folder_is_no_project_of_a_product_toolchain(exports, tmp_path):
     """A toolchain that links nothing by itself builds the libraries of a subproject, and no test is asked to link."""
     if shutil.which("cmake") is None or targets.CORES["cortex-m4"].missing:

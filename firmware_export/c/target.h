@@ -2,6 +2,10 @@
 #ifndef TINYSE_TARGET_H
 #define TINYSE_TARGET_H
 
+#ifndef __GNUC__ /* which Clang and its descendants define, too */
+#error "tinyse needs GCC or Clang, or a compiler that takes their attributes and inline assembly"
+#endif
+
 #if !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
 #define TINYSE_MVE 1
 #if __ARM_FEATURE_MVE & 2
