@@ -19,6 +19,7 @@ from firmware_export.program import Program
 from tinyse import files
 from tinyse.errors import InputError
 from tinyse.graph.graph import Graph, Quantization, Tensor
+from tinyse.locks import alone_in
 from tinyse.models.architecture import classes_of
 from tinyse.presets import PRESETS
 from tinyse.spectra.front_end import FrontEnd, front_end_in
@@ -219,12 +220,13 @@ def export(
     contents = {name: license.with_line(name, content, weights) for name, content in contents.items()}
     contents |= license.texts(model, digest, prefix, card)
     # Nothing is written before all of it is known.
-    refuse_foreign(folder, SIZES, contents)
-    remove_earlier(folder, SIZES, prefix, contents)
-    # First: it says whose the folder is.
-    files.write_json(folder / SIZES, {**sizes, "prefix": prefix, "files": sorted(contents)})
-    for name, content in contents.items():
-        files.write_text(folder / name, content)
+    with alone_in(folder):
+        refuse_foreign(folder, SIZES, contents)
+        remove_earlier(folder, SIZES, prefix, contents)
+        # First: it says whose the folder is.
+        files.write_json(folder / SIZES, {**sizes, "prefix": prefix, "files": sorted(contents)})
+        for name, content in contents.items():
+            files.write_text(folder / name, content)
     return firmware
 
 

@@ -18,6 +18,7 @@ from firmware_export.plugins import denoiser, write_block
 from firmware_export.targets import EXACT
 from tinyse import files
 from tinyse.errors import InputError
+from tinyse.locks import alone_in
 from tinyse.presets import PRESETS
 from tinyse.spectra.front_end import latency_ms
 
@@ -41,11 +42,12 @@ def export_page(model: str | Path, folder: str | Path, card: str, name: str) -> 
     folder, firmware = Path(folder), denoiser(model)
     wasm = build_wasm(firmware)
     page = sorted((FOLDER / "page").iterdir())
-    refuse_foreign(folder, WASM, [*(path.name for path in page), MODEL])
-    files.write_bytes(folder / WASM, wasm)  # first: it says whose the folder is
-    for path in page:
-        files.write_bytes(folder / path.name, path.read_bytes())
-    files.write_json(folder / MODEL, _facts(firmware, card, name))
+    with alone_in(folder):
+        refuse_foreign(folder, WASM, [*(path.name for path in page), MODEL])
+        files.write_bytes(folder / WASM, wasm)  # first: it says whose the folder is
+        for path in page:
+            files.write_bytes(folder / path.name, path.read_bytes())
+        files.write_json(folder / MODEL, _facts(firmware, card, name))
     return len(wasm)
 
 

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import pytest
 
+from tinyse import locks
 from tinyse.errors import InputError
-from tinyse.locks import alone_in, in_turn
+from tinyse.locks import alone_in, in_turn, in_use, is_unused
 
 HELD = "another process is writing to "
 
@@ -56,6 +58,25 @@ def test_a_drive_without_locks_refuses_nobody(tmp_path, monkeypatch):
         pass
 
 
+def test_a_system_without_locks_refuses_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "fcntl", None)
+    with alone_in(tmp_path / "a"), alone_in(tmp_path / "a"), in_turn(tmp_path / "lock"), in_turn(tmp_path / "lock"):
+        (tmp_path / "a/file").touch()
+    with open(tmp_path / "a/file", "rb") as file:
+        in_use(file)
+        assert is_unused(file)
+
+
+def test_a_file_is_in_use_until_the_last_lets_go(tmp_path):
+    (tmp_path / "file").touch()
+    with ExitStack() as users, open(tmp_path / "file", "rb") as asks:
+        for _ in range(2):
+            in_use(users.enter_context(open(tmp_path / "file", "rb")))
+        assert not is_unused(asks)
+        users.close()
+        assert is_unused(asks)
+
+
 def test_who_comes_second_waits_for_its_turn(tmp_path):
     order = []
 
@@ -78,6 +99,7 @@ def test_who_comes_second_waits_for_its_turn(tmp_path):
         "data shard built-in OUT",
         "data pairs built-in --output OUT --count 1",
         "data synthesize --output OUT --count 1 --seconds 0.5",
+        "export student-30k --firmware OUT",
     ],
 )
 def test_what_writes_a_folder_of_files_is_alone_in_it(line, tmp_path):

@@ -8,7 +8,6 @@ Sound that is wanted at another rate goes into parts of its own.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
-from tinyse.locks import in_turn
+from tinyse.locks import in_turn, is_unused
 from tinyse.recordings.manifest import Recording
 from tinyse.recordings.parts import (
     Entry,
@@ -159,14 +158,10 @@ def _share(part: Part, fresh: dict[Key, Entry]) -> float:
 
 def _remove(part: Path) -> bool:
     """Remove a part, unless a process has it open."""
-    try:
-        with open(part, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for suffix in PART_SUFFIXES:
-                part.with_suffix(suffix).unlink(missing_ok=True)
-    except BlockingIOError:
-        return False
-    except OSError:
+    with ExitStack() as stack:
+        with suppress(OSError):  # it cannot be opened: then nobody can use it
+            if not is_unused(stack.enter_context(open(part, "rb"))):
+                return False
         for suffix in PART_SUFFIXES:
             part.with_suffix(suffix).unlink(missing_ok=True)
     return True

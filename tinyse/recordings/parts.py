@@ -13,7 +13,6 @@ The JSON is written last: a part that has one is whole. Shards of the format "ti
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import mmap
@@ -21,7 +20,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -35,6 +34,7 @@ from tinyse.cores import cores
 from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import read_bytes, replacing, write_text
+from tinyse.locks import in_use
 from tinyse.progress import track
 from tinyse.recordings.analysis import analyze
 from tinyse.recordings.manifest import COLUMNS, Recording
@@ -181,8 +181,7 @@ def mapped(part: Path) -> np.ndarray:
     """All samples of a part. As long as it is mapped it is locked, so that no process removes it."""
     try:
         with open(part, "rb") as file:
-            with suppress(OSError):  # some network drives have no locks
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            in_use(file)
             # The map keeps the open file, and with it the lock.
             pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
