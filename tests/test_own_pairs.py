@@ -55,6 +55,32 @@ def test_pairs_of_a_split_are_pairs_to_evaluate(own, tmp_path):
     assert speakers <= {recording.speaker for recording in open_data(own).select("speech", "test")}
 
 
+def test_a_set_that_was_interrupted_does_not_wear_the_labels_of_an_earlier_one(own, tmp_path, monkeypatch):
+    arguments = ["pairs", own, "--output", tmp_path / "set", "--count", 4, "--seconds", 1]
+    called(*arguments, "--snr-db", "-5")
+    written = audio.write
+
+    def interrupted(path, *rest):
+        if path.name == "0001.wav":
+            raise KeyboardInterrupt
+        written(path, *rest)
+
+    monkeypatch.setattr(audio, "write", interrupted)
+    called(*arguments, "--snr-db", "15")
+    assert all(pair.snr_db is None for pair in find_pairs(tmp_path / "set"))
+
+
+def test_of_an_earlier_preview_nothing_stays(own, tmp_path):
+    arguments = ["preview", own, "--output", tmp_path / "set", "--seconds", 1, "--count"]
+    called(*arguments, 3)
+    (tmp_path / "set/07-notes.wav").touch()
+    called(*arguments, 2, "--seed", 1)
+    assert sorted(path.name for path in (tmp_path / "set").glob("*.wav")) == [
+        *("00-clean.wav", "00-noisy.wav", "01-clean.wav", "01-noisy.wav"),
+        "07-notes.wav",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -43,7 +43,9 @@ def write_pairs(
     configs = [plain(snr_db=(snr_db, snr_db), level_db=(-35.0, -15.0), noise_power=noise_power) for snr_db in snrs_db]
     mixers = [open_mixer(manifest, config, seconds, seed, split, sample_rate=sample_rate) for config in configs]
     rows = []
+    table = folder / "pairs.csv"
     with alone_in(folder):
+        table.unlink(missing_ok=True)  # of an earlier set: it would tell the SNRs and talkers of other files
         for index in range(count):
             mixture, snr_db = mixers[index % len(mixers)](0, index), snrs_db[index % len(mixers)]
             name = f"{index:0{max(4, len(str(count)))}d}"
@@ -54,5 +56,5 @@ def write_pairs(
             noises = " + ".join(mixture.description["noise"])
             rows.append(row | {"speaker": mixture.description["speaker"], "noise": noises})
             progress()
-        write_csv(folder / "pairs.csv", COLUMNS, rows)
-    return folder / "pairs.csv"
+        write_csv(table, COLUMNS, rows)
+    return table

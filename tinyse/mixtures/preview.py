@@ -14,13 +14,18 @@ from tinyse.spectra.picture import Panel, draw_spectrograms, require_matplotlib
 
 def write_preview(mixer: AnyMixer, count: int, folder: str | Path, epoch: int = 0) -> list[Path]:
     """Write mixtures 0 to count - 1 of an epoch as NN-noisy.wav and NN-clean.wav, one spectrograms.png of them all, and
-    mixtures.json, which says what each was made of. Returns the paths.
+    mixtures.json, which says what each was made of. Returns the paths. Mixtures of an earlier preview in the folder are
+    replaced, all of them.
 
     Raises InputError where matplotlib is not installed.
     """
     folder = Path(folder)
     require_matplotlib()
     mixtures = [mixer(epoch, index) for index in range(count)]
+    listed = folder / "mixtures.json"
+    if listed.is_file():
+        for path in (path for side in ("noisy", "clean") for path in folder.glob(f"[0-9][0-9]-{side}.wav")):
+            path.unlink()
     paths = []
     for index, mixture in enumerate(mixtures):
         for side, sound in (("noisy", mixture.noisy), ("clean", mixture.clean)):
@@ -28,8 +33,8 @@ def write_preview(mixer: AnyMixer, count: int, folder: str | Path, epoch: int = 
             audio.write(paths[-1], sound, mixer.sample_rate)
     paths.append(folder / "spectrograms.png")
     draw_spectrograms([_row(index, mixture) for index, mixture in enumerate(mixtures)], paths[-1], mixer.sample_rate)
-    paths.append(folder / "mixtures.json")
-    write_json(paths[-1], [facts(mixture) for mixture in mixtures])
+    paths.append(listed)
+    write_json(listed, [facts(mixture) for mixture in mixtures])
     return paths
 
 
