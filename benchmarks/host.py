@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0, help="only the first seconds of the sound; 0 takes all")
     record.add_option(parser)
     arguments = parser.parse_args()
-    noisy = sorted((corpus.path() / "benchmark" / "noisy").iterdir())
+    noisy = sorted((corpus.pairs() / "noisy").iterdir())
     sound = np.concatenate([read(path)[0] for path in noisy])[: round(arguments.seconds * RATE) or None]
     library = built_in.library_name() or f"compiled now, for {built_in.missing()}"
     timed = rows(arguments)

@@ -225,7 +225,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/soak"), help="what every hour leaves, to go on from")
     parser.add_argument("--compare", help="an engine that must give the same bits over the first hour")
     options = parser.parse_args()
-    pairs = [pair.load() for pair in find_pairs(options.pairs or corpus.path() / "benchmark")]
+    pairs = [pair.load() for pair in find_pairs(options.pairs or corpus.pairs())]
     kept = []
     for model in options.models:
         for engine in options.engines:

@@ -81,7 +81,7 @@ def test_the_files_name_the_task_and_its_class(trained):
 
 
 def test_a_stream_says_for_every_hop_what_the_quantized_model_says(trained):
-    pair = find_pairs(corpus.path() / "benchmark")[0].load()
+    pair = find_pairs(corpus.pairs())[0].load()
     probabilities, config = quantized_probabilities(trained[2].quantized, [pair.noisy])
     tagger = Tagger(trained[2].quantized, "reference", every_seconds=config.hop_ms / 1000)
     said = [decision.tags["speech"] for decision in tagger.process(pair.noisy)]
@@ -89,7 +89,7 @@ def test_a_stream_says_for_every_hop_what_the_quantized_model_says(trained):
 
 
 def test_evaluate_prints_the_areas(trained):
-    command = ["evaluate", trained[1], corpus.path() / "benchmark", "--limit", 3, "--json"]
+    command = ["evaluate", trained[1], corpus.pairs(), "--limit", 3, "--json"]
     done = subprocess.run([sys.executable, "-m", "tinyse", *map(str, command)], capture_output=True, text=True)
     facts = json.loads(done.stdout)
     assert done.returncode == 0 and set(facts) == {"float", "quantized"} and 0 <= facts["quantized"]["auc"] <= 1

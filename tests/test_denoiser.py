@@ -431,7 +431,7 @@ def test_speech_that_needs_nothing_stays_as_it_was():
     if released.DEFAULT not in released.names():
         pytest.skip(f"no model {released.DEFAULT} is in tinyse/released yet")
     denoiser = Denoiser(released.DEFAULT)
-    speech = [pair.load().clean for pair in find_pairs(corpus.path() / "benchmark")]
+    speech = [pair.load().clean for pair in find_pairs(corpus.pairs())]
     denoised = [denoiser.denoise(clip) for clip in speech]
     pairs = list(zip(speech, denoised, strict=True))
     assert np.mean([si_sdr(*pair) for pair in pairs]) >= 20

@@ -76,7 +76,7 @@ def test_a_second_after_a_disturbance_speech_is_heard_as_without_it(model, kind)
     rng = np.random.default_rng(1)
     denoiser = Denoiser(model)
     between = disturbance(kind, 2.0, 1.0)
-    for path in sorted((corpus.path() / "benchmark" / "clean").iterdir()):
+    for path in sorted((corpus.pairs() / "clean").iterdir()):
         spoken = soundfile.read(path, dtype="float32")[0]
         voice = np.resize(spoken / np.abs(spoken).max() * 0.3, 3 * RATE)
         speech = np.float32(voice + rng.normal(0, 0.01, len(voice)))

@@ -83,7 +83,7 @@ def test_gradients_are_finite_for_silence_and_for_speech_that_is_silence(name):
 def degraded():
     """Clean and degraded speech of the built-in corpus, with noise, and with noise of which much is gone."""
     rng = np.random.default_rng(0)
-    pairs = [pair.load(16000) for pair in find_pairs(corpus.path() / "benchmark")]
+    pairs = [pair.load(16000) for pair in find_pairs(corpus.pairs())]
     made = []
     for number, pair in enumerate(pairs[:8]):
         noise = rng.normal(0, pair.clean.std() * 10 ** (-(number - 2) / 4), len(pair.clean)).astype(np.float32)

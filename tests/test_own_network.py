@@ -11,7 +11,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from firmware_export.export import export as export_firmware  # noqa: E402
-from tinyse import corpus  # noqa: E402
 from tinyse.config import as_dict, build  # noqa: E402
 from tinyse.engines.tflite_engines import ReferenceEngine  # noqa: E402
 from tinyse.errors import InputError  # noqa: E402
@@ -139,7 +138,7 @@ def test_commands_take_the_class_from_its_recipe(project):
     few = ("--clips", 1, "--replayed", 1, "--json")
     explained = tinyse(folder, "quantize", "explain", model, "--recipe", "flat.yaml", *few)
     assert explained.returncode == 0 and "memory/step/reset" in explained.stdout, explained.stderr
-    pairs = (corpus.path() / "benchmark", "--backends", "float-clip", "--limit", 1, "--metrics", "si_sdr", "--json")
+    pairs = ("built-in", "--backends", "float-clip", "--limit", 1, "--metrics", "si_sdr", "--json")
     scored = tinyse(folder, "evaluate", model, *pairs, "--recipe", "flat.yaml")
     assert scored.returncode == 0 and "float clip" in scored.stdout, scored.stderr
 

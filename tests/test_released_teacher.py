@@ -61,7 +61,7 @@ def shipped(model, tmp_path, monkeypatch) -> Path:
     """A package of tinyse with one teacher in it."""
     monkeypatch.setattr(released, "FOLDER", tmp_path / "released")
     manifest = open_data([corpus.path()])
-    return pack_teacher(model, "teacher", "recipes/teacher.yaml", manifest, corpus.path() / "benchmark", ["si_sdr"])
+    return pack_teacher(model, "teacher", "recipes/teacher.yaml", manifest, corpus.pairs(), ["si_sdr"])
 
 
 def test_kernels_are_rounded_to_bfloat16_and_vectors_are_not(model, tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinyse.commands.options import FromRecipe, listed, networks_in
+from tinyse.corpus import BUILT_IN
 from tinyse.errors import needs
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MEASURES = "si_sdr,sdr,pesq,stoi,estoi,level_change_db,segmental_snr, and of wer
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A .safetensors (with its .tflite beside it), a .tflite or a name.")],
-    data: Annotated[Path, typer.Argument(help="A folder of pairs: see above.")],
+    data: Annotated[Path, typer.Argument(help=f"A folder of pairs: see above, or {BUILT_IN}.")],
     quantized_model: Annotated[Path | None, typer.Option("--int8", help="The .tflite that belongs to MODEL.")] = None,
     backends: Annotated[str, typer.Option(help="Of float-clip,float-stream,litert,tflm,c,reference.")] = "",
     links: Annotated[str, typer.Option("--links", hidden=True, help="The former name of --backends.")] = "",
@@ -49,8 +50,9 @@ def evaluate(
     After an error, Ctrl-C or SIGTERM, the scores so far are in OUTPUT/scores-partial.json, or on the screen.
 
     DATA is a folder with clean/ and noisy/, optionally with pairs.csv (`tinyse data pairs` makes one of your recordings), the
-    output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as downloaded. A model
-    of speech activity is scored by the area under its ROC curve, float and quantized.
+    output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as downloaded; or built-in, the
+    six pairs that come with tinyse. A model of speech activity is scored by the area under its ROC curve, float and
+    quantized.
 
     The measures wer (word errors of a speech recognizer), dnsmos and distillmos need the extra judges. For wer,
     DATA/transcripts.txt contains what is said: a line NAME TEXT per pair, as in LibriSpeech's .trans.txt.
@@ -59,7 +61,7 @@ def evaluate(
 
     from rich.console import Console
 
-    from tinyse import files
+    from tinyse import corpus, files
     from tinyse.evaluation import chain, report
     from tinyse.evaluation.backends import backends_for, rate_of
     from tinyse.evaluation.checks import check_headers, check_transcripts
@@ -68,7 +70,7 @@ def evaluate(
     from tinyse.progress import counted, note
     from tinyse.released import find
 
-    pairs = find_pairs(data, limit)
+    pairs = find_pairs(corpus.pairs() if str(data) == BUILT_IN else data, limit)
     check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others
     if (task := _task_of(find(str(model)))) is not None:
         _by_its_task(task, find(str(model)), quantized_model, pairs, networks_in(recipe), output, as_json)

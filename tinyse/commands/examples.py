@@ -47,7 +47,10 @@ EXAMPLES = {
         "tinyse live --input Headset --attenuation-limit-db 20",
     ),
     "web": ("tinyse web --model runs/quick/supervise/model.tflite",),
-    "evaluate": ("tinyse evaluate runs/quick/supervise/model.safetensors pairs/",),
+    "evaluate": (
+        "tinyse evaluate student-62k built-in",
+        "tinyse evaluate runs/quick/supervise/model.safetensors pairs/",
+    ),
     "doctor": ("tinyse doctor",),
 }
 """The command without `tinyse` -> command lines. A test parses each."""

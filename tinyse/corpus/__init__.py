@@ -16,3 +16,8 @@ BUILT_IN = "built-in"
 def path() -> Path:
     """The corpus's folder; tinyse is installed as plain files, never zipped."""
     return Path(str(files(__name__)))
+
+
+def pairs() -> Path:
+    """The folder of its pairs, of talkers and noises that are not in its training split."""
+    return path() / "benchmark"

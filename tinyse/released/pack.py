@@ -112,7 +112,7 @@ def golden(model: Path) -> bytes:
     `noisy` and `denoised` are PCM16 (samples,), aligned, of the reference engine; `masks` uint8 (frames, bands) are its
     masks in units of 1 / 256, one frame per hop of the stream.
     """
-    first = find_pairs(corpus.path() / "benchmark")[0]
+    first = find_pairs(corpus.pairs())[0]
     denoiser = Denoiser(model, engine="reference")
     rate = denoiser.sample_rate
     noisy = audio.to_pcm16(first.load(rate).noisy[: round(GOLDEN_SECONDS * rate)])
@@ -135,7 +135,7 @@ def built_in_gain_db(model: Path) -> float:
     """Mean gain in SI-SDR on the pairs of the built-in corpus, in the integer reference where there are integers: a score
     that any installation can check, whichever engines it has."""
     denoiser = Denoiser(model, engine="reference" if model.suffix == ".tflite" else None)
-    pairs = [pair.load(denoiser.sample_rate) for pair in find_pairs(corpus.path() / "benchmark")]
+    pairs = [pair.load(denoiser.sample_rate) for pair in find_pairs(corpus.pairs())]
     return float(np.mean([si_sdr(p.clean, denoiser.denoise(p.noisy)) - si_sdr(p.clean, p.noisy) for p in pairs]))
 
 
