@@ -35,6 +35,7 @@ from tinyse import released
 from tinyse.boards.boards import find_board
 from tinyse.boards.estimate import estimate_file
 from tinyse.commands.screen import Screen
+from tinyse.corpus import data_paths
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, score
 from tinyse.evaluation.pairs import find_pairs
@@ -45,7 +46,7 @@ from tinyse.files import newer, write_json
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.files import load_model, save_model
 from tinyse.models.layers import GatedRecurrence
-from tinyse.recipe import Quantize, Recipe, Stage, data_paths
+from tinyse.recipe import Quantize, Recipe, Stage
 from tinyse.recordings import open_data
 from tinyse.spectra.front_end import FrontEndConfig, latency_ms
 from tinyse.streaming.denoiser import Denoiser

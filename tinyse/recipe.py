@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tinyse import corpus, released
+from tinyse import released
 from tinyse.config import Between, as_dict, build, check_bounds, did_you_mean
-from tinyse.corpus import BUILT_IN
+from tinyse.corpus import BUILT_IN, data_paths
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
@@ -255,9 +255,3 @@ def _no_teacher(name: str, earlier: Sequence[str]) -> str:
         )
     choices = [*earlier, *released.weights()]
     return f"{name!r} is neither an earlier stage nor a released model nor a model file{did_you_mean(name, choices)}"
-
-
-def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
-    """The folders and manifests that a recipe's `data` names."""
-    given = (data,) if isinstance(data, str) else data
-    return tuple(corpus.path() if each == BUILT_IN else Path(each) for each in given)

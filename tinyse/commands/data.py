@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tinyse.commands.synthesize import checked_rate, synthesize
-from tinyse.corpus import BUILT_IN
+from tinyse.corpus import BUILT_IN, data_paths
 from tinyse.errors import InputError, needs
 from tinyse.progress import note
-from tinyse.recipe import data_paths
 
 if TYPE_CHECKING:
     from tinyse.catalog import Catalog

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tinyse.commands.options import FromRecipe, listed, networks_in
-from tinyse.corpus import BUILT_IN
+from tinyse.corpus import BUILT_IN, data_paths
 from tinyse.errors import needs
 
 app = typer.Typer(
@@ -59,7 +59,6 @@ def study(
     from tinyse.export import float_step
     from tinyse.files import write_json, write_text
     from tinyse.quantization.precision import PRECISIONS
-    from tinyse.recipe import data_paths
     from tinyse.recordings import open_data
     from tinyse.released import find_weights
     from tinyse.spectra.picture import require_matplotlib
@@ -126,7 +125,6 @@ def explain(
         from tinyse.clips import valid_clips
     from tinyse.export import calibration_of, float_step
     from tinyse.quantization import explain as work
-    from tinyse.recipe import data_paths
     from tinyse.recordings import open_data
     from tinyse.released import find_weights
 

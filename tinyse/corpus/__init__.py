@@ -6,6 +6,7 @@ Its layout is that of any folder `tinyse data` makes: `manifests/*.csv`, whose p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,3 +22,9 @@ def path() -> Path:
 def pairs() -> Path:
     """The folder of its pairs, of talkers and noises that are not in its training split."""
     return path() / "benchmark"
+
+
+def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
+    """The folders and manifests that are named as data, `built-in` being this corpus."""
+    given = (data,) if isinstance(data, str) else data
+    return tuple(path() if each == BUILT_IN else Path(each) for each in given)

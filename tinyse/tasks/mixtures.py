@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from tinyse.clips import refuse_scored, refuse_trained, valid_clips
+from tinyse.corpus import data_paths
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import find_pairs, own_pairs
 from tinyse.mixtures import AnyMixer, MixtureConfig, MixtureDataset, open_mixer, valid_mixtures
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.recipe import Recipe, Stage, data_paths
+from tinyse.recipe import Recipe, Stage
 from tinyse.recordings import Manifest, content, open_data
 from tinyse.recordings.broken import RECORD, Broken, named_in
 from tinyse.spectra.front_end import rate_in

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tinyse.config import Between, build, check_bounds
-from tinyse.corpus import BUILT_IN
+from tinyse.corpus import BUILT_IN, data_paths
 from tinyse.errors import InputError
 from tinyse.evaluation.report import Table, as_markdown
 from tinyse.evaluation.tag_backends import float_tags, quantized_tags
@@ -24,7 +24,7 @@ from tinyse.mixtures.labeled import LabeledDataset, LabeledMixer, LabeledMixture
 from tinyse.models.architecture import TAGGERS
 from tinyse.models.classifier import pooled
 from tinyse.models.front_end import TorchFrontEnd
-from tinyse.recipe import Recipe, Stage, data_paths
+from tinyse.recipe import Recipe, Stage
 from tinyse.recordings import AudioStore
 from tinyse.recordings.labeled import LabeledData, Level, open_labeled
 from tinyse.spectra.front_end import TAGGING, rate_in

@@ -11,7 +11,7 @@ from typing import Any
 from tinyse import audio, shipped_recipes
 from tinyse.clips import refuse_trained
 from tinyse.config import as_dict
-from tinyse.corpus import BUILT_IN
+from tinyse.corpus import BUILT_IN, data_paths
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, score
 from tinyse.evaluation.pairs import Pair, digest_of, find_pairs, own_pairs
@@ -21,7 +21,7 @@ from tinyse.files import sha256
 from tinyse.mixtures import MixtureConfig
 from tinyse.mixtures.pairs import write_pairs
 from tinyse.models.files import load_model
-from tinyse.recipe import Recipe, data_paths
+from tinyse.recipe import Recipe
 from tinyse.recordings import Manifest, content, join, open_data, scan
 from tinyse.recordings.layouts import layout_of
 from tinyse.recordings.manifest import SPLITS, Kind
