@@ -107,6 +107,15 @@ def test_neither_tinyse_nor_its_command_line_imports_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+def test_a_look_at_recordings_imports_no_torch():
+    code = (
+        "import sys, atexit, tinyse.commands.main as m; sys.argv = ['tinyse', 'data', 'scan', 'built-in', '--json']\n"
+    )
+    code += "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr)); m.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["summary"] and done.stderr.endswith("False\n")
+
+
 def test_a_wrong_command_is_answered_with_the_right_one():
     answer = run("denoize")
     assert answer.returncode == 2
