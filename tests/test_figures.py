@@ -85,7 +85,7 @@ def test_a_mark_may_not_begin_a_line_of_a_paragraph():
 
 
 BY_CHANCE = {"README.md: +0.54 ± 0.24", "README.md: +0.25 ± 0.24"}
-"""Two steps in benchmarks/README.md, whose tables no file holds, have the figures of barking dogs and of a mixture of losses."""
+"""Two steps in benchmarks/README.md, whose tables no file holds, have the figures of barking dogs and a mixture of losses."""
 
 
 def test_no_figure_stands_in_a_page_by_hand():
