@@ -2,8 +2,8 @@
 #ifndef TINYSE_TARGET_H
 #define TINYSE_TARGET_H
 
-#ifndef __GNUC__ /* which Clang and its descendants define, too */
-#error "tinyse needs GCC or Clang, or a compiler that takes their attributes and inline assembly"
+#if defined(_MSC_VER) && !defined(__clang__)
+#error "tinyse needs GCC or Clang, or a compiler that takes their attributes; clang-cl does"
 #endif
 
 #if !defined(TINYSE_PORTABLE) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
