@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import own_recordings
@@ -124,3 +125,15 @@ def test_a_preview_of_a_recipe_is_what_its_stage_hears(own, tmp_path):
         called("preview", path, "--output", tmp_path / "x", "--stage", "secnd")
     with pytest.raises(InputError, match="belong to a recipe"):
         called("preview", own, "--output", tmp_path / "x", "--set", "seed=1")
+
+
+def test_a_folder_of_ones_own_that_is_called_built_in_is_that_folder(own, tmp_path, monkeypatch):
+    own.rename(tmp_path / "built-in")
+    monkeypatch.chdir(tmp_path)
+    count = len(open_data("built-in").recordings)
+    monkeypatch.chdir(tmp_path / "built-in")
+    for place, there in (("built-in", False), ("../built-in", True)):
+        answer = json.loads(called("scan", place, "--json"))
+        assert (sum(row["files"] for row in answer["summary"]) == count) is there
+    monkeypatch.chdir(tmp_path)
+    assert sum(row["files"] for row in json.loads(called("scan", "./built-in", "--json"))["summary"]) == count

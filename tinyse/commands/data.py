@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tinyse import corpus
 from tinyse.commands.synthesize import checked_rate, synthesize
-from tinyse.corpus import BUILT_IN, data_paths
+from tinyse.corpus import BUILT_IN
 from tinyse.errors import InputError, needs
 from tinyse.progress import note
 
@@ -283,8 +284,8 @@ def shard(
 
 
 def _places(data: list[Path]) -> tuple[Path, ...]:
-    """Where the recordings are; as in a recipe, `built-in` is the corpus that comes with tinyse."""
-    return data_paths([str(path) for path in data])
+    """Where the recordings are; `built-in` is the corpus that comes with tinyse, as in a recipe, unless it is there."""
+    return tuple(corpus.path() if str(path) == BUILT_IN and not path.exists() else path for path in data)
 
 
 def _print_catalog(catalog: Catalog, as_json: bool) -> None:
@@ -301,9 +302,9 @@ def _print_catalog(catalog: Catalog, as_json: bool) -> None:
     # Few and narrow columns beside the words: in a terminal of 80 they are a list of two lines each.
     names, sizes = Column("name", no_wrap=True), Column("MB", justify="right")
     table = Table(names, sizes, "ship", "what it is", box=SIMPLE_HEAD, pad_edge=False)
-    for name, corpus in catalog.corpora.items():
-        shown = (escape(name) + " *" * corpus.verified, f"{corpus.megabytes:,.0f}", "yes" if corpus.ship else "no")
-        table.add_row(*shown, escape(f"{corpus.title} ({corpus.license})"))
+    for name, entry in catalog.corpora.items():
+        shown = (escape(name) + " *" * entry.verified, f"{entry.megabytes:,.0f}", "yes" if entry.ship else "no")
+        table.add_row(*shown, escape(f"{entry.title} ({entry.license})"))
     console = Console()
     console.print(table)
     console.print(
