@@ -27,11 +27,13 @@ from archives import tar, zipped
 from file_server import Server, serving
 from typer.testing import CliRunner
 
+from tinyse import audio
 from tinyse.catalog import get, read_catalog
 from tinyse.catalog.entries import Catalog
 from tinyse.catalog.unpack import members
 from tinyse.errors import InputError
 from tinyse.locks import alone_in
+from tinyse.recordings import Manifest, Recording, open_data
 from tinyse.remote import download
 
 pytest.importorskip("pooch")
@@ -204,6 +206,22 @@ def test_corpora_that_share_talkers_share_their_names(server, tmp_path):
         both[name] = {"archives": [{"url": f"{server.address}/{name}.tar.gz"}], "rules": [rule], "speakers": "libri"}
     done = get(catalog(tmp_path / "c.yaml", **both), ["one", "two"], tmp_path / "out", tmp_path / "cache")
     assert {got.manifest.recordings[0].speaker for got in done} == {"libri_84"}
+
+
+def test_recordings_are_called_by_the_corpus_that_they_are_of(server, tmp_path):
+    """As in manifests elsewhere, so that shares by corpus hold for both."""
+    server.files["a.tar.gz"] = tar({"84.flac": sound()})
+    rule = {"files": r"(?P<speaker>\d+)\.flac", "kind": "speech"}
+    one = {"archives": [{"url": f"{server.address}/a.tar.gz"}], "rules": [rule], "corpus": "libri"}
+    known = catalog(tmp_path / "c.yaml", one=one)
+    for _ in range(2):  # the second call knows its own manifest
+        (got,) = get(known, ["one"], tmp_path / "out", tmp_path / "cache")
+    assert got.was_there and {each.corpus for each in open_data(tmp_path / "out/manifest.csv").recordings} == {"libri"}
+    audio.write(tmp_path / "out/mine/noise.wav", np.full(16000, 0.1, np.float32))
+    row = Recording("mine/noise.wav", 1.0, "noise", "train")
+    Manifest(tmp_path / "out", (row,)).write(tmp_path / "out/manifest.csv")
+    with pytest.raises(InputError, match="of no corpus"):
+        get(known, ["one"], tmp_path / "out", tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/../../b.flac", "..\\b.flac"])

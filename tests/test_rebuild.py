@@ -49,6 +49,18 @@ def test_the_page_lists_every_released_model_with_its_recipe_and_data():
         assert int(hours) == round(heard / 3600) and header["data_hash"].startswith(f"{data}-")
 
 
+def test_the_corpora_that_recipes_draw_more_often_are_called_as_they_are_fetched():
+    fetched = {corpus.corpus or name for name, corpus in read_catalog().corpora.items()}
+    shares = {
+        corpus: (name, stage)
+        for name in released.names()
+        for stage, values in header_of(name)["whole_recipe"]["stages"].items()
+        for corpus in ((values["mixture"] or {}).get("corpus_shares") or {})
+    }
+    assert shares and set(shares) - fetched == {"coswara"}, "which the page says"
+    assert "Coswara is not in the list" in PAGE
+
+
 @pytest.mark.parametrize("name", released.names())
 def test_the_recipe_in_the_repository_is_the_one_in_the_header(name):
     given = header_of(name)["whole_recipe"]

@@ -53,7 +53,8 @@ def get(
     What is finished is not done again; what was interrupted continues. Archives stay in `cache`. Raises InputError by name
     for a corpus that cannot be fetched; those before it are finished; and where another process is writing to `output`.
     """
-    refuse_to_lose(output / MANIFEST, catalog.corpora)
+    ours = {*catalog.corpora, *(corpus.corpus for corpus in catalog.corpora.values() if corpus.corpus)}
+    refuse_to_lose(output / MANIFEST, ours)
     done: list[Got] = []
     with alone_in(output):
         for name, corpus in catalog.chosen(names).items():
@@ -215,7 +216,7 @@ def _take(
                 speaker=f"{corpus.speakers or name}_{what.speaker}" if what.speaker else "",
                 label=what.label,
                 source=what.source or f"{name}:{path}",
-                corpus=name,
+                corpus=corpus.corpus or name,
                 ship=what.ship,
                 license=what.license,
             )

@@ -144,6 +144,8 @@ class Corpus(Published):
     """A CSV beside the catalog with `LIST_COLUMNS`: the files that are taken are those of its rows for this corpus."""
     listed: tuple[Listed, ...] = ()
     """What was read of the list."""
+    corpus: str = ""
+    """What its recordings are called as a corpus, in manifests and in `mixture.corpus_shares`. By default its own name."""
     speakers: str = ""
     """What its speakers' names begin with; corpora that share talkers share it. By default the corpus's name."""
     ship: bool = False
