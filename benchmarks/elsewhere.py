@@ -159,6 +159,19 @@ def overall(scores: Scores) -> Table:
     )
 
 
+def from_first(scores: Scores) -> list[Table]:
+    """What each row has more than the first, pair by pair; no table for one row."""
+    first, *others = [name for name in scores.quality if name != NOISY]
+    lines = []
+    for name in others:
+        changes = [paired(scores.quality[first][metric], scores.quality[name][metric]) for metric in COMPARED]
+        clean = paired(scores.clean[first]["si_sdr"], scores.clean[name]["si_sdr"])
+        decimals = (2, *(3 for _ in COMPARED[1:]), 2)
+        lines.append((name, *(each.as_text(n, "+") for each, n in zip((*changes, clean), decimals, strict=True))))
+    header = ("system", "SI-SDR dB", *(TITLES[metric] for metric in COMPARED[1:]), "clean dB")
+    return [Table(f"Less {first}, pair by pair", header, tuple(lines))] if lines else []
+
+
 def by_class(scores: Scores, labels: list[str]) -> Table:
     """SI-SDR gain in each class of noise, weakest of the first row first."""
     names = [name for name in scores.quality if name != NOISY]
@@ -242,7 +255,8 @@ def main() -> None:
     probes = [pair.load() for pair in pairs if (pair.snr_db or 0) >= 10][:8]
     backends = rows(arguments, probes)
     here = _scored(backends, pairs)
-    tables = [overall(here), *by_corpus(here, arguments.pairs), by_class(here, classes(arguments.pairs)[: len(pairs)])]
+    labels = classes(arguments.pairs)[: len(pairs)]
+    tables = [overall(here), *from_first(here), *by_corpus(here, arguments.pairs), by_class(here, labels)]
     losses = None
     if arguments.beside:
         beside = _scored(backends, find_pairs(arguments.beside, arguments.limit))

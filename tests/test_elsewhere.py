@@ -106,6 +106,18 @@ def test_a_lead_with_one_corpus_of_talkers_is_told_from_the_lead_with_another(tm
     assert elsewhere.by_corpus(scores, tmp_path) == []
 
 
+def test_rows_are_compared_with_the_first_pair_by_pair():
+    at = {"si_sdr": [0.0, 6.0], "pesq": [1.0, 2.0], "estoi": [0.5, 0.7]}
+    up = {"si_sdr": [1.0, 7.0], "pesq": [1.1, 1.9], "estoi": [0.5, 0.7]}
+    clean = {"mine": {"si_sdr": [30.0, 30.0]}, "other": {"si_sdr": [28.0, 28.0]}}
+    scores = Scores(["a", "b"], [0.0] * 2, {"noisy": at, "mine": at, "other": up}, clean, {}, {})
+    (table,) = elsewhere.from_first(scores)
+    assert table.title == "Less mine, pair by pair"
+    assert table.rows == (("other", "+1.00 ± 0.00", "+0.000 ± 1.271", "+0.000 ± 0.000", "-2.00 ± 0.00"),)
+    alone = Scores(["a", "b"], [0.0] * 2, {"noisy": at, "mine": at}, clean, {}, {})
+    assert elsewhere.from_first(alone) == []
+
+
 def test_a_model_that_heard_this_sound_is_refused(tmp_path):
     torch_free = find_weights("student-30k")
     elsewhere.refuse_heard(Path(torch_free))

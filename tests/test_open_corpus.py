@@ -69,7 +69,7 @@ def listed(known: Catalog) -> list[tuple[str, Corpus, Listed]]:
 
 
 def as_recording(name: str, corpus: Corpus, each: Listed) -> Recording:
-    speaker = f"{corpus.speakers}_{each.speaker}" if each.speaker else ""
+    speaker = f"{corpus.corpus}_{each.speaker}" if each.speaker else ""
     return Recording(
         each.path, 1.0, each.kind, each.split, speaker, each.label, each.source or f"{name}:{each.path}", name
     )

@@ -213,7 +213,7 @@ def _take(
                 seconds=seconds,
                 kind=what.kind,
                 split=what.split or "train",
-                speaker=f"{corpus.speakers or name}_{what.speaker}" if what.speaker else "",
+                speaker=f"{corpus.speakers or corpus.corpus or name}_{what.speaker}" if what.speaker else "",
                 label=what.label,
                 source=what.source or f"{name}:{path}",
                 corpus=corpus.corpus or name,

@@ -147,7 +147,7 @@ class Corpus(Published):
     corpus: str = ""
     """What its recordings are called as a corpus, in manifests and in `mixture.corpus_shares`. By default its own name."""
     speakers: str = ""
-    """What its speakers' names begin with; corpora that share talkers share it. By default the corpus's name."""
+    """What its speakers' names begin with; corpora that share talkers share it. By default `corpus`."""
     ship: bool = False
     """Whether the license lets weights trained on it be released."""
     verified: bool = False

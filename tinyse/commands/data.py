@@ -284,8 +284,8 @@ def shard(
 
 
 def _places(data: list[Path]) -> tuple[Path, ...]:
-    """Where the recordings are; `built-in` is the corpus that comes with tinyse, as in a recipe, unless it is there."""
-    return tuple(corpus.path() if str(path) == BUILT_IN and not path.exists() else path for path in data)
+    """Where the recordings are, which may be the corpus that comes with tinyse."""
+    return tuple(corpus.path() if corpus.is_meant(path) else path for path in data)
 
 
 def _print_catalog(catalog: Catalog, as_json: bool) -> None:

@@ -70,7 +70,7 @@ def evaluate(
     from tinyse.progress import counted, note
     from tinyse.released import find
 
-    pairs = find_pairs(corpus.pairs() if str(data) == BUILT_IN and not data.exists() else data, limit)
+    pairs = find_pairs(corpus.pairs() if corpus.is_meant(data) else data, limit)
     check_headers(pairs)  # what is wrong with the last pair must not cost the scores of the others
     if (task := _task_of(find(str(model)))) is not None:
         _by_its_task(task, find(str(model)), quantized_model, pairs, networks_in(recipe), output, as_json)

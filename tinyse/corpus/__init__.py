@@ -24,6 +24,11 @@ def pairs() -> Path:
     return path() / "benchmark"
 
 
+def is_meant(path: Path) -> bool:
+    """Whether a path on the command line is the word for this corpus: a file or folder of that name comes first."""
+    return str(path) == BUILT_IN and not path.exists()
+
+
 def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
     """The folders and manifests that are named as data, `built-in` being this corpus."""
     given = (data,) if isinstance(data, str) else data
