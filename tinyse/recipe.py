@@ -14,7 +14,7 @@ from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
-from tinyse.models.architecture import ARCHITECTURES, Architecture, OwnNetwork, named
+from tinyse.models.architecture import ARCHITECTURES, Architecture, OwnNetwork, check_start, named
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 
@@ -53,7 +53,8 @@ class Stage:
     """Optimizer steps."""
     start: str | None = None
     """Weights that the stage starts from: those of an earlier stage, of a released model by its name (`tinyse models`), or of
-    a model file (.safetensors); without it, random weights."""
+    a model file (.safetensors); without it, random weights. A network wider than that one begins by computing the same, and
+    has random weights beside."""
     losses: dict[str, _Weight] = field(default_factory=dict)
     """Weight of each supervised loss; empty for a stage that only distills."""
     distillation: Distillation | None = None
@@ -214,8 +215,12 @@ class Recipe:
             stage.architecture.check_bands(self.front_end.bands)
             self.mixture_of(stage, f"stages.{name}.mixture")
             if stage.start in earlier:
-                if self.stages[stage.start].architecture != stage.architecture:
-                    raise InputError(f"stages.{name}.start: stage {stage.start!r} trains another architecture")
+                try:
+                    check_start(stage.architecture, self.stages[stage.start].architecture, stage.quantize is not None)
+                except InputError as error:
+                    raise InputError(
+                        f"stages.{name}.start: stage {stage.start!r} trains another architecture: {error}"
+                    ) from error
             elif stage.start is not None and (stage.start in self.stages or not is_model_file(stage.start)):
                 choices = [*earlier, *released.weights()]
                 raise InputError(f"stages.{name}.start: {stage.start!r} is neither an earlier stage nor a released model nor "

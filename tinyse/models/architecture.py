@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from tinyse.config import REST, Between, check_bounds, did_you_mean
+from tinyse.config import REST, Between, as_dict, check_bounds, did_you_mean
 from tinyse.errors import InputError
 
 
@@ -35,6 +35,28 @@ class Architecture:
     def depth(self) -> int:
         """Encoder blocks, and decoder blocks."""
         return len(self.channels)
+
+    def places(self, narrow: Architecture) -> list[list[int]]:
+        """Which channel of this network has the part of each channel of a narrower one: for the features, then for each block.
+
+        In the last block, the channels of a group stay together. Raises InputError where `narrow` has no room in it.
+        """
+        for key in ("depth", "shared_gru"):
+            if getattr(narrow, key) != getattr(self, key):
+                raise InputError(f"{key}: {getattr(narrow, key)} stays what it is, only channels and their groups may grow")
+        for block, (few, many) in enumerate(zip(narrow.channels, self.channels, strict=True), 1):
+            if few > many:
+                raise InputError(f"channels: {few} of block {block} do not fit into {many}")
+        together = -(-narrow.groups // self.groups)  # groups that share one of ours
+        few, many = narrow.channels[-1] // narrow.groups, self.channels[-1] // self.groups
+        if together * few > many:
+            raise InputError(f"groups: {together} of {few} channels do not fit into one of {many}")
+        last = [
+            group // together * many + group % together * few + channel
+            for group in range(narrow.groups)
+            for channel in range(few)
+        ]
+        return [[0], *(list(range(channels)) for channels in narrow.channels[:-1]), last]
 
     def check_bands(self, bands: int) -> None:
         """Raise InputError where `bands` cannot be halved `depth` times."""
@@ -77,6 +99,21 @@ TAGGERS = {
     "tagger-small": Architecture(channels=(4, 6, 8, 8), groups=4),
 }
 """Named taggers, on 64 bands and for 20 classes about 130 k, 36 k, 10 k and 3 k parameters."""
+
+
+def check_start(
+    architecture: Architecture | OwnNetwork, trained: Architecture | OwnNetwork, same: bool = False
+) -> None:
+    """Raise InputError where a network cannot start from the weights of a trained one, which is the same or, unless `same`
+    is asked for, narrower."""
+    if architecture == trained:
+        return
+    if isinstance(architecture, Architecture) and isinstance(trained, Architecture) and not same:
+        architecture.places(trained)
+        return
+    had, wanted = as_dict(trained), as_dict(architecture)
+    key = next(key for key in [*wanted, *had] if had.get(key) != wanted.get(key))
+    raise InputError(f"{key}: {had.get(key, 'not given')} cannot become {wanted.get(key, 'not given')} here")
 
 
 def named(name: str) -> Architecture:

@@ -9,8 +9,10 @@ from tinyse import released
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import sha256
-from tinyse.models.files import check_weights, load_model
-from tinyse.models.network import Network
+from tinyse.models import architecture
+from tinyse.models.files import load_model, load_weights
+from tinyse.models.network import Encoder, Network
+from tinyse.models.widening import widen
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS
 from tinyse.tasks.stage_networks import networks_of
@@ -81,7 +83,8 @@ def teacher_hash(recipe: Recipe, name: str) -> dict[str, str]:
 def check_start(recipe: Recipe, name: str) -> None:
     """Check that the stage's teachers exist, and open the model that it starts from; stages of the recipe come later.
 
-    Raises InputError, by key, for a model that is missing or broken, or of another task, front end or architecture.
+    Raises InputError, by key, for a model that is missing or broken, or of another task or front end, or whose weights the
+    stage's network has no room for.
     """
     teacher_paths(recipe, name)
     start = recipe.stages[name].start
@@ -93,26 +96,28 @@ def check_start(recipe: Recipe, name: str) -> None:
     untrained = TASKS[recipe.task].untrained(recipe, stage)
     if header["task"] != recipe.task:
         raise InputError(f"{where}: the task of {path} is {header['task']!r}, the recipe's {recipe.task!r}")
-    for what, found, wanted in (
-        ("front_end", as_dict(front_end), as_dict(recipe.front_end)),
-        ("model", as_dict(trained.architecture), as_dict(untrained.architecture)),
-    ):
-        for key in [*wanted, *(key for key in found if key not in wanted)]:
-            had, says = (values.get(key, "not given") for values in (found, wanted))
-            if had != says:
-                raise InputError(f"{where}: {path} was trained with {what}.{key} {had}, the recipe says {says}; "
-                                 "take its widths and front end, or another start")  # fmt: skip
+    found, wanted = as_dict(front_end), as_dict(recipe.front_end)
+    for key in wanted:
+        if found[key] != wanted[key]:
+            raise InputError(f"{where}: {path} was trained with front_end.{key} {found[key]}, the recipe says "
+                             f"{wanted[key]}; take its front end, or another start")  # fmt: skip
+    try:
+        architecture.check_start(untrained.architecture, trained.architecture, same=stage.quantize is not None)
+    except InputError as error:
+        raise InputError(f"{where}: {path} has another architecture: {error}; take its widths, or another start") from error
 
 
 def load_start(recipe: Recipe, name: str, network: Network) -> list[dict[str, Any]]:
-    """Give `network` the weights that its stage starts from. Returns the teachers that these learned from.
+    """Give `network` the weights that its stage starts from, a wider one as a part of its own. Returns the teachers that
+    these learned from.
 
     Raises InputError, by weight, where they do not fit.
     """
     path = start_path(recipe, name)
     trained, _, header = load_model(path, networks_of(recipe))
-    weights = trained.state_dict()
-    check_weights(network, weights, f"stages.{name}.start: {path}")
-    network.load_state_dict(weights)
+    if trained.architecture != network.architecture and isinstance(trained, Encoder) and isinstance(network, Encoder):
+        widen(trained, network)
+    else:
+        load_weights(network, trained.state_dict(), f"stages.{name}.start: {path}")
     teachers: list[dict[str, Any]] = header.get("teachers", [])
     return teachers
