@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tinyse.errors import InputError  # noqa: E402
-from tinyse.models.files import load_tensors, save_tensors  # noqa: E402
+from tinyse.models.files import load_model, load_tensors, save_tensors  # noqa: E402
 from tinyse.released import find_weights  # noqa: E402
 from tinyse.training.recipe import load_recipe, recipe_from  # noqa: E402
 from tinyse.training.records import refuse_other_recipe, stage_record  # noqa: E402
@@ -50,6 +50,16 @@ def test_a_stage_goes_on_from_a_released_model_and_from_a_file(tmp_path):
     shutil.copy(released, own)
     assert_near(run(one_stage(tmp_path / "file", start=own), nothing, nothing), released)
     assert load_tensors(by_name)[1]["start_hash"]
+
+
+def test_a_wider_network_goes_on_from_a_released_model(tmp_path):
+    path = run(one_stage(tmp_path / "run", "student-200k", "student-30k"), nothing, nothing)
+    wide, narrow = load_model(path)[0], load_model(find_weights("student-30k"))[0]
+    x = torch.rand(1, 20, 128) * 2 - 1
+    with torch.no_grad():
+        masks = [network(x, network.initial_state())[0] for network in (wide, narrow)]
+    # The one batch that it has heard is in the means of its normalizations.
+    torch.testing.assert_close(*masks, rtol=0, atol=0.1)
 
 
 def test_integers_go_on_from_a_released_model_with_its_quantization(tmp_path):
@@ -90,10 +100,14 @@ def test_a_later_stage_with_the_name_of_a_file_is_no_start():
     ("changes", "message"),
     [
         ({"start": "absent.safetensors"}, r"stages\.on\.start: there is no model file absent\.safetensors"),
-        ({"name": "student-30k"}, r"stages\.on\.start: .*model\.channels \[12, 20, 28, 24\], the recipe says \[8, "),
+        ({"name": "student-30k"}, r"stages\.on\.start: .*channels: 12 of block 1 do not fit into 8; take its widths"),
         (
-            {"name": {"channels": [12, 20, 28, 24], "groups": 3, "shared_gru": [3]}},
-            r"model\.groups 6, the recipe says 3",
+            {"name": {"channels": [12, 20, 28, 24], "groups": 12, "shared_gru": [3]}},
+            r"groups: 1 of 4 channels do not fit into one of 2",
+        ),
+        (
+            {"name": "student-200k", "quantize": {"precision": "int8"}},
+            r"start: .*channels: \[12, .*\] cannot become \[16, ",
         ),
     ],
 )

@@ -43,7 +43,9 @@ class Architecture:
         """
         for key in ("depth", "shared_gru"):
             if getattr(narrow, key) != getattr(self, key):
-                raise InputError(f"{key}: {getattr(narrow, key)} stays what it is, only channels and their groups may grow")
+                raise InputError(
+                    f"{key}: {getattr(narrow, key)} stays what it is, only channels and their groups may grow"
+                )
         for block, (few, many) in enumerate(zip(narrow.channels, self.channels, strict=True), 1):
             if few > many:
                 raise InputError(f"channels: {few} of block {block} do not fit into {many}")

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from tinyse.errors import InputError
-from tinyse.models.architecture import Architecture
 from tinyse.models.layers import CausalConvolution, Classifier, GatedRecurrence, GroupedGRU, UpsamplingConvolution
 from tinyse.models.network import Encoder
 

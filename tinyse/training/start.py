@@ -104,7 +104,9 @@ def check_start(recipe: Recipe, name: str) -> None:
     try:
         architecture.check_start(untrained.architecture, trained.architecture, same=stage.quantize is not None)
     except InputError as error:
-        raise InputError(f"{where}: {path} has another architecture: {error}; take its widths, or another start") from error
+        raise InputError(
+            f"{where}: {path} has another architecture: {error}; take its widths, or another start"
+        ) from error
 
 
 def load_start(recipe: Recipe, name: str, network: Network) -> list[dict[str, Any]]:
