@@ -32,11 +32,13 @@ def narrow_and_wide(draw):
 
 
 def networks(narrow, wide, classes=()):
-    """Both, in evaluation mode, with normalizations that have seen something."""
+    """Both, in evaluation mode, with normalizations that have seen something, and biases that are not all the same."""
     torch.manual_seed(0)
     task = "tagging" if classes else "denoise"
     made = [make(each, 16, task, classes) for each in (narrow, wide)]
     for network in made:
+        for parameter in network.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
         network(4 * torch.randn(4, 6, 16), network.initial_state(4))
     return [network.eval() for network in made]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tinyse.errors import InputError
-from tinyse.models.layers import CausalConvolution, Classifier, GatedRecurrence, GroupedGRU, UpsamplingConvolution
+from tinyse.models.layers import CausalConvolution, Classifier, GatedRecurrence, UpsamplingConvolution
 from tinyse.models.network import Encoder
 
 
@@ -60,7 +60,7 @@ def _convolution(
 
 def _recurrence(old: GatedRecurrence, new: GatedRecurrence, places: Tensor) -> None:
     """Each old group's unit lies in one new group's, beside zeros."""
-    channels, bins = len(places), old.width * old.groups // len(places) if isinstance(old, GroupedGRU) else 1
+    channels, bins = len(places), old.width * old.groups // len(places)
     total = new.width * new.groups // bins
     width = total // new.groups
     parameters = ("input_weight", "state_weight", "input_bias", "state_bias")
