@@ -117,6 +117,10 @@ def test_firmware_says_for_every_hop_what_the_reference_says(trained, tmp_path):
         ({"losses": {"si_sdr": 1.0}}, "stages.only.losses: no supervised loss is named 'si_sdr'"),
         ({"distillation": {"teacher": "t.safetensors", "target": 0.5}}, "sound says nothing of probabilities"),
         ({"distillation": {"teacher": "t.safetensors", "views": {"bin": 1.0}}}, "there is no 'decoder_4'"),
+        (
+            {"distillation": {"teacher": "t.safetensors", "output": 1.0, "patches": 8}},
+            "patches: a network that listens",
+        ),
     ],
 )
 def test_what_the_task_does_not_do_is_named(change, message):

@@ -136,6 +136,33 @@ def test_output_alone_compares_no_layers():
     assert float(distillation_loss(replace(config, output=0.0, target=1.0), {}, {}, student, teacher)) == 0
 
 
+def test_patches_count_where_the_teacher_is_nearer_to_the_truth():
+    """Of 3 x 3 patches of 2 frames and 2 bands, smaller at the edge, the teacher is right in the middle and in a corner."""
+    truth, student = torch.zeros(1, 5, 5), torch.full((1, 5, 5), 0.5)
+    teacher = torch.ones(1, 5, 5)
+    teacher[0, 2:4, 2:4] = 0.25
+    teacher[0, 4, 4] = 0.25
+    config = Distillation(teacher="t", output=2.0, patches=2)
+    loss = distillation_loss(config, {}, {}, student, teacher, ideal=truth)
+    assert float(loss) == pytest.approx(2.0 * 5 * 0.25**2 / 25)
+    # One bad value of a patch is outweighed by the others, or outweighs them.
+    teacher[0, 2, 2] = 0.7
+    assert float(distillation_loss(config, {}, {}, student, teacher, ideal=truth)) == pytest.approx(
+        2.0 * (4 * 0.25**2 + 0.2**2) / 25
+    )
+    teacher[0, 2, 2] = 1.0
+    assert float(distillation_loss(config, {}, {}, student, teacher, ideal=truth)) == pytest.approx(2.0 * 0.25**2 / 25)
+
+
+def test_patches_where_the_student_is_nearer_give_no_gradient():
+    truth = torch.rand(2, 8, 8)
+    student, teacher = (truth + 0.1).requires_grad_(), truth + torch.where(torch.arange(8) < 4, 0.0, 0.3)
+    distillation_loss(
+        Distillation(teacher="t", output=1.0, patches=4), {}, {}, student, teacher, ideal=truth
+    ).backward()
+    assert (student.grad[..., :4] > 0).all() and not student.grad[..., 4:].any()
+
+
 @pytest.mark.parametrize(
     ("views", "clips"),
     [
@@ -168,6 +195,7 @@ def test_teachers_are_ours_or_external():
         ({"teacher": "t", "views": {"bin": 1}, "layers": ()}, "views: they need layers"),
         ({"teacher": "t", "views": {"bin": 0}}, "give a view, the output or the target a weight"),
         ({"teacher": "t", "output": -1}, "output is -1"),
+        ({"teacher": "t", "target": 0.5, "patches": 8}, "patches: they choose where `output` counts"),
         ({"teacher": "t", "target": 1.01}, "target is 1.01"),
     ],
 )

@@ -167,6 +167,17 @@ def test_a_run_does_not_go_on_with_a_teacher_that_was_exchanged(tmp_path, finish
     assert run(chosen, nothing, nothing) == model_path(tmp_path / "run", "on")
 
 
+@pytest.mark.parametrize("patches", [0, 8])
+def test_a_stage_learns_from_a_released_model(tmp_path, patches):
+    """From itself there is nothing to learn: the teacher is nowhere nearer to the truth."""
+    changes = {"distillation": {"teacher": "student-62k", "output": 1.0, "patches": patches}, "losses": {}}
+    path = run(one_stage(tmp_path / "run", **changes), nothing, nothing)
+    assert load_tensors(path)[1]["valid"]["loss"] == pytest.approx(0, abs=1e-3)
+    changes["distillation"]["teacher"] = "student-200k"
+    path = run(one_stage(tmp_path / "other", **changes), nothing, nothing)
+    assert load_tensors(path)[1]["valid"]["loss"] > 1e-3
+
+
 def test_a_recipe_file_names_a_released_model(tmp_path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text("stages: {further: {model: student-30k, start: student-30k, updates: 5, losses: {si_sdr: 1}}}\n")

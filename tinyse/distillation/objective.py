@@ -8,6 +8,7 @@ from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tinyse.config import Between, check_bounds
 from tinyse.distillation import views
@@ -38,6 +39,9 @@ class Distillation:
     """Blocks that the views compare, in student and teacher by the same name."""
     output: Annotated[float, Between(0, 1e9)] = 0.0
     """Weight of output distillation: the squared difference of the two outputs (masks, or logits' probabilities)."""
+    patches: Annotated[int, Between(0, 1024)] = 0
+    """Above 0, `output` counts only where the teacher is nearer to the truth than the student: in patches of so many frames
+    and bands (DISPatch, arXiv 2509.15922)."""
     target: Annotated[float, Between(0, 1)] = 0.0
     """Share of the teacher's result (sound, or tags) in the target of the supervised losses; the rest is the truth."""
 
@@ -56,6 +60,8 @@ class Distillation:
         if any(self.views.values()) and (len(self.teachers) > 1 or self.external):
             raise InputError("views: they compare layers with those of one tinyse network; "
                              "an ensemble or an ONNX model teaches by `output` or `target`")  # fmt: skip
+        if self.patches and not self.output:
+            raise InputError("patches: they choose where `output` counts; give it a weight")
         if any(self.views.values()) and not self.layers:
             raise InputError("views: they need layers to compare")
 
@@ -92,8 +98,9 @@ def distillation_loss(
     student_output: Tensor,
     teacher_output: Tensor,
     gather: views.Gather = views.alone,
+    ideal: Tensor | None = None,
 ) -> Tensor:
-    """The weighted sum over views of the mean over layers, plus output distillation.
+    """The weighted sum over views of the mean over layers, plus output distillation; `ideal` is the true output, for `patches`.
 
     Where processes share a batch, `gather` brings the clips of all, and the mean over processes is the whole batch's.
     """
@@ -103,5 +110,21 @@ def distillation_loss(
             losses = [views.similarity_loss(student_layers[k], teacher_layers[k], view, gather) for k in config.layers]
             total = total + weight * torch.stack(losses).mean()
     if config.output:
-        total = total + config.output * (student_output - teacher_output.detach()).square().mean()
+        teacher_output = teacher_output.detach()
+        difference = (student_output - teacher_output).square()
+        if config.patches:
+            if ideal is None:
+                raise ValueError("patches compare both outputs with the true one")
+            difference = difference * teacher_is_nearer(student_output.detach(), teacher_output, ideal, config.patches)
+        total = total + config.output * difference.mean()
     return total
+
+
+def teacher_is_nearer(student: Tensor, teacher: Tensor, truth: Tensor, size: int) -> Tensor:
+    """All (batch, frames, bands); 1 in patches of `size` frames and bands where the student's squared error is larger than
+    the teacher's, else 0: the sign of the Knowledge Gap Score of arXiv 2509.15922, here of masks. The last patches are
+    smaller where the size does not divide."""
+    gap = ((student - truth).square() - (teacher - truth).square()).float()
+    patches = functional.avg_pool2d(gap[:, None], size, ceil_mode=True, count_include_pad=False)
+    chosen = (patches > 0).to(student.dtype).repeat_interleave(size, 2).repeat_interleave(size, 3)
+    return chosen[:, 0, : gap.shape[1], : gap.shape[2]]

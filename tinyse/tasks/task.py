@@ -97,6 +97,10 @@ def _check_listening(name: str, stage: Stage) -> None:
     """Raise InputError, by key, for what only a network that makes sound has."""
     if stage.quantize:
         raise InputError(f"stages.{name}.quantize: quantization-aware training is for the task 'denoise' only")
+    if stage.distillation and stage.distillation.patches:
+        raise InputError(
+            f"stages.{name}.distillation.patches: a network that listens gives no frames and bands to choose from"
+        )
     for layer in stage.distillation.compared if stage.distillation else ():
         if layer.startswith("decoder"):
             raise InputError(f"stages.{name}.distillation.layers: there is no {layer!r} in a network that listens; name "

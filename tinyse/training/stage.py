@@ -184,7 +184,9 @@ class StageRun:
             with Recorder(getattr(network, "module", network), config.compared) as layers:
                 output, made = self.task.run(network, batch)
             taught = self.teachers.teach(batch)
-            total = total + distillation_loss(config, layers, taught.layers, output, taught.output, gather)
+            total = total + distillation_loss(
+                config, layers, taught.layers, output, taught.output, gather, taught.ideal
+            )
             batch = batch._replace(truth=taught.truth)
         if any(self.stage.losses.values()):
             total = total + self.task.supervised(made, batch, self.stage.losses, shares)

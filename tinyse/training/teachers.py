@@ -29,6 +29,8 @@ class TeacherOutput(NamedTuple):
     """Mean of the teachers' outputs."""
     truth: Tensor
     """What supervised losses compare with: the batch's truth, or its blend with the mean of the teachers' results."""
+    ideal: Tensor | None = None
+    """The output that the batch's truth asks for, where `patches` compares with it."""
 
 
 class Teachers:
@@ -77,4 +79,5 @@ class Teachers:
             answers.append(sound)
         if config.target:
             truth = torch.lerp(truth, torch.stack(answers).mean(0).to(truth.dtype), config.target)
-        return TeacherOutput(layers, torch.stack(outputs).mean(0), truth)
+        ideal = self.task.output_for(batch.truth, batch) if config.patches else None
+        return TeacherOutput(layers, torch.stack(outputs).mean(0), truth, ideal)
