@@ -3,13 +3,15 @@
     python benchmarks/elsewhere.py make $TINYSE_DATA runs/elsewhere
     python benchmarks/elsewhere.py score runs/elsewhere/valid --ours student-62k --ours runs/mine/model.safetensors \\
         --onnx $TINYSE_PEERS/ul-unas/ulunas_stream_simple.onnx hann --beside $TINYSE_DATA/benchmark
+    python benchmarks/elsewhere.py seeds seed-1.json seed-2.json
 
 `make` takes what no released model was trained or validated on: recordings of the train split whose license keeps weights from
 being released (`ship` no; recipes with `ship: true` leave them out). Talkers and sources of noise are halved: choices are made
 on valid/, what is reported is test/. talkers/ and noises/ have one kind of these and the other of corpora that training
 knows, known/ neither, to tell what a loss comes from. All classes of noise are heard alike. `score` prints means over all
 pairs, by corpus of the talkers (against the last row) and by class of noise, and with --beside how much each row loses from
-those pairs to these.
+those pairs to these. `seeds` takes what `score --json` has written for two models on the same pairs, once for each seed that
+they were trained with, and prints what the second has more than the first, by input SNR.
 A model that was trained with `ship: false` has heard this sound, and is refused.
 """
 
@@ -19,7 +21,7 @@ import argparse
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,11 +30,12 @@ import numpy as np
 import record
 from peers import SHORT, Timed, models_arguments, streams
 
+from tinyse.documents import read_own_json
 from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for, header_of
 from tinyse.evaluation.chain import NOISY, Backend, Scores, score
 from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
-from tinyse.evaluation.report import TITLES, Table, as_json, as_markdown
+from tinyse.evaluation.report import TITLES, Table, as_json, as_markdown, from_json
 from tinyse.evaluation.statistics import paired, summarize
 from tinyse.files import write_json
 from tinyse.mixtures.pairs import write_pairs
@@ -172,6 +175,42 @@ def from_first(scores: Scores) -> list[Table]:
     return [Table(f"Less {first}, pair by pair", header, tuple(lines))] if lines else []
 
 
+def over_seeds(files: Sequence[Path]) -> Table:
+    """What the second model of each file has more than the first: the mean over the files of each pair, then over pairs.
+
+    Raises InputError where a file has other than two models, or other pairs than the first file.
+    """
+    changes, levels, clean = [], [], []
+    for path in files:
+        try:
+            scores = from_json(read_own_json(path))
+            names = [name for name in scores.quality if name != NOISY]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} was not written by score --json") from error
+        if len(names) != 2:
+            raise InputError(f"{path} has {len(names)} models: score two at once")
+        before, after = ([scores.quality[name][metric] for metric in COMPARED] for name in names)
+        changes.append(np.array(after) - np.array(before))
+        clean.append(np.subtract(*(scores.clean[name]["si_sdr"] for name in reversed(names))))
+        levels.append([round(level or 0) for level in scores.snr_db])
+        if levels[0] != levels[-1]:
+            raise InputError(f"{path} has other pairs than {files[0]}")
+    mean, level = np.mean(changes, axis=0), np.array(levels[0])
+    places = {"all": level == level, **{f"{each} dB": level == each for each in sorted(set(levels[0]))}}
+    lines = [
+        (
+            name,
+            str(here.sum()),
+            *(summarize(row[here]).as_text(n, "+") for row, n in zip(mean, (2, 3, 3), strict=True)),
+            "",
+        )
+        for name, here in places.items()
+    ]
+    lines[0] = (*lines[0][:-1], summarize(np.mean(clean, axis=0)).as_text(2, "+"))
+    header = ("input SNR", "pairs", "SI-SDR dB", *(TITLES[metric] for metric in COMPARED[1:]), "clean dB")
+    return Table(f"The second less the first, mean of {len(files)} seeds", header, tuple(lines))
+
+
 def by_class(scores: Scores, labels: list[str]) -> Table:
     """SI-SDR gain in each class of noise, weakest of the first row first."""
     names = [name for name in scores.quality if name != NOISY]
@@ -233,6 +272,8 @@ def parser() -> argparse.ArgumentParser:
     making.add_argument("data", type=Path, help="recordings with columns ship and split")
     making.add_argument("output", type=Path, help="folder for valid/, test/, known/, talkers/ and noises/")
     making.add_argument("--count", type=int, default=165, help="pairs of each half [165]")
+    joining = commands.add_parser("seeds", help="join the scores of two models that were trained with several seeds")
+    joining.add_argument("files", type=Path, nargs="+", help="what `score --json` has written of the two, one a seed")
     scoring = commands.add_parser("score", help="score systems on one half")
     scoring.add_argument("pairs", type=Path, help="valid/ for a choice, test/ for a report")
     models_arguments(scoring, packages="")
@@ -246,10 +287,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Make or score."""
+    """Make, score or join."""
     arguments = parser().parse_args()
     if arguments.command == "make":
         make(arguments.data, arguments.output, dict.fromkeys(HALVES, arguments.count))
+        return
+    if arguments.command == "seeds":
+        print(as_markdown([over_seeds(arguments.files)]))
         return
     pairs = find_pairs(arguments.pairs, arguments.limit)
     probes = [pair.load() for pair in pairs if (pair.snr_db or 0) >= 10][:8]

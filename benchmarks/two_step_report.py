@@ -19,7 +19,7 @@ from two_step_plan import BASELINE, Comparison, Run, baseline, finalists, last_s
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.evaluation.chain import NOISY, Scores
-from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_markdown, plain
+from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_markdown, from_json, plain
 from tinyse.evaluation.statistics import Summary, paired, summarize
 from tinyse.files import write_json, write_text
 
@@ -55,8 +55,7 @@ class Result:
         """The result in a file. Raises InputError for one that is broken."""
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            files = _with_nan(facts.pop("scores")["files"])
-            return cls(**{**facts, "run": Run(**facts["run"]), "scores": Scores(**files)})
+            return cls(**{**facts, "run": Run(**facts["run"]), "scores": from_json(facts["scores"])})
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path} is not a result of two_step.py: remove it and run the comparison again"
@@ -347,12 +346,3 @@ def _rows(findings: Findings) -> list[tuple[str, str]]:
     teacher = findings.comparison.teacher_run
     first = [(teacher.model, teacher.schedule)] if teacher in findings.results else []
     return first + [(name, schedule) for name in findings.comparison.students for schedule in findings.schedules(name)]
-
-
-def _with_nan(value: Any) -> Any:
-    """JSON's null back to nan."""
-    if isinstance(value, dict):
-        return {key: _with_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_nan(item) for item in value]
-    return math.nan if value is None else value

@@ -17,8 +17,10 @@ sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import elsewhere
 
 from tinyse.errors import InputError
+from tinyse.evaluation import report
 from tinyse.evaluation.chain import Scores
 from tinyse.evaluation.pairs import find_pairs
+from tinyse.files import write_json
 from tinyse.recordings import Manifest, Recording
 from tinyse.released import find_weights
 
@@ -116,6 +118,36 @@ def test_rows_are_compared_with_the_first_pair_by_pair():
     assert table.rows == (("other", "+1.00 ± 0.00", "+0.000 ± 1.271", "+0.000 ± 0.000", "-2.00 ± 0.00"),)
     alone = Scores(["a", "b"], [0.0] * 2, {"noisy": at, "mine": at}, clean, {}, {})
     assert elsewhere.from_first(alone) == []
+
+
+def test_seeds_are_averaged_pair_by_pair_before_pairs_are(tmp_path, monkeypatch, capsys):
+    def written(name, gains, snr=(-5.0, -5.0, 10.0), rows=("mine", "other")):
+        quality = {"noisy": {metric: [0.0] * 3 for metric in elsewhere.COMPARED}}
+        quality |= {
+            row: {m: [1.0 + n * gain for gain in gains] for m in elsewhere.COMPARED} for n, row in enumerate(rows)
+        }
+        clean = {row: {"si_sdr": [30.0 + n] * 3} for n, row in enumerate(rows)}
+        scores = Scores(["a", "b", "c"], list(snr), quality, clean, {}, {})
+        path = tmp_path / f"{name}.json"
+        write_json(path, report.as_json(scores))
+        return path
+
+    one, two = written("one", [1.0, 2.0, 6.0]), written("two", [3.0, 2.0, 8.0])
+    rows = {row[0]: row for row in elsewhere.over_seeds([one, two]).rows}
+    assert rows["-5 dB"][1:3] == ("2", "+2.00 ± 0.00") and rows["10 dB"][2].startswith("+7.00")
+    assert rows["all"][1] == "3" and rows["all"][2].startswith("+3.67 ± ") and rows["all"][-1] == "+1.00 ± 0.00"
+    other_pairs, alone = written("x", [1.0] * 3, (0.0, 0.0, 0.0)), written("y", [1.0] * 3, rows=("mine",))
+    (tmp_path / "z.json").write_text('{"files": {"a": []}}')
+    for path, message in (
+        (other_pairs, "other pairs"),
+        (alone, "1 models"),
+        (tmp_path / "z.json", "not written by score"),
+    ):
+        with pytest.raises(InputError, match=message):
+            elsewhere.over_seeds([one, path])
+    monkeypatch.setattr(sys, "argv", ["elsewhere.py", "seeds", str(one), str(two)])
+    elsewhere.main()
+    assert "mean of 2 seeds" in capsys.readouterr().out
 
 
 def test_a_model_that_heard_this_sound_is_refused(tmp_path):

@@ -554,6 +554,9 @@ def test_the_report_says_the_same_everywhere():
         "count": 4,
         "undefined": 0,
     }
+    scores.quality["half"]["sdr"][0] = float("nan")
+    again = report.from_json(json.loads(json.dumps(report.as_json(scores), allow_nan=False)))
+    assert repr(again) == repr(scores)
     text = report.as_markdown(report.tables(scores))
     assert "### By input SNR" in text
     assert "| half |" in text

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +170,19 @@ def as_json(scores: Scores) -> dict[str, Any]:
             "files": dataclasses.asdict(scores),
         }
     )
+
+
+def from_json(facts: Mapping[str, Any]) -> Scores:
+    """The values that `as_json` wrote; null is nan again. Raises KeyError or TypeError for what it did not write."""
+
+    def with_nan(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: with_nan(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [with_nan(item) for item in value]
+        return math.nan if value is None else value
+
+    return Scores(**with_nan(facts["files"]))
 
 
 def _overall(scores: Scores) -> Table:
