@@ -26,8 +26,7 @@ from tinyse.recordings import Manifest, content, join, open_data, scan
 from tinyse.recordings.layouts import layout_of
 from tinyse.recordings.manifest import SPLITS, Kind
 from tinyse.recordings.splits import check_leaks, with_splits
-from tinyse.released import find_weights, names, weights
-from tinyse.spectra.front_end import FrontEndConfig
+from tinyse.released import find_weights, names
 from tinyse.streaming.denoiser import Denoiser
 from tinyse.tasks import perceptual
 from tinyse.training.recipe import load_recipe
@@ -36,8 +35,6 @@ LEAST_SECONDS = 1.0
 """The least noise that is not silent."""
 FEWEST = 3
 """Recordings of noise: one to learn from, one to choose by, one to hold back."""
-TEACHER = "teacher"
-"""The released model that teaches beside the one that adapts, where it is installed (`tinyse models`)."""
 CORPUS = "own"
 """What the user's recordings are called as a corpus, which the recipe gives a share in `mixture.corpus_shares`."""
 OWN, PAIRS, REPORT = "own.csv", "pairs", "report.json"
@@ -76,19 +73,12 @@ def base_of(model: str) -> Base:
     settings = [f"front_end={json.dumps(as_dict(front_end))}"]
     if rate < audio.DEFAULT_RATE:  # a band-limited channel is one at this rate, too
         settings.append(f"mixture.low_pass_hz={[edge * rate / audio.DEFAULT_RATE for edge in default]}")
-    for stage, teachers in (("adapt", _teachers(model, front_end)), ("integers", [model])):
+    for stage in ("adapt", "integers"):
         settings.append(f"stages.{stage}.model={json.dumps(widths)}")
-        settings.append(f"stages.{stage}.distillation.teacher={json.dumps(teachers)}")
+        settings.append(f"stages.{stage}.distillation.teacher={json.dumps(model)}")
         if rate != perceptual.SAMPLE_RATE:
             settings.append(f"stages.{stage}.losses.perceptual=0")
     return Base(model, quantized, (*settings, f"stages.adapt.start={json.dumps(model)}"))
-
-
-def _teachers(model: str, front_end: FrontEndConfig) -> list[str]:
-    """The model as it was and, where it is installed and takes the same frames, the released teacher."""
-    if TEACHER in weights() and load_model(find_weights(TEACHER))[1] == front_end:
-        return [model, TEACHER]
-    return [model]
 
 
 def recipe_of(base: Base, rehearsal: str, output: Path, settings: Sequence[str]) -> Recipe:
