@@ -38,10 +38,17 @@ def card_of(folder: Path) -> dict:
 
 def test_the_named_models_came_along():
     assert {"student-200k", "student-62k", "student-30k"} <= set(released.names())
+    assert set(released.weights()) - set(released.names()) == {"teacher"}
 
 
-def test_every_file_is_the_one_on_the_card(folder):
-    card = card_of(folder)
+@pytest.fixture(params=released.weights())
+def any_folder(request) -> Path:
+    """Of a model for devices, or of one that only teaches."""
+    return released.FOLDER / request.param
+
+
+def test_every_file_is_the_one_on_the_card(any_folder):
+    folder, card = any_folder, card_of(any_folder)
     assert {name: sha256(folder / name) for name in card["sha256"]} == card["sha256"]
     assert set(card["sha256"]) | {"card.json", "card.md"} == {path.name for path in folder.iterdir()}
     prose = (folder / "card.md").read_text(encoding="utf-8")
@@ -62,8 +69,8 @@ def test_the_quantized_file_is_that_of_the_weights(folder):
     assert "clips" not in metadata
 
 
-def test_the_weights_heard_only_what_may_ship(folder):
-    card = card_of(folder)
+def test_the_weights_heard_only_what_may_ship(any_folder):
+    folder, card = any_folder, card_of(any_folder)
     assert card["recipe"]["ship"] is True
     assert (ROOT / card["recipe_file"]).is_file()
     licenses = {corpus: named for part in card["data"].values() for corpus, named in part["corpora"].items()}
@@ -98,6 +105,15 @@ def test_the_scores_are_worth_shipping(folder):
         **{name: shipped[name]["mean"] for name in ("sdr", "pesq", "estoi")},
     }
     assert {name: figures[name] for name, bar in BARS[folder.name].items() if figures[name] < bar} == {}
+
+
+def test_the_teacher_is_no_worse_than_the_largest_student():
+    teacher, student = (
+        json.loads((released.FOLDER / name / "scores.json").read_text(encoding="utf-8"))["summary"]["float clip"]
+        for name in ("teacher", "student-200k")
+    )
+    least = {"si_sdr": 0.05, "pesq": 0.01, "estoi": 0.001}
+    assert all(teacher[name]["mean"] > student[name]["mean"] - margin for name, margin in least.items())
 
 
 def test_a_name_means_weights_and_the_quantized_file(folder):
