@@ -61,7 +61,7 @@ def test_the_corpora_that_recipes_draw_more_often_are_called_as_they_are_fetched
     assert "Coswara is not in the list" in PAGE
 
 
-@pytest.mark.parametrize("name", released.names())
+@pytest.mark.parametrize("name", released.weights())
 def test_the_recipe_in_the_repository_is_the_one_in_the_header(name):
     given = header_of(name)["whole_recipe"]
     given = {key: value for key, value in given.items() if key != "tagging"}  # a task's own keys, of another task
