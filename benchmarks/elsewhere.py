@@ -35,7 +35,7 @@ from tinyse.errors import InputError
 from tinyse.evaluation.backends import backends_for, header_of
 from tinyse.evaluation.chain import NOISY, Backend, Scores, score
 from tinyse.evaluation.pairs import LoadedPair, Pair, find_pairs
-from tinyse.evaluation.report import TITLES, Table, as_json, as_markdown, from_json
+from tinyse.evaluation.report import DECIMALS, TITLES, Table, as_json, as_markdown, from_json
 from tinyse.evaluation.statistics import paired, summarize
 from tinyse.files import write_json
 from tinyse.mixtures.pairs import write_pairs
@@ -169,7 +169,7 @@ def from_first(scores: Scores) -> list[Table]:
     for name in others:
         changes = [paired(scores.quality[first][metric], scores.quality[name][metric]) for metric in COMPARED]
         clean = paired(scores.clean[first]["si_sdr"], scores.clean[name]["si_sdr"])
-        decimals = (2, *(3 for _ in COMPARED[1:]), 2)
+        decimals = [DECIMALS.get(metric, 2) for metric in (*COMPARED, "si_sdr")]
         lines.append((name, *(each.as_text(n, "+") for each, n in zip((*changes, clean), decimals, strict=True))))
     header = ("system", "SI-SDR dB", *(TITLES[metric] for metric in COMPARED[1:]), "clean dB")
     return [Table(f"Less {first}, pair by pair", header, tuple(lines))] if lines else []
@@ -180,35 +180,41 @@ def over_seeds(files: Sequence[Path]) -> Table:
 
     Raises InputError where a file has other than two models, or other pairs than the first file.
     """
-    changes, levels, clean = [], [], []
-    for path in files:
-        try:
-            scores = from_json(read_own_json(path))
-            names = [name for name in scores.quality if name != NOISY]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} was not written by score --json") from error
-        if len(names) != 2:
-            raise InputError(f"{path} has {len(names)} models: score two at once")
-        before, after = ([scores.quality[name][metric] for metric in COMPARED] for name in names)
-        changes.append(np.array(after) - np.array(before))
-        clean.append(np.subtract(*(scores.clean[name]["si_sdr"] for name in reversed(names))))
-        levels.append([round(level or 0) for level in scores.snr_db])
-        if levels[0] != levels[-1]:
+    runs = [_of_two(path) for path in files]
+    scored = [(scores.files, scores.snr_db) for scores, _ in runs]
+    for path, pairs in zip(files, scored, strict=True):
+        if repr(pairs) != repr(scored[0]):  # an SNR that nobody knows is nan, which is not itself
             raise InputError(f"{path} has other pairs than {files[0]}")
-    mean, level = np.mean(changes, axis=0), np.array(levels[0])
-    places = {"all": level == level, **{f"{each} dB": level == each for each in sorted(set(levels[0]))}}
+
+    def change(metric: str, kind: str = "quality") -> np.ndarray:
+        return np.mean([np.subtract(*(getattr(s, kind)[name][metric] for name in names[::-1])) for s, names in runs], 0)
+
+    def text(metric: str, values: np.ndarray) -> str:
+        return summarize(values).as_text(DECIMALS.get(metric, 2), "+")
+
+    changes, level = {metric: change(metric) for metric in COMPARED}, np.array(scored[0][1])
+    places = {"all": np.full(len(level), True)}
+    places |= {f"{each:g} dB": level == each for each in np.unique(level[np.isfinite(level)])}
     lines = [
-        (
-            name,
-            str(here.sum()),
-            *(summarize(row[here]).as_text(n, "+") for row, n in zip(mean, (2, 3, 3), strict=True)),
-            "",
-        )
+        (name, str(here.sum()), *(text(metric, values[here]) for metric, values in changes.items()),
+         text("si_sdr", change("si_sdr", "clean")) if name == "all" else "")
         for name, here in places.items()
-    ]
-    lines[0] = (*lines[0][:-1], summarize(np.mean(clean, axis=0)).as_text(2, "+"))
+    ]  # fmt: skip
     header = ("input SNR", "pairs", "SI-SDR dB", *(TITLES[metric] for metric in COMPARED[1:]), "clean dB")
-    return Table(f"The second less the first, mean of {len(files)} seeds", header, tuple(lines))
+    note = "; ".join(f"{second} less {first}" for _, (first, second) in runs) + "."
+    return Table(f"Mean of {len(runs)} seeds", header, tuple(lines), note)
+
+
+def _of_two(path: Path) -> tuple[Scores, list[str]]:
+    """What `score --json` wrote of two models, and their names."""
+    try:
+        scores = from_json(read_own_json(path))
+        names = [name for name in scores.quality if name != NOISY]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} was not written by score --json") from error
+    if len(names) != 2:
+        raise InputError(f"{path} has {len(names)} models: score two at once")
+    return scores, names
 
 
 def by_class(scores: Scores, labels: list[str]) -> Table:

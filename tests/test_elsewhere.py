@@ -147,7 +147,10 @@ def test_seeds_are_averaged_pair_by_pair_before_pairs_are(tmp_path, monkeypatch,
             elsewhere.over_seeds([one, path])
     monkeypatch.setattr(sys, "argv", ["elsewhere.py", "seeds", str(one), str(two)])
     elsewhere.main()
-    assert "mean of 2 seeds" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Mean of 2 seeds" in shown and "other less mine; other less mine." in shown, "which order each file has"
+    unknown = [written(name, [1.0, 2.0, 6.0], (float("nan"),) * 3) for name in ("u", "v")]
+    assert [row[0] for row in elsewhere.over_seeds(unknown).rows] == ["all"]
 
 
 def test_a_model_that_heard_this_sound_is_refused(tmp_path):

@@ -237,7 +237,10 @@ REFUSED = {
     "bench without a signature": ("bench no-signature.tflite --board stm32f446", "signature"),
     "bench without metadata": ("bench no-metadata.tflite --board stm32f446", "metadata"),
     "bench a float model": ("bench float.tflite --board stm32f446", "integer models"),
-    "bench weights": ("bench good.safetensors --board stm32f446", "not a .tflite file"),
+    "bench weights": (
+        "bench good.safetensors --board stm32f446",
+        "these are weights, not a .tflite file: tinyse export",
+    ),
     "bench a tagger": ("bench tagger.tflite --board stm32f446 --seconds 0.5", "task 'tag'"),
     "bench with an unknown engine": ("bench good.tflite --board stm32f446 --engine tflite", "no engine is named"),
     "bench with a missing sound": ("bench good.tflite --board stm32f446 --input none.wav", "no such file"),

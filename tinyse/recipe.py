@@ -14,7 +14,7 @@ from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
 from tinyse.mixtures.config import MixtureConfig
-from tinyse.models.architecture import ARCHITECTURES, Architecture, OwnNetwork, check_start, named
+from tinyse.models.architecture import ARCHITECTURES, Architecture, OwnNetwork, check_fits, named
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
 
@@ -216,7 +216,7 @@ class Recipe:
             self.mixture_of(stage, f"stages.{name}.mixture")
             if stage.start in earlier:
                 try:
-                    check_start(stage.architecture, self.stages[stage.start].architecture, stage.quantize is not None)
+                    check_fits(stage.architecture, self.stages[stage.start].architecture, stage.quantize is not None)
                 except InputError as error:
                     raise InputError(
                         f"stages.{name}.start: stage {stage.start!r} trains another architecture: {error}"

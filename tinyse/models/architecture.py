@@ -103,9 +103,7 @@ TAGGERS = {
 """Named taggers, on 64 bands and for 20 classes about 130 k, 36 k, 10 k and 3 k parameters."""
 
 
-def check_start(
-    architecture: Architecture | OwnNetwork, trained: Architecture | OwnNetwork, same: bool = False
-) -> None:
+def check_fits(architecture: Architecture | OwnNetwork, trained: Architecture | OwnNetwork, same: bool = False) -> None:
     """Raise InputError where a network cannot start from the weights of a trained one, which is the same or, unless `same`
     is asked for, narrower."""
     if architecture == trained:
@@ -115,7 +113,7 @@ def check_start(
         return
     had, wanted = as_dict(trained), as_dict(architecture)
     key = next(key for key in [*wanted, *had] if had.get(key) != wanted.get(key))
-    raise InputError(f"{key}: {had.get(key, 'not given')} cannot become {wanted.get(key, 'not given')} here")
+    raise InputError(f"{key}: {had.get(key, 'not given')} there, {wanted.get(key, 'not given')} here")
 
 
 def named(name: str) -> Architecture:

@@ -20,7 +20,10 @@ def widen(narrow: Encoder, wide: Encoder) -> None:
     """Make `wide`, a network with random weights, compute what `narrow` does. Raises InputError where it has no room."""
     places = [torch.tensor(level) for level in wide.architecture.places(narrow.architecture)]
     for name, block in wide.blocks.items():
-        old, level = narrow.blocks[name], int(name.rpartition("_")[2]) if "_" in name else wide.architecture.depth
+        old, number = narrow.blocks[name], name.rpartition("_")[2]
+        level = (
+            int(number) if number.isdigit() else wide.architecture.depth
+        )  # `gru` and `classifier` are at the deepest
         if isinstance(block, CausalConvolution):
             _convolution(old, block, places[level], places[level - 1])
         elif isinstance(block, UpsamplingConvolution):
@@ -60,14 +63,13 @@ def _convolution(
 
 def _recurrence(old: GatedRecurrence, new: GatedRecurrence, places: Tensor) -> None:
     """Each old group's unit lies in one new group's, beside zeros."""
-    channels, bins = len(places), old.width * old.groups // len(places)
-    total = new.width * new.groups // bins
-    width = total // new.groups
-    parameters = ("input_weight", "state_weight", "input_bias", "state_bias")
-    for group, own in enumerate(places.view(old.groups, channels // old.groups)):
+    channels = len(places) // old.groups  # of an old group, and its bins where it sees all of them
+    bins = old.width // channels
+    width = new.width // bins
+    for group, own in enumerate(places.view(old.groups, channels)):
         at = _by_bin(own % width, width, bins)
         rows = torch.cat([at + gate * new.width for gate in range(3)])
-        for name in parameters:
+        for name in ("input_weight", "state_weight", "input_bias", "state_bias"):
             before, after = getattr(old, name)[group], getattr(new, name)[own[0] // width]
             _embed(before, after, rows, at if name.endswith("weight") else torch.zeros(1, dtype=torch.long))
 

@@ -60,6 +60,10 @@ def _load(path: Path) -> bytes:
             raise InputError(f"{path}: there is no such file")
         if os.path.getsize(path) > MAX_FILE_BYTES:
             raise InputError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, which no step of ours is")
+        if path.suffix == ".safetensors":
+            raise InputError(
+                f"{path}: these are weights, not a .tflite file: tinyse export {path} --output FOLDER makes one"
+            )
         return path.read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):

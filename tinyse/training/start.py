@@ -9,7 +9,7 @@ from tinyse import released
 from tinyse.config import as_dict
 from tinyse.errors import InputError
 from tinyse.files import sha256
-from tinyse.models import architecture
+from tinyse.models.architecture import check_fits
 from tinyse.models.files import load_model, load_weights
 from tinyse.models.network import Encoder, Network
 from tinyse.models.widening import widen
@@ -102,7 +102,7 @@ def check_start(recipe: Recipe, name: str) -> None:
             raise InputError(f"{where}: {path} was trained with front_end.{key} {found[key]}, the recipe says "
                              f"{wanted[key]}; take its front end, or another start")  # fmt: skip
     try:
-        architecture.check_start(untrained.architecture, trained.architecture, same=stage.quantize is not None)
+        check_fits(untrained.architecture, trained.architecture, same=stage.quantize is not None)
     except InputError as error:
         raise InputError(
             f"{where}: {path} has another architecture: {error}; take its widths, or another start"
