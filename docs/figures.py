@@ -29,7 +29,7 @@ from tinyse.evaluation.report import markdown_rows
 from tinyse.evaluation.statistics import Summary
 from tinyse.files import sha256, write_text
 from tinyse.presets import PRESETS
-from tinyse.released import DEFAULT, FOLDER, find, names
+from tinyse.released import DEFAULT, FOLDER, find, names, weights
 
 ROOT = Path(__file__).resolve().parent.parent
 OPEN = ROOT / "tinyse" / "catalog" / "open.csv"
@@ -157,8 +157,9 @@ def facts() -> dict[str, str]:
     found |= {f"installs: more for {row[1]}": f"+{int(row[3]) - int(base[3])} MB" for row in extras}
     for name in names():
         found[f"recognition: {name}"] = recognition(name)
-        found[f"elsewhere: {name}"] = elsewhere(name)
         found |= {f"{name}: {fact}": value for fact, value in of_model(name).items()}
+    for name in weights():
+        found[f"elsewhere: {name}"] = elsewhere(name)
     return found
 
 
