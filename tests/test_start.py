@@ -44,7 +44,9 @@ def assert_near(path, other):
 def test_a_stage_goes_on_from_a_released_model_and_from_a_file(tmp_path):
     """A rate of next to nothing leaves the weights what they were, to compare with."""
     released = find_weights("student-62k")
-    by_name = run(one_stage(tmp_path / "name"), nothing, nothing)
+    lines: list[str] = []
+    by_name = run(one_stage(tmp_path / "name"), nothing, lines.append)
+    assert any(line.startswith("on: 1 updates") and line.endswith(", from student-62k") for line in lines)
     assert_near(by_name, released)
     own = tmp_path / "own.safetensors"
     shutil.copy(released, own)
@@ -53,7 +55,9 @@ def test_a_stage_goes_on_from_a_released_model_and_from_a_file(tmp_path):
 
 
 def test_a_wider_network_goes_on_from_a_released_model(tmp_path):
-    path = run(one_stage(tmp_path / "run", "student-200k", "student-30k"), nothing, nothing)
+    lines: list[str] = []
+    path = run(one_stage(tmp_path / "run", "student-200k", "student-30k"), nothing, lines.append)
+    assert any(line.endswith("from student-30k, whose 29,938 parameters are a part of it") for line in lines), lines
     wide, narrow = load_model(path)[0], load_model(find_weights("student-30k"))[0]
     x = torch.rand(1, 20, 128) * 2 - 1
     with torch.no_grad():

@@ -89,8 +89,7 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
             if arithmetic:
                 say(arithmetic)
                 arithmetic = ""
-            begun = f", from update {training.update}" if training.update else ""
-            say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s{begun}")
+            say(f"{name}: {stage.updates} updates of {stage.batch} clips of {stage.seconds:g} s, {training.beginning}")
             examples = WithTeachers(task.examples(position, stage.updates * stage.batch), stage.external_teachers)
             workers = machine.workers(recipe, stage, processes_here())
             rank, world = fabric.global_rank, fabric.world_size

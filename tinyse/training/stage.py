@@ -37,7 +37,7 @@ from tinyse.training import checkpoint
 from tinyse.training.optimizer import Diverged, Optimization, is_finite, learning_rate, move_average
 from tinyse.training.processes import gathered
 from tinyse.training.records import Log, refuse_others, stage_record
-from tinyse.training.start import checkpoint_path, load_start, model_path, teacher_paths
+from tinyse.training.start import Start, checkpoint_path, load_start, model_path, teacher_paths
 from tinyse.training.stopping import StopRequest
 from tinyse.training.teachers import Teachers
 
@@ -77,8 +77,10 @@ class StageRun:
         if qparams is not None:
             network = QuantizedNetwork(network, qparams)
         teacher_records: list[dict[str, Any]] = []
+        self.start: Start | None = None
         if self.stage.start:
-            teacher_records += load_start(recipe, name, network)
+            self.start = load_start(recipe, name, network)
+            teacher_records += self.start.teachers
         self.training = Optimization(fabric, network, self.stage)
         self.started = copy.deepcopy(self.training.average)
         self.best = copy.deepcopy(self.started)
@@ -90,6 +92,16 @@ class StageRun:
         self.teacher_records = list({entry["sha256"]: entry for entry in teacher_records}.values())
         self.update, self.best_loss, self.validations_without_improvement = 0, math.inf, 0
         self.valid: dict[str, float] = {}
+
+    @property
+    def beginning(self) -> str:
+        """Where the stage begins, in words: an update, or the weights that it starts from."""
+        if self.update:
+            return f"from update {self.update}"
+        if self.start is None:
+            return "from random weights"
+        grown = f", whose {self.start.parameters:,} parameters are a part of it" if self.start.widened else ""
+        return f"from {self.stage.start}{grown}"
 
     @property
     def checkpoint_path(self) -> Path:

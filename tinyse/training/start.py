@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinyse import released
 from tinyse.config import as_dict
@@ -11,7 +11,7 @@ from tinyse.errors import InputError
 from tinyse.files import sha256
 from tinyse.models.architecture import check_fits
 from tinyse.models.files import load_model, load_weights
-from tinyse.models.network import Encoder, Network
+from tinyse.models.network import Encoder, Network, parameters
 from tinyse.models.widening import widen
 from tinyse.recipe import Recipe
 from tinyse.tasks import TASKS
@@ -109,17 +109,29 @@ def check_start(recipe: Recipe, name: str) -> None:
         ) from error
 
 
-def load_start(recipe: Recipe, name: str, network: Network) -> list[dict[str, Any]]:
-    """Give `network` the weights that its stage starts from, a wider one as a part of its own. Returns the teachers that
-    these learned from.
+class Start(NamedTuple):
+    """The weights that a stage started from."""
+
+    parameters: int
+    widened: bool
+    """Whether they are a part of a wider network."""
+    teachers: list[dict[str, Any]]
+    """Records of the teachers that they learned from."""
+
+
+def load_start(recipe: Recipe, name: str, network: Network) -> Start:
+    """Give `network` the weights that its stage starts from, a wider one as a part of its own.
 
     Raises InputError, by weight, where they do not fit.
     """
     path = start_path(recipe, name)
     trained, _, header = load_model(path, networks_of(recipe))
-    if trained.architecture != network.architecture and isinstance(trained, Encoder) and isinstance(network, Encoder):
+    if (
+        widened := trained.architecture != network.architecture
+        and isinstance(trained, Encoder)
+        and isinstance(network, Encoder)
+    ):
         widen(trained, network)
     else:
         load_weights(network, trained.state_dict(), f"stages.{name}.start: {path}")
-    teachers: list[dict[str, Any]] = header.get("teachers", [])
-    return teachers
+    return Start(parameters(trained), widened, header.get("teachers", []))
