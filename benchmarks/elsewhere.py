@@ -244,24 +244,26 @@ def by_corpus(scores: Scores, folder: Path) -> list[Table]:
 
 
 def gap(here: Scores, beside: Scores) -> Table:
-    """What each row loses from the pairs beside to these, and that against the last row."""
+    """What each row gains less on these pairs than on those beside, and that less what the last row does."""
     names = [name for name in here.quality if name != NOISY]
     lost = {
         name: float(np.mean(gains(beside, name, "si_sdr")) - np.mean(gains(here, name, "si_sdr"))) for name in names
     }
     lines = tuple((name, f"{lost[name]:+.2f}", f"{lost[name] - lost[names[-1]]:+.2f}") for name in names)
     return Table(
-        "SI-SDR gain lost from the pairs beside to these, dB", ("system", "lost", f"against {names[-1]}"), lines
+        "SI-SDR gain on the pairs beside less that on these",
+        ("system", "gap dB", f"less the gap of {names[-1]}"),
+        lines,
     )
 
 
 def kept(table: Table, losses: Table | None) -> Table:
-    """What pages quote: the means over all pairs and, where it is known, what is lost to them."""
+    """What pages quote: the means over all pairs and, where it is known, the gap to others."""
     if losses is None:
         return table
     lost = {row[0]: row[1:] for row in losses.rows}
     rows = tuple((*row, *lost.get(row[0], ("", ""))) for row in table.rows)
-    return Table(table.title, (*table.header, "lost from benchmark dB", losses.header[-1]), rows, table.note)
+    return Table(table.title, (*table.header, *losses.header[1:]), rows, table.note)
 
 
 def _scored(backends: Mapping[str, Backend], pairs: Iterable[Pair | LoadedPair]) -> Scores:

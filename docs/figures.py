@@ -141,7 +141,7 @@ def facts() -> dict[str, str]:
         "peers: README": peers_for_readme(),
         "two_step: summary": two_steps(),
         "chain": chain(DEFAULT),
-        "models": ", ".join(f"[{name}](cards/{name}.md)" for name in by_size()),
+        "models": ", ".join(f"[{name}](../tinyse/released/{name}/card.md)" for name in by_size()),
         "boards: models": models(),
         "preset: recognition": f"{PRESETS['recognition']} dB",
         "rebuild": rebuild(),
@@ -301,9 +301,9 @@ def recognition(name: str) -> str:
 
 
 def elsewhere(name: str) -> str:
-    """Sound from elsewhere: a shipped model's row, the noisy sound's, and that of the system to which losses refer."""
+    """Sound from elsewhere: a shipped model's row, the noisy sound's, and that of the system whose gap is taken off."""
     table = kept("elsewhere").get("test", {"header": ("",), "rows": ()})
-    against = table["header"][-1].removeprefix("against ")
+    against = table["header"][-1].removeprefix("less the gap of ")
     ours = [row for row in table["rows"] if row[0].startswith(f"{name}, ")]
     if not ours:
         return markdown(("system", "SI-SDR gain"), [[name, "not measured yet"]])

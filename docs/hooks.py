@@ -32,6 +32,9 @@ ELSEWHERE = {
 }
 """Pages of the site by their place there -> the file in the repository; `elsewhere` has the models' cards, too."""
 
+GENERATED = {"reference/commands.md": "tinyse/commands", "reference/c-api.md": "firmware_export/c"}
+"""Pages of the site that are generated -> the folder from which, to which links of the repository lead."""
+
 HEADERS = {
     "denoiser.h.in": "A denoiser: sound in, sound out",
     "tagger.h.in": "A classifier: sound in, tags out",
@@ -74,8 +77,8 @@ def on_files(files: Files, config: Any) -> Files:
     """Add what is not in docs/."""
     for place, source in elsewhere().items():
         files.append(File.generated(config, place, content=(ROOT / source).read_text(encoding="utf-8")))
-    files.append(File.generated(config, "reference/commands.md", content=commands()))
-    files.append(File.generated(config, "reference/c-api.md", content=c_interface()))
+    for place, content in zip(GENERATED, (commands(), c_interface()), strict=True):
+        files.append(File.generated(config, place, content=content))
     return files
 
 
@@ -84,7 +87,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     markdown = without_marks(markdown)
     place = page.file.src_uri
     source = Path(elsewhere().get(place, f"docs/{place}"))
-    places = {original: there for there, original in elsewhere().items()}
+    places = {original: there for there, original in (elsewhere() | GENERATED).items()}
 
     def rewritten(match: re.Match[str]) -> str:
         text, target, anchor = match[1], match[2], match[3] or ""

@@ -83,7 +83,7 @@ def test_pairs_are_made_scored_and_told_by_class(manifest, tmp_path, capsys, mon
     told = capsys.readouterr().out
     assert "by corpus of the talkers, valid" in told and "by corpus of the talkers, test" in told
     assert "| student-30k, int8 stream (LiteRT)" in told and "by class of noise" in told
-    assert "lost from the pairs beside" in told and "| +0.00 |" in told.split("lost from")[1]
+    assert "gain on the pairs beside less that on these" in told and "| +0.00 |" in told.split("on the pairs beside")[1]
     noisy, ours = tables["test"].rows
     assert noisy[0] == "noisy" and noisy[-2:] == ("", "")
     assert (

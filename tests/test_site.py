@@ -120,6 +120,18 @@ def test_a_link_to_a_page_that_is_missing_fails_the_build(site, tmp_path):
     assert done.returncode != 0 and "nowhere.md" in done.stderr
 
 
+def test_links_lead_to_files_of_a_clone():
+    """The site rewrites them; whoever reads the clone follows them as they are."""
+    folders = ("", "docs/**/", "benchmarks/", "firmware_export/", "tests/**/", "tinyse/**/")
+    dead = [
+        f"{page.relative_to(REPOSITORY)}: {target}"
+        for page in sorted({page for folder in folders for page in REPOSITORY.glob(f"{folder}*.md")})
+        for target in re.findall(r"\]\((?!\w+:)([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert dead == []
+
+
 def test_no_page_names_a_folder_that_a_stranger_lacks():
     kinds = ("*.md", "docs/**/*.md", "benchmarks/*", "recipes/**/*.yaml", "tests/*.py", "firmware_export/*.md")
     pages = [path for kind in kinds for path in REPOSITORY.glob(kind)]
