@@ -242,7 +242,7 @@ def chain(name: str) -> str:
         rows.append([backend, *cells])
         if backend == "noisy":
             rows += parent["rows"]
-    rows.append(["C on the host, C on six emulated cores", "= TFLM", *["="] * (len(measures) - 1)])
+    rows.append(["C on the host, C on eight emulated cores", "= TFLM", *["="] * (len(measures) - 1)])
     return markdown((f"70 pairs, {name}", *parent["header"][1:]), rows)
 
 

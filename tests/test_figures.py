@@ -207,7 +207,7 @@ def test_another_released_model_needs_no_edit(third, monkeypatch):
     assert figures.lookup("student-9k: flash") == figures.lookup("student-30k: flash")
     assert "\n| student-9k | 29,938 |" in figures.lookup("boards: models")
     assert "\n| **student-9k** | int8 weights" in figures.lookup("peers: README")
-    assert "[student-9k](cards/student-9k.md)" in figures.lookup("models")
+    assert "[student-9k](../tinyse/released/student-9k/card.md)" in figures.lookup("models")
     assert "student-9k" in {one.name for one in plots.systems()} & {one.model for one in plots.loads()}
 
 

@@ -53,8 +53,8 @@ class Stage:
     """Optimizer steps."""
     start: str | None = None
     """Weights that the stage starts from: those of an earlier stage, of a released model by its name (`tinyse models`), or of
-    a model file (.safetensors); without it, random weights. A network wider than that one begins by computing the same, and
-    has random weights beside."""
+    a model file (.safetensors); without it, random weights. A network wider than that one first computes the same as it; the
+    weights that it has beyond those are random."""
     losses: dict[str, _Weight] = field(default_factory=dict)
     """Weight of each supervised loss; empty for a stage that only distills."""
     distillation: Distillation | None = None
@@ -172,8 +172,8 @@ class Recipe:
     shards (`tinyse data shard`), or `built-in`, the small corpus that tinyse ships; for the task `tagging`, one folder of
     clips with labels."""
     output: str = "runs/recipe"
-    """Folder for checkpoints, logs, models and reports. In a recipe, it must be below the folder in which the run is started;
-    for another place use `--set output=FOLDER`."""
+    """Folder for checkpoints, logs, models and reports; by default `runs/` and the name of the recipe's file. In a recipe, it
+    must be below the folder in which the run is started; for another place use `--set output=FOLDER`."""
     ship: bool = False
     """Train only on recordings whose license allows the weights to be released."""
     seed: Annotated[int, Between(0, 2**63 - 1)] = 0

@@ -24,7 +24,11 @@ def bench(
         str | None, typer.Option(help="Name of a board; without one, MODEL is checked on all of them.")
     ] = None,
     core: Annotated[
-        str | None, typer.Option(help="Core of your own board: cortex-m4, cortex-m7, cortex-m33 or cortex-m55.")
+        str | None,
+        typer.Option(
+            help="Core of your own board: cortex-m0+, cortex-m4, cortex-m7, cortex-m33, cortex-m55, 'risc-v rv32imac', "
+            "'risc-v rv32imafc', 'xtensa lx6' or 'xtensa lx7'."
+        ),
     ] = None,
     mhz: Annotated[float | None, typer.Option(help="With --core: its clock in MHz.")] = None,
     ram: Annotated[int | None, typer.Option(help="With --core: its RAM in KiB.")] = None,
@@ -35,7 +39,8 @@ def bench(
     seconds: Annotated[float, typer.Option(help="Seconds of the sound to stream.")] = 10.0,
     engine: Annotated[str, typer.Option(help="Runtime on this machine: litert, tflm or reference.")] = "litert",
     firmware: Annotated[
-        Path | None, typer.Option(help="JSON of measured figures, from benchmarks/firmware.py.")
+        Path | None,
+        typer.Option(help="JSON of emulated or measured figures, from benchmarks/firmware.py or your board."),
     ] = None,
     burst_probability: Annotated[
         float, typer.Option(help="Probability of an interruption during a hop, 0 to 1.")

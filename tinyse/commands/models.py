@@ -37,7 +37,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         print(json.dumps(rows, indent=2))
         return
     trained = any(row["trained"] for row in rows)
-    table = Table(caption="* comes along, trained" if trained else None, caption_justify="left")
+    table = Table(caption="* trained weights are included" if trained else None, caption_justify="left")
     for title in ("model", "parameters", "MAC per frame", "MAC/s", "state bytes", "latency ms"):
         table.add_column(title, justify="left" if title == "model" else "right", no_wrap=title == "model")
     for row in rows:

@@ -30,7 +30,8 @@ class OnnxTeacher:
     onnx: str
     """Path of the file: `mix` (1, bins, 1, 2) and caches in, a spectrum and the caches in that order out."""
     window: Literal["hann", "sqrt-hann"]
-    """Its window, which the file does not say and a wrong one spoils unheard: UL-UNAS hann, GTCRN sqrt-hann."""
+    """The analysis window that the model was trained with: UL-UNAS hann, GTCRN sqrt-hann. The file does not record it, and a
+    wrong one degrades the teacher without an error."""
 
     def open(self) -> OnnxStream:
         """The model, opened once a process: what was opened before a data loader forked is not used after it.
