@@ -57,6 +57,8 @@ def test_view_equals_its_formula(view):
     student, teacher = activation(2, 0), activation(6, 1)
     got = similarity_loss(torch.from_numpy(student), torch.from_numpy(teacher), view)
     assert float(got) == pytest.approx(literal_loss(student.astype(float), teacher.astype(float), view), rel=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):  # as where a stage is validated
+        assert similarity_loss(torch.from_numpy(student), torch.from_numpy(teacher), view) == got
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -113,6 +113,22 @@ def test_a_full_disk_is_told_before_training(recipe, own, tmp_path, monkeypatch)
         dry_run.refuse_full_disk(chosen)
 
 
+@pytest.mark.parametrize(
+    "told", ["[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to", "CUDA out of memory. Tried to"]
+)
+def test_a_batch_that_memory_does_not_hold_is_told_before_training(recipe, own, tmp_path, monkeypatch, told):
+    def fail(*_):
+        raise RuntimeError(told)
+
+    monkeypatch.setattr(dry_run, "run", fail)
+    chosen = load_recipe(recipe, settings(tmp_path, own))
+    with pytest.raises(InputError, match="the dry run ran out of memory: give the largest stage a smaller batch"):
+        dry_run.dry_run(chosen, None)
+    told = "CUDA error: an illegal memory access was encountered"
+    with pytest.raises(RuntimeError, match="illegal"):
+        dry_run.dry_run(chosen, None)
+
+
 def test_an_output_that_is_a_file_is_told(recipe, own, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot make the folder"):

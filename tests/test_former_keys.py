@@ -54,6 +54,7 @@ def test_the_headers_of_released_models_are_read_by_present_names():
 
 
 def test_renaming_reaches_lists_and_spares_names():
+    assert renamed({"model": {"python": "a:B", "grids": 3}}) == {"model": {"python": "a:B", "grids": 3}}
     assert renamed([{"licence": "CC0", "stages": {"licence": {"quantise": 1}}}]) == [
         {"license": "CC0", "stages": {"licence": {"quantize": 1}}}
     ]

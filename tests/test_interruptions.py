@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import own_recordings
@@ -286,6 +287,16 @@ def test_a_small_dev_shm_is_one_line(monkeypatch):
         next(batches(examples, 2, 1, 4, workers=2))
 
 
+def test_the_order_of_batches_takes_no_memory_for_each_update():
+    examples = [(np.zeros(4, np.float32),)] * 8
+    tracemalloc.start()
+    try:
+        next(batches(examples, 2, 0, 300_000, workers=0))
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+
+
 def test_what_a_process_that_mixes_cannot_use_is_told_as_one_line():
     class Broken:
         def __len__(self):
@@ -328,18 +339,22 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(recipe, tmp_path, name, gro
     assert [entry["update"] for entry in entries(tmp_path / "stopped")] == [4, 8, 12]
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
-def test_a_stage_whose_checkpoint_was_cut_short_begins_again_and_says_so(recipe, tmp_path, kept):
-    whole = run(recipe(f"output={tmp_path / 'whole'}"), nothing, nothing)
-    stopped = recipe(f"output={tmp_path / 'stopped'}")
+@pytest.mark.parametrize(
+    ("stage", "precision", "kept"),
+    [("second", "32-true", 0.0), ("second", "32-true", 0.001), ("second", "auto", 0.5), ("first", "auto", 0.999)],
+)
+def test_a_stage_whose_checkpoint_was_cut_short_begins_again_and_says_so(recipe, tmp_path, stage, precision, kept):
+    """`auto` is what the checkpoint says, as long as no stage is finished."""
+    whole = run(recipe(f"output={tmp_path / 'whole'}", f"precision={precision}"), nothing, nothing)
+    stopped = recipe(f"output={tmp_path / 'stopped'}", f"precision={precision}")
     with pytest.raises(KeyboardInterrupt):
-        run(stopped, at("second", 6, lambda: signal.raise_signal(signal.SIGINT)), nothing)
-    path = checkpoint_path(tmp_path / "stopped", "second")
+        run(stopped, at(stage, 6, lambda: signal.raise_signal(signal.SIGINT)), nothing)
+    path = checkpoint_path(tmp_path / "stopped", stage)
     os.truncate(path, int(kept * path.stat().st_size))
     said: list[str] = []
     assert same(whole, run(stopped, nothing, said.append))
-    assert re.match(r"note: .*second/checkpoint\.safetensors is not a complete .*second begins again", said[0]), said
-    assert any(line.startswith("first: finished before") for line in said)
+    assert re.match(rf"note: .*{stage}/checkpoint\.safetensors is not a complete .*{stage} begins again", said[0]), said
+    assert any(line.startswith("first: finished before") for line in said) == (stage == "second")
     assert [entry["update"] for entry in entries(tmp_path / "stopped", "second")] == [5, 10, 12]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import own_recordings
@@ -14,6 +16,7 @@ from tinyse import audio
 from tinyse.commands.data import app
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import find_pairs
+from tinyse.mixtures import pairs
 from tinyse.recordings import open_data
 
 pytest.importorskip("scipy")
@@ -44,11 +47,11 @@ def called(*arguments: object):
 def test_pairs_of_a_split_are_pairs_to_evaluate(own, tmp_path):
     for name in ("a", "b"):
         called("pairs", own, "--output", tmp_path / name, "--count", 4, "--seconds", 1, "--snr-db", "-5,10")
-    pairs = find_pairs(tmp_path / "a")
-    assert [pair.snr_db for pair in pairs] == [-5, 10, -5, 10]
-    loaded = pairs[1].load()
+    found = find_pairs(tmp_path / "a")
+    assert [pair.snr_db for pair in found] == [-5, 10, -5, 10]
+    loaded = found[1].load()
     assert len(loaded.noisy) == audio.DEFAULT_RATE and loaded.noise.any()
-    assert [pair.noisy.read_bytes() for pair in pairs] == [
+    assert [pair.noisy.read_bytes() for pair in found] == [
         pair.noisy.read_bytes() for pair in find_pairs(tmp_path / "b")
     ]
     with open(tmp_path / "a/pairs.csv", newline="") as file:
@@ -56,7 +59,21 @@ def test_pairs_of_a_split_are_pairs_to_evaluate(own, tmp_path):
     assert speakers <= {recording.speaker for recording in open_data(own).select("speech", "test")}
 
 
-def test_a_set_that_was_interrupted_does_not_wear_the_labels_of_an_earlier_one(own, tmp_path, monkeypatch):
+def test_pairs_are_labeled_with_the_snr_that_they_have(own, tmp_path, monkeypatch):
+    """Bursts of noise are held back, so the SNR may come out higher than wanted."""
+    opened = pairs.open_mixer
+
+    def open_mixer(*arguments, **options):
+        mixer = opened(*arguments, **options)
+        reached = (0.2, 7.3, -math.inf)
+        return lambda epoch, index: replace(mixer(epoch, index), snr_db=reached[index])
+
+    monkeypatch.setattr(pairs, "open_mixer", open_mixer)
+    called("pairs", own, "--output", tmp_path / "set", "--count", 3, "--seconds", 1, "--snr-db", "0")
+    assert [pair.snr_db for pair in find_pairs(tmp_path / "set")] == [0, 7, None]
+
+
+def test_a_set_that_was_interrupted_is_no_set_of_pairs(own, tmp_path, monkeypatch):
     arguments = ["pairs", own, "--output", tmp_path / "set", "--count", 4, "--seconds", 1]
     called(*arguments, "--snr-db", "-5")
     written = audio.write
@@ -68,7 +85,8 @@ def test_a_set_that_was_interrupted_does_not_wear_the_labels_of_an_earlier_one(o
 
     monkeypatch.setattr(audio, "write", interrupted)
     called(*arguments, "--snr-db", "15")
-    assert all(pair.snr_db is None for pair in find_pairs(tmp_path / "set"))
+    with pytest.raises(InputError, match=r"lists no pairs; if `tinyse data pairs` was interrupted there, run it again"):
+        find_pairs(tmp_path / "set")
 
 
 def test_of_an_earlier_preview_nothing_stays(own, tmp_path):
@@ -88,7 +106,8 @@ def test_of_an_earlier_preview_nothing_stays(own, tmp_path):
         (["--split", "tests"], "train, valid, test"),
         (["--snr-db", "loud"], "expected numbers"),
         (["--snr-db", "nan"], "finite"),
-        (["--seconds", "0"], "at least 0.1 s"),
+        (["--seconds", "0"], "give 0.1 to 600 s"),
+        (["--seconds", "1e9"], "give 0.1 to 600 s"),
     ],
 )
 def test_pairs_that_cannot_be_made_are_refused(own, tmp_path, arguments, message):

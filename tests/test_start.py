@@ -93,6 +93,14 @@ def test_a_name_of_nothing_is_refused_when_the_recipe_is_read(tmp_path, start, m
         one_stage(tmp_path, start=start)
 
 
+def test_a_stage_does_not_teach_itself_nor_one_before_it():
+    """Although a released model is called so."""
+    taught = STAGE | {"model": "student-30k", "distillation": {"teacher": "student-200k", "output": 1.0}}
+    for stages in ({"student-200k": taught}, {"on": taught, "student-200k": STAGE | {"model": "student-200k"}}):
+        with pytest.raises(InputError, match=r"teacher: the stage 'student-200k' is not before this one"):
+            recipe_from(COMMON | {"stages": stages})
+
+
 def test_a_later_stage_with_the_name_of_a_file_is_no_start():
     stages = {name: STAGE | {"model": "student-62k"} for name in ("on", "student-62k")}
     stages["on"]["start"] = "student-62k"

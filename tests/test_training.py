@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,13 @@ def test_a_finished_recipe_is_exported_and_measured(recipe, tmp_path):
     assert finished.quantized == model.with_suffix(".tflite") and {"float stream", "int8 stream (TFLM)"} <= set(
         backends
     )
+    said: list[str] = []
+    finish(chosen, planned, model, said.append)
+    assert any(line.startswith("scored before") for line in said)
+    more = replace(
+        planned, metrics=("si_sdr", "segmental_snr"), backends=("float-clip",)
+    )  # as after installing something
+    assert finish(chosen, more, model, nothing).scored.tables, "what is new is measured"
     record = json.loads((tmp_path / "run/recipe.json").read_text())
     assert record["recipe"]["stages"]["teacher"]["updates"] == 4 and "torch" in record["versions"]
     again = []
@@ -171,6 +179,7 @@ def test_another_recipe_does_not_overwrite_a_run(recipe, tmp_path):
         ("mixture.snr_db=[5, -5]", "snr_db"),
         ("stages.distill.mixture={clean: 0.2}", "unknown key stages.distill.mixture.clean"),
         ("stages.distill.mixture={clean_probability: 2}", "clean_probability is 2"),
+        ("mixture.high_pass_hz=[50, 9000]", "high_pass_hz is (50.0, 9000.0): it has to stay below low_pass_hz"),
         ("stages.teacher.learning_rate=.nan", "learning_rate: nan is not a finite number"),
         ("nonsense", "KEY=VALUE"),
         ("stages=[", "no readable YAML"),
@@ -180,6 +189,13 @@ def test_mistakes_in_a_recipe_are_named(recipe, setting, message):
     with pytest.raises(InputError) as caught:
         load_recipe(recipe, [setting])
     assert message in str(caught.value)
+
+
+def test_clips_of_which_no_frame_becomes_sound_are_refused(recipe):
+    front_end = "front_end={window_ms: 256, hop_ms: 128, linear_hz: 200}"
+    load_recipe(recipe, [front_end, "stages.distill.seconds=0.256"])
+    with pytest.raises(InputError, match=r"stages\.distill\.seconds: 0\.25 s are no whole frame of 256 ms"):
+        load_recipe(recipe, [front_end, "stages.distill.seconds=0.25"])
 
 
 def test_a_recipe_extends_another(recipe, tmp_path):

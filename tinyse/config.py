@@ -45,6 +45,8 @@ NAMED = ("stages", "builds_on")
 def renamed(values: Any) -> Any:
     """Values read from a file, with former keys by their present names, at any depth."""
     if isinstance(values, dict):
+        if "python" in values:  # a network of the user's, whose arguments are called what they are
+            return values
         return {
             FORMER.get(key, key): _named(value) if key in NAMED else renamed(value) for key, value in values.items()
         }

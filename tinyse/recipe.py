@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from tinyse.corpus import BUILT_IN, data_paths
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.distillation.objective import Distillation
 from tinyse.errors import InputError
-from tinyse.mixtures.config import MixtureConfig
+from tinyse.mixtures.config import SECONDS, MixtureConfig
 from tinyse.models.architecture import ARCHITECTURES, Architecture, OwnNetwork, check_fits, named
 from tinyse.quantization.precision import PRECISIONS
 from tinyse.spectra.front_end import FrontEnd, FrontEndConfig
@@ -66,7 +66,7 @@ class Stage:
     accumulate: Annotated[int, Between(1, 65536)] = 1
     """Number of parts in which a process computes its share of a batch, one after another, to save memory. Losses and gradients
     are those of the whole batch, except that batch normalization uses the statistics of a part; a quantized stage has none."""
-    seconds: Annotated[float, Between(0.1, 600)] = 4.0
+    seconds: Annotated[float, SECONDS] = 4.0
     """Length of a clip."""
     learning_rate: Annotated[float, Between(1e-12, 1e6)] = 1e-3
     """Highest learning rate, reached after `warmup` updates; from there it falls to zero along half a cosine."""
@@ -213,6 +213,7 @@ class Recipe:
             if not name.replace("-", "").replace("_", "").isalnum():
                 raise InputError(f"stages.{name}: use letters, digits, '-' and '_' only, it names a folder")
             stage.architecture.check_bands(self.front_end.bands)
+            self._check_length(name, stage)
             self.mixture_of(stage, f"stages.{name}.mixture")
             if stage.start in earlier:
                 try:
@@ -226,13 +227,24 @@ class Recipe:
                 raise InputError(f"stages.{name}.start: {stage.start!r} is neither an earlier stage nor a released model nor "
                                  f"a .safetensors file{did_you_mean(stage.start, choices)}")  # fmt: skip
             for teacher in stage.distillation.ours if stage.distillation else ():
-                if teacher not in earlier and teacher not in released.weights() and not Path(teacher).suffix:
-                    raise InputError(f"stages.{name}.distillation.teacher: {_no_teacher(teacher, earlier)}")
+                known = teacher in released.weights() or Path(teacher).suffix
+                if teacher not in earlier and (teacher in self.stages or not known):
+                    raise InputError(
+                        f"stages.{name}.distillation.teacher: {_no_teacher(teacher, self.stages, earlier)}"
+                    )
             earlier.append(name)
         last = list(self.stages.values())[-1].quantize
         if last and last.precision != self.export.precision:
             raise InputError(f"export.precision: the last stage trains {last.precision!r}, export it in that, "
                              f"not in {self.export.precision!r}")  # fmt: skip
+
+    def _check_length(self, name: str, stage: Stage) -> None:
+        """Raise InputError for clips of which no frame becomes sound."""
+        front_end = self.front_end
+        samples = round(stage.seconds * front_end.sample_rate)
+        if samples // front_end.hop * front_end.hop < front_end.synthesis:
+            raise InputError(f"stages.{name}.seconds: {stage.seconds:g} s are no whole frame of {front_end.window_ms:g} ms in "
+                             f"hops of {front_end.hop_ms:g} ms")  # fmt: skip
 
     @property
     def data_paths(self) -> tuple[Path, ...]:
@@ -251,8 +263,10 @@ def is_model_file(start: str) -> bool:
     return start in released.weights() or Path(start).suffix == ".safetensors"
 
 
-def _no_teacher(name: str, earlier: Sequence[str]) -> str:
+def _no_teacher(name: str, stages: Iterable[str], earlier: Sequence[str]) -> str:
     """Why nothing of this name can teach."""
+    if name in stages:
+        return f"the stage {name!r} is not before this one; to learn from a model of that name, call the stage something else"
     if name in ARCHITECTURES:
         return (
             f"no stage before this one is called {name!r}, and this tinyse came without the weights of the model {name!r}: "

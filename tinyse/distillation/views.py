@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -69,7 +70,8 @@ def alone(clips: Tensor) -> Tensor:
 def gram(items: Tensor, others: Tensor) -> Tensor:
     """(groups, items, values), (groups, others, values) -> (groups, items, others): inner products, then each row divided by
     its L2 norm."""
-    return functional.normalize(items.float() @ others.float().transpose(1, 2), dim=2)
+    with torch.autocast(items.device.type, enabled=False):  # in bf16, what is left of a small loss would be rounding
+        return functional.normalize(items.float() @ others.float().transpose(1, 2), dim=2)
 
 
 def similarity_loss(student: Tensor, teacher: Tensor, view: str, gather: Gather = alone) -> Tensor:

@@ -26,6 +26,8 @@ QUANTIZED_BACKENDS = {
 }
 """Engines that run a .tflite hop by hop: c is the generated firmware on this computer, the reference tinyse's own integer
 arithmetic in numpy."""
+BACKENDS = {name: name.replace("-", " ") for name in FLOAT_BACKENDS} | QUANTIZED_BACKENDS
+"""What tables call each."""
 DEFAULT_BACKENDS = (*FLOAT_BACKENDS, "litert", "tflm")
 
 
@@ -48,8 +50,8 @@ def backends_for(
 
     model = _found(model)
     for name in names:
-        if name not in (*FLOAT_BACKENDS, *QUANTIZED_BACKENDS):
-            raise InputError(f"unknown backend {name!r}{did_you_mean(name, (*FLOAT_BACKENDS, *QUANTIZED_BACKENDS))}")
+        if name not in BACKENDS:
+            raise InputError(f"unknown backend {name!r}{did_you_mean(name, BACKENDS)}")
     float_model = model if model.suffix == ".safetensors" else None
     if float_model is None:
         if model.suffix != ".tflite":
@@ -72,12 +74,11 @@ def backends_for(
         for name in chosen:
             if name in FLOAT_BACKENDS:
                 denoiser = Denoiser(model, engine="torch", attenuation_limit_db=limit_db, networks=networks)
-                title = name.replace("-", " ")
                 backend = denoiser.denoise_clip if name == "float-clip" else denoiser.denoise
             else:
                 denoiser = Denoiser(quantized_model, engine=name, attenuation_limit_db=limit_db)  # type: ignore[arg-type]
-                title, backend = QUANTIZED_BACKENDS[name], denoiser.denoise
-            backends[title + ending] = backend
+                backend = denoiser.denoise
+            backends[BACKENDS[name] + ending] = backend
     return backends
 
 

@@ -151,7 +151,7 @@ def _from_table(folder: Path, table: Path) -> list[Pair]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} is not a table: {error}") from error
     if not pairs:
-        raise InputError(f"{table} lists no pairs")
+        raise InputError(f"{table} lists no pairs; if `tinyse data pairs` was interrupted there, run it again")
     return pairs
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
@@ -24,10 +23,14 @@ DecibelRange = tuple[_Decibels, _Decibels]
 _BelowFullScale = Annotated[float, Between(-120, 0)]
 
 
+SECONDS = Between(0.1, 600)
+"""Length of a clip."""
+
+
 def check_seconds(seconds: float) -> None:
     """Raise InputError for a length that no mixture can have."""
-    if not 0.1 <= seconds < math.inf:
-        raise InputError(f"mixtures of {seconds} s: give at least 0.1 s")
+    if not SECONDS.low <= seconds <= SECONDS.high:
+        raise InputError(f"mixtures of {seconds:g} s: give {SECONDS.low:g} to {SECONDS.high:g} s")
 
 
 def check_ranges(config: Any) -> None:
@@ -145,6 +148,11 @@ class MixtureConfig:
             raise InputError(
                 f"low_pass_hz is {self.low_pass_hz}: it has to stay below {sample_rate // 2} Hz, half the sample rate; "
                 "set it, or band_limit_probability to 0"
+            )
+        if self.band_limit_probability and self.high_pass_hz[1] >= self.low_pass_hz[0]:
+            raise InputError(
+                f"high_pass_hz is {self.high_pass_hz}: it has to stay below low_pass_hz, {self.low_pass_hz}; set it, or "
+                "band_limit_probability to 0"
             )
 
     def plain(self, **changes: object) -> MixtureConfig:

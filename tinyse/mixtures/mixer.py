@@ -98,7 +98,8 @@ class Mixer:
         coloring = Coloring.draw(for_color, config, channel, self.sample_rate)
         speech, paths = speech_of(for_voice, self._voices, voice, coloring.needed(self.samples), config.pause_s)
         clean, late, room = self._in_room(for_room, coloring.apply(speech, self.samples))
-        noise = self._noises.draw(tuple(for_noise), voice, self.samples, channel)
+        # A voice alone, and nothing to keep of it, would teach the opposite of what clean speech teaches.
+        noise = self._noises.draw(tuple(for_noise), voice, self.samples, channel, with_voices=not silent)
         if silent:
             clean, late = np.zeros_like(clean), None
         snr_db = self._snr(for_case, case < config.clean_probability, noise.kind)

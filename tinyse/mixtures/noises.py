@@ -37,12 +37,20 @@ class Noises:
     voices: Population
 
     def draw(
-        self, streams: tuple[np.random.Generator, ...], excluded: int, samples: int, channel: np.ndarray | None
+        self,
+        streams: tuple[np.random.Generator, ...],
+        excluded: int,
+        samples: int,
+        channel: np.ndarray | None,
+        with_voices: bool = True,
     ) -> Noise:
-        """Noise without the voice `excluded`. `streams` are random numbers for its choice, color, second noise and speed."""
+        """Noise without the voice `excluded`. `streams` are random numbers for its choice, color, second noise and speed.
+        Unless `with_voices`, a recording takes the place of babble and of one other voice."""
         config, rate = self.config, self.recorded.store.sample_rate
         rng, for_color, for_second, for_speed = streams
         kind = self._kind(rng)
+        if kind in ("babble", "talker") and not with_voices:
+            kind = "recorded"
         coloring = Coloring.draw(for_color, config, channel, rate)
         sound, names = self._make(rng, for_speed, kind, excluded, coloring.needed(samples))
         sound = coloring.apply(sound, samples)

@@ -45,11 +45,13 @@ def write_pairs(
     rows = []
     table = folder / "pairs.csv"
     with alone_in(folder):
-        table.unlink(missing_ok=True)  # of an earlier set: it would tell the SNRs and talkers of other files
+        write_csv(
+            table, COLUMNS, []
+        )  # no pairs until all are written: else files of an earlier set would be paired with these
         for index in range(count):
             mixture, snr_db = mixers[index % len(mixers)](0, index), snrs_db[index % len(mixers)]
             name = f"{index:0{max(4, len(str(count)))}d}"
-            row = {"id": name, "snr_db": f"{snr_db:g}" if math.isfinite(mixture.snr_db) else ""}
+            row = {"id": name, "snr_db": _label(mixture.snr_db, snr_db)}
             for side, sound in (("clean", mixture.clean), ("noisy", mixture.noisy)):
                 row[side] = f"{side}/{name}.wav"
                 audio.write(folder / row[side], sound, sample_rate)
@@ -58,3 +60,10 @@ def write_pairs(
             progress()
         write_csv(table, COLUMNS, rows)
     return table
+
+
+def _label(reached: float, wanted: float) -> str:
+    """The SNR for tables: what was wanted, or whole dB where bursts of noise are held back and the SNR comes out higher."""
+    if not math.isfinite(reached):
+        return ""
+    return f"{wanted:g}" if abs(reached - wanted) <= 0.5 else str(round(reached))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from tinyse.distillation import external
 from tinyse.documents import read_own_json
 from tinyse.engines.tflite_engines import require_tflm
 from tinyse.errors import InputError
-from tinyse.evaluation.backends import backends_for
-from tinyse.evaluation.chain import FEW, score
+from tinyse.evaluation.backends import BACKENDS, backends_for
+from tinyse.evaluation.chain import FEW, NOISY, score
 from tinyse.evaluation.metrics import bounded, measure, sdr, si_sdr
 from tinyse.evaluation.pairs import Pair, digest_of, find_pairs
 from tinyse.evaluation.report import as_json, as_markdown, summary_tables, tables
@@ -76,8 +77,7 @@ class Denoise(MixtureTask):
         report = scores.with_suffix(".md")
         pairs = find_pairs(plan.pairs, plan.limit)
         digest = digest_of(pairs)
-        # Scores of older versions name no pairs.
-        if newer(scores, quantized) and read_own_json(scores).get("pairs_hash", digest) == digest:
+        if newer(scores, quantized) and _has(read_own_json(scores), plan, digest):
             say(f"scored before: {scores}")
             return Scored(report=report)
         say(f"examples to listen to and see: {write_examples(quantized, pairs, Path(recipe.output) / 'examples')}")
@@ -127,6 +127,14 @@ class Denoise(MixtureTask):
         ]
         gains, ratios = (np.concatenate(values) for values in zip(*pairs, strict=True))
         return {"si_sdr_gain_db": float(gains.mean()), "sdr_db": float(ratios.mean())}
+
+
+def _has(scores: Mapping[str, Any], plan: Plan, digest: str) -> bool:
+    """Whether a file of scores has all that is planned. Those of older versions name no pairs."""
+    rows: Mapping[str, Any] = scores["summary"]
+    if not rows.keys() >= {BACKENDS[name] for name in plan.backends}:
+        return False
+    return rows[NOISY].keys() >= set(plan.metrics) and scores.get("pairs_hash", digest) == digest
 
 
 def write_examples(model: Path, pairs: Sequence[Pair], folder: Path, count: int = 3) -> Path:

@@ -132,6 +132,9 @@ def all_recordings(recipe: Recipe, own: Manifest, rehearsal: str) -> tuple[Manif
     noise in a split.
     """
     general = open_data(data_paths(rehearsal))
+    if any(recording.corpus == CORPUS for recording in general.recordings):
+        raise InputError(f"--rehearsal {rehearsal}: its corpus is called {CORPUS!r}, as your own recordings are; rename the "
+                         "folder, or the corpus in its manifest")  # fmt: skip
     for kind in ("speech", "noise"):
         for split in SPLITS:
             if not general.has(kind, split):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import scipy.signal  # noqa: F401 - before the fork: else each process that mixes imports it anew
@@ -46,10 +47,9 @@ def batches(
     Update u takes examples u * batch to (u + 1) * batch - 1, of which process `rank` of `world` mixes every `world`-th.
     Raises InputError, between two batches, for what the user can fix and where a process that mixes was killed.
     """
-    order = [list(range(update * batch + rank, (update + 1) * batch, world)) for update in range(first, last)]
     loader = _Loader(
         _WithErrors(examples),  # type: ignore[arg-type]
-        batch_sampler=order,
+        batch_sampler=_Order(batch, first, last, rank, world),  # type: ignore[arg-type]
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         collate_fn=_stacked,
@@ -83,6 +83,24 @@ def in_batches(examples: WithTeachers, batch: int) -> list[Batch]:
     if len(groups) > 1 and len(groups[-1]) == 1:
         groups[-2:] = [[*groups[-2], *groups[-1]]]
     return [default_collate(group) for group in groups]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Which examples make each batch; a list of millions of them would take gigabytes."""
+
+    batch: int
+    first: int
+    last: int
+    rank: int
+    world: int
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[range]:
+        for update in range(self.first, self.last):
+            yield range(update * self.batch + self.rank, (update + 1) * self.batch, self.world)
 
 
 class _Loader(DataLoader[Batch]):

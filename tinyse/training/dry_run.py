@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from tinyse.errors import InputError
 from tinyse.files import free_bytes
 from tinyse.models.network import parameters
@@ -30,6 +28,8 @@ from tinyse.training.start import model_path
 
 FOLDER = ".dry-run"
 MEGABYTE = 1_000_000
+FULL = ("out of memory", "allocate memory")
+"""How torch says that there was no memory, of a GPU and of the machine."""
 OTHER_FILES = 100 * MEGABYTE
 """Logs, examples, pairs, exported files."""
 
@@ -60,7 +60,9 @@ def dry_run(
         model = run(small, show, silent)
         if plan is not None and rank == 0:
             finish(small, replace(plan, limit=1), model, silent, processes=1)
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:  # torch has a class of its own for a GPU's memory alone
+        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in FULL):
+            raise
         raise InputError(
             "the dry run ran out of memory: give the largest stage a smaller batch or shorter clips"
         ) from error
@@ -100,4 +102,4 @@ def bytes_needed(recipe: Recipe) -> int:
 
 def _small(stage: Stage, updates: int) -> Stage:
     quantize = replace(stage.quantize, clips=1) if stage.quantize else None
-    return replace(stage, updates=updates, quantize=quantize)
+    return replace(stage, updates=updates, quantize=quantize, patience=0)  # a pace is measured on all of them

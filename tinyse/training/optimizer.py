@@ -75,7 +75,8 @@ class Optimization:
 
 
 def learning_rate(stage: Stage, update: int) -> float:
-    """Linear warm-up that reaches the highest rate at update `warmup` - 1, then half a cosine to zero at the last one."""
+    """Linear warm-up that reaches the highest rate at update `warmup` - 1, then half a cosine that would reach zero one
+    update after the last."""
     if update < stage.warmup:
         return stage.learning_rate * (update + 1) / stage.warmup
     share = (update - stage.warmup) / max(1, stage.updates - stage.warmup)

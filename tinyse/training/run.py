@@ -61,12 +61,12 @@ def run_stages(recipe: Recipe, show: Callable[[Progress], None], say: Callable[[
         show, say = silent, silent
     folder = Path(recipe.output)
     with locked(folder, fabric):
+        if fabric.is_global_zero:
+            set_damaged_aside(recipe, folder, say)  # before anything reads them
+        fabric.barrier()
         recipe, arithmetic = fabric.broadcast(settled(recipe, machine))  # machines of several kinds may share a run
         refuse_undivided(recipe, fabric.world_size)
         task = TASKS[recipe.task](recipe)
-        if fabric.is_global_zero:
-            set_damaged_aside(recipe, folder, say)
-        fabric.barrier()
         check_stages(recipe, task, folder)
         write_record(recipe, task, folder, fabric)
         for position, (name, stage) in enumerate(recipe.stages.items()):

@@ -212,7 +212,9 @@ class StageRun:
         with self.fabric.autocast():
             results = [self._losses(kept, batch, equal_shares(self.task.counted(batch))) for batch in batches]
         # All processes must agree on when to stop.
-        mean_loss = self.fabric.broadcast(sum(float(loss) for loss, _ in results) / len(results))
+        counts = [len(batch.sound) for batch in batches]
+        total = sum(float(loss) * count for (loss, _), count in zip(results, counts, strict=True))
+        mean_loss = self.fabric.broadcast(total / sum(counts))
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss on the valid split became {mean_loss}")
         if not is_finite(kept.state_dict().values()):
@@ -236,7 +238,7 @@ class StageRun:
         return kept
 
     def _entry(self, loss: float, rate: float) -> dict[str, float]:
-        return {"loss": loss, "learning_rate": learning_rate(self.stage, self.update),
+        return {"loss": loss, "learning_rate": learning_rate(self.stage, self.update - 1),
                 "audio_seconds_per_second": round(rate, 1), **{f"valid_{k}": v for k, v in self.valid.items()}}  # fmt: skip
 
     def _diverged(self, error: Diverged) -> str:
