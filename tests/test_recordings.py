@@ -34,6 +34,7 @@ from tinyse.recordings import (
     scan,
 )
 from tinyse.recordings.parts import write_part
+from tinyse.recordings.splits import draw_undecided, with_splits
 
 
 def put(path: Path, samples: int = 1600, seed: int = 0) -> Path:
@@ -402,6 +403,32 @@ def test_a_source_recording_in_two_splits_is_refused_by_name(tmp_path):
         open_data(tmp_path / "m.csv")
 
 
+def test_what_a_chain_of_speakers_and_sources_joins_is_drawn_into_one_split():
+    """A dialogue of two talkers, who talk to others too: neither of them nor the dialogue is torn apart."""
+    talks = [
+        Recording(f"{talk}{who}.wav", 1.0, "speech", "train", speaker=f"{who}{pair}", source=f"dialog{pair}{talk}")
+        for pair in range(40)
+        for talk, whose in enumerate(("ab", "bc"))
+        for who in whose
+    ]
+    talks = [replace(each, path=f"{each.source}/{each.path}") for each in talks]
+    noise = [Recording(f"{each.source}.wav", 1.0, "noise", "train", source=each.source) for each in talks[::5]]
+    everything = [*talks, *noise]
+    for undecided in ([each.path for each in everything], []):
+        settled = with_splits(everything, undecided)
+        assert find_leaks(settled) == []
+        assert {each.split for each in settled} == ({"train", "valid", "test"} if undecided else {"train", "valid"})
+
+
+def test_what_has_a_split_takes_along_what_it_is_joined_to():
+    decided = [Recording(f"{i}.wav", 1.0, "speech", ("train", "valid", "test")[i % 3], f"talker{i}") for i in range(30)]
+    undecided = [
+        replace(each, path=f"more{i}.wav", source=f"talk{i}", split="train") for i, each in enumerate(decided)
+    ] + [Recording(f"noise{i}.wav", 1.0, "noise", "train", source=f"talk{i}") for i in range(30)]
+    settled = draw_undecided([*decided, *undecided], [each.path for each in undecided])
+    assert [each.split for each in settled] == [each.split for each in decided] * 3
+
+
 # Manifests
 
 
@@ -440,6 +467,16 @@ def test_manifests_that_make_no_sense_are_refused_with_the_line(tmp_path, text, 
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         open_data(tmp_path / "m.csv")
+
+
+def test_an_empty_split_is_drawn_by_speaker_and_source(tmp_path):
+    rows = [f"{i}{who}.wav,1,speech,,talker{i}{who},dialog{i}" for i in range(20) for who in "ab"]
+    rows += ["known.wav,1,speech,test,talker0a,"]
+    for row in rows:
+        put(tmp_path / row.split(",")[0])
+    (tmp_path / "m.csv").write_text("path,seconds,kind,split,speaker,source\n" + "".join(f"{row}\n" for row in rows))
+    splits = {Path(each.path).stem: each.split for each in open_data(tmp_path / "m.csv").recordings}
+    assert all(splits[f"{i}a"] == splits[f"{i}b"] for i in range(20)) and splits["0a"] == "test"
 
 
 def test_an_empty_split_is_drawn_by_source_and_one_that_is_given_stays(tmp_path):

@@ -20,7 +20,7 @@ from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording,
 from tinyse.recordings.parts import parts_in
 from tinyse.recordings.shards import JOURNAL, is_shards, open_shards
 from tinyse.recordings.speakers import LEVEL, level_remarks, name_remarks
-from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
+from tinyse.recordings.splits import FRACTIONS, check_leaks, draw_undecided, with_splits
 from tinyse.recordings.store import recordings_in
 
 NAMED = 5
@@ -56,10 +56,7 @@ def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
 
 def _drawn(manifest: Manifest) -> Manifest:
     """The same with a split for every recording that has none; those that have one keep it."""
-    left = set(manifest.undecided)
-    drawn = iter(with_splits([each for each in manifest.recordings if each.path in left], left))
-    recordings = tuple(next(drawn) if each.path in left else each for each in manifest.recordings)
-    return replace(manifest, recordings=recordings, undecided=())
+    return replace(manifest, recordings=draw_undecided(manifest.recordings, manifest.undecided), undecided=())
 
 
 def _open_several(paths: Sequence[Path]) -> Manifest:
