@@ -208,6 +208,23 @@ def test_manifests_of_this_project(tmp_path):
     ]
 
 
+LISTS = {
+    "manifests/speech_train.csv": "path,seconds\n{},0.1\n",
+    "meta/esc50.csv": "filename,fold,category,esc10,src_file\n{},1,dog,True,1\n",
+}
+
+
+@pytest.mark.parametrize("place", LISTS)
+@pytest.mark.parametrize("name", ["", "/elsewhere/a.wav", "a\0.wav"])
+def test_a_row_of_a_layout_that_names_no_file_of_the_folder_is_refused(tmp_path, place, name):
+    (tmp_path / place).parent.mkdir()
+    (tmp_path / place).write_text(LISTS[place].format(name))
+    with pytest.raises(InputError, match=rf"{place}, line 2: the path .* is none in"):
+        open_data(tmp_path)
+    (tmp_path / place).write_text(LISTS[place].format(put(tmp_path / "audio/a.wav")))
+    assert [each.path for each in open_data(tmp_path).recordings] == ["audio/a.wav"]
+
+
 def test_the_corpus_has_the_hours_its_readme_says(data):
     manifest = open_data(data)
     assert sum(r.seconds for r in manifest.select("speech", "train")) / 3600 == pytest.approx(6.26, abs=0.01)
@@ -589,6 +606,16 @@ def test_a_damaged_shard_is_named(plain, tmp_path):
     part.write_bytes(part.read_bytes()[:-2])
     with pytest.raises(InputError, match=r"\.pcm holds .* samples, its index says"):
         AudioStore.build(tmp_path / "shards", open_data(tmp_path / "shards").recordings)
+
+
+@pytest.mark.parametrize("offset", ["0.1", 10**400, 7], ids=["a text", "400 digits", "7"])
+def test_a_shard_with_an_offset_that_is_none_is_named(plain, tmp_path, offset):
+    index_path = decoded_shard(open_data(plain), tmp_path / "shards").with_suffix(".json")
+    index = json.loads(index_path.read_text())
+    index["recordings"][2]["offset"] = offset
+    index_path.write_text(json.dumps(index))
+    with pytest.raises(InputError, match="damaged: recording 3: the offset is not a number from -1 to 1"):
+        open_data(tmp_path / "shards")
 
 
 def test_touching_or_copying_files_back_decodes_nothing(plain, tmp_path, monkeypatch):

@@ -326,6 +326,7 @@ SPOILED = {
     "a path that clears the screen": changed(path="\x1b[2J"),
     "another kind": changed(kind="noise"),
     "a length that is none": changed(seconds="1"),
+    "a length of 400 digits": changed(seconds=10**400),
 }
 
 

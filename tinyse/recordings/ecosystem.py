@@ -19,7 +19,7 @@ from tinyse.documents import json_lines
 from tinyse.errors import InputError
 from tinyse.recordings.broken import LEFT_OUT
 from tinyse.recordings.layouts import Found
-from tinyse.recordings.manifest import KINDS, UNKNOWN, Kind, Split, rows_of
+from tinyse.recordings.manifest import KINDS, LONGEST_SECONDS, UNKNOWN, Kind, Split, rows_of
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SPLITS: dict[str, Split] = {
@@ -120,6 +120,8 @@ def _seconds(values: dict[str, Any], where: str) -> float:
     seconds = values.get("duration")
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise InputError(f"{where}: {seconds!r} is not a duration")
+    if not abs(seconds) <= LONGEST_SECONDS:
+        raise InputError(f"{where}: a duration of more than {LONGEST_SECONDS:g} s is not possible")
     return float(seconds)
 
 

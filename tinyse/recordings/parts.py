@@ -159,6 +159,9 @@ def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Ent
         raise ValueError("a text is not a text")
     if not all(type(count) is int and count >= 0 for count in (item["frames"], item.get("marks", 0))):
         raise ValueError("frames and marks are counts")
+    offset = item.get("offset")
+    if not (offset is None or (isinstance(offset, float) and -1 <= offset <= 1)):
+        raise ValueError("the offset is not a number from -1 to 1")
     return Entry(
         recording,
         part,
@@ -167,7 +170,7 @@ def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Ent
         item["digest"],
         first_mark,
         item.get("marks", 0),
-        item.get("offset"),
+        offset,
         tuple(item.get("notices", ())),
         tuple(Source(**each) for each in item.get("files", ())),
     )

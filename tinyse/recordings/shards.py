@@ -24,7 +24,7 @@ from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import read_bytes
 from tinyse.recordings.buffer import Buffer
-from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split
+from tinyse.recordings.manifest import KINDS, LONGEST_SECONDS, SPLITS, Kind, Manifest, Recording, Split
 from tinyse.remote import address_of
 
 FORMAT: Literal["tinyse-shards-1"] = "tinyse-shards-1"
@@ -241,4 +241,6 @@ def recording_of(values: dict[str, Any]) -> Recording:
     seconds, ship = values["seconds"], values.get("ship", False)
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isinstance(ship, bool):
         raise ValueError("seconds is a number, ship is true or false")
+    if not abs(seconds) <= LONGEST_SECONDS:  # a whole number may be too large for `float`
+        raise ValueError(f"more than {LONGEST_SECONDS:g} s")
     return Recording(seconds=float(seconds), kind=values["kind"], split=values["split"], ship=ship, **texts)
