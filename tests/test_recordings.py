@@ -26,6 +26,7 @@ from tinyse.recordings import (
     Manifest,
     Recording,
     brief,
+    cache,
     check_leaks,
     draw_splits,
     find_leaks,
@@ -651,6 +652,25 @@ def test_only_what_is_new_is_decoded_and_other_splits_share_the_cache(plain, tmp
     store = AudioStore.build(plain, open_data(plain).recordings, cache)
     AudioStore.build(plain, manifest.select("speech", "valid"), cache)
     assert names == ["new.wav"] and len(store) == 16
+
+
+def test_a_process_reads_an_index_once_and_again_where_it_has_changed(plain, tmp_path, monkeypatch):
+    directory, manifest = tmp_path / "cache", open_data(plain)
+    AudioStore.build(plain, manifest.recordings, directory)
+    (part,) = parts_of(directory)
+    read = []
+    read_part = cache.read_part
+    monkeypatch.setattr(cache, "read_part", lambda path: (read.append(path), read_part(path))[1])
+    for split in ("train", "valid", "train"):
+        AudioStore.build(plain, manifest.select("speech", split), directory)
+    assert read == [part]
+    index = part.with_suffix(".json")
+    index.write_text(index.read_text().replace('"notices": []', '"notices": ["noted by another process"]'))
+    assert "another process" in AudioStore.build(plain, manifest.recordings, directory).notices[0]
+    assert read == [part, part]
+    (plain / manifest.recordings[3].path).unlink()
+    with pytest.raises(InputError, match="No such file"):
+        AudioStore.build(plain, manifest.recordings, directory)
 
 
 def test_old_copies_and_what_a_killed_process_left_are_removed(plain, tmp_path):
