@@ -21,6 +21,7 @@ from pathlib import Path
 from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.locks import in_turn, is_unused
+from tinyse.recordings.broken import LeftOut
 from tinyse.recordings.manifest import Recording
 from tinyse.recordings.parts import (
     Entry,
@@ -54,8 +55,8 @@ def cached(
     directory: Path,
     workers: int | None = None,
     sample_rate: int = DEFAULT_RATE,
-) -> tuple[dict[Key, Entry], list[str]]:
-    """An entry for every recording that can be decoded, by `key_of` it, and a line for every one that cannot.
+) -> tuple[dict[Key, Entry], list[LeftOut]]:
+    """An entry for every recording that can be decoded, by `key_of` it, and a notice for every one that cannot.
 
     Processes that ask at once wait for one of them. Raises InputError where a file is missing: then the root is wrong.
     """
@@ -71,7 +72,7 @@ def cached(
         missing = [recording for recording in recordings if key_of(recording) not in fresh]
         worn = [part for part in parts if _share(part, fresh) < 0.5]
         moved = [entry for entry in fresh.values() if any(entry.part == part.path for part in worn)]
-        broken: list[str] = []
+        broken: list[LeftOut] = []
         if missing or moved:
             path = folder / f"{len(parts):04d}-{secrets.token_hex(4)}.pcm"
             written, broken = write_part(path, root, missing, workers, moved, True, sample_rate)

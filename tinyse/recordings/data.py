@@ -13,7 +13,7 @@ from tinyse import audio
 from tinyse.audio.sound_files import find_sounds
 from tinyse.errors import InputError
 from tinyse.progress import track
-from tinyse.recordings.broken import LEFT_OUT
+from tinyse.recordings.broken import LEFT_OUT, LeftOut
 from tinyse.recordings.ecosystem import audiofolder, is_lhotse, lhotse, metadata_of
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, place_of, plain, plain_tops, sounds
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split, join
@@ -101,7 +101,7 @@ def scan(
     root = folder.resolve()
     listing = find_sounds(root)
     found, notices = _find(root, kind, speaker_level, listing.paths)
-    problems = [f"{LEFT_OUT}{path}: {reason}" for path, reason in listing.left_out]
+    problems = [LeftOut(str(path), reason) for path, reason in listing.left_out]
     settled = _settled(folder, root, found, problems, fractions)
     return replace(settled, notices=(*settled.notices, *notices))
 
@@ -117,7 +117,7 @@ def _settled(
         lengths = pool.map(_seconds, found)
         for item, seconds in zip(found, track(lengths, len(found), "reading headers"), strict=True):
             if isinstance(seconds, InputError):
-                problems.append(f"{LEFT_OUT}{seconds}")
+                problems.append(LeftOut.of(item.path, seconds))
                 continue
             path = item.path.relative_to(root).as_posix()
             facts = {

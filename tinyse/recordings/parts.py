@@ -37,6 +37,7 @@ from tinyse.files import read_bytes, replacing, write_text
 from tinyse.locks import in_use
 from tinyse.progress import track
 from tinyse.recordings.analysis import analyze
+from tinyse.recordings.broken import LeftOut
 from tinyse.recordings.manifest import COLUMNS, Recording
 
 T = TypeVar("T")
@@ -217,13 +218,13 @@ def write_part(
     copied: Iterable[Entry] = (),
     for_cache: bool = False,
     sample_rate: int = audio.DEFAULT_RATE,
-) -> tuple[Part | None, list[str]]:
+) -> tuple[Part | None, list[LeftOut]]:
     """Decode recordings into one part (`path` is its .pcm), whole or not at all, and say which cannot be decoded.
 
     `copied` are entries of other parts of that rate, taken over as they are. Where no recording is left there is no part.
     """
     workers = workers or cores()
-    broken: list[str] = []
+    broken: list[LeftOut] = []
     entries: list[Entry] = []
     try:
         with ExitStack() as stack:
@@ -237,7 +238,7 @@ def write_part(
             copies = ((entry.recording, _again(entry)) for entry in copied)
             for recording, got in chain(copies, track(decoded, len(recordings), "decoding")):
                 if isinstance(got, InputError):
-                    broken.append(str(got))
+                    broken.append(LeftOut.of(root / recording.path, got))
                     continue
                 pcm_file.write(got.pcm.data)
                 marks_file.write(got.marks.astype("<u4").tobytes())
