@@ -462,6 +462,18 @@ def test_a_manifest_survives_its_file(plain, tmp_path):
         assert all((again.root / r.path).is_file() for r in again.recordings)
 
 
+def test_a_manifest_written_through_a_link_is_read_through_it(plain, tmp_path):
+    for folder in ("lists", "deep/er"):
+        (tmp_path / folder).mkdir(parents=True)
+    link = tmp_path / "deep/er/own.csv"
+    link.symlink_to("../../lists/own.csv")
+    manifest = open_data(plain)
+    manifest.write(link)
+    again = open_data(link)
+    assert link.is_symlink() and len(again.recordings) == len(manifest.recordings)
+    assert all((again.root / each.path).is_file() for each in again.recordings)
+
+
 def test_joined_manifests_find_their_files(plain, tmp_path):
     put(tmp_path / "other/a.wav")
     joined = join([open_data(plain), scan(tmp_path / "other", kind="noise")])

@@ -109,8 +109,11 @@ class Manifest:
         return replace(self, recordings=tuple(stated))
 
     def write(self, path: str | Path) -> None:
-        """Write a CSV, with paths relative to its folder: data and manifest may move together."""
-        root, start, rows = self.root.resolve(), Path(path).resolve().parent, []
+        """Write a CSV, with paths relative to its folder: data and manifest may move together.
+
+        Of a link to a file that is the link's folder, as for `read`.
+        """
+        root, start, rows = self.root.resolve(), Path(path).parent.resolve(), []
         for recording in self.recordings:
             places = {
                 name: Path(os.path.relpath(root / place, start)).as_posix() if place else ""
