@@ -31,6 +31,7 @@ FORMAT: Literal["tinyse-shards-1"] = "tinyse-shards-1"
 INDEX = "shards.json"
 DIGESTS = "digests.bin"
 """Beside the index: the digests of all recordings of the train and valid splits, 16 bytes each, sorted."""
+DIGEST_BYTES = 16
 JOURNAL = "packing.jsonl"
 """In the folder until packing has finished."""
 MAX_INDEX_BYTES = 1 << 28
@@ -158,7 +159,10 @@ class Shards(Manifest):
     def digests(self) -> bytes:
         """The digests of all recordings of the train and valid splits, 16 bytes each. Raises InputError where the file is
         not the one that the index names."""
-        path = self.root / DIGESTS if self.buffer is None else self.buffer.fetch(DIGESTS, None, self.index.digests)
+        path = self.root / DIGESTS
+        if self.buffer is not None:
+            most = DIGEST_BYTES * sum(shard.items for shard in self.index.shards)
+            path = self.buffer.fetch(DIGESTS, most, self.index.digests)
         content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != self.index.digests:
             raise InputError(f"{self.place}/{DIGESTS} is not the file that {INDEX} names: copy it again")
@@ -225,7 +229,7 @@ def refuse_trained_on(shards: Shards, digests: Sequence[tuple[str, str]]) -> Non
     if not shards.index.digests:
         return
     content = shards.digests()
-    learned = {content[i : i + 16] for i in range(0, len(content), 16)}
+    learned = {content[i : i + DIGEST_BYTES] for i in range(0, len(content), DIGEST_BYTES)}
     for name, digest in digests:
         if bytes.fromhex(digest) in learned:
             raise InputError(
