@@ -17,7 +17,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -222,6 +222,28 @@ def test_recordings_are_called_by_the_corpus_that_they_are_of(server, tmp_path):
     Manifest(tmp_path / "out", (row,)).write(tmp_path / "out/manifest.csv")
     with pytest.raises(InputError, match="of no corpus"):
         get(known, ["one"], tmp_path / "out", tmp_path / "cache")
+
+
+def test_a_zip_in_parts_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    """By what 7z lists, here from a script: 7z need not be installed."""
+    tool = tmp_path / "7z"
+    monkeypatch.setattr("shutil.which", lambda name: str(tool))
+    for name in ("a.zip", "a.z01"):
+        (tmp_path / name).write_bytes(bytes(100))
+    for size, fits in ((3900, True), (3901, False)):
+        listed = f"Path = a.zip\nPhysical Size = 200\n\nPath = one\nSize = 4100\n\nPath = two\nSize = {size}\nPacked Size = 9\n"
+        unpacks = (
+            f'for each; do case "$each" in -o*) echo sound > "${{each#-o}}/one"; touch {tmp_path}/unpacked;; esac; done'
+        )
+        tool.write_text(f"#!/bin/sh\nif [ $1 = l ]; then cat <<END\n{listed}END\nelse {unpacks}; fi\n")
+        tool.chmod(0o755)
+        (tmp_path / "unpacked").unlink(missing_ok=True)
+        if fits:
+            assert list(members(tmp_path / "a.zip", lambda place: True)) == [(PurePosixPath("one"), b"sound\n")]
+        else:
+            with pytest.raises(InputError, match=r"a\.zip: it unpacks to more than 40 times its size"):
+                list(members(tmp_path / "a.zip", lambda place: True))
+        assert (tmp_path / "unpacked").exists() == fits
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/../../b.flac", "..\\b.flac"])

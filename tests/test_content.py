@@ -11,8 +11,8 @@ import soundfile
 from tinyse.clips import refuse_trained
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import find_pairs
-from tinyse.recordings import open_data
-from tinyse.recordings.content import check_splits
+from tinyse.recordings import content, open_data
+from tinyse.recordings.content import Sound, check_splits
 
 
 def melody(seed: int, seconds: float = 6.0) -> np.ndarray:
@@ -65,6 +65,28 @@ def test_excerpts_levels_and_encodings_are_told(data, change, name):
     (told,) = check_splits(open_data(data))
     assert "1 sounds in test seem to be excerpts" in told
     assert f"speech/test/other/{name} of speech/train/s0/a.wav" in told
+
+
+@pytest.mark.parametrize("at_once", [1, 300, 10**9])
+def test_marks_are_compared_a_few_sounds_at_a_time(monkeypatch, at_once):
+    """The memory is that of few sounds, and what is found is the same."""
+    counted = []
+    unique = np.unique
+
+    def noted(keys: np.ndarray, **options: bool) -> object:
+        counted.append(len(keys))
+        return unique(keys, **options)
+
+    monkeypatch.setattr(content, "HITS_AT_ONCE", at_once)
+    monkeypatch.setattr(content.np, "unique", noted)
+    rng = np.random.default_rng(0)
+    marks = [np.stack([rng.integers(0, 200, 60), np.sort(rng.integers(0, 900, 60))], 1) for _ in range(12)]
+    trained = [Sound(f"t{i}", "train", f"t{i}", each.astype(np.uint32)) for i, each in enumerate(marks)]
+    asked = [np.add(marks[i % 12][10 * (i % 4) : 60 * (i % 5)], [0, 7 * i]) for i in range(20)]
+    others = [Sound(f"o{i}", "test", f"o{i}", each.astype(np.uint32)) for i, each in enumerate(asked)]
+    found = [(other.name, one.name) for other, one in content._alike(trained, others)]
+    assert found == [(f"o{i}", f"t{i % 12}") for i in range(20) if i % 5]
+    assert max(counted) < {1: 300, 300: 600}.get(at_once, 10**4) and (at_once > 300 or len(counted) > 4)
 
 
 def test_pairs_that_were_trained_on_are_refused_or_told(data, tmp_path):

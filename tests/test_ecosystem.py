@@ -118,6 +118,10 @@ WRONG = {
     "sources that are none": (b'{"id": "a", "sources": [1], "duration": 1}', "has no sources"),
     "no duration": (json.dumps(recording("a", "a.wav", duration=None)).encode(), "None is not a duration"),
     "a duration without end": (json.dumps(recording("a", "a.wav", duration=1e300)).encode(), "not possible"),
+    "a duration of 400 digits": (
+        json.dumps(recording("a", "a.wav", duration=10**400)).encode(),
+        "line 1: .*not possible",
+    ),
     "a name that is none": (json.dumps(recording("a", 7)).encode(), "source is '7', not a text"),  # type: ignore[arg-type]
     "a name with a zero": (json.dumps(recording("a", "a\0.wav")).encode(), "the recording's source is"),
     "an id that is none": (json.dumps(recording(["a"], "a.wav")).encode(), "id is"),  # type: ignore[arg-type]

@@ -44,6 +44,19 @@ def test_a_manifest_of_ones_own_recordings_is_not_overwritten(scanned, writer):
 def test_one_of_files_that_are_gone_and_one_of_its_own_are(scanned):
     for path in scanned.rglob("*.wav"):
         path.unlink()
-    for count in (2, 1):
+    for count in (1, 2):
         write_sounds(scanned, count, ["signals"], 0.1)
         assert len(Manifest.read(scanned / "manifest.csv").recordings) == count
+
+
+def test_noise_of_earlier_calls_stays_listed_for_as_long_as_it_is_there(tmp_path):
+    for count, family in ((2, "calls"), (1, "calls"), (1, "music")):
+        write_sounds(tmp_path, count, [family], 0.1)
+    (tmp_path / "noise/calls/00000.wav").unlink()
+    manifest = write_sounds(tmp_path, 1, ["signals"], 0.1)
+    assert [each.path for each in manifest.recordings] == [
+        "noise/calls/00001.wav", "noise/music/00000.wav", "noise/signals/00000.wav"
+    ]  # fmt: skip
+    assert [each.path for each in open_data(tmp_path / "manifest.csv").recordings] == [
+        each.path for each in manifest.recordings
+    ]

@@ -22,7 +22,16 @@ from tinyse import audio
 from tinyse.commands.data import app
 from tinyse.config import as_dict, build
 from tinyse.errors import InputError
-from tinyse.mixtures import Mixer, MixtureConfig, MixtureDataset, augment, open_mixer, synthetic, valid_mixtures
+from tinyse.mixtures import (
+    Mixer,
+    MixtureConfig,
+    MixtureDataset,
+    augment,
+    open_mixer,
+    sources,
+    synthetic,
+    valid_mixtures,
+)
 from tinyse.mixtures.levels import active, balance, frame_powers, mean_power
 from tinyse.mixtures.sources import Population, noise_of, speech_of
 from tinyse.recordings import AudioStore, Manifest, Recording, open_data
@@ -217,6 +226,33 @@ def test_clean_examples_and_noise_alone(mixer_with):
     voices = {"noise_only_probability": 1.0, "talker_probability": 0.5, "babble_probability": 0.5}
     for mixture in map(mixer_with(replace(plain, **voices)), [0] * 5, range(5)):
         assert mixture.description["noise_kind"] == "recorded", "a voice alone is nothing to remove"
+
+
+class Voices:
+    """A population of `count` voices, of which one of `loud` is drawn."""
+
+    def __init__(self, count: int, loud: int) -> None:
+        self.names, self.loud = range(count), loud
+
+    def draw_group(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(self.loud))
+
+
+@given(st.integers(0, 1000), st.integers(2, 9), st.integers(1, 9), st.integers(1, 9), st.integers(0, 8))
+def test_other_voices_are_drawn_as_from_a_list_of_them(seed, count, loud, talkers, excluded):
+    loud, excluded = min(loud, count), min(excluded, count - 1)
+    rng, expected = np.random.default_rng(seed), []
+    left = [voice for voice in range(count) if voice != excluded]
+    while left and len(expected) < talkers:
+        group = int(rng.integers(loud))
+        expected.append(group if group in left else left[rng.integers(len(left))])
+        left.remove(expected[-1])
+    assert sources._distinct(np.random.default_rng(seed), Voices(count, loud), talkers, excluded) == expected
+
+
+def test_a_draw_of_other_voices_does_not_walk_through_all_of_them():
+    drawn = sources._distinct(np.random.default_rng(0), Voices(10**15, 1), 5, 0)
+    assert len({*drawn, 0}) == 6 and max(drawn) > 10**6
 
 
 def test_babble_leaves_out_the_voice_that_is_wanted(mixer_with):

@@ -26,6 +26,7 @@ from tinyse.recordings import (
     Manifest,
     Recording,
     brief,
+    cache,
     check_leaks,
     draw_splits,
     find_leaks,
@@ -34,6 +35,7 @@ from tinyse.recordings import (
     scan,
 )
 from tinyse.recordings.parts import write_part
+from tinyse.recordings.splits import draw_undecided, with_splits
 
 
 def put(path: Path, samples: int = 1600, seed: int = 0) -> Path:
@@ -205,6 +207,23 @@ def test_manifests_of_this_project(tmp_path):
         ("b.wav", "noise", "valid", "rain", False),
         ("c.wav", "rir", "train", "hall", True),
     ]
+
+
+LISTS = {
+    "manifests/speech_train.csv": "path,seconds\n{},0.1\n",
+    "meta/esc50.csv": "filename,fold,category,esc10,src_file\n{},1,dog,True,1\n",
+}
+
+
+@pytest.mark.parametrize("place", LISTS)
+@pytest.mark.parametrize("name", ["", "/elsewhere/a.wav", "a\0.wav"])
+def test_a_row_of_a_layout_that_names_no_file_of_the_folder_is_refused(tmp_path, place, name):
+    (tmp_path / place).parent.mkdir()
+    (tmp_path / place).write_text(LISTS[place].format(name))
+    with pytest.raises(InputError, match=rf"{place}, line 2: the path .* is none in"):
+        open_data(tmp_path)
+    (tmp_path / place).write_text(LISTS[place].format(put(tmp_path / "audio/a.wav")))
+    assert [each.path for each in open_data(tmp_path).recordings] == ["audio/a.wav"]
 
 
 def test_the_corpus_has_the_hours_its_readme_says(data):
@@ -402,6 +421,32 @@ def test_a_source_recording_in_two_splits_is_refused_by_name(tmp_path):
         open_data(tmp_path / "m.csv")
 
 
+def test_what_a_chain_of_speakers_and_sources_joins_is_drawn_into_one_split():
+    """A dialogue of two talkers, who talk to others too: neither of them nor the dialogue is torn apart."""
+    talks = [
+        Recording(f"{talk}{who}.wav", 1.0, "speech", "train", speaker=f"{who}{pair}", source=f"dialog{pair}{talk}")
+        for pair in range(40)
+        for talk, whose in enumerate(("ab", "bc"))
+        for who in whose
+    ]
+    talks = [replace(each, path=f"{each.source}/{each.path}") for each in talks]
+    noise = [Recording(f"{each.source}.wav", 1.0, "noise", "train", source=each.source) for each in talks[::5]]
+    everything = [*talks, *noise]
+    for undecided in ([each.path for each in everything], []):
+        settled = with_splits(everything, undecided)
+        assert find_leaks(settled) == []
+        assert {each.split for each in settled} == ({"train", "valid", "test"} if undecided else {"train", "valid"})
+
+
+def test_what_has_a_split_takes_along_what_it_is_joined_to():
+    decided = [Recording(f"{i}.wav", 1.0, "speech", ("train", "valid", "test")[i % 3], f"talker{i}") for i in range(30)]
+    undecided = [
+        replace(each, path=f"more{i}.wav", source=f"talk{i}", split="train") for i, each in enumerate(decided)
+    ] + [Recording(f"noise{i}.wav", 1.0, "noise", "train", source=f"talk{i}") for i in range(30)]
+    settled = draw_undecided([*decided, *undecided], [each.path for each in undecided])
+    assert [each.split for each in settled] == [each.split for each in decided] * 3
+
+
 # Manifests
 
 
@@ -415,6 +460,18 @@ def test_a_manifest_survives_its_file(plain, tmp_path):
         again = open_data(place)
         assert [replace(r, seconds=round(r.seconds, 6)) for r in manifest.recordings] == list(again.recordings)
         assert all((again.root / r.path).is_file() for r in again.recordings)
+
+
+def test_a_manifest_written_through_a_link_is_read_through_it(plain, tmp_path):
+    for folder in ("lists", "deep/er"):
+        (tmp_path / folder).mkdir(parents=True)
+    link = tmp_path / "deep/er/own.csv"
+    link.symlink_to("../../lists/own.csv")
+    manifest = open_data(plain)
+    manifest.write(link)
+    again = open_data(link)
+    assert link.is_symlink() and len(again.recordings) == len(manifest.recordings)
+    assert all((again.root / each.path).is_file() for each in again.recordings)
 
 
 def test_joined_manifests_find_their_files(plain, tmp_path):
@@ -440,6 +497,16 @@ def test_manifests_that_make_no_sense_are_refused_with_the_line(tmp_path, text, 
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         open_data(tmp_path / "m.csv")
+
+
+def test_an_empty_split_is_drawn_by_speaker_and_source(tmp_path):
+    rows = [f"{i}{who}.wav,1,speech,,talker{i}{who},dialog{i}" for i in range(20) for who in "ab"]
+    rows += ["known.wav,1,speech,test,talker0a,"]
+    for row in rows:
+        put(tmp_path / row.split(",")[0])
+    (tmp_path / "m.csv").write_text("path,seconds,kind,split,speaker,source\n" + "".join(f"{row}\n" for row in rows))
+    splits = {Path(each.path).stem: each.split for each in open_data(tmp_path / "m.csv").recordings}
+    assert all(splits[f"{i}a"] == splits[f"{i}b"] for i in range(20)) and splits["0a"] == "test"
 
 
 def test_an_empty_split_is_drawn_by_source_and_one_that_is_given_stays(tmp_path):
@@ -554,6 +621,16 @@ def test_a_damaged_shard_is_named(plain, tmp_path):
         AudioStore.build(tmp_path / "shards", open_data(tmp_path / "shards").recordings)
 
 
+@pytest.mark.parametrize("offset", ["0.1", 10**400, 7], ids=["a text", "400 digits", "7"])
+def test_a_shard_with_an_offset_that_is_none_is_named(plain, tmp_path, offset):
+    index_path = decoded_shard(open_data(plain), tmp_path / "shards").with_suffix(".json")
+    index = json.loads(index_path.read_text())
+    index["recordings"][2]["offset"] = offset
+    index_path.write_text(json.dumps(index))
+    with pytest.raises(InputError, match="damaged: recording 3: the offset is not a number from -1 to 1"):
+        open_data(tmp_path / "shards")
+
+
 def test_touching_or_copying_files_back_decodes_nothing(plain, tmp_path, monkeypatch):
     cache, recordings = tmp_path / "cache", open_data(plain).recordings
     first = AudioStore.build(plain, recordings, cache)
@@ -587,6 +664,25 @@ def test_only_what_is_new_is_decoded_and_other_splits_share_the_cache(plain, tmp
     store = AudioStore.build(plain, open_data(plain).recordings, cache)
     AudioStore.build(plain, manifest.select("speech", "valid"), cache)
     assert names == ["new.wav"] and len(store) == 16
+
+
+def test_a_process_reads_an_index_once_and_again_where_it_has_changed(plain, tmp_path, monkeypatch):
+    directory, manifest = tmp_path / "cache", open_data(plain)
+    AudioStore.build(plain, manifest.recordings, directory)
+    (part,) = parts_of(directory)
+    read = []
+    read_part = cache.read_part
+    monkeypatch.setattr(cache, "read_part", lambda path: (read.append(path), read_part(path))[1])
+    for split in ("train", "valid", "train"):
+        AudioStore.build(plain, manifest.select("speech", split), directory)
+    assert read == [part]
+    index = part.with_suffix(".json")
+    index.write_text(index.read_text().replace('"notices": []', '"notices": ["noted by another process"]'))
+    assert "another process" in AudioStore.build(plain, manifest.recordings, directory).notices[0]
+    assert read == [part, part]
+    (plain / manifest.recordings[3].path).unlink()
+    with pytest.raises(InputError, match="No such file"):
+        AudioStore.build(plain, manifest.recordings, directory)
 
 
 def test_old_copies_and_what_a_killed_process_left_are_removed(plain, tmp_path):

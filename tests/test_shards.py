@@ -27,7 +27,7 @@ from tinyse.errors import InputError
 from tinyse.mixtures import MixtureConfig, open_mixer
 from tinyse.mixtures.streamed import WINDOW, StreamedMixer
 from tinyse.recordings import AudioStore, Shards, open_data, packing, write_shards
-from tinyse.recordings.broken import RECORD, Broken, BrokenItem, named_in
+from tinyse.recordings.broken import RECORD, Broken, BrokenItem, LeftOut, named_in
 from tinyse.recordings.shard_file import ShardFile
 from tinyse.recordings.shards import INDEX, read_index
 from tinyse.recordings.windows import Window
@@ -326,6 +326,7 @@ SPOILED = {
     "a path that clears the screen": changed(path="\x1b[2J"),
     "another kind": changed(kind="noise"),
     "a length that is none": changed(seconds="1"),
+    "a length of 400 digits": changed(seconds=10**400),
 }
 
 
@@ -367,7 +368,10 @@ def test_broken_files_of_a_folder_count_as_well(tmp_path):
     manifest = open_data(tmp_path / "own")
     broken = Broken(0.06, tmp_path / RECORD)
     open_mixer(manifest, PLAIN, 0.2, 0, cache_directory=tmp_path / "cache", broken=broken)
-    assert len(named_in(tmp_path)) == 6 and "broken0.wav" in named_in(tmp_path)[0]
+    lines = [json.loads(line) for line in (tmp_path / RECORD).read_text().splitlines()]
+    assert [line["recording"] for line in lines] == named_in(tmp_path)
+    assert named_in(tmp_path) == [str(tmp_path / f"own/speech/talker0/broken{number}.wav") for number in range(6)]
+    assert not any("broken" in line["reason"] or "cannot read" in line["reason"] for line in lines)
     with pytest.raises(InputError, match="6 of 12 recordings are broken"):
         open_mixer(manifest, PLAIN, 0.2, 0, cache_directory=tmp_path / "cache", broken=Broken(0.05))
 
@@ -521,6 +525,17 @@ def test_a_broken_recording_is_noted_once(tmp_path):
     assert (tmp_path / RECORD).read_text() == '{"recording": "a", "reason": "b"}\n'
     (tmp_path / RECORD).write_text('{"recording": "a"}\nhalf a li')
     assert named_in(tmp_path) == ["a"]
+
+
+def test_a_notice_of_what_is_left_out_knows_name_and_reason_whatever_colons_they_have(tmp_path):
+    path = tmp_path / "take 3: loud.flac"
+    notice = LeftOut.of(path, InputError(f"cannot read {path}: flac decoder: lost sync"))
+    assert notice == f"left out: {path}: flac decoder: lost sync"
+    Broken(record=tmp_path / RECORD).add_left_out([pickle.loads(pickle.dumps(notice)), "left out: 7 more files"], 1)
+    (line,) = (tmp_path / RECORD).read_text().splitlines()
+    assert json.loads(line) == {"recording": str(path), "reason": "flac decoder: lost sync"}
+    other = LeftOut.of(path, InputError("cannot use it: no memory"))
+    assert (other.name, other.reason) == (str(path), "cannot use it: no memory")
 
 
 def test_a_share_of_a_corpus_that_no_shard_has_is_told(sources, tmp_path):

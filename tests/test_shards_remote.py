@@ -18,7 +18,7 @@ from tinyse import remote
 from tinyse.errors import InputError
 from tinyse.mixtures import MixtureConfig, open_mixer
 from tinyse.recordings import buffer, open_data, packing, write_shards
-from tinyse.recordings.shards import INDEX, read_index
+from tinyse.recordings.shards import DIGESTS, INDEX, read_index
 
 pytest.importorskip("requests")
 PLAIN = MixtureConfig().plain()
@@ -178,6 +178,16 @@ def test_an_index_without_end_is_refused(server, monkeypatch):
     server.files[f"set/{INDEX}"] = b" " * 2000
     with pytest.raises(InputError, match=r"shards\.json: .*more than 1000 bytes came"):
         open_data(f"{server.address}/set")
+
+
+def test_digests_without_end_are_refused(server, packed):
+    shards = open_data(f"{server.address}/set")
+    assert shards.digests() == (packed / DIGESTS).read_bytes()
+    (shards.buffer.folder / f"{shards.index.digests[:16]}-{DIGESTS}").unlink()
+    server.files[f"set/{DIGESTS}"] += bytes(1 << 20)
+    most = 16 * sum(shard.items for shard in shards.index.shards)
+    with pytest.raises(InputError, match=rf"{DIGESTS}: .*more than {most} bytes came"):
+        shards.digests()
 
 
 def test_other_stores_are_read_through_fsspec(packed, tmp_path, monkeypatch):

@@ -193,6 +193,38 @@ def test_what_was_interrupted_goes_on_to_the_same_files(model, tmp_path):
     assert len(asked) == len(whole.recordings) - 3, "what was whole was not made again"
 
 
+def test_what_earlier_calls_made_stays_listed(model, tmp_path):
+    config = SynthesisConfig(talkers=12, text=sha256_of(TEXT))
+    whole = write_speech(tmp_path, model, config, TEXT, 20)
+    before = files(tmp_path)
+    assert len(write_speech(tmp_path, model, config, TEXT, 2).recordings) == len(whole.recordings)
+    assert files(tmp_path) == before
+
+    def ends(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_speech(tmp_path, model, config, TEXT, 40, ends)
+    assert files(tmp_path) == before
+    (tmp_path / whole.recordings[-1].path).unlink()
+    assert len(write_speech(tmp_path, model, config, TEXT, 2).recordings) == len(whole.recordings) - 1
+
+
+def test_a_manifest_is_written_after_new_utterances_only(model, tmp_path, monkeypatch):
+    config = SynthesisConfig(talkers=12, text=sha256_of(TEXT))
+    monkeypatch.setattr(speech, "WRITTEN_EVERY", 2)
+    written = []
+    write = speech.Manifest.write
+    monkeypatch.setattr(
+        speech.Manifest, "write", lambda self, path: written.append(len(self.recordings)) or write(self, path)
+    )
+    count = len(write_speech(tmp_path, model, config, TEXT, 20).recordings)
+    assert written == [*range(2, count + 1, 2), count]
+    written.clear()
+    write_speech(tmp_path, model, config, TEXT, 20)
+    assert written == [count]
+
+
 def test_the_manifest_has_license_talker_and_split(model, tmp_path):
     manifest = write_speech(tmp_path / "out", model, SynthesisConfig(talkers=30, text=sha256_of(TEXT)), TEXT, 60)
     assert sum(row.seconds for row in manifest.recordings) >= 60

@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import shutil
 import subprocess
 import tarfile
@@ -70,7 +71,7 @@ def members(
                 raise InputError(f"{path}: {member.name!r} is a device")
             total += member.size
             if total > limit:
-                raise InputError(f"{path}: it unpacks to more than {EXPANSION} times its size, which no sound does")
+                raise _too_much(path)
             if str(place) == inside and member.content is not None:
                 yield from _within(place, member.content, path.parent, wanted)
                 continue
@@ -102,7 +103,7 @@ def _within(
 
 def _opened(path: Path, limit: int) -> Iterator[_Member]:
     if path.with_suffix(".z01").exists():
-        yield from _joined(path)
+        yield from _joined(path, limit)
         return
     if path.suffix in (".zip", ".whl"):
         with zipfile.ZipFile(path) as archive:
@@ -152,7 +153,7 @@ class _Limited:
         content = self.file.read(size)
         self.left -= len(content)
         if self.left < 0:
-            raise InputError(f"{self.path}: it unpacks to more than {EXPANSION} times its size, which no sound does")
+            raise _too_much(self.path)
         return content
 
 
@@ -182,23 +183,32 @@ class _Part(io.RawIOBase):
         return len(content)
 
 
-def _joined(path: Path) -> Iterator[_Member]:
-    """A zip in parts: Python reads none, 7z does."""
+def _joined(path: Path, limit: int) -> Iterator[_Member]:
+    """A zip in parts: Python reads none, 7z does. Nothing is unpacked where the sizes in it are more than `limit`."""
     tool = shutil.which("7z") or shutil.which("7zz")
     if tool is None:
         raise InputError(f"{path.name} is in parts, which 7z unpacks: apt-get install p7zip-full")
+    sizes = re.findall(r"^Size = (\d+)$", _run(tool, path, "l", "-slt"), re.MULTILINE)
+    if sum(map(int, sizes)) > limit:
+        raise _too_much(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as temporary:
-        done = subprocess.run(
-            [tool, "x", "-y", f"-o{temporary}", str(path)], capture_output=True, text=True, errors="replace"
-        )
-        if done.returncode:
-            raise InputError(
-                f"{path} is not a complete archive: {(done.stderr.strip().splitlines() or ['7z failed'])[-1]}"
-            )
+        _run(tool, path, "x", "-y", f"-o{temporary}")
         for file in sorted(Path(temporary).rglob("*")):
             if file.is_file() and not file.is_symlink():
                 with open(file, "rb") as content:
                     yield _Member(file.relative_to(temporary).as_posix(), file.stat().st_size, "file", content)
+
+
+def _run(tool: str, path: Path, *arguments: str) -> str:
+    """What 7z says of an archive."""
+    done = subprocess.run([tool, *arguments, str(path)], capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise InputError(f"{path} is not a complete archive: {(done.stderr.strip().splitlines() or ['7z failed'])[-1]}")
+    return done.stdout
+
+
+def _too_much(path: Path) -> InputError:
+    return InputError(f"{path}: it unpacks to more than {EXPANSION} times its size, which no sound does")
 
 
 def _data_of(file: IO[bytes], path: Path) -> IO[bytes]:

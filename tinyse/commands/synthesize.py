@@ -81,7 +81,7 @@ def _noise(output: Path, count: int, family: list[str] | None, seconds: float, s
     families = tuple(family or FAMILIES)
     with counted("making", count * len(families)) as advance:
         manifest = write_sounds(output, count, families, seconds, seed, checked_rate(rate), advance)
-    print(f"wrote {len(manifest.recordings)} sounds to {output}; what they are is in {output / MANIFEST}")
+    print(f"{output} has {len(manifest.recordings)} sounds; what they are is in {output / MANIFEST}")
 
 
 def _speech(

@@ -8,7 +8,7 @@ from pathlib import Path
 from tinyse import audio
 from tinyse.locks import alone_in
 from tinyse.mixtures.procedural import numbered
-from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
+from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, present_in, refuse_to_lose
 
 CORPUS, LICENSE = "procedural", "CC0-1.0"
 LEVEL = 10 ** (-23 / 20)
@@ -26,31 +26,29 @@ def write_sounds(
 ) -> Manifest:
     """Write sounds 0 to `count` - 1 of each family to noise/FAMILY, and manifest.csv last. Returns the manifest.
 
-    The same files for the same seed; more of them are the same ones and others. Raises InputError for a family that
-    there is not, and where another process is writing there.
+    The same files for the same seed; more of them are the same ones and others. Those of an earlier call stay listed.
+    Raises InputError for a family that there is not, and where another process is writing there.
     """
     refuse_to_lose(folder / MANIFEST, [CORPUS])
-    recordings = []
     with alone_in(folder):
+        recordings = present_in(folder / MANIFEST)
         for family in dict.fromkeys(families):
             for index in range(count):
                 sound = numbered(seed, index, seconds, sample_rate, family)
                 path = f"noise/{family}/{index:05d}.wav"
                 audio.write(folder / path, sound * min(LEVEL, 0.99 / float(abs(sound).max())), sample_rate)
-                recordings.append(
-                    Recording(
-                        path=path,
-                        seconds=len(sound) / sample_rate,
-                        kind="noise",
-                        split="train",
-                        label=family,
-                        source=f"procedure:{family}/{seed}/{index}",
-                        corpus=CORPUS,
-                        license=LICENSE,
-                        ship=True,
-                    )
+                recordings[path] = Recording(
+                    path=path,
+                    seconds=len(sound) / sample_rate,
+                    kind="noise",
+                    split="train",
+                    label=family,
+                    source=f"procedure:{family}/{seed}/{index}",
+                    corpus=CORPUS,
+                    license=LICENSE,
+                    ship=True,
                 )
                 progress()
-        manifest = Manifest(folder, tuple(recordings))
+        manifest = Manifest(folder, tuple(recordings.values()))
         manifest.write(folder / MANIFEST)
     return manifest

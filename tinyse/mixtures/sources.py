@@ -134,8 +134,7 @@ def babble_of(
     """`samples` samples of several voices at once, within 3 dB of each other, none of them the group `excluded`."""
     sound = np.zeros(samples, dtype=np.float32)
     paths: list[str] = []
-    others = [group for group in range(len(voices.names)) if group != excluded]
-    for group in _distinct(rng, voices, others, talkers):
+    for group in _distinct(rng, voices, talkers, excluded):
         voice, spoken = speech_of(rng, voices, group, samples, pause_s)
         powers = frame_powers(voice, voices.store.sample_rate)
         frames = active(powers)
@@ -145,18 +144,19 @@ def babble_of(
     return sound, paths
 
 
-def _distinct(rng: np.random.Generator, voices: Population, others: Sequence[int], count: int) -> list[int]:
-    """Up to `count` of the groups `others`, weighted as the population is."""
-    allowed = set(others)
-    drawn: list[int] = []
-    while allowed and len(drawn) < count:
+def _distinct(rng: np.random.Generator, voices: Population, count: int, excluded: int) -> list[int]:
+    """Up to `count` groups, weighted as the population is, without the group `excluded`."""
+    taken = [excluded]
+    while len(taken) <= min(count, len(voices.names) - 1):
         group = voices.draw_group(rng)
-        if group not in allowed:
-            # A voice with most of the weight may come again and again; then any other does.
-            group = sorted(allowed)[rng.integers(len(allowed))]
-        allowed.remove(group)
-        drawn.append(group)
-    return drawn
+        if group in taken:
+            # A voice with most of the weight may come again and again; then any other does: the one of this number among
+            # those that are left.
+            group = int(rng.integers(len(voices.names) - len(taken)))
+            for other in sorted(taken):
+                group += group >= other
+        taken.append(group)
+    return taken[1:]
 
 
 def active_span(sound: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -26,6 +26,26 @@ class BrokenItem(InputError):
         self.name, self.reason = name, reason
 
 
+class LeftOut(str):
+    """The notice that a recording cannot be used; it knows the recording's name and the reason."""
+
+    name: str
+    reason: str
+
+    def __new__(cls, name: str, reason: str) -> LeftOut:
+        notice = super().__new__(cls, f"{LEFT_OUT}{name}: {reason}")
+        notice.name, notice.reason = name, reason
+        return notice
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.name, self.reason
+
+    @classmethod
+    def of(cls, path: Path, error: InputError) -> LeftOut:
+        """Of a file that `error` speaks of, mostly as "cannot read PATH: REASON"."""
+        return cls(str(path), str(error).partition(f"{path}: ")[2] or str(error))
+
+
 @dataclass
 class Broken:
     """The broken recordings that a process met."""
@@ -55,9 +75,8 @@ class Broken:
     def add_left_out(self, notices: Iterable[str], tried: int) -> None:
         """Note those that notices name."""
         for notice in notices:
-            if notice.startswith(LEFT_OUT):
-                name, _, reason = notice.removeprefix(LEFT_OUT).rpartition(": ")
-                self.add(BrokenItem(name or reason, reason), tried)
+            if isinstance(notice, LeftOut):
+                self.add(BrokenItem(notice.name, notice.reason), tried)
 
 
 def of_files(notice: str, count: int, first: str) -> str:

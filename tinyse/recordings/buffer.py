@@ -49,18 +49,18 @@ class Buffer:
             self._download(name, most, tries=None)
         return self.folder / name
 
-    def fetch(self, name: str, size: int | None, digest: str) -> Path:
-        """The file of this size (None where unknown) and SHA-256: from the buffer, else from the server.
+    def fetch(self, name: str, most: int, digest: str) -> Path:
+        """The file of this SHA-256 and at most this size, a shard of exactly this one: from the buffer, else from the server.
 
         Raises InputError where it cannot be had, or is another file by now.
         """
         path = self.folder / f"{digest[:16]}-{name}"
         with self._locked(name):
-            if path.is_file() and (size is None or path.stat().st_size == size):
+            if path.is_file() and (path.suffix != ".tar" or path.stat().st_size == most):
                 # Used now; the time of the change stays, by which a reader knows that the file is what it was.
                 os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
                 return path
-            self._download(name, size, path)
+            self._download(name, most, path)
             if sha256(path) != digest:
                 path.unlink()
                 raise InputError(
@@ -70,14 +70,14 @@ class Buffer:
             self._remove_oldest()
         return path
 
-    def _download(self, name: str, most: int | None, path: Path | None = None, tries: int | None = TRIES) -> None:
+    def _download(self, name: str, most: int, path: Path | None = None, tries: int | None = TRIES) -> None:
         url = f"{self.address}/{name}"
         path = path or self.folder / name
         try:
             download(url, path, path.with_name(f".{path.name}.part"), most, tries)
         except OSError as error:
             raise InputError(f"cannot fetch {url}: {error}") from error
-        if path.suffix == ".tar" and most is not None and path.stat().st_size != most:
+        if path.suffix == ".tar" and path.stat().st_size != most:
             size = path.stat().st_size
             path.unlink()
             raise InputError(f"{url} has {size} bytes, its index says {most}: it was replaced, or was not copied whole")

@@ -21,11 +21,11 @@ from pathlib import Path
 from tinyse.audio import DEFAULT_RATE
 from tinyse.errors import InputError
 from tinyse.locks import in_turn, is_unused
+from tinyse.recordings.broken import LeftOut
 from tinyse.recordings.manifest import Recording
 from tinyse.recordings.parts import (
     Entry,
     Part,
-    Source,
     check_size,
     files_of,
     key_of,
@@ -38,6 +38,8 @@ from tinyse.recordings.parts import (
 Key = tuple[str, str]
 PART_SUFFIXES = (".json", ".pcm", ".marks")
 """In the order in which a part is removed: without its index it is no longer a part."""
+_read_before: dict[Path, tuple[tuple[int, int, int], Part]] = {}
+"""The parts whose indexes this process has read, and what these files were then: a training asks dozens of times."""
 _OLD = re.compile(r"\.?[0-9a-f]{16}\b.*\.(pcm|json)")
 """Files directly in the cache: parts of tinyse before 0.2, which decoded a set of files again whenever one changed."""
 
@@ -53,14 +55,14 @@ def cached(
     directory: Path,
     workers: int | None = None,
     sample_rate: int = DEFAULT_RATE,
-) -> tuple[dict[Key, Entry], list[str]]:
-    """An entry for every recording that can be decoded, by `key_of` it, and a line for every one that cannot.
+) -> tuple[dict[Key, Entry], list[LeftOut]]:
+    """An entry for every recording that can be decoded, by `key_of` it, and a notice for every one that cannot.
 
     Processes that ask at once wait for one of them. Raises InputError where a file is missing: then the root is wrong.
     """
     for recording in recordings:
         for name in files_of(recording):
-            if not (root / name).is_file():
+            if not os.path.isfile(os.path.join(root, name)):
                 raise InputError(f"cannot read {root / name}: No such file or directory")
     root = root.resolve()
     folder = directory / f"{root.name or 'root'}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}"
@@ -70,7 +72,7 @@ def cached(
         missing = [recording for recording in recordings if key_of(recording) not in fresh]
         worn = [part for part in parts if _share(part, fresh) < 0.5]
         moved = [entry for entry in fresh.values() if any(entry.part == part.path for part in worn)]
-        broken: list[str] = []
+        broken: list[LeftOut] = []
         if missing or moved:
             path = folder / f"{len(parts):04d}-{secrets.token_hex(4)}.pcm"
             written, broken = write_part(path, root, missing, workers, moved, True, sample_rate)
@@ -104,7 +106,7 @@ def _usable_parts(folder: Path) -> list[Part]:
     parts = []
     for path in parts_in(folder):
         try:
-            part = read_part(path)
+            part = _read(path)
             check_size(part)
         except InputError:
             _remove(path)
@@ -113,41 +115,53 @@ def _usable_parts(folder: Path) -> list[Part]:
     return parts
 
 
+def _read(path: Path) -> Part:
+    """A part's index, from memory where its file is what it was. Raises InputError for anything else."""
+    status = os.stat(path.with_suffix(".json"))
+    now = status.st_mtime_ns, status.st_size, status.st_ino
+    if path not in _read_before or _read_before[path][0] != now:
+        _read_before[path] = now, read_part(path)
+    return _read_before[path][1]
+
+
 def _fresh(root: Path, parts: Sequence[Part]) -> dict[Key, Entry]:
     """The entries whose files are what they were, by path. What was found by reading a file is noted for the next time."""
-    entries = [entry for part in parts for entry in part.entries]
+    touched = [entry for part in parts for entry in part.entries if not _looks_same(root, entry)]
     with ThreadPoolExecutor() as pool:
-        checked = list(pool.map(lambda entry: _checked(root, entry), entries))
-    renewed = {id(old): new for old, new in zip(entries, checked, strict=True) if new is not None}
+        read = dict(zip(map(id, touched), pool.map(lambda entry: _read_again(root, entry), touched), strict=True))
+    fresh: dict[Key, Entry] = {}
     for part in parts:
-        now = tuple(renewed.get(id(entry), entry) for entry in part.entries)
-        if now != part.entries:
-            replace(part, entries=now).write_index()
-    return {entry.key: entry for entry in renewed.values()}
+        now = [read.get(id(entry), entry) for entry in part.entries]
+        fresh |= {entry.key: entry for entry in now if entry is not None}
+        if any(read.get(id(entry)) for entry in part.entries):
+            entries = tuple(new or old for new, old in zip(now, part.entries, strict=True))
+            replace(part, entries=entries).write_index()
+    return fresh
 
 
-def _checked(root: Path, entry: Entry) -> Entry | None:
-    """The entry, with its files' present times in it, if they still hold what was decoded."""
+def _looks_same(root: Path, entry: Entry) -> bool:
+    """Whether size, times and inode of its files are what they were."""
     files = files_of(entry.recording)
-    if len(files) != len(entry.sources):
-        return None
-    now = [_unchanged(root / path, source) for path, source in zip(files, entry.sources, strict=True)]
-    sources = tuple(source for source in now if source is not None)
-    return replace(entry, sources=sources) if len(sources) == len(files) else None
-
-
-def _unchanged(path: Path, source: Source) -> Source | None:
-    """What the file is now, if it holds what it held."""
     try:
-        status = os.stat(path)
-        if status.st_size != source.size:
+        found = [os.stat(os.path.join(root, path)) for path in files]
+    except OSError:
+        return False
+    return [(each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for each in found] == [
+        (each.size, each.mtime_ns, each.ctime_ns, each.inode) for each in entry.sources
+    ]
+
+
+def _read_again(root: Path, entry: Entry) -> Entry | None:
+    """The entry, with its files' present times in it, if they still hold what was decoded."""
+    paths = [root / path for path in files_of(entry.recording)]
+    try:
+        if [os.stat(path).st_size for path in paths] != [source.size for source in entry.sources]:
             return None
-        if (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == (source.mtime_ns, source.ctime_ns, source.inode):
-            return source
-        now = source_of(path)
+        sources = tuple(source_of(path) for path in paths)
     except (OSError, InputError):
         return None
-    return now if now.content == source.content else None
+    same = [source.content for source in sources] == [source.content for source in entry.sources]
+    return replace(entry, sources=sources) if same else None
 
 
 def _share(part: Part, fresh: dict[Key, Entry]) -> float:
@@ -162,6 +176,7 @@ def _remove(part: Path) -> bool:
         with suppress(OSError):  # it cannot be opened: then nobody can use it
             if not is_unused(stack.enter_context(open(part, "rb"))):
                 return False
+        _read_before.pop(part, None)
         for suffix in PART_SUFFIXES:
             part.with_suffix(suffix).unlink(missing_ok=True)
     return True

@@ -27,6 +27,8 @@ SHARE = 0.1
 """Share of the shorter sound's marks that must agree."""
 COMMON = 500
 """A mark in this many places tells nothing: mains hum has the same everywhere."""
+HITS_AT_ONCE = 1_000_000
+"""Equal marks that are counted at a time, or those of one sound: all of them grow with the square of the corpus."""
 NAMED = 3
 """The most sounds that a notice names."""
 
@@ -128,20 +130,23 @@ def _alike(trained: Sequence[Sound], others: Sequence[Sound]) -> list[tuple[Soun
     first = np.searchsorted(numbers, asked[:, 0], "left")
     count = np.searchsorted(numbers, asked[:, 0], "right") - first
     count[count > COMMON] = 0
-    which = np.repeat(np.arange(len(asked)), count)
-    hit = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + first[which]
-    # One number for who, whose and the distance in time; a distance is counted together with the next one.
-    pair = asker[which] * max(len(trained), 1) + owner[hit]
-    apart = times[hit] - asked[which, 1].astype(np.int64)
-    keys, votes = np.unique((pair << 24) + apart + (1 << 23), return_counts=True)
-    together = votes.copy()
-    together[:-1] += np.where(np.diff(keys) == 1, votes[1:], 0)
+    before = np.cumsum(count) - count
+    group = before[np.searchsorted(asker, asker)] // HITS_AT_ONCE  # an asker's marks are all in one
     best: dict[int, tuple[int, int]] = {}
-    for key, agreeing in zip((keys >> 24)[together >= FEWEST], together[together >= FEWEST], strict=True):
-        asking, owning = divmod(int(key), max(len(trained), 1))
-        enough = SHARE * min(len(others[asking].marks), len(trained[owning].marks))
-        if agreeing >= enough and int(agreeing) > best.get(asking, (0, 0))[0]:
-            best[asking] = int(agreeing), owning
+    for part in np.split(np.arange(len(asked)), np.flatnonzero(np.diff(group)) + 1):
+        which = np.repeat(part, count[part])
+        hit = np.arange(len(which)) + before[part[:1]] - before[which] + first[which]
+        # One number for who, whose and the distance in time; a distance is counted together with the next one.
+        pair = asker[which] * max(len(trained), 1) + owner[hit]
+        apart = times[hit] - asked[which, 1].astype(np.int64)
+        keys, votes = np.unique((pair << 24) + apart + (1 << 23), return_counts=True)
+        together = votes.copy()
+        together[:-1] += np.where(np.diff(keys) == 1, votes[1:], 0)
+        for key, agreeing in zip((keys >> 24)[together >= FEWEST], together[together >= FEWEST], strict=True):
+            asking, owning = divmod(int(key), max(len(trained), 1))
+            enough = SHARE * min(len(others[asking].marks), len(trained[owning].marks))
+            if agreeing >= enough and int(agreeing) > best.get(asking, (0, 0))[0]:
+                best[asking] = int(agreeing), owning
     return [(others[asking], trained[owning]) for asking, (_, owning) in sorted(best.items())]
 
 

@@ -13,14 +13,14 @@ from tinyse import audio
 from tinyse.audio.sound_files import find_sounds
 from tinyse.errors import InputError
 from tinyse.progress import track
-from tinyse.recordings.broken import LEFT_OUT
+from tinyse.recordings.broken import LEFT_OUT, LeftOut
 from tinyse.recordings.ecosystem import audiofolder, is_lhotse, lhotse, metadata_of
 from tinyse.recordings.layouts import LAYOUTS, Found, layout_of, place_of, plain, plain_tops, sounds
 from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split, join
 from tinyse.recordings.parts import parts_in
 from tinyse.recordings.shards import JOURNAL, is_shards, open_shards
 from tinyse.recordings.speakers import LEVEL, level_remarks, name_remarks
-from tinyse.recordings.splits import FRACTIONS, check_leaks, with_splits
+from tinyse.recordings.splits import FRACTIONS, check_leaks, draw_undecided, with_splits
 from tinyse.recordings.store import recordings_in
 
 NAMED = 5
@@ -56,10 +56,7 @@ def open_data(path: str | Path | Sequence[str | Path]) -> Manifest:
 
 def _drawn(manifest: Manifest) -> Manifest:
     """The same with a split for every recording that has none; those that have one keep it."""
-    left = set(manifest.undecided)
-    drawn = iter(with_splits([each for each in manifest.recordings if each.path in left], left))
-    recordings = tuple(next(drawn) if each.path in left else each for each in manifest.recordings)
-    return replace(manifest, recordings=recordings, undecided=())
+    return replace(manifest, recordings=draw_undecided(manifest.recordings, manifest.undecided), undecided=())
 
 
 def _open_several(paths: Sequence[Path]) -> Manifest:
@@ -104,7 +101,7 @@ def scan(
     root = folder.resolve()
     listing = find_sounds(root)
     found, notices = _find(root, kind, speaker_level, listing.paths)
-    problems = [f"{LEFT_OUT}{path}: {reason}" for path, reason in listing.left_out]
+    problems = [LeftOut(str(path), reason) for path, reason in listing.left_out]
     settled = _settled(folder, root, found, problems, fractions)
     return replace(settled, notices=(*settled.notices, *notices))
 
@@ -120,7 +117,7 @@ def _settled(
         lengths = pool.map(_seconds, found)
         for item, seconds in zip(found, track(lengths, len(found), "reading headers"), strict=True):
             if isinstance(seconds, InputError):
-                problems.append(f"{LEFT_OUT}{seconds}")
+                problems.append(LeftOut.of(item.path, seconds))
                 continue
             path = item.path.relative_to(root).as_posix()
             facts = {

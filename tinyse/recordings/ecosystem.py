@@ -17,9 +17,9 @@ from typing import Any
 
 from tinyse.documents import json_lines
 from tinyse.errors import InputError
-from tinyse.recordings.broken import LEFT_OUT
+from tinyse.recordings.broken import LeftOut
 from tinyse.recordings.layouts import Found
-from tinyse.recordings.manifest import KINDS, UNKNOWN, Kind, Split, rows_of
+from tinyse.recordings.manifest import KINDS, LONGEST_SECONDS, UNKNOWN, Kind, Split, rows_of
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 _SPLITS: dict[str, Split] = {
@@ -40,7 +40,7 @@ def is_lhotse(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES) and path.is_file()
 
 
-def lhotse(path: Path, kind: Kind | None = None) -> tuple[list[Found], list[str]]:
+def lhotse(path: Path, kind: Kind | None = None) -> tuple[list[Found], list[LeftOut]]:
     """The recordings of a lhotse manifest, and those left out.
 
     The kind is `kind`, else what the file's name says (`musan_recordings_noise.jsonl.gz`), else speech where there are
@@ -52,7 +52,7 @@ def lhotse(path: Path, kind: Kind | None = None) -> tuple[list[Found], list[str]
     split = next((_SPLITS[word] for word in words if word in _SPLITS), None)
     corpus = re.split(r"_(?:recordings|cuts)|\.jsonl", path.name)[0]
     found: dict[Path, Found] = {}
-    left_out = []
+    left_out: list[LeftOut] = []
     for where, item in json_lines(path):
         recording, supervisions = _recording(item, where)
         chosen = kind or named or ("speech" if supervisions else None)
@@ -61,7 +61,7 @@ def lhotse(path: Path, kind: Kind | None = None) -> tuple[list[Found], list[str]
                              "file name such as musan_recordings_noise.jsonl.gz")  # fmt: skip
         place, reason = _place(path.parent, item, recording, where)
         if reason:
-            left_out.append(f"{LEFT_OUT}{where}: {reason}")
+            left_out.append(LeftOut(where, reason))
             continue
         speakers = {str(each.get("speaker") or "") for each in supervisions if isinstance(each, dict)}
         speaker = speakers.pop() if chosen == "speech" and len(speakers) == 1 else ""
@@ -120,6 +120,8 @@ def _seconds(values: dict[str, Any], where: str) -> float:
     seconds = values.get("duration")
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise InputError(f"{where}: {seconds!r} is not a duration")
+    if not abs(seconds) <= LONGEST_SECONDS:
+        raise InputError(f"{where}: a duration of more than {LONGEST_SECONDS:g} s is not possible")
     return float(seconds)
 
 

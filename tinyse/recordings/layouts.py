@@ -114,15 +114,14 @@ def _from_manifests(folder: Path) -> Iterator[Found]:
     for path in _manifests(folder):
         kind, _, split = path.stem.partition("_")
         for where, row in rows_of(path, ("path", "seconds")):
-            if not row["path"]:
-                raise InputError(f"{where}: the path is empty")
+            place = _place(folder, folder, row["path"], where)
             try:
                 seconds = float(row["seconds"])
             except ValueError as error:
                 raise InputError(f"{where}: {row['seconds']!r} is not a number of seconds") from error
             room = row.get("room", "").strip("-") or row.get("kind", "")
             yield Found(
-                folder / row["path"],
+                place,
                 kind,  # type: ignore[arg-type]
                 split or "train",  # type: ignore[arg-type]
                 speaker=row.get("speaker", ""),
@@ -225,10 +224,10 @@ def _ms_snsd(folder: Path) -> Iterator[Found]:
 
 def _esc50(folder: Path) -> Iterator[Found]:
     columns = ("filename", "fold", "category", "esc10", "src_file")
-    for _, row in rows_of(folder / "meta" / "esc50.csv", columns):
+    for where, row in rows_of(folder / "meta" / "esc50.csv", columns):
         free = row["esc10"].lower() == "true"
         yield Found(
-            folder / "audio" / row["filename"],
+            _place(folder, folder / "audio", row["filename"], where),
             "noise",
             {"4": "valid", "5": "test"}.get(row["fold"], "train"),  # type: ignore[arg-type]
             label=row["category"],
@@ -237,6 +236,15 @@ def _esc50(folder: Path) -> Iterator[Found]:
             license="CC BY 3.0" if free else "CC BY-NC 3.0",
             ship=free,
         )
+
+
+def _place(folder: Path, start: Path, name: str, where: str) -> Path:
+    """The file of a row, whose path begins at `start`. Raises InputError for one that is not below `folder`: what is
+    found is named from there."""
+    place = start / name
+    if not name or "\0" in name or not place.is_relative_to(folder):
+        raise InputError(f"{where}: the path {name!r} is none in {folder}")
+    return place
 
 
 def _split_named(name: str) -> Split | None:

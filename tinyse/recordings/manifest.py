@@ -109,11 +109,14 @@ class Manifest:
         return replace(self, recordings=tuple(stated))
 
     def write(self, path: str | Path) -> None:
-        """Write a CSV, with paths relative to its folder: data and manifest may move together."""
-        start, rows = Path(path).resolve().parent, []
+        """Write a CSV, with paths relative to its folder: data and manifest may move together.
+
+        Of a link to a file that is the link's folder, as for `read`.
+        """
+        root, start, rows = self.root.resolve(), Path(path).parent.resolve(), []
         for recording in self.recordings:
             places = {
-                name: Path(os.path.relpath(self.root.resolve() / place, start)).as_posix() if place else ""
+                name: Path(os.path.relpath(root / place, start)).as_posix() if place else ""
                 for name, place in (("path", recording.path), ("minus", recording.minus))
             }
             rows.append(
@@ -167,13 +170,18 @@ class Manifest:
         return rows
 
 
+def present_in(path: Path) -> dict[str, Recording]:
+    """The recordings of the manifest at `path` whose files are there, by path; none where there is no manifest."""
+    if not path.is_file():
+        return {}
+    manifest = Manifest.read(path)
+    return {each.path: each for each in manifest.recordings if (manifest.root / each.path).is_file()}
+
+
 def refuse_to_lose(path: Path, corpora: Collection[str]) -> None:
     """Raise InputError where a manifest at `path`, which one of `corpora` is about to replace, lists files of others."""
-    if not path.is_file():
-        return
-    manifest = Manifest.read(path)
-    for each in manifest.recordings:
-        if each.corpus not in corpora and (manifest.root / each.path).is_file():
+    for each in present_in(path).values():
+        if each.corpus not in corpora:
             whose = f"the corpus {each.corpus!r}" if each.corpus else "no corpus"
             raise InputError(f"{path} would be overwritten, and lists {each.path} of {whose}: give another --output, "
                              "or rename it; data may be a list of manifests")  # fmt: skip

@@ -37,6 +37,7 @@ from tinyse.files import read_bytes, replacing, write_text
 from tinyse.locks import in_use
 from tinyse.progress import track
 from tinyse.recordings.analysis import analyze
+from tinyse.recordings.broken import LeftOut
 from tinyse.recordings.manifest import COLUMNS, Recording
 
 T = TypeVar("T")
@@ -159,6 +160,9 @@ def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Ent
         raise ValueError("a text is not a text")
     if not all(type(count) is int and count >= 0 for count in (item["frames"], item.get("marks", 0))):
         raise ValueError("frames and marks are counts")
+    offset = item.get("offset")
+    if not (offset is None or (isinstance(offset, float) and -1 <= offset <= 1)):
+        raise ValueError("the offset is not a number from -1 to 1")
     return Entry(
         recording,
         part,
@@ -167,7 +171,7 @@ def _entry(part: Path, item: dict[str, Any], start: int, first_mark: int) -> Ent
         item["digest"],
         first_mark,
         item.get("marks", 0),
-        item.get("offset"),
+        offset,
         tuple(item.get("notices", ())),
         tuple(Source(**each) for each in item.get("files", ())),
     )
@@ -214,13 +218,13 @@ def write_part(
     copied: Iterable[Entry] = (),
     for_cache: bool = False,
     sample_rate: int = audio.DEFAULT_RATE,
-) -> tuple[Part | None, list[str]]:
+) -> tuple[Part | None, list[LeftOut]]:
     """Decode recordings into one part (`path` is its .pcm), whole or not at all, and say which cannot be decoded.
 
     `copied` are entries of other parts of that rate, taken over as they are. Where no recording is left there is no part.
     """
     workers = workers or cores()
-    broken: list[str] = []
+    broken: list[LeftOut] = []
     entries: list[Entry] = []
     try:
         with ExitStack() as stack:
@@ -234,7 +238,7 @@ def write_part(
             copies = ((entry.recording, _again(entry)) for entry in copied)
             for recording, got in chain(copies, track(decoded, len(recordings), "decoding")):
                 if isinstance(got, InputError):
-                    broken.append(str(got))
+                    broken.append(LeftOut.of(root / recording.path, got))
                     continue
                 pcm_file.write(got.pcm.data)
                 marks_file.write(got.marks.astype("<u4").tobytes())

@@ -24,13 +24,14 @@ from tinyse.documents import from_json
 from tinyse.errors import InputError
 from tinyse.files import read_bytes
 from tinyse.recordings.buffer import Buffer
-from tinyse.recordings.manifest import KINDS, SPLITS, Kind, Manifest, Recording, Split
+from tinyse.recordings.manifest import KINDS, LONGEST_SECONDS, SPLITS, Kind, Manifest, Recording, Split
 from tinyse.remote import address_of
 
 FORMAT: Literal["tinyse-shards-1"] = "tinyse-shards-1"
 INDEX = "shards.json"
 DIGESTS = "digests.bin"
 """Beside the index: the digests of all recordings of the train and valid splits, 16 bytes each, sorted."""
+DIGEST_BYTES = 16
 JOURNAL = "packing.jsonl"
 """In the folder until packing has finished."""
 MAX_INDEX_BYTES = 1 << 28
@@ -158,7 +159,10 @@ class Shards(Manifest):
     def digests(self) -> bytes:
         """The digests of all recordings of the train and valid splits, 16 bytes each. Raises InputError where the file is
         not the one that the index names."""
-        path = self.root / DIGESTS if self.buffer is None else self.buffer.fetch(DIGESTS, None, self.index.digests)
+        path = self.root / DIGESTS
+        if self.buffer is not None:
+            most = DIGEST_BYTES * sum(shard.items for shard in self.index.shards)
+            path = self.buffer.fetch(DIGESTS, most, self.index.digests)
         content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != self.index.digests:
             raise InputError(f"{self.place}/{DIGESTS} is not the file that {INDEX} names: copy it again")
@@ -225,7 +229,7 @@ def refuse_trained_on(shards: Shards, digests: Sequence[tuple[str, str]]) -> Non
     if not shards.index.digests:
         return
     content = shards.digests()
-    learned = {content[i : i + 16] for i in range(0, len(content), 16)}
+    learned = {content[i : i + DIGEST_BYTES] for i in range(0, len(content), DIGEST_BYTES)}
     for name, digest in digests:
         if bytes.fromhex(digest) in learned:
             raise InputError(
@@ -241,4 +245,6 @@ def recording_of(values: dict[str, Any]) -> Recording:
     seconds, ship = values["seconds"], values.get("ship", False)
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isinstance(ship, bool):
         raise ValueError("seconds is a number, ship is true or false")
+    if not abs(seconds) <= LONGEST_SECONDS:  # a whole number may be too large for `float`
+        raise ValueError(f"more than {LONGEST_SECONDS:g} s")
     return Recording(seconds=float(seconds), kind=values["kind"], split=values["split"], ship=ship, **texts)

@@ -6,12 +6,26 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from tinyse.errors import InputError
-from tinyse.recordings.manifest import KINDS, SPLITS, Recording, Split
+from tinyse.recordings.manifest import SPLITS, Kind, Recording, Split
 
 FRACTIONS: Mapping[Split, float] = {"train": 0.8, "valid": 0.1, "test": 0.1}
 """How much of a data set without splits of its own goes where, as shares of its voices or source recordings."""
+
+_DRAWN: tuple[Kind, ...] = ("speech", "noise")
+"""The kinds that have splits; impulse responses all serve training."""
+_Name = tuple[str, str]
+"""What is named, a speaker or a source recording, and its name."""
+
+
+class _Union(NamedTuple):
+    """Recordings that must be in one split: a chain of speakers and source recordings joins them."""
+
+    drawn_by: str
+    """The first of their groups; most have one only."""
+    key: _Name
 
 
 def draw_splits(names: Iterable[str], fractions: Mapping[Split, float] = FRACTIONS) -> dict[str, Split]:
@@ -44,30 +58,47 @@ def draw_splits(names: Iterable[str], fractions: Mapping[Split, float] = FRACTIO
     return drawn
 
 
+def draw_undecided(
+    recordings: Sequence[Recording], undecided: Iterable[str], fractions: Mapping[Split, float] = FRACTIONS
+) -> tuple[Recording, ...]:
+    """The recordings with a split for those whose path is in `undecided`, each kind on its own; the others keep theirs.
+
+    What shares a speaker or a source goes into one split: that of those in it that have one, else one that is drawn.
+    Impulse responses serve training.
+    """
+    undecided = set(undecided)
+    placed = list(zip(recordings, _unions(recordings), strict=True))
+    splits = {union: each.split for each, union in placed if each.path not in undecided}
+    for kind in _DRAWN:
+        # What is drawn first goes before what is drawn later: speech and noise of one source stay together.
+        mine = (union for each, union in placed if each.kind == kind and each.path in undecided)
+        splits = _drawn(mine, fractions) | splits
+    return tuple(
+        replace(each, split=splits.get(union, "train")) if each.path in undecided else each for each, union in placed
+    )
+
+
 def with_splits(
     recordings: Sequence[Recording], undecided: Iterable[str], fractions: Mapping[Split, float] = FRACTIONS
 ) -> tuple[Recording, ...]:
     """The recordings with their splits settled, each kind on its own.
 
     Those whose path is in `undecided` are drawn into all three. Where a data set has a train set but no valid set, that
-    is drawn out of train, by speaker too. Impulse responses all serve training.
+    is drawn out of train, by speaker and source too. Impulse responses all serve training.
     """
-    undecided = set(undecided)
-    settled: dict[str, Split] = {}
-    for kind in KINDS:
-        mine = [recording for recording in recordings if recording.kind == kind]
-        if kind == "rir":
-            settled |= {recording.path: "train" for recording in mine}
-            continue
-        drawn = draw_splits((r.group for r in mine if r.path in undecided), fractions)
-        for recording in mine:
-            settled[recording.path] = drawn[recording.group] if recording.path in undecided else recording.split
-        train = [recording for recording in mine if settled[recording.path] == "train"]
-        if train and fractions.get("valid", 0) > 0 and all(settled[r.path] != "valid" for r in mine):
+    recordings = draw_undecided(recordings, undecided, fractions)
+    unions = _unions(recordings)
+    there = {(each.kind, each.split) for each in recordings}
+    moved: dict[_Union, Split] = {}
+    for kind in _DRAWN:
+        if (kind, "train") in there and (kind, "valid") not in there and fractions.get("valid", 0) > 0:
             parts: dict[Split, float] = {"train": fractions.get("train", 0), "valid": fractions["valid"]}
-            drawn = draw_splits((recording.group for recording in train), parts)
-            settled |= {recording.path: drawn[recording.group] for recording in train}
-    return tuple(replace(recording, split=settled[recording.path]) for recording in recordings)
+            mine = (u for each, u in zip(recordings, unions, strict=True) if (each.kind, each.split) == (kind, "train"))
+            moved = _drawn(mine, parts) | moved
+    return tuple(
+        replace(each, split=moved.get(union, "train")) if each.split == "train" or each.kind == "rir" else each
+        for each, union in zip(recordings, unions, strict=True)
+    )
 
 
 def find_leaks(recordings: Sequence[Recording]) -> list[str]:
@@ -75,12 +106,10 @@ def find_leaks(recordings: Sequence[Recording]) -> list[str]:
 
     Impulse responses are left out: two rooms of one building give a denoiser nothing to memorize.
     """
-    seen: dict[tuple[str, str], dict[Split, str]] = defaultdict(dict)
+    seen: dict[_Name, dict[Split, str]] = defaultdict(dict)
     for recording in recordings:
-        if recording.kind == "speech" and recording.speaker:
-            seen["speaker", recording.speaker].setdefault(recording.split, recording.path)
-        if recording.kind != "rir" and recording.source:
-            seen["source recording", recording.source].setdefault(recording.split, recording.path)
+        for name in _names(recording):
+            seen[name].setdefault(recording.split, recording.path)
     return [
         f"the {what} {name!r} is in " + " and in ".join(f"{split} ({path})" for split, path in sorted(files.items()))
         for (what, name), files in seen.items()
@@ -94,6 +123,39 @@ def check_leaks(recordings: Sequence[Recording]) -> None:
     if leaks:
         more = f" (and {len(leaks) - 1} more such)" if len(leaks) > 1 else ""
         raise InputError(f"{leaks[0]}{more}: put all of it in one split")
+
+
+def _names(recording: Recording) -> list[_Name]:
+    """What all recordings that share it must be in one split for."""
+    speaker = recording.speaker if recording.kind == "speech" else ""
+    source = recording.source if recording.kind != "rir" else ""
+    return [(what, name) for what, name in (("speaker", speaker), ("source recording", source)) if name]
+
+
+def _unions(recordings: Sequence[Recording]) -> list[_Union]:
+    """Of each recording the union that it is in."""
+    above: dict[_Name, _Name] = {}
+
+    def top(name: _Name) -> _Name:
+        while (higher := above.setdefault(name, name)) != name:
+            above[name] = name = above[higher]  # a shorter way for the next time
+        return name
+
+    names = [_names(recording) or [("file", recording.path)] for recording in recordings]
+    for first, *others in names:
+        for other in others:
+            above[top(other)] = top(first)
+    tops = [top(first) for first, *_ in names]
+    drawn_by: dict[_Name, str] = {}
+    for recording, key in zip(recordings, tops, strict=True):
+        drawn_by[key] = min(recording.group, drawn_by.get(key, recording.group))
+    return [_Union(drawn_by[key], key) for key in tops]
+
+
+def _drawn(unions: Iterable[_Union], fractions: Mapping[Split, float]) -> dict[_Union, Split]:
+    unions = set(unions)
+    drawn = draw_splits((union.drawn_by for union in unions), fractions)
+    return {union: drawn[union.drawn_by] for union in unions}
 
 
 def _position(name: str) -> float:

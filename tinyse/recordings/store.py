@@ -114,8 +114,10 @@ class AudioStore:
             return cls.of_parts(shards, recordings, sample_rate)
         entries, broken = cached(root, recordings, Path(cache_directory or default_cache()), workers, sample_rate)
         if not entries:
-            raise InputError(f"{root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0]}")
-        return cls._of(recordings, entries, [f"{LEFT_OUT}{line}" for line in broken], str(root), sample_rate)
+            raise InputError(
+                f"{root}: none of {len(recordings)} recordings can be decoded; the first: {broken[0].removeprefix(LEFT_OUT)}"
+            )
+        return cls._of(recordings, entries, broken, str(root), sample_rate)
 
     @classmethod
     def _of(

@@ -17,7 +17,7 @@ from tinyse.errors import InputError
 from tinyse.files import free_bytes, write_json, write_text
 from tinyse.locks import alone_in
 from tinyse.progress import silent
-from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, refuse_to_lose
+from tinyse.recordings.manifest import MANIFEST, Manifest, Recording, present_in, refuse_to_lose
 from tinyse.recordings.splits import check_leaks
 from tinyse.synthesis.kokoro import RATE, ROWS, Kokoro, Talker, talker
 from tinyse.synthesis.phonemes import phonemes
@@ -29,7 +29,7 @@ LEVEL = 10 ** (-25 / 20)
 TRIES = 20
 """Sentences that are drawn for an utterance before the text is given up: one may have no phonemes that are known."""
 WRITTEN_EVERY = 50
-"""Utterances between two manifests, so that a killed run leaves one."""
+"""New utterances between two manifests, so that a killed run leaves one."""
 CONFIG = "synthesis.json"
 
 
@@ -117,8 +117,9 @@ def _write_speech(
     progress: Callable[[float], object],
 ) -> Manifest:
     voices = list(model.voices)
+    kept = present_in(folder / MANIFEST)
     recordings: list[Recording] = []
-    total = 0.0
+    total, new = 0.0, 0
     try:
         for number in itertools.count():
             if total >= seconds:
@@ -133,6 +134,8 @@ def _write_speech(
                 write_text((folder / path).with_suffix(".txt"), said + "\n")
                 audio.write(folder / path, sound, config.sample_rate)
                 length = len(sound) / config.sample_rate
+                new += 1
+            kept.pop(path, None)
             recordings.append(
                 Recording(
                     path=path,
@@ -148,10 +151,11 @@ def _write_speech(
             )
             total += length
             progress(length)
-            if len(recordings) % WRITTEN_EVERY == 0:
-                _write_manifest(folder, recordings)
+            if new == WRITTEN_EVERY:
+                _write_manifest(folder, [*recordings, *kept.values()])
+                new = 0
     finally:
-        manifest = _write_manifest(folder, recordings)
+        manifest = _write_manifest(folder, [*recordings, *kept.values()])
     return manifest
 
 
