@@ -325,16 +325,19 @@ def test_speakers_with_much_speech_do_not_crowd_out_the_others(tmp_path):
         ("notunknown", 1),
     ],
 )
-def test_talkers_whom_nobody_told_apart_are_drawn_as_many_and_split_as_one(tmp_path, speaker, voices):
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_talkers_whom_nobody_told_apart_are_drawn_as_some_and_split_as_one(tmp_path, speaker, voices, power):
     recordings = [Recording("known.wav", 0.5, "speech", "train", speaker="known")]
     recordings += [Recording(f"{number}.wav", 0.5, "speech", "train", speaker=speaker) for number in range(8)]
     for each in recordings:
         soundfile.write(tmp_path / each.path, np.full(8000, 0.1), 16000)
-    population = Population.voices(AudioStore.build(tmp_path, recordings, tmp_path / "cache"), 0.0)
+    population = Population.voices(AudioStore.build(tmp_path, recordings, tmp_path / "cache"), power)
     rng = np.random.default_rng(0)
     drawn = [population.names[population.draw_group(rng)] for _ in range(2000)]
     assert len(set(drawn)) == 1 + voices
-    assert drawn.count("known") / 2000 == pytest.approx(1 / (1 + voices), abs=0.04)
+    # As many seconds as eight voices of the size of the known one, in as many voices as the root of eight.
+    weight = 8**power * (8**0.5 if voices == 8 else 1) ** (1 - power)
+    assert drawn.count("known") / 2000 == pytest.approx(1 / (1 + weight), abs=0.04)
     assert Manifest(tmp_path, tuple(recordings)).summary()[0]["speakers"] == 1 + voices
     assert len({each.group for each in recordings[1:]}) == (1 if speaker else 8)
 

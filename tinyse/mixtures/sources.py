@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -27,9 +27,15 @@ class Population:
     """
 
     def __init__(
-        self, store: Sounds, keys: Sequence[tuple[str, str]], power: float, shares: Mapping[str, float] | None = None
+        self,
+        store: Sounds,
+        keys: Sequence[tuple[str, str]],
+        power: float,
+        shares: Mapping[str, float] | None = None,
+        crowds: Sequence[str] = (),
     ) -> None:
-        """`keys` gives the group and the source of each of the store's recordings, `shares` how often a corpus is drawn."""
+        """`keys` gives the group and the source of each of the store's recordings, `shares` how often a corpus is drawn.
+        `crowds` names those among whom nobody told the groups apart, "" where somebody did."""
         self.store = store
         shares = shares or {}
         found: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -44,13 +50,18 @@ class Population:
         self.names = [name for name, _ in groups]
         self._members = [[members for _, members in sorted(found[key].items())] for key in groups]
         weights = np.array([seconds[key] ** power for key in groups])
+        if crowds:
+            weights *= _in_crowds([crowds[members[0][0]] for members in self._members], power)
         self._reached = np.cumsum(_shared(weights, [corpus for _, corpus in groups], shares))
         self._reached /= self._reached[-1]
 
     @classmethod
     def voices(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
-        """Voices by speaker; a recording of an unknown speaker is a voice of its own."""
-        return cls(store, [(item.voice, item.path) for item in store.recordings], power, shares)
+        """Voices by speaker. A recording of an unknown speaker is a voice of its own, but nobody knows how many speakers
+        there are: n recordings are drawn as often as the root of n voices would be."""
+        items = store.recordings
+        crowds = [f"{item.corpus}/{item.speaker}" if item.voice == item.path else "" for item in items]
+        return cls(store, [(item.voice, item.path) for item in items], power, shares, crowds)
 
     @classmethod
     def labeled(cls, store: Sounds, power: float, shares: Mapping[str, float] | None = None) -> Population:
@@ -66,6 +77,13 @@ class Population:
         sources = self._members[group]
         source = sources[rng.integers(len(sources))]
         return source[rng.integers(len(source))]
+
+
+def _in_crowds(crowds: Sequence[str], power: float) -> np.ndarray:
+    """The factors by which a crowd of n equal groups weighs as the root of n groups that have as much together, each its
+    seconds to `power`."""
+    counts = Counter(crowds)
+    return np.array([counts[crowd] ** ((power - 1) / 2) if crowd else 1.0 for crowd in crowds])
 
 
 def _shared(weights: np.ndarray, corpora: Sequence[str], shares: Mapping[str, float]) -> np.ndarray:
