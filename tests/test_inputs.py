@@ -316,7 +316,7 @@ REFUSED = {
     "preview an empty folder": ("data preview nothing --output OUT", "not laid out"),
     "preview NaN": ("data preview nan-data --output OUT", "can be decoded"),
     "preview without noise": ("data preview speech-data --output OUT", "no noise recordings"),
-    "preview no time": ("data preview BUILT-IN --seconds 0 --output OUT", "at least 0.1 s"),
+    "preview no time": ("data preview BUILT-IN --seconds 0 --output OUT", "give 0.1 to 600 s"),
     "synthesize NaN seconds": ("data synthesize --seconds nan --output OUT", "--seconds nan: not a finite number"),
     "synthesize an unknown family": ("data synthesize --family bell --output OUT", "no family of sounds 'bell'"),
     "preview NaN seconds": ("data preview BUILT-IN --seconds nan --output OUT", "--seconds nan: not a finite number"),
