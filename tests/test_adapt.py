@@ -222,3 +222,10 @@ def test_noise_of_ones_own_has_its_share_of_the_mixtures_however_few_takes_there
     mixtures = [mixer(0, index).description for index in range(120)]
     recorded = [made["noise"][0] for made in mixtures if made["noise_kind"] == "recorded"]
     assert sum("motor" in name for name in recorded) / len(recorded) == pytest.approx(0.7, abs=0.12)
+
+
+def test_a_rehearsal_that_is_called_as_the_users_recordings_is_refused(tmp_path):
+    """Its share of the mixtures, and what is held back for the report, would be taken for the user's."""
+    rehearsal = own_recordings.write(tmp_path / "own")
+    with pytest.raises(InputError, match=r"--rehearsal .*: its corpus is called 'own', as your own recordings are"):
+        adaptation.all_recordings(None, None, str(rehearsal))

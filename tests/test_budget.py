@@ -95,7 +95,10 @@ def test_a_dry_run_measures_every_stage(tiny, tmp_path, monkeypatch):
 
     monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
     rehearsal = own_recordings.write(tmp_path / "rehearsal")
-    recipe = adaptation.recipe_of(adaptation.base_of(str(tiny.weights)), str(rehearsal), tmp_path / "out", SHORT)
-    recipe = replace(recipe, data=str(rehearsal))
+    early = ("stages.adapt.patience=1", "stages.adapt.valid_every=1", "stages.adapt.learned=0")
+    base = adaptation.base_of(str(tiny.weights))
+    recipe = replace(
+        adaptation.recipe_of(base, str(rehearsal), tmp_path / "out", [*SHORT, *early]), data=str(rehearsal)
+    )
     paces = budget.measured(recipe)
     assert list(paces) == ["adapt", "integers"] and all(pace.update > 0 for pace in paces.values())

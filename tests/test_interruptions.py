@@ -29,6 +29,7 @@ from tinyse.training import run as run_module  # noqa: E402
 from tinyse.training import stage as stage_module  # noqa: E402
 from tinyse.training.batches import WithTeachers, batches, in_batches  # noqa: E402
 from tinyse.training.lock import locked  # noqa: E402
+from tinyse.training.optimizer import learning_rate  # noqa: E402
 from tinyse.training.recipe import load_recipe  # noqa: E402
 from tinyse.training.records import Log  # noqa: E402
 from tinyse.training.run import run  # noqa: E402
@@ -356,6 +357,23 @@ def test_a_stage_whose_checkpoint_was_cut_short_begins_again_and_says_so(recipe,
     assert re.match(rf"note: .*{stage}/checkpoint\.safetensors is not a complete .*{stage} begins again", said[0]), said
     assert any(line.startswith("first: finished before") for line in said) == (stage == "second")
     assert [entry["update"] for entry in entries(tmp_path / "stopped", "second")] == [5, 10, 12]
+
+
+def test_every_clip_of_the_valid_list_counts_alike(recipe, tmp_path, monkeypatch):
+    """However they are divided into batches."""
+    losses = []
+    for batch in (2, 3, 5):
+        monkeypatch.setattr(run_module, "in_batches", lambda examples, _, batch=batch: in_batches(examples, batch))
+        run(recipe(f"output={tmp_path / str(batch)}", "valid_clips=5"), nothing, nothing)
+        losses.append(entries(tmp_path / str(batch))[-1]["valid_loss"])
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+
+
+def test_the_log_has_the_rate_of_each_update(recipe, tmp_path):
+    run(recipe(f"output={tmp_path / 'run'}"), nothing, nothing)
+    stage = recipe().stages["first"]
+    for entry in entries(tmp_path / "run"):
+        assert entry["learning_rate"] == learning_rate(stage, entry["update"] - 1) > 0
 
 
 def test_a_log_that_cannot_be_written_does_not_cost_the_checkpoint(recipe, tmp_path):
