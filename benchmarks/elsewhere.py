@@ -9,8 +9,8 @@
 being released (`ship` no; recipes with `ship: true` leave them out). Talkers and sources of noise are halved: choices are made
 on valid/, what is reported is test/. talkers/ and noises/ have one kind of these and the other of corpora that training
 knows, known/ neither, to tell what a loss comes from. All classes of noise are heard alike. `score` prints means over all
-pairs, by corpus of the talkers (against the last row) and by class of noise, and with --beside how much each row loses from
-those pairs to these. `seeds` takes what `score --json` has written for two models on the same pairs, once for each seed that
+pairs, by corpus of the talkers (against the last row) and by class of noise, and with --beside how much less each row
+gains on these pairs than on those. `seeds` takes what `score --json` has written for two models on the same pairs, once for each seed that
 they were trained with, and prints what the second has more than the first, by input SNR.
 A model that was trained with `ship: false` has heard this sound, and is refused.
 """
@@ -246,10 +246,10 @@ def by_corpus(scores: Scores, folder: Path) -> list[Table]:
 def gap(here: Scores, beside: Scores) -> Table:
     """What each row gains less on these pairs than on those beside, and that less what the last row does."""
     names = [name for name in here.quality if name != NOISY]
-    lost = {
+    gaps = {
         name: float(np.mean(gains(beside, name, "si_sdr")) - np.mean(gains(here, name, "si_sdr"))) for name in names
     }
-    lines = tuple((name, f"{lost[name]:+.2f}", f"{lost[name] - lost[names[-1]]:+.2f}") for name in names)
+    lines = tuple((name, f"{gaps[name]:+.2f}", f"{gaps[name] - gaps[names[-1]]:+.2f}") for name in names)
     return Table(
         "SI-SDR gain on the pairs beside less that on these",
         ("system", "gap dB", f"less the gap of {names[-1]}"),
@@ -257,13 +257,13 @@ def gap(here: Scores, beside: Scores) -> Table:
     )
 
 
-def kept(table: Table, losses: Table | None) -> Table:
+def kept(table: Table, gaps: Table | None) -> Table:
     """What pages quote: the means over all pairs and, where it is known, the gap to others."""
-    if losses is None:
+    if gaps is None:
         return table
-    lost = {row[0]: row[1:] for row in losses.rows}
-    rows = tuple((*row, *lost.get(row[0], ("", ""))) for row in table.rows)
-    return Table(table.title, (*table.header, *losses.header[1:]), rows, table.note)
+    found = {row[0]: row[1:] for row in gaps.rows}
+    rows = tuple((*row, *found.get(row[0], ("", ""))) for row in table.rows)
+    return Table(table.title, (*table.header, *gaps.header[1:]), rows, table.note)
 
 
 def _scored(backends: Mapping[str, Backend], pairs: Iterable[Pair | LoadedPair]) -> Scores:
@@ -309,12 +309,12 @@ def main() -> None:
     here = _scored(backends, pairs)
     labels = classes(arguments.pairs)[: len(pairs)]
     tables = [overall(here), *from_first(here), *by_corpus(here, arguments.pairs), by_class(here, labels)]
-    losses = None
+    gaps = None
     if arguments.beside:
         beside = _scored(backends, find_pairs(arguments.beside, arguments.limit))
-        losses = gap(here, beside)
-        tables += [*by_corpus(beside, arguments.beside), losses]
-    record.keep(arguments.results, kept(tables[0], losses), "measured")
+        gaps = gap(here, beside)
+        tables += [*by_corpus(beside, arguments.beside), gaps]
+    record.keep(arguments.results, kept(tables[0], gaps), "measured")
     if arguments.json:
         write_json(arguments.json, as_json(here))
     print(as_markdown(tables))

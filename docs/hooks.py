@@ -33,7 +33,7 @@ ELSEWHERE = {
 """Pages of the site by their place there -> the file in the repository; `elsewhere` has the models' cards, too."""
 
 GENERATED = {"reference/commands.md": "tinyse/commands", "reference/c-api.md": "firmware_export/c"}
-"""Pages of the site that are generated -> the folder from which, to which links of the repository lead."""
+"""Pages of the site that are generated -> the folder that they are made from, to which links in docs/ lead."""
 
 HEADERS = {
     "denoiser.h.in": "A denoiser: sound in, sound out",
