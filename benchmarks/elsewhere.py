@@ -5,13 +5,13 @@
         --onnx $TINYSE_PEERS/ul-unas/ulunas_stream_simple.onnx hann --beside $TINYSE_DATA/benchmark
     python benchmarks/elsewhere.py seeds seed-1.json seed-2.json
 
-`make` takes what no released model was trained or validated on: recordings of the train split whose license keeps weights from
-being released (`ship` no; recipes with `ship: true` leave them out). Talkers and sources of noise are halved: choices are made
-on valid/, what is reported is test/. talkers/ and noises/ have one kind of these and the other of corpora that training
-knows, known/ neither, to tell what a loss comes from. All classes of noise are heard alike. `score` prints means over all
-pairs, by corpus of the talkers (against the last row) and by class of noise, and with --beside how much less each row
-gains on these pairs than on those. `seeds` takes what `score --json` has written for two models on the same pairs, once for each seed that
-they were trained with, and prints what the second has more than the first, by input SNR.
+`make` takes what no released model was trained or validated on: recordings of the train split whose license keeps weights
+from being released (`ship` no; recipes with `ship: true` leave them out). Talkers and sources of noise are halved: choices
+are made on valid/, what is reported is test/. talkers/ and noises/ have one kind of these and the other of corpora that
+training knows, known/ neither, to tell what a loss comes from. All classes of noise are heard alike. `score` prints means
+over all pairs, by corpus of the talkers (against the last row) and by class of noise, and with --beside how much less each
+row gains on these pairs than on those. `seeds` takes what `score --json` has written for two models on the same pairs, once
+for each seed that they were trained with, and prints what the second has more than the first, by input SNR.
 A model that was trained with `ship: false` has heard this sound, and is refused.
 """
 
