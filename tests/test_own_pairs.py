@@ -6,14 +6,16 @@ import csv
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import own_recordings
 import pytest
 from typer.testing import CliRunner
 
-from tinyse import audio
+from tinyse import audio, corpus
 from tinyse.commands.data import app
+from tinyse.corpus import data_paths
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import find_pairs
 from tinyse.mixtures import pairs
@@ -154,5 +156,7 @@ def test_a_folder_of_ones_own_that_is_called_built_in_is_that_folder(own, tmp_pa
     for place, there in (("built-in", False), ("../built-in", True)):
         answer = json.loads(called("scan", place, "--json"))
         assert (sum(row["files"] for row in answer["summary"]) == count) is there
+    assert data_paths("built-in") == (corpus.path(),)
     monkeypatch.chdir(tmp_path)
     assert sum(row["files"] for row in json.loads(called("scan", "./built-in", "--json"))["summary"]) == count
+    assert data_paths("built-in") == (Path("built-in"),), "a recipe means what the command line means"

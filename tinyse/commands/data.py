@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinyse import corpus
 from tinyse.commands.synthesize import checked_rate, synthesize
-from tinyse.corpus import BUILT_IN
+from tinyse.corpus import BUILT_IN, data_paths
 from tinyse.errors import InputError, needs
 from tinyse.progress import note
 
@@ -129,10 +128,10 @@ def scan_command(
                 raise InputError(f"{folder}: a manifest says kind and speaker in its columns: leave the options out")
             return scan(folder, kind, speaker_level=speaker_level)  # type: ignore[arg-type]
 
-        manifest = join([opened(folder) for folder in _places(folders)])
+        manifest = join([opened(folder) for folder in data_paths(folders)])
         check_leaks(manifest.recordings)
     else:
-        manifest = open_data(_places(folders))
+        manifest = open_data(data_paths(folders))
     if license is not None:
         manifest = manifest.licensed(license, ship)
     given = [name for name, value in (("--speaker-level", speaker_level), ("--license", license)) if value is not None]
@@ -177,7 +176,7 @@ def preview(
         raise InputError("--stage and --set belong to a recipe: tinyse data preview RECIPE.yaml")
     else:
         mixer, epoch = (
-            open_mixer(open_data(_places(data)), MixtureConfig(), 4.0 if seconds is None else seconds, seed or 0),
+            open_mixer(open_data(data_paths(data)), MixtureConfig(), 4.0 if seconds is None else seconds, seed or 0),
             0,
         )
     for notice in brief(mixer.notices):
@@ -242,7 +241,7 @@ def pairs(
         raise InputError(f"--snr-db {snr_db}: expected numbers with commas, such as -5,0,5") from error
     with counted("mixing", count) as advance:
         written = write_pairs(
-            open_data(_places(data)), output, count, split, seconds, seed, snrs_db, advance, checked_rate(rate)
+            open_data(data_paths(data)), output, count, split, seconds, seed, snrs_db, advance, checked_rate(rate)
         )
     print(f"wrote {count} pairs to {written.parent}: tinyse evaluate MODEL {written.parent}")
 
@@ -270,7 +269,7 @@ def shard(
 
     if codec not in ("flac", "opus"):
         raise InputError(f"--codec {codec}: known are flac and opus")
-    index = write_shards(open_data(_places([data])), output, megabytes, checked_rate(rate), codec)  # type: ignore[arg-type]
+    index = write_shards(open_data(data_paths([data])), output, megabytes, checked_rate(rate), codec)  # type: ignore[arg-type]
     size, seconds = sum(shard.bytes for shard in index.shards), sum(shard.seconds for shard in index.shards)
     if as_json:
         facts = {"shards": len(index.shards), "recordings": sum(shard.items for shard in index.shards), "bytes": size,
@@ -281,11 +280,6 @@ def shard(
         note(notice)
     size_mb, hours = size / 1e6, seconds / 3600
     print(f"wrote {len(index.shards)} shards, {hours:.2f} h in {size_mb:.0f} MB; train with --set data={output}")
-
-
-def _places(data: list[Path]) -> tuple[Path, ...]:
-    """Where the recordings are, which may be the corpus that comes with tinyse."""
-    return tuple(corpus.path() if corpus.is_meant(path) else path for path in data)
 
 
 def _print_catalog(catalog: Catalog, as_json: bool) -> None:

@@ -24,12 +24,12 @@ def pairs() -> Path:
     return path() / "benchmark"
 
 
-def is_meant(path: Path) -> bool:
-    """Whether a path on the command line is the word for this corpus: a file or folder of that name comes first."""
-    return str(path) == BUILT_IN and not path.exists()
+def is_meant(name: str | Path) -> bool:
+    """Whether `name` is the word for this corpus: a file or folder that is called so comes first."""
+    return str(name) == BUILT_IN and not Path(name).exists()
 
 
-def data_paths(data: str | Sequence[str]) -> tuple[Path, ...]:
+def data_paths(data: str | Sequence[str | Path]) -> tuple[Path, ...]:
     """The folders and manifests that are named as data, `built-in` being this corpus."""
     given = (data,) if isinstance(data, str) else data
-    return tuple(path() if each == BUILT_IN else Path(each) for each in given)
+    return tuple(path() if is_meant(each) else Path(each) for each in given)
