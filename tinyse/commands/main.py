@@ -20,6 +20,7 @@ from typer.models import CommandInfo
 import tinyse
 from tinyse.commands.examples import EXAMPLES
 from tinyse.errors import InputError
+from tinyse.termination import on_termination
 
 HELP = """
 Speech enhancement that fits a microcontroller: train a causal streaming teacher, distill it into a tiny student,
@@ -151,11 +152,11 @@ is always about the user's path."""
 
 
 def main() -> None:
-    """Run the command line: 0 for success, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM; never a traceback."""
+    """Run the command line: 0 for success, 2 for what the user can fix, 130 after a signal to end; never a traceback."""
     code: int | str | None
     _open_standard_streams()
-    # What a scheduler sends before it takes the machine away: what is done is kept, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, _terminated)
+    # Sent before the machine is taken away, or when the terminal is closed: what is done is kept, as after Ctrl-C.
+    on_termination(_terminated)
     try:
         # Typer's own way to end draws a box around a mistyped option; ours is one line, as for any other mistake.
         code = app(prog_name="tinyse", standalone_mode=False) or 0
@@ -216,8 +217,8 @@ def _complain(error: InputError) -> None:
         get_error_handler().record_exception(error)
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # another one would interrupt what is written now
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    on_termination(signal.SIG_IGN)  # another one would interrupt what is written now
     raise KeyboardInterrupt
 
 
