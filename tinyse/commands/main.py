@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import io
 import math
 import os
 import signal
@@ -200,6 +201,20 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     # A name that is not UTF-8, or a character that the terminal's encoding lacks, must not end a command that only prints it.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if (stream := sys.stderr) is sys.__stderr__ and stream is not None:  # else a caller in Python has put another there
+        raw = getattr(stream.buffer, "raw", stream.buffer)  # a buffer would try again what is lost
+        sys.stderr = _Lossy(raw, stream.encoding, "backslashreplace", write_through=True)
+
+
+class _Lossy(io.TextIOWrapper):
+    """Standard error: what it does not take is lost and ends nothing. Hours of training do not depend on a disk that is full
+    of its log, on a `tee` that Ctrl-C ended first, or on a terminal that was closed."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
 
 
 def _is_first() -> bool:
