@@ -233,6 +233,23 @@ def test_an_output_that_takes_no_more_is_one_line(words):
     assert re.fullmatch(r"tinyse: cannot write the output: No space left on device.*\n", done.stderr)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
+@pytest.mark.parametrize("taken", ["2> /dev/full", "2>&1 >/dev/null | true"])
+@pytest.mark.parametrize(("then", "code"), [("1", 0), ("raise KeyboardInterrupt", 130), ("raise InputError", 2)])
+def test_what_standard_error_does_not_take_ends_nothing(taken, then, code):
+    """A full disk under a training's log, or a `tee` that Ctrl-C ended first."""
+    lines = ["import time", "from tinyse.commands import main", "from tinyse.errors import InputError"]
+    lines += [
+        "from tinyse.progress import note",
+        "def app(**_):",
+        *["    note('hours are left')", "    time.sleep(.1)"] * 2,
+    ]
+    lines += [f"    {then}", "main.app = app", "main.main()"]
+    shell = '"$1" -c "$2" ' + taken + '; exit "${PIPESTATUS[0]}"'
+    done = subprocess.run(["bash", "-c", shell, "bash", sys.executable, "\n".join(lines)], check=False)
+    assert done.returncode == code
+
+
 def test_a_reader_that_leaves_is_no_error():
     command = f"{sys.executable} -m tinyse doctor --json | head -c 1"
     answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)

@@ -498,10 +498,47 @@ def test_scoring_processes_end_with_the_command(ending, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("send", "ending"), [(os.killpg, signal.SIGTERM), (os.kill, signal.SIGTERM), (os.kill, signal.SIGKILL)]
+    ("send", "ending"),
+    [(os.killpg, signal.SIGTERM), (os.killpg, signal.SIGHUP), (os.kill, signal.SIGTERM), (os.kill, signal.SIGKILL)],
 )
 def test_what_a_process_was_writing_when_the_command_ended_is_gone(send, ending, tmp_path):
     """Unless all were killed, who can remove nothing."""
+    process = writing(tmp_path)
+    send(process.pid, ending)
+    process.wait(30)
+    end = time.monotonic() + 10
+    while left := list((tmp_path / "out").glob("*")):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+
+
+def test_another_ctrl_c_waits_for_nothing(tmp_path):
+    """The first waits for what is running."""
+    process = writing(tmp_path)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+    assert process.wait(20)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_ctrl_c_does_not_reach_a_process_that_is_starting(tmp_path):
+    (tmp_path / "main.py").write_text(
+        "import os, signal\nfrom tinyse.process_pool import ProcessPool\n"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "    with ProcessPool(2) as pool:\n"
+        "        job = pool.submit(abs, -3)\n"
+        "        os.killpg(0, signal.SIGINT)\n"
+        "        print(job.result())\n"
+    )
+    line = [sys.executable, tmp_path / "main.py"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, start_new_session=True)
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+def writing(tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A command of which one process is in the middle of a file, for a minute."""
     (tmp_path / "work.py").write_text(
         "import time\nfrom tinyse.files import replacing\n"
         "def write(path):\n"
@@ -523,12 +560,7 @@ def test_what_a_process_was_writing_when_the_command_ended_is_gone(send, ending,
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.05)
     time.sleep(0.2)
-    send(process.pid, ending)
-    process.wait(30)
-    end = time.monotonic() + 10
-    while left := list((tmp_path / "out").glob("*")):
-        assert time.monotonic() < end, left
-        time.sleep(0.05)
+    return process
 
 
 def alive(pid: int) -> bool:

@@ -171,6 +171,15 @@ def test_a_signal_while_the_model_is_written_ends_the_run_after_it(recipe, tmp_p
     assert not any(line.startswith("second") for line in lines)
 
 
+def test_a_signal_that_the_caller_ignores_stays_ignored(recipe, tmp_path):
+    """As `nohup` does, so that a run outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(recipe(f"output={tmp_path / 'run'}"), at("first", 2, lambda: signal.raise_signal(signal.SIGHUP)), nothing)
+    finally:
+        assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
+
+
 def test_the_handlers_of_the_caller_are_back_after_a_run(recipe, tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGCHLD)
     run(recipe(f"output={tmp_path / 'run'}", "workers=1"), nothing, nothing)
@@ -188,9 +197,9 @@ def test_more_processes_that_mix_than_cores_are_nothing_to_warn_of(monkeypatch, 
     assert [len(batch.sound) for batch in made] == [2, 2] and not recwarn.list
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_to_the_whole_process_group_leaves_a_checkpoint_and_one_line(recipe, tmp_path, sent):
-    """What schedulers do; the processes that mix get it as well."""
+    """What schedulers and closed terminals do; the processes that mix get it as well."""
     command = [sys.executable, "-m", "tinyse", "train", tmp_path / "tiny.yaml", "--train-only"]
     for setting in (
         f"output={tmp_path / 'run'}",
@@ -254,7 +263,7 @@ def test_a_killed_process_that_mixes_is_one_line_and_nothing_is_lost(recipe, tmp
     assert same(whole, run(stopped, nothing, nothing))
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_processes_that_mix_go_on_when_the_whole_group_gets_a_signal(sent):
     """The main process may be waiting for them, to finish its update."""
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = [
     "tinyse.torch_build", "tinyse.cores", "tinyse.progress", "tinyse.errors", "tinyse.files", "tinyse.locks", "tinyse.config",
     "tinyse.presets", "tinyse.documents", "tinyse.recipe_files", "tinyse.remote", "tinyse.tar_members",
-    "tinyse.process_pool", "tinyse.onnx",
+    "tinyse.termination", "tinyse.process_pool", "tinyse.onnx",
     "tinyse.shipped_recipes",
     "tinyse.audio", "tinyse.corpus", "tinyse.recordings", "tinyse.catalog", "tinyse.synthesis", "tinyse.released",
     "tinyse.spectra", "tinyse.mixtures", "tinyse.graph", "tinyse.quantization", "tinyse.tflite", "tinyse.models",

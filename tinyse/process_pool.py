@@ -8,13 +8,15 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 from tinyse.errors import InputError
 from tinyse.files import remove_unfinished
+from tinyse.termination import on_termination
 
 
 class ProcessPool:
@@ -45,7 +47,8 @@ class ProcessPool:
         while len(self._waiting) >= self._room:
             first = concurrent.futures.FIRST_COMPLETED
             self._waiting = set(concurrent.futures.wait(self._waiting, return_when=first).not_done)
-        job = self._executor.submit(work, *arguments)
+        with _deaf_to_ctrl_c():
+            job = self._executor.submit(work, *arguments)
         self._waiting.add(job)
         return job
 
@@ -56,19 +59,41 @@ class ProcessPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._executor is not None:
-            # After an error the results are not needed any more; what is running takes a second at most.
-            self._executor.shutdown(wait=True, cancel_futures=kind is not None)
+            workers = list((self._executor._processes or {}).values())
+            try:
+                # After an error the results are not needed any more, but what is running may end.
+                self._executor.shutdown(wait=True, cancel_futures=kind is not None)
+            except KeyboardInterrupt:  # another Ctrl-C: nobody tells the workers to end, and Python would wait for them
+                for worker in workers:
+                    worker.terminate()
+                raise
         if isinstance(error, BrokenProcessPool):
             raise InputError(
                 "a process of this command was killed, perhaps because memory ran out: try again with fewer --processes"
             ) from error
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """A process that is started in this block never gets Ctrl-C; this one gets it at the end of the block.
+
+    What a process ignores by itself it hears until it has started, and that takes a second.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with_the_parent() -> None:
     """Ctrl-C reaches every process of a terminal: only the parent answers it, the workers end with the pool. A scheduler's
-    SIGTERM ends them at once. A parent that is killed ends no pool, so each worker watches for that."""
+    SIGTERM and a terminal's SIGHUP end them at once. A parent that is killed ends no pool, so each worker watches for that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _terminated)
+    on_termination(_terminated)
     threading.Thread(target=_watch_the_parent, name="parent watch", daemon=True).start()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import io
 import math
 import os
 import signal
@@ -20,6 +21,7 @@ from typer.models import CommandInfo
 import tinyse
 from tinyse.commands.examples import EXAMPLES
 from tinyse.errors import InputError
+from tinyse.termination import on_termination
 
 HELP = """
 Speech enhancement that fits a microcontroller: train a causal streaming teacher, distill it into a tiny student,
@@ -151,11 +153,11 @@ is always about the user's path."""
 
 
 def main() -> None:
-    """Run the command line: 0 for success, 2 for what the user can fix, 130 after Ctrl-C or SIGTERM; never a traceback."""
+    """Run the command line: 0 for success, 2 for what the user can fix, 130 after a signal to end; never a traceback."""
     code: int | str | None
     _open_standard_streams()
-    # What a scheduler sends before it takes the machine away: what is done is kept, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, _terminated)
+    # Sent before the machine is taken away, or when the terminal is closed: what is done is kept, as after Ctrl-C.
+    on_termination(_terminated)
     try:
         # Typer's own way to end draws a box around a mistyped option; ours is one line, as for any other mistake.
         code = app(prog_name="tinyse", standalone_mode=False) or 0
@@ -199,6 +201,20 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     # A name that is not UTF-8, or a character that the terminal's encoding lacks, must not end a command that only prints it.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if (stream := sys.stderr) is sys.__stderr__ and stream is not None:  # else a caller in Python has put another there
+        raw = getattr(stream.buffer, "raw", stream.buffer)  # a buffer would try again what is lost
+        sys.stderr = _Lossy(raw, stream.encoding, "backslashreplace", write_through=True)
+
+
+class _Lossy(io.TextIOWrapper):
+    """Standard error: what it does not take is lost and ends nothing. Hours of training do not depend on a disk that is full
+    of its log, on a `tee` that Ctrl-C ended first, or on a terminal that was closed."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
 
 
 def _is_first() -> bool:
@@ -216,8 +232,8 @@ def _complain(error: InputError) -> None:
         get_error_handler().record_exception(error)
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # another one would interrupt what is written now
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    on_termination(signal.SIG_IGN)  # another one would interrupt what is written now
     raise KeyboardInterrupt
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, default_collate
 from tinyse.distillation.external import OnnxTeacher
 from tinyse.errors import InputError
 from tinyse.tasks.task import Batch, Examples
+from tinyse.termination import on_termination
 
 LOST = ("exited unexpectedly", "shared memory", "(shm)", "No space left on device")
 """How torch's loader says that a process of its own died, or found no room for a batch."""
@@ -144,8 +145,8 @@ def _started(loader: _Loader) -> Any:
 
 
 def _prepare_worker(_worker: int) -> None:
-    # Ctrl-C reaches the whole process group, and so does a scheduler's SIGTERM; only the main process answers them, and
-    # ends these once it has finished its update.
+    # Ctrl-C reaches the whole process group, and so do the signals of a scheduler or a closed terminal; only the main
+    # process answers them, and ends these once it has finished its update.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    on_termination(signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
+from tinyse.termination import on_termination
+
 PATIENCE = 1.0
 """Seconds after which another Ctrl-C means it. torchrun passes on the one that its processes have got themselves."""
 
 
 class StopRequest:
-    """Whether Ctrl-C or SIGTERM came."""
+    """Whether Ctrl-C, SIGTERM or SIGHUP came."""
 
     asked_at: float | None = None
 
@@ -23,7 +25,7 @@ class StopRequest:
         return self.asked_at is not None
 
     def ask(self, number: int, _frame: FrameType | None) -> None:
-        """The handler of both signals. Another Ctrl-C a while after the first ends at once, without a checkpoint."""
+        """The handler of these signals. Another Ctrl-C a while after the first ends at once, without a checkpoint."""
         now = time.monotonic()
         if self.asked_at is None:
             self.asked_at = now
@@ -33,7 +35,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch Ctrl-C and SIGTERM in the block, and raise KeyboardInterrupt at its end if one came.
+    """Catch Ctrl-C, SIGTERM and SIGHUP in the block, and raise KeyboardInterrupt at its end if one came.
 
     Only a main thread can; in another the request never comes.
     """
@@ -41,7 +43,7 @@ def stop_requests() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, request.ask), **on_termination(request.ask)}
     try:
         yield request
     finally:
