@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from tinyse.errors import InputError
+from tinyse.termination import on_termination
 
 
 def run(main: Callable[[], int | None], resumes: bool = False) -> NoReturn:
     """Run the `main` of the script that was started, and leave with its exit status.
 
-    One that `resumes` continues where it was interrupted, by Ctrl-C or by a scheduler's SIGTERM.
+    One that `resumes` continues where it was interrupted, by Ctrl-C, a scheduler's SIGTERM or a closed terminal.
     """
     script = Path(sys.argv[0]).name
     if resumes:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        on_termination(signal.default_int_handler)
     try:
         code = main()
     except InputError as error:

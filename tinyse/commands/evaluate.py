@@ -47,7 +47,7 @@ def evaluate(
 ) -> None:
     """Score MODEL on the pairs in DATA: every backend of its chain, on noisy clips, clean speech and noise alone.
 
-    After an error, Ctrl-C or SIGTERM, the scores so far are in OUTPUT/scores-partial.json, or on the screen.
+    After an error, Ctrl-C, SIGTERM or SIGHUP, the scores so far are in OUTPUT/scores-partial.json, or on the screen.
 
     DATA is a folder with clean/ and noisy/, optionally with pairs.csv (`tinyse data pairs` makes one of your recordings), the
     output of `tinyse data preview`, or a test set of VoiceBank-DEMAND or the DNS-Challenge as downloaded; or built-in, the
