@@ -68,6 +68,14 @@ def test_excerpts_levels_and_encodings_are_told(data, change, name):
     assert f"speech/test/other/{name} of speech/train/s0/a.wav" in told
 
 
+def test_excerpts_are_told_of_each_split_that_is_not_trained_on(data):
+    for split, seed in (("valid", 0), ("test", 10)):
+        put(data / f"noise/{split}/other/{split}.wav", excerpt(melody(seed)))
+    assert [line.split(" seem")[0] for line in check_splits(open_data(data)) if "excerpts" in line] == [
+        "1 sounds in test", "1 sounds in valid"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("at_once", [1, 300, 10**9])
 def test_marks_are_compared_a_few_sounds_at_a_time(monkeypatch, at_once):
     """The memory is that of few sounds, and what is found is the same."""
