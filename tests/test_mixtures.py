@@ -545,6 +545,9 @@ def test_mixers_that_cannot_be_made_say_why(manifest, cache):
         InputError, match=r"no speech recordings in the split valid: .* three talkers or more, or built-in"
     ):
         open_mixer(Manifest(manifest.root, no_valid), MixtureConfig(), 2, 0, "valid", cache_directory=cache)
+    valid = Manifest(manifest.root, tuple(replace(row, ship=row.split == "train") for row in manifest.recordings))
+    with pytest.raises(InputError, match=r"in the split valid whose license .* --set ship=false"):
+        open_mixer(valid, MixtureConfig(), 2, 0, "valid", ship=True, cache_directory=cache)
     lonely = tuple(r for r in manifest.recordings if r.kind != "speech" or r.speaker == "s0")
     with pytest.raises(InputError, match="babble needs two speakers"):
         open_mixer(Manifest(manifest.root, lonely), MixtureConfig(), 2, 0, cache_directory=cache)

@@ -380,6 +380,7 @@ def test_what_is_told_of_folders_is_true_of_them():
     assert "one speaker" not in told("a", "b")
     assert "repeat their names" not in told("a/x", "b/y") and "repeat their names" not in told("a/x", "a/x/x")
     assert "repeat their names (x, as in a and b)" in told("a/x", "b/x")
+    assert "repeat their names" not in told("p/a/x", "q/a/x", level=2), "one speaker cannot be in several splits"
     assert "the same speaker: x, as in a and b" in told("a/x", "b/x", level=2)
     assert "the same speaker" not in told("a/x", "b/y", level=2)
 

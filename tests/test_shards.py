@@ -259,7 +259,7 @@ def test_the_order_of_shards_is_another_for_each_pass_epoch_seed_and_kind(packed
         mixer = mixer_of(packed, seed=seed)
         count = len(mixer.chosen[kind])
         chosen = [shard.name for shard in mixer.chosen[kind]]
-        return [chosen.index(mixer._at(kind, epoch, turn * count + place).name) for place in range(count)]
+        return [chosen.index(mixer.window(epoch, turn * count + place)[kind][0].name) for place in range(count)]
 
     usual = order("speech")
     assert sorted(usual) == list(range(len(usual)))
