@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -508,6 +509,12 @@ def test_valid_is_drawn_out_of_train_in_its_fraction_and_only_where_there_is_non
     assert valid(of("noise", "train"), "noise", {"train": 1.0}) == 0
     assert valid([*of("noise", "train"), *of("noise", "valid", 3)], "noise", half) == 3
     assert valid([*of("noise", "train"), *of("speech", "valid", 3)], "noise", half) > 30, "each kind for itself"
+    *low, high = sorted((f"{i}.wav" for i in range(100)), key=_position)
+    few = [Recording(path, 1.0, "noise", "train") for path in low[:3]]
+    assert valid([*few, Recording(high, 1.0, "noise", "test")], "noise") == 1, "what is in test is no valid set"
+    drawn = with_splits(of("noise", "train"), [each.path for each in of("noise", "train")], {"train": 0.5, "test": 0.5})
+    counts = Counter(each.split for each in drawn)
+    assert counts["test"] == pytest.approx(50, abs=15) and not counts["valid"]
     tests = of("noise", "test")
     assert with_splits(tests, [], half) == tuple(tests)
     mixed = [*of("speech", "train", 1), *of("noise", "test", 50), *of("rir", "valid", 3)]
