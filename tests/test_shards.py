@@ -205,6 +205,8 @@ def test_a_mixture_is_a_function_of_seed_epoch_and_index(packed):
     forward, backward = mixer_of(packed), pickle.loads(pickle.dumps(mixer_of(packed)))
     places = [(epoch, index) for epoch in (0, 1) for index in (0, 1, 7, 40)]
     made = {place: forward(*place) for place in places}
+    moved = pickle.loads(pickle.dumps(forward))  # one that has files open, to a process of its own
+    assert (moved(*places[0]).noisy == made[places[0]].noisy).all()
     for place in reversed(places):
         again = backward(*place)
         assert (again.noisy == made[place].noisy).all() and again.description == made[place].description
