@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,14 @@ def test_excerpts_levels_and_encodings_are_told(data, change, name):
     assert f"speech/test/other/{name} of speech/train/s0/a.wav" in told
 
 
+def test_excerpts_are_told_of_each_split_that_is_not_trained_on(data):
+    for split, seed in (("valid", 0), ("test", 10)):
+        put(data / f"noise/{split}/other/{split}.wav", excerpt(melody(seed)))
+    assert [line.split(" seem")[0] for line in check_splits(open_data(data)) if "excerpts" in line] == [
+        "1 sounds in test", "1 sounds in valid"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("at_once", [1, 300, 10**9])
 def test_marks_are_compared_a_few_sounds_at_a_time(monkeypatch, at_once):
     """The memory is that of few sounds, and what is found is the same."""
@@ -87,6 +96,91 @@ def test_marks_are_compared_a_few_sounds_at_a_time(monkeypatch, at_once):
     found = [(other.name, one.name) for other, one in content._alike(trained, others)]
     assert found == [(f"o{i}", f"t{i % 12}") for i in range(20) if i % 5]
     assert max(counted) < {1: 300, 300: 600}.get(at_once, 10**4) and (at_once > 300 or len(counted) > 4)
+
+
+def marked(name: str, marks: list[tuple[int, int]], place: str = "train", digest: str = "") -> Sound:
+    return Sound(name, place, digest or name, np.array(marks, np.uint32).reshape(-1, 2))
+
+
+def run(first: int, count: int, time: int = 0) -> list[tuple[int, int]]:
+    """Marks that are in no other run of other numbers, three frames apart."""
+    return [(first + number, time + 3 * number) for number in range(count)]
+
+
+def found(trained: list[Sound], *others: Sound) -> list[tuple[str, str]]:
+    return [(other.name, one.name) for other, one in content._alike(trained, others)]
+
+
+@pytest.mark.parametrize(
+    ("shared", "of", "of_trained", "told"),
+    [(10, 50, 1000, True), (9, 50, 1000, False), (12, 110, 1000, True), (12, 130, 1000, False), (12, 1000, 110, True)],
+)
+def test_ten_marks_and_a_tenth_of_the_shorter_sound_make_two_sounds_alike(shared, of, of_trained, told):
+    trained = marked("long", run(0, of_trained))
+    other = marked("cut", run(5, shared, time=700) + run(10_000, of - shared), "test")
+    assert bool(found([trained], other)) is told
+
+
+def test_marks_count_where_they_are_as_far_apart_in_both_sounds_but_for_a_frame():
+    trained = marked("long", run(0, 40))
+    shaken = [(number, time + 700 + number % 2) for number, time in run(0, 14)]
+    scrambled = [(number, 700 + 7 * (5 * number % 14)) for number, _ in run(0, 14)]
+    assert found([trained], marked("cut", shaken, "test")) == [("cut", "long")]
+    assert found([trained], marked("other", scrambled, "test")) == []
+
+
+@pytest.mark.parametrize(("places", "told"), [(400, True), (600, False)])
+def test_a_mark_that_is_everywhere_tells_nothing(places, told):
+    hum = marked("hum", [(7, time) for time in range(places)])
+    assert bool(found([hum], marked("other", [(7, time) for time in range(60)], "test"))) is told
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_sound_that_has_most_marks_in_common_is_named(order):
+    trained = [marked("few", run(0, 15)), marked("most", run(0, 30)), marked("some", run(0, 20))][::order]
+    assert found(trained, marked("cut", run(0, 40, 9), "valid"), marked("cut again", run(0, 28, 9), "test")) == [
+        ("cut", "most"), ("cut again", "most")
+    ]  # fmt: skip
+
+
+def test_three_sounds_of_a_place_are_named_and_what_is_equal_is_no_excerpt():
+    trained = [marked(f"t{i}", run(1000 * i, 30)) for i in range(4)]
+    cuts = [marked(f"cut{i}", run(1000 * i, 20, 50), "test") for i in range(4)]
+    (four,) = content.remarks_on(trained, cuts)
+    assert "4 sounds in test" in four and "cut2 of t2, ...;" in four and "cut3" not in four
+    (three,) = content.remarks_on(trained, cuts[:3])
+    assert "cut2 of t2;" in three
+    places = content.remarks_on(trained, [*cuts[:1], marked("part", run(1000, 20), "valid")])
+    assert [line.split(" seem")[0] for line in places] == ["1 sounds in test", "1 sounds in valid"]
+    assert content.remarks_on(trained, [marked("same", run(0, 30), "test", digest="t0")]) == []
+
+
+def test_the_first_sound_of_each_place_is_named_and_others_are_counted():
+    sounds = [marked("a", [], "train", "x"), marked("b", [], "train", "x"), marked("c", [], "test", "x")]
+    with pytest.raises(InputError, match="in train as a and in test as c: take"):
+        content.refuse_same([*sounds, marked("d", [], "test", "y")])
+    with pytest.raises(InputError, match=r"as c \(2 such sounds\): take"):
+        content.refuse_same([*sounds, marked("d", [], "test", "y"), marked("e", [], "valid", "y")])
+
+
+def test_silence_and_a_constant_offset_are_no_sound():
+    for silent in (np.zeros(16000), np.full(16000, 0.2)):
+        assert Sound.of("a", "the scored pairs", np.float32(silent)) is None
+    assert Sound.of("a", "the scored pairs", np.float32(melody(0))) is not None
+
+
+def test_what_may_not_be_trained_on_is_no_leak_and_is_scored_with_all(data):
+    sound, rate = soundfile.read(data / "speech/train/s0/a.wav", dtype="int16")
+    put(data / "speech/test/other/a.wav", np.zeros(100))
+    soundfile.write(data / "speech/test/other/a.wav", sound, rate)
+    manifest = open_data(data)
+    for ship in (None, False):
+        with pytest.raises(InputError, match="the same sound is in"):
+            check_splits(manifest, ship)
+    assert check_splits(manifest, True) == []
+    shipped = replace(manifest, recordings=tuple(replace(r, ship=r.split == "train") for r in manifest.recordings))
+    with pytest.raises(InputError, match="the same sound is in"):
+        check_splits(shipped, True)
 
 
 def test_pairs_that_were_trained_on_are_refused_or_told(data, tmp_path):

@@ -60,3 +60,16 @@ def test_noise_of_earlier_calls_stays_listed_for_as_long_as_it_is_there(tmp_path
     assert [each.path for each in open_data(tmp_path / "manifest.csv").recordings] == [
         each.path for each in manifest.recordings
     ]
+
+
+def test_made_up_noise_is_as_loud_as_other_noise_and_each_sound_is_a_source(tmp_path):
+    """A sound of -23 dB, or one whose peak is at full scale; another seed is another sound."""
+    sources, heard = set(), set()
+    for seed in (0, 1):
+        for each in write_sounds(tmp_path / str(seed), 4, ["impacts", "machines"], 0.5, seed).recordings:
+            sound, _ = audio.read(tmp_path / str(seed) / each.path)
+            level, peak = 10 * np.log10(np.square(sound).mean()), np.abs(sound).max()
+            assert peak < 0.9901 and (abs(level + 23) < 0.2 or (peak > 0.98 and level < -23))
+            assert each.seconds == len(sound) / audio.DEFAULT_RATE == 0.5 and each.label == each.path.split("/")[1]
+            sources.add(each.source), heard.add(sound.tobytes())
+    assert len(sources) == len(heard) == 16

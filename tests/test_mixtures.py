@@ -545,6 +545,9 @@ def test_mixers_that_cannot_be_made_say_why(manifest, cache):
         InputError, match=r"no speech recordings in the split valid: .* three talkers or more, or built-in"
     ):
         open_mixer(Manifest(manifest.root, no_valid), MixtureConfig(), 2, 0, "valid", cache_directory=cache)
+    valid = Manifest(manifest.root, tuple(replace(row, ship=row.split == "train") for row in manifest.recordings))
+    with pytest.raises(InputError, match=r"in the split valid whose license .* --set ship=false"):
+        open_mixer(valid, MixtureConfig(), 2, 0, "valid", ship=True, cache_directory=cache)
     lonely = tuple(r for r in manifest.recordings if r.kind != "speech" or r.speaker == "s0")
     with pytest.raises(InputError, match="babble needs two speakers"):
         open_mixer(Manifest(manifest.root, lonely), MixtureConfig(), 2, 0, cache_directory=cache)
@@ -555,8 +558,30 @@ def test_mixers_that_cannot_be_made_say_why(manifest, cache):
 def test_a_dataset_is_one_epoch(mixer_with):
     mixer = mixer_with(MixtureConfig())
     dataset = MixtureDataset(mixer, epoch=3, length=6)
-    assert len(list(dataset)) == 6
+    assert len(dataset) == len(list(dataset)) == 6
     assert (dataset[5][1] == mixer(3, 5).clean).all()
+    for index in (-1, 6):
+        with pytest.raises(IndexError):
+            dataset[index]
+
+
+def test_a_mixer_takes_its_split_and_what_may_ship_and_says_first_what_the_manifest_says(manifest, cache):
+    ships = {"s0", "s1", "hiss", "small"}
+    rows = tuple(
+        replace(row, ship=bool({row.speaker, row.label} & ships), split="train" if row.kind != "rir" else split)
+        for row, split in zip(manifest.recordings, ["train", "test"] * 20, strict=False)
+    )
+    config = MixtureConfig().plain(room_probability=1.0, synthetic_room_probability=0.0)
+    known = Manifest(manifest.root, rows, ("the manifest's",))
+    rooms = {row.path for row in rows if row.kind == "rir" and row.split == "train"}
+    for ship in (None, True):
+        mixer = open_mixer(known, config, 0.5, 0, ship=ship, cache_directory=cache)
+        made = [mixer(0, index).description for index in range(40)]
+        assert mixer.notices[0] == "the manifest's"
+        assert ({each["speaker"] for each in made} <= ships) is bool(ship)
+        assert ({Path(each["noise"][0]).stem for each in made} <= ships) is bool(ship)
+        allowed = {path for path in rooms if not ship or Path(path).stem in ships} or {"synthetic"}
+        assert {each["room"] for each in made} == allowed
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -575,7 +600,15 @@ def test_valid_mixtures_are_fixed_and_of_valid_voices(manifest, cache):
         assert (a.noisy == b.noisy).all()
         assert a.description["speaker"] in ("s6", "s7")
         assert all("/valid/" in name for name in a.description["noise"])
-        assert a.snr_db >= -5.001
+        assert a.snr_db >= -5.001 and (a.snr_db < 15.001 or "hiss" not in a.description["noise"][0])
+        assert -35.01 < a.level_db < -14.99 or np.abs(a.noisy).max() > 0.98
+
+
+def test_the_shares_of_corpora_hold_for_valid_mixtures_too(manifest, cache):
+    rows = tuple(replace(row, corpus="own" if row.label == "hiss" else "rest") for row in manifest.recordings)
+    known = Manifest(manifest.root, rows)
+    made = valid_mixtures(known, 12, 0.5, cache_directory=cache, corpus_shares={"own": 1.0})
+    assert {mixture.description["noise"][0] for mixture in made} == {"noise/valid/hiss.wav"}
 
 
 def test_preview_writes_pairs_and_one_picture(manifest, tmp_path, monkeypatch):

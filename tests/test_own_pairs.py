@@ -8,9 +8,11 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import array_store
 import numpy as np
 import own_recordings
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from tinyse import audio, corpus
@@ -18,7 +20,8 @@ from tinyse.commands.data import app
 from tinyse.corpus import data_paths
 from tinyse.errors import InputError
 from tinyse.evaluation.pairs import find_pairs
-from tinyse.mixtures import pairs
+from tinyse.mixtures import Mixer, pairs, preview
+from tinyse.mixtures.levels import active, frame_powers, mean_power
 from tinyse.recordings import open_data
 
 pytest.importorskip("scipy")
@@ -61,6 +64,33 @@ def test_pairs_of_a_split_are_pairs_to_evaluate(own, tmp_path):
     assert speakers <= {recording.speaker for recording in open_data(own).select("speech", "test")}
 
 
+def test_pairs_have_their_snr_their_seed_and_the_noise_that_the_power_prefers(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYSE_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        audio.write(tmp_path / f"own/speech/{split}/{split}er/a.wav", own_recordings.voice(1, 0, 1.0))
+        for label, seconds in (("much", 2.0), ("little", 0.5)):
+            hiss = np.float32(rng.normal(0, 0.05, round(seconds * 16000)))
+            audio.write(tmp_path / f"own/noise/{split}/{label}/a.wav", hiss)
+    written, done = [], []
+    for number, (power, seed) in enumerate(((4.0, 0), (-4.0, 0), (4.0, 1))):
+        table = pairs.write_pairs(
+            open_data(tmp_path / "own"), tmp_path / f"{number}", 6, "test", 0.5, seed, (-3.0, 9.0),
+            progress=lambda: done.append(1), noise_power=power,
+        )  # fmt: skip
+        written.append(list(csv.DictReader(table.read_text().splitlines())))
+        for pair, snr_db in zip(find_pairs(tmp_path / f"{number}"), (-3, 9) * 3, strict=True):
+            loaded = pair.load()
+            frames = active(frame_powers(loaded.clean))
+            clean, noise = (mean_power(frame_powers(x), frames) for x in (loaded.clean, loaded.noisy - loaded.clean))
+            assert pair.snr_db == snr_db and 10 * math.log10(clean / noise) == pytest.approx(snr_db, abs=0.1)
+            assert -35.1 < 10 * math.log10(clean) < -14.9
+    assert len(done) == 18
+    for rows, label in zip(written, ("much", "little", "much"), strict=True):
+        assert {row["noise"].split("/")[2] for row in rows} == {label}
+    assert len({(tmp_path / f"{number}/noisy/0003.wav").read_bytes() for number in (0, 2)}) == 2
+
+
 def test_pairs_are_labeled_with_the_snr_that_they_have(own, tmp_path, monkeypatch):
     """Bursts of noise are held back, so the SNR may come out higher than wanted."""
     opened = pairs.open_mixer
@@ -100,6 +130,22 @@ def test_of_an_earlier_preview_nothing_stays(own, tmp_path):
         *("00-clean.wav", "00-noisy.wav", "01-clean.wav", "01-noisy.wav"),
         "07-notes.wav",
     ]
+
+
+def test_a_preview_is_written_at_the_rate_of_its_mixtures_with_what_they_are_made_of(tmp_path):
+    pytest.importorskip("matplotlib")
+    config = array_store.PLAIN.plain(clean_probability=0.5, noise_only_probability=0.5)
+    mixer = Mixer(array_store.voices(rate=8000), array_store.rustle(rate=8000), None, config, 0.5, 0)
+    paths = preview.write_preview(mixer, 3, tmp_path, epoch=2)
+    listed = json.loads((tmp_path / "mixtures.json").read_text())
+    for index, row in enumerate(listed):
+        mixture = mixer(2, index)
+        sound, rate = soundfile.read(paths[2 * index])
+        assert rate == 8000 and np.abs(sound - mixture.noisy).max() < 1e-4
+        assert row["speaker"] == mixture.description["speaker"]
+        assert row["level_db"] == round(mixture.level_db, 2)
+        assert row["snr_db"] == (round(mixture.snr_db, 2) if math.isfinite(mixture.snr_db) else None)
+    assert None in [row["snr_db"] for row in listed]
 
 
 @pytest.mark.parametrize(

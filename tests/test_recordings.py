@@ -8,13 +8,14 @@ import os
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -34,8 +35,10 @@ from tinyse.recordings import (
     open_data,
     scan,
 )
+from tinyse.recordings.manifest import SPLITS
 from tinyse.recordings.parts import write_part
-from tinyse.recordings.splits import draw_undecided, with_splits
+from tinyse.recordings.speakers import level_remarks, name_remarks, speaker_of
+from tinyse.recordings.splits import FRACTIONS, _position, draw_undecided, with_splits
 
 
 def put(path: Path, samples: int = 1600, seed: int = 0) -> Path:
@@ -362,6 +365,41 @@ def test_speakers_of_one_name_in_two_data_sets_are_told(tmp_path):
     assert len(told) == 1 and "a_anna and b_Anna" in told[0]
 
 
+def test_the_folder_at_a_level_is_the_speaker_or_the_deepest_that_there_is():
+    assert [speaker_of(("a", "b", "c"), level) for level in (1, 2, 3, 4)] == ["a", "b", "c", "c"]
+    assert speaker_of((), 1) == ""
+
+
+def test_what_is_told_of_folders_is_true_of_them():
+    def told(*places, level=1):
+        return " ".join(level_remarks([tuple(place.split("/")) for place in places], level))
+
+    assert level_remarks([(), ()]) == []
+    assert "(a, b, c);" in told("a", "b", "c") and "(a, b, c, ... 4 in all);" in told("a", "b", "c", "d")
+    assert "one speaker" in told("a") and "--speaker-level 2" not in told("a")
+    assert "if the folders in it (x, y) are the speakers, use --speaker-level 2" in told("a/x", "a/y")
+    assert "one speaker" not in told("a", "b")
+    assert "repeat their names" not in told("a/x", "b/y") and "repeat their names" not in told("a/x", "a/x/x")
+    assert "repeat their names (x, as in a and b)" in told("a/x", "b/x")
+    assert "repeat their names" not in told("p/a/x", "q/a/x", level=2), "one speaker cannot be in several splits"
+    assert "the same speaker: x, as in a and b" in told("a/x", "b/x", level=2)
+    assert "the same speaker" not in told("a/x", "b/y", level=2)
+
+
+def test_one_name_is_told_only_of_speech_in_two_splits():
+    def told(kind, *speakers, corpus=""):
+        return name_remarks([
+            Recording(f"{i}.wav", 1.0, kind, split, speaker=speaker, corpus=corpus)
+            for i, (speaker, split) in enumerate(speakers)
+        ])  # fmt: skip
+
+    assert len(told("speech", ("Anna", "train"), ("anna", "test"))) == 1
+    assert len(told("speech", ("x_Anna", "train"), ("anna", "test"), corpus="x")) == 1
+    assert not told("speech", ("Anna", "train"), ("anna", "train"))
+    assert not told("speech", ("x_anna", "train"), ("anna", "test"))
+    assert not told("noise", ("Anna", "train"), ("anna", "test"))
+
+
 def test_the_level_is_refused_where_the_layout_says_who_speaks(tmp_path):
     put(tmp_path / "dev-clean/84/1/84-1-0000.flac")
     with pytest.raises(InputError, match=r"laid out as LibriSpeech.*leave --speaker-level out"):
@@ -402,6 +440,98 @@ def test_who_is_drawn_once_stays_when_others_come():
     many = draw_splits(f"speaker{i}" for i in range(200))
     assert all(many[name] == split for name, split in few.items())
     assert sum(split == "train" for split in many.values()) / 200 == pytest.approx(0.8, abs=0.08)
+
+
+@pytest.mark.parametrize("scale", [1, 10])
+def test_fractions_are_shares_of_their_sum_and_a_split_without_one_gets_nobody(scale):
+    names = [f"speaker{i}" for i in range(2000)]
+    drawn = list(draw_splits(names, {"train": 0.5 * scale, "valid": 0.2 * scale, "test": 0.3 * scale}).values())
+    assert [drawn.count(split) / 2000 for split in SPLITS] == pytest.approx([0.5, 0.2, 0.3], abs=0.04)
+    assert set(draw_splits(names[:9], {"train": 0.5, "valid": 0.5}).values()) == {"train", "valid"}
+    assert set(draw_splits(names[:9], {"train": 0.0, "valid": scale, "test": 0.0}).values()) == {"valid"}
+    for wrong in ({}, {"train": 0.0}, {"train": 1.0, "test": -0.1}):
+        with pytest.raises(InputError, match="expected positive numbers"):
+            draw_splits(names, wrong)
+
+
+@given(st.sets(st.text(min_size=1), min_size=1, max_size=4))
+@example({"2", "5"})  # by their hashes one for valid and one for test
+def test_somebody_trains_however_few_they_are_and_of_three_each_split_has_one(names):
+    drawn = set(draw_splits(names).values())
+    assert "train" in drawn and len(drawn) == min(len(names), 3)
+
+
+def test_of_a_small_set_those_that_are_nearest_to_an_empty_split_move_there():
+    """So that few move back once there are more of them."""
+    many = draw_splits(f"speaker{i}" for i in range(400))
+    for fractions in (FRACTIONS, {"train": 0.1, "valid": 0.1, "test": 0.8}):
+        place = {name: _position(name) for name in many}
+        alike = sorted((name for name in many if 0.3 < place[name] < 0.7), key=place.__getitem__)[:20]
+        drawn = [draw_splits(alike, fractions)[name] for name in alike]
+        if fractions["train"] > 0.5:
+            assert drawn[:18] == ["train"] * 18 and set(drawn[18:]) == {"valid", "test"}
+        else:
+            assert set(drawn[:2]) == {"train", "valid"} and drawn[2:] == ["test"] * 18
+
+
+_WHO = st.sampled_from(["", "a", "b", "c", "d", "e", "f"])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["speech", "noise", "rir"]), _WHO, _WHO, st.booleans()), max_size=14),
+    st.randoms(use_true_random=False),
+)
+def test_no_speaker_and_no_source_is_torn_apart_and_the_order_does_not_matter(facts, random):
+    recordings = [
+        Recording(f"{i}.wav", 1.0, kind, "train", speaker=speaker, source=source)
+        for i, (kind, speaker, source, _) in enumerate(facts)
+    ]
+    undecided = [each.path for each, (*_, open_) in zip(recordings, facts, strict=True) if open_]
+    settled = with_splits(recordings, undecided)
+    assert find_leaks(settled) == []
+    assert all(each.split == "train" for each in settled if each.kind == "rir")
+    shuffled = random.sample(recordings, len(recordings))
+    assert sorted(
+        with_splits(shuffled, undecided), key=lambda each: recordings.index(replace(each, split="train"))
+    ) == list(settled)
+
+
+def test_valid_is_drawn_out_of_train_in_its_fraction_and_only_where_there_is_none():
+    def of(kind, split, count=100):
+        return [Recording(f"{kind}-{split}{i}.wav", 1.0, kind, split, source=f"{kind}{split}{i}") for i in range(count)]
+
+    def valid(recordings, kind, fractions=FRACTIONS):
+        return sum(each.kind == kind and each.split == "valid" for each in with_splits(recordings, [], fractions))
+
+    half = {"train": 0.5, "valid": 0.5}
+    assert valid(of("noise", "train"), "noise", half) == pytest.approx(50, abs=15)
+    assert valid(of("noise", "train"), "noise") == pytest.approx(11, abs=8)
+    assert valid(of("noise", "train"), "noise", {"train": 1.0}) == 0
+    assert valid([*of("noise", "train"), *of("noise", "valid", 3)], "noise", half) == 3
+    assert valid([*of("noise", "train"), *of("speech", "valid", 3)], "noise", half) > 30, "each kind for itself"
+    *low, high = sorted((f"{i}.wav" for i in range(100)), key=_position)
+    few = [Recording(path, 1.0, "noise", "train") for path in low[:3]]
+    assert valid([*few, Recording(high, 1.0, "noise", "test")], "noise") == 1, "what is in test is no valid set"
+    drawn = with_splits(of("noise", "train"), [each.path for each in of("noise", "train")], {"train": 0.5, "test": 0.5})
+    counts = Counter(each.split for each in drawn)
+    assert counts["test"] == pytest.approx(50, abs=15) and not counts["valid"]
+    tests = of("noise", "test")
+    assert with_splits(tests, [], half) == tuple(tests)
+    mixed = [*of("speech", "train", 1), *of("noise", "test", 50), *of("rir", "valid", 3)]
+    settled = with_splits(mixed, [], half)
+    assert [each.split for each in settled if each.kind == "noise"] == ["test"] * 50
+    assert {each.split for each in settled if each.kind == "rir"} == {"train"}
+
+
+def test_rooms_and_the_talkers_of_noise_are_no_leaks_and_leaks_are_counted():
+    def both(kind, **facts):
+        return [Recording(f"{kind}{split}.wav", 1.0, kind, split, **facts) for split in ("train", "test")]
+
+    assert find_leaks([*both("rir", source="hall"), *both("noise", speaker="anna"), *both("noise", speaker="")]) == []
+    with pytest.raises(InputError, match=r"noisetrain\.wav\): put all"):
+        check_leaks(both("noise", source="rain"))
+    with pytest.raises(InputError, match=r"\(and 1 more such\): put all"):
+        check_leaks([*both("noise", source="rain"), *both("speech", speaker="anna")])
 
 
 def test_a_speaker_in_two_splits_is_refused_by_name():

@@ -26,7 +26,7 @@ from tinyse.commands.data import app
 from tinyse.errors import InputError
 from tinyse.mixtures import MixtureConfig, open_mixer
 from tinyse.mixtures.streamed import WINDOW, StreamedMixer
-from tinyse.recordings import AudioStore, Shards, open_data, packing, write_shards
+from tinyse.recordings import AudioStore, Shards, open_data, packing, windows, write_shards
 from tinyse.recordings.broken import RECORD, Broken, BrokenItem, LeftOut, named_in
 from tinyse.recordings.shard_file import ShardFile
 from tinyse.recordings.shards import INDEX, read_index
@@ -205,6 +205,8 @@ def test_a_mixture_is_a_function_of_seed_epoch_and_index(packed):
     forward, backward = mixer_of(packed), pickle.loads(pickle.dumps(mixer_of(packed)))
     places = [(epoch, index) for epoch in (0, 1) for index in (0, 1, 7, 40)]
     made = {place: forward(*place) for place in places}
+    moved = pickle.loads(pickle.dumps(forward))  # one that has files open, to a process of its own
+    assert (moved(*places[0]).noisy == made[places[0]].noisy).all()
     for place in reversed(places):
         again = backward(*place)
         assert (again.noisy == made[place].noisy).all() and again.description == made[place].description
@@ -218,8 +220,9 @@ def test_mixtures_are_those_that_the_same_recordings_give_without_shards(sources
     mixer = open_mixer(manifest, PLAIN, 0.3, 0, cache_directory=tmp_path / "cache")
     streamed = open_mixer(open_data(tmp_path / "shards"), PLAIN, 0.3, 0)
     for index in range(4):
-        names = [made.description["speaker"] for made in (mixer(0, index), streamed(0, index))]
-        assert names[0] == names[1]
+        one, other = mixer(0, index), streamed(0, index)
+        assert one.description == other.description
+        np.testing.assert_allclose(one.noisy, other.noisy, atol=1e-6)
 
 
 @given(st.integers(0, 3), st.integers(0, 5), st.integers(0, 2))
@@ -253,10 +256,67 @@ def test_a_mixture_is_made_of_its_window_and_few_files_stay_open(packed):
     assert len(heard) > WINDOW
 
 
+def test_the_order_of_shards_is_another_for_each_pass_epoch_seed_and_kind(packed):
+    def order(kind, seed=0, epoch=0, turn=0):
+        mixer = mixer_of(packed, seed=seed)
+        count = len(mixer.chosen[kind])
+        chosen = [shard.name for shard in mixer.chosen[kind]]
+        return [chosen.index(mixer.window(epoch, turn * count + place)[kind][0].name) for place in range(count)]
+
+    usual = order("speech")
+    assert sorted(usual) == list(range(len(usual)))
+    for other in (order("speech", seed=1), order("speech", epoch=1), order("speech", turn=1)):
+        assert other != usual and sorted(other) == sorted(usual)
+    alike = [number for number in usual if number < len(order("noise"))]
+    assert order("noise")[: len(alike)] != alike[: len(order("noise"))]
+
+
+def test_a_block_has_as_many_mixtures_as_a_shard_of_speech_has_sound(packed):
+    for seconds in (0.1, 0.3, 10.0):
+        mixer = mixer_of(packed, seconds=seconds)
+        mean = np.mean([shard.seconds for shard in mixer.chosen["speech"]])
+        assert mixer.block == max(1, round(mean / seconds))
+        (told,) = [notice for notice in mixer.notices if "shuffled within" in notice]
+        assert f"({4 * mean / 3600:.2g} h of speech" in told and f"every {mixer.block} mixtures" in told
+
+
+def test_files_of_earlier_windows_are_closed_and_a_block_before_is_kept(packed, monkeypatch):
+    closed, made = [], []
+    close, build = ShardFile.close, StreamedMixer._store
+    monkeypatch.setattr(ShardFile, "close", lambda file: (closed.append(file.shard.name), close(file))[1])
+    monkeypatch.setattr(StreamedMixer, "_store", lambda *each: (made.append(each[1]), build(*each))[1])
+    mixer = mixer_of(packed)
+    for block in (0, 1, 0, 1, 1, 0):  # as processes that take batches in turn come upon them
+        mixer(0, block * mixer.block)
+    assert made == ["speech", "noise"] * 2 and not closed
+    for block in range(2, 9):
+        mixer(0, block * mixer.block)
+    kept = {shard.name for block in (7, 8) for shards in mixer.window(0, block).values() for shard in shards}
+    assert set(mixer._files) == kept and closed
+
+
+def test_the_seed_decides_mixtures_of_a_few_shards_too(sources, tmp_path):
+    write_shards(open_data(sources), tmp_path / "shards")
+    few = [open_mixer(open_data(tmp_path / "shards"), PLAIN, 0.3, seed) for seed in (0, 1)]
+    assert not any("shuffled within" in notice for notice in few[0].notices)
+    assert len({mixer(epoch, 0).noisy.tobytes() for mixer in few for epoch in (0, 1)}) == 4
+
+
+def test_rooms_are_streamed_where_the_configuration_has_rooms(tmp_path):
+    own_recordings.write(tmp_path / "own", talkers=3, noises=3, seconds=0.3)
+    audio.write(tmp_path / "own/rir/hall/a.wav", np.float32(0.9 * np.exp(-np.arange(4000) / 500)))
+    write_shards(open_data(tmp_path / "own"), tmp_path / "shards")
+    config = replace(PLAIN, room_probability=1.0)
+    with_rooms, without = (open_mixer(opened(tmp_path / "shards"), each, 0.3, 0) for each in (config, PLAIN))
+    assert with_rooms(0, 0).description["room"] == "rir/hall/a.wav" and "rir" not in without.chosen
+    assert with_rooms.data_hash != without.data_hash
+
+
 def test_validation_always_takes_the_first_shards(packed):
     valid = [open_mixer(opened(packed), PLAIN, 0.3, 0, "valid") for _ in range(2)]
     assert (valid[0](0, 1000).noisy == valid[1](0, 1000).noisy).all()
     assert valid[0].window(0, 0) == valid[0].window(0, 99)
+    assert {kind: len(shards) for kind, shards in valid[0].window(0, 0).items()} == {"speech": 1, "noise": 1}
 
 
 def test_shards_of_another_rate_are_refused(packed):
@@ -447,7 +507,7 @@ def test_missing_shards_are_done_without_and_told(shards):
         (shards / shard.name).unlink()
     fewer = opened(shards)
     assert any("shards are not there" in notice for notice in fewer.notices)
-    assert mixer_of(shards)(0, 0)
+    assert fewer.notices[0] in mixer_of(shards).notices and mixer_of(shards)(0, 0)
     for path in shards.glob("*.tar"):
         path.unlink()
     with pytest.raises(InputError, match=r"none of the \d+ shards"):
@@ -516,6 +576,30 @@ def test_a_window_and_a_store_give_the_same_sound(sources, packed, tmp_path):
     for i in range(len(window)):
         assert window.length(i) == store.length(i)
         np.testing.assert_allclose(window.sound(i, 100, 500), store.sound(i, 100, 500), atol=1e-7)
+
+
+def test_a_window_keeps_what_was_used_last(packed, monkeypatch):
+    shard = opened(packed).chosen("speech", "train")[0]
+    file = ShardFile(packed / shard.name, shard, "flac", 16000)
+    decoded = []
+    sound = file.sound
+    monkeypatch.setattr(file, "sound", lambda number: (decoded.append(number), sound(number))[1])
+    monkeypatch.setattr(windows, "DECODED", 2)
+    window = Window([file], "")
+    for number in (0, 1, 0, 2, 0, 0, 1):
+        assert len(window.read(number, 10, 20)) == 20
+    assert decoded == [0, 1, 2, 1]
+    np.testing.assert_array_equal(window.read(0, 10, 20), sound(0)[10:30])
+    assert len(window.read(0, window.length(0) - 5, 20)) == 5
+
+
+def test_a_window_takes_the_constant_offset_away_as_a_store_does(tmp_path):
+    for name in "abc":
+        audio.write(tmp_path / f"own/speech/{name}/x.wav", own_recordings.voice(ord(name), 0, 0.5) + np.float32(0.05))
+    write_shards(open_data(tmp_path / "own"), tmp_path / "shards")
+    shard = opened(tmp_path / "shards").chosen("speech", "train")[0]
+    window = Window([ShardFile(tmp_path / "shards" / shard.name, shard, "flac", 16000)], "")
+    assert abs(window.sound(0).mean()) < 1e-5 and audio.from_pcm16(window.read(0)).mean() > 0.04
 
 
 def test_a_broken_recording_is_noted_once(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
 
@@ -131,15 +132,16 @@ class MixtureConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        noises = (
-            self.synthetic_probability + self.babble_probability + self.talker_probability + self.procedural_probability
+        # fsum, so that shares such as 0.05, 0.55, 0.3 and 0.1 sum to 1 and not to a little more.
+        noises = math.fsum(
+            (self.synthetic_probability, self.babble_probability, self.talker_probability, self.procedural_probability)
         )
         if noises > 1:
             raise InputError("synthetic_probability, babble_probability, talker_probability and procedural_probability sum to "
                              f"{noises:g}: at most 1")  # fmt: skip
         if self.clean_probability + self.noise_only_probability > 1:
             raise InputError("clean_probability and noise_only_probability sum to more than 1")
-        if (total := sum(self.corpus_shares.values())) > 1:
+        if (total := math.fsum(self.corpus_shares.values())) > 1:
             raise InputError(f"corpus_shares sum to {total:g}: at most 1")
 
     def check_rate(self, sample_rate: int) -> None:

@@ -169,9 +169,8 @@ class Mixer:
 
     def _gain(self, rng: np.random.Generator, power: float, peak: float) -> float:
         """The factor that brings sound of this power to a level, or as near to it as its peak allows."""
-        if not power:
-            return 1.0
-        return min(amplitude(rng.uniform(*self.config.level_db)) / math.sqrt(power), PEAK / float(peak))
+        wanted = amplitude(rng.uniform(*self.config.level_db)) / math.sqrt(power) if power else 1.0
+        return min(wanted, PEAK / max(float(peak), 1e-9))
 
 
 def absent_corpora(config: MixtureConfig, heard: Collection[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -48,7 +49,10 @@ class Population:
         # Sorted, so that a manifest in another order gives the same mixtures.
         groups = sorted(found)
         self.names = [name for name, _ in groups]
-        self._members = [[members for _, members in sorted(found[key].items())] for key in groups]
+        self._members = [
+            [sorted(members, key=lambda i: store.recordings[i].path) for _, members in sorted(found[key].items())]
+            for key in groups
+        ]
         weights = np.array([seconds[key] ** power for key in groups])
         if crowds:
             weights *= _in_crowds([crowds[members[0][0]] for members in self._members], power)
@@ -89,7 +93,7 @@ def _in_crowds(crowds: Sequence[str], power: float) -> np.ndarray:
 def _shared(weights: np.ndarray, corpora: Sequence[str], shares: Mapping[str, float]) -> np.ndarray:
     """The weights of groups, those of each corpus scaled to its share; those of no such corpus, "", share the rest."""
     present = {corpus: shares[corpus] for corpus in corpora if corpus}
-    totals = {**present, "": 1 - sum(present.values())} if present else {}
+    totals = {**present, "": 1 - math.fsum(present.values())} if present else {}
     scaled = weights.copy()
     for corpus, share in totals.items():
         mine = np.array([each == corpus for each in corpora])
@@ -116,7 +120,8 @@ def speech_of(
         piece = voices.store.sound(i, start, max(samples - place, 0))
         end = start + len(piece)
         sound[place : place + len(piece)] = faded(piece, cut_before=start > 0, cut_after=end < length, sample_rate=rate)
-        paths.append(voices.store.recordings[i].path)
+        if len(piece):  # a pause may reach to the end
+            paths.append(voices.store.recordings[i].path)
         # At least a frame further, however short the recording and the pause.
         place += max(len(piece), frame_length(rate))
     return sound, paths

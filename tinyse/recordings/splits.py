@@ -32,17 +32,15 @@ def draw_splits(names: Iterable[str], fractions: Mapping[Split, float] = FRACTIO
     """A split for every name (of a speaker, of a source), by the hash of the name.
 
     A name keeps its split when others come or go, so last year's test voice does not slip into this year's training.
-    Only in a set so small that a wanted split would be empty is the name nearest to it moved there; one name alone trains.
+    Only in a set so small that a wanted split would be empty is the name nearest to it moved there; however few there are,
+    one trains.
     """
     wanted = [split for split in SPLITS if fractions.get(split, 0) > 0]
     total = sum(fractions[split] for split in wanted)
     if not wanted or any(fraction < 0 for fraction in fractions.values()):
         raise InputError(f"the fractions of the splits are {dict(fractions)}: expected positive numbers")
-    names = set(names)
-    if len(names) == 1:
-        return dict.fromkeys(names, wanted[0])
     drawn: dict[str, Split] = {}
-    for name in sorted(names, key=_position):
+    for name in sorted(set(names), key=_position):
         reached = 0.0
         for split in wanted:
             reached += fractions[split] / total
@@ -52,7 +50,7 @@ def draw_splits(names: Iterable[str], fractions: Mapping[Split, float] = FRACTIO
     for split in wanted:
         counts = {other: sum(value == other for value in drawn.values()) for other in wanted}
         largest = max(wanted, key=lambda other: counts[other])
-        if not counts[split] and counts[largest] > 1:
+        if not counts[split] and counts[largest] > (0 if split == wanted[0] else 1):
             donors = [name for name in drawn if drawn[name] == largest]
             drawn[donors[-1] if SPLITS.index(split) > SPLITS.index(largest) else donors[0]] = split
     return drawn
