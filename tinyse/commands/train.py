@@ -57,7 +57,8 @@ def train(
 
     Before the first update, everything that later steps need is checked, and a dry run makes one update of every stage.
     After Ctrl-C, SIGTERM, SIGHUP or a crash, the same command resumes: finished stages are skipped, and an unfinished one
-    continues from its last checkpoint, with the same result. On several GPUs: torchrun --nproc-per-node N -m tinyse train RECIPE.
+    continues from its last checkpoint, with the same result. On several GPUs: torchrun --nproc-per-node N -m tinyse train
+    RECIPE.
     """
     from tinyse.commands.screen import Screen
     from tinyse.recipe_files import read_recipe
