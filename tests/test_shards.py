@@ -161,6 +161,21 @@ def test_long_recordings_are_cut_and_lose_nothing(tmp_path, monkeypatch):
     assert (np.concatenate([file.sound(i) for i in range(3)]) == audio.to_pcm16(sound)).all()
 
 
+def test_cuts_of_a_long_recording_are_drawn_as_often_as_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "PIECE_SECONDS", 1)
+    rows = ["path,seconds,kind,split,speaker,label"]
+    for name, kind, speaker, label in [("talk", "speech", "unknown", ""), ("rain", "noise", "", "weather")]:
+        audio.write(tmp_path / f"{name}.wav", np.float32(np.random.default_rng(len(name)).normal(0, 0.1, 40000)))
+        rows.append(f"{name}.wav,2.5,{kind},train,{speaker},{label}")
+    (tmp_path / "own.csv").write_text("\n".join(rows))
+    write_shards(open_data(tmp_path / "own.csv"), tmp_path / "shards")
+    for shard in opened(tmp_path / "shards").present:
+        items = [item.recording for item in ShardFile(tmp_path / "shards" / shard.name, shard, "flac", 16000).items]
+        assert len(items) == 3 and len({item.path for item in items}) == 3
+        drawn = {item.voice if item.kind == "speech" else item.source for item in items}
+        assert drawn == {items[0].path.partition("#")[0]}
+
+
 def test_the_same_sound_in_two_splits_is_not_packed(tmp_path):
     for split in ("train", "test"):
         audio.write(tmp_path / f"own/speech/{split}/{split}er/a.wav", own_recordings.voice(0, 0, 0.3))

@@ -64,7 +64,7 @@ class Population:
         """Voices by speaker. A recording of an unknown speaker is a voice of its own, but nobody knows how many speakers
         there are: n recordings are drawn as often as the root of n voices would be."""
         items = store.recordings
-        crowds = [f"{item.corpus}/{item.speaker}" if item.voice == item.path else "" for item in items]
+        crowds = [f"{item.corpus}/{item.speaker}" if item.voice != item.speaker else "" for item in items]
         return cls(store, [(item.voice, item.path) for item in items], power, shares, crowds)
 
     @classmethod

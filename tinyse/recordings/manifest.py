@@ -67,9 +67,10 @@ class Recording:
 
     @property
     def voice(self) -> str:
-        """Who is heard, as mixing and counting need it: the speaker, or the file itself where nobody knows who speaks."""
+        """Who is heard, as mixing and counting need it: the speaker, or the source, else the file itself, where nobody knows
+        who speaks."""
         nobody = not self.speaker or f"_{self.speaker}".casefold().endswith(f"_{UNKNOWN}")
-        return self.path if nobody else self.speaker
+        return (self.source or self.path) if nobody else self.speaker
 
 
 COLUMNS = tuple(column.name for column in fields(Recording))

@@ -201,8 +201,9 @@ def _pack(root: Path, recording: Recording, sample_rate: int, codec: Codec) -> _
         encoded = encode(pcm, sample_rate, codec)
         if codec == "opus":  # training gets what comes out
             pcm, _ = soundfile.read(io.BytesIO(encoded), dtype="int16")
-        path = recording.path if count == 1 else f"{recording.path}#{number}"
-        piece = replace(recording, path=path, minus="", seconds=len(pcm) / sample_rate)
+        piece = replace(recording, minus="", seconds=len(pcm) / sample_rate)
+        if count > 1:  # still one source, and one voice of an unknown speaker, to be drawn as often as the whole
+            piece = replace(piece, path=f"{recording.path}#{number}", source=recording.source or recording.path)
         pieces.append(Piece(piece, len(pcm), float(from_pcm16(pcm).mean(dtype=np.float64)), digest_of(pcm), encoded))
     return _Packed(tuple(pieces), Outcome(digest_of(got.pcm), got.notices))
 
