@@ -8,6 +8,7 @@ import itertools
 import json
 import lzma
 import pickle
+import shutil
 import tarfile
 from collections import Counter
 from dataclasses import replace
@@ -638,11 +639,13 @@ def test_a_notice_of_what_is_left_out_knows_name_and_reason_whatever_colons_they
 
 
 def test_a_share_of_a_corpus_that_no_shard_has_is_told(sources, tmp_path):
-    known = open_data(sources)
-    write_shards(
-        replace(known, recordings=tuple(replace(each, corpus="lecture") for each in known.recordings)), tmp_path / "s"
-    )
-    for shares, told in (({"lecture": 0.5}, 0), ({"lectures": 0.5}, 1)):
-        notices = open_mixer(opened(tmp_path / "s"), replace(PLAIN, corpus_shares=shares), 0.3, 0).notices
-        said = [each for each in notices if "so its share does nothing: did you mean 'lecture'?" in each]
-        assert len(said) == told, notices
+    shutil.copytree(sources, tmp_path / "own")
+    audio.write(tmp_path / "own/rir/hall/a.wav", np.float32(0.9 * np.exp(-np.arange(4000) / 500)))
+    known = open_data(tmp_path / "own")
+    corpora = {"speech": "lecture", "noise": "lecture", "rir": "halls"}
+    recordings = tuple(replace(each, corpus=corpora[each.kind]) for each in known.recordings)
+    write_shards(replace(known, recordings=recordings), tmp_path / "s")
+    for name, rooms, told in (("lecture", 0, 0), ("lectures", 0, 1), ("halls", 0, 1), ("halls", 1, 0)):
+        config = replace(PLAIN, corpus_shares={name: 0.5}, room_probability=float(rooms))
+        notices = open_mixer(opened(tmp_path / "s"), config, 0.3, 0).notices
+        assert sum(f"the corpus {name!r}, so its share does nothing" in each for each in notices) == told, notices

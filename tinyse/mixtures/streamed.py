@@ -65,7 +65,8 @@ class StreamedMixer:
         self._mixers: dict[tuple[int, int], Mixer] = {}
         self._files: dict[str, ShardFile] = {}
         self._read_in_closed = 0
-        packed = {corpus for row in shards.summary() if row["split"] == split for corpus in row["corpora"]}
+        rows = [row for row in shards.summary() if row["split"] == split and row["kind"] in self.chosen]
+        packed = {corpus for row in rows for corpus in row["corpora"]}
         absent = absent_corpora(config, packed) if packed else []  # shards of an earlier tinyse do not say
         self.notices = (*shards.notices, *absent, *self._window_notices())
 
